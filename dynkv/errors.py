@@ -1,0 +1,111 @@
+"""Every error that dynkv raises on purpose, with the exit code it ends in.
+
+An error says what happened, where (a file, a unit), why it matters if that is not plain, and what to
+do next. The command line prints exactly these parts; nothing else turns an error into text.
+"""
+
+from __future__ import annotations
+
+
+class DynkvError(Exception):
+    """Base of all: the deployment or a unit failed."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "", detail: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.hint = hint
+        self.detail = detail
+        """Lines worth seeing below the message: a source line, a log's tail."""
+
+
+class UnitFailed(DynkvError):
+    """A unit died while the deployment came up."""
+
+    def __init__(self, unit: str, reason: str, *, log: str, tail: str, hint: str = "") -> None:
+        super().__init__(
+            f"{unit} died during start: {reason}",
+            where=log,
+            hint=hint or f"read the whole log: {log}",
+            detail=tail,
+        )
+
+
+class IllegalTransition(DynkvError):
+    """A unit was asked to go from one state to another that does not follow it."""
+
+    def __init__(self, unit: str, old: str, new: str) -> None:
+        super().__init__(
+            f"{unit} cannot go from {old} to {new}",
+            hint="this is a fault in dynkv; please report it with the deployment's events.jsonl",
+        )
+
+
+class UsageError(DynkvError):
+    """The command line asks for something that makes no sense."""
+
+    exit_code = 2
+
+
+class ProfileError(DynkvError):
+    """A profile, or an override of one, is invalid."""
+
+    exit_code = 2
+
+
+class UnknownProfile(ProfileError):
+    def __init__(self, name: str, known: list[str], nearest: str | None) -> None:
+        super().__init__(
+            f"no profile named {name!r}",
+            hint=(f"did you mean {nearest!r}? " if nearest else "")
+            + f"shipped: {', '.join(known)}; or give the path of a YAML file",
+        )
+
+
+class UnknownDeployment(DynkvError):
+    exit_code = 3
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(
+            f"no deployment named {name!r}",
+            hint=f"there is {', '.join(known)}" if known else "start one with `dynkv up agg`",
+        )
+
+
+class NotRunning(DynkvError):
+    """The deployment exists, or none does, but nothing of it runs."""
+
+    exit_code = 3
+
+    def __init__(self, name: str | None = None) -> None:
+        what = f"deployment {name!r} is not running" if name else "no deployment is running"
+        super().__init__(what, hint="start one with `dynkv up agg`; `dynkv profiles` lists what there is")
+
+
+class PreflightRefused(DynkvError):
+    """The host cannot run this plan as it is; nothing was started."""
+
+    exit_code = 4
+
+
+class PortTaken(PreflightRefused):
+    def __init__(self, port: int, holder: str, *, key: str, where: str = "") -> None:
+        super().__init__(
+            f"port {port} ({key}) is taken by {holder}",
+            where=where,
+            hint=f"end that process, or choose another port: --set {key}={port + 1}",
+        )
+
+
+class AlreadyRunning(PreflightRefused):
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"deployment {name!r} is already running",
+            hint=f"`dynkv status {name}` shows it, `dynkv down {name}` ends it; --name starts another beside it",
+        )
+
+
+class TimedOut(DynkvError):
+    exit_code = 5

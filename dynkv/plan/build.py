@@ -1,0 +1,98 @@
+"""Profile and HostFacts to Plan. Pure: the same profile on the same host gives the same plan."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from dynkv.plan.context import TINY, Context
+from dynkv.plan.environment import base_environment
+from dynkv.plan.facts import HostFacts
+from dynkv.plan.frontend import frontend_unit
+from dynkv.plan.lmcache import lmcache_unit
+from dynkv.plan.mocker import mocker_unit
+from dynkv.plan.model import Frontend, Plan, Role, Unit
+from dynkv.plan.order import worker_dependencies
+from dynkv.plan.resources import PortPlanner, Seat
+from dynkv.plan.seats import seats
+from dynkv.plan.vllm import vllm_unit
+from dynkv.profile.model import Profile
+
+
+def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, home: str) -> Plan:
+    """Resolve `profile` for a host; `home` is DYNKV_HOME.
+
+    Raises PreflightRefused where the host lacks what the profile asks for (GPUs, the frontend's port),
+    UsageError where the profile contradicts itself.
+    """
+    profile, notes = _settle(profile, facts)
+    workers = seats(profile, facts)
+    ports = PortPlanner(facts.taken_ports)
+    frontend_port = ports.fixed(profile.frontend.port, "frontend.port")
+    sidecar_port = ports.free_from(profile.lmcache.port) if profile.lmcache.enabled else None
+    discovery_dir = f"{home}/{name}/discovery" if profile.discovery.backend == "file" else None
+    ctx = Context(
+        profile=profile,
+        facts=facts,
+        ports=ports,
+        env=base_environment(profile, facts, discovery_dir, name),
+        model_path=model_path(profile, home),
+        served_name=served_name(profile),
+        worker_count=len(workers),
+        sidecar_port=sidecar_port,
+        home=home,
+    )
+    units = [frontend_unit(ctx, frontend_port), *_worker_units(ctx, workers)]
+    if sidecar_port is not None:
+        units.insert(0, lmcache_unit(ctx, sidecar_port))
+    return Plan(
+        name=name,
+        profile=profile_name,
+        topology=profile.topology,
+        engine=profile.engine,
+        device=profile.device,
+        frontend=Frontend(profile.frontend.host, frontend_port, ctx.served_name),
+        units=tuple(units),
+        python=facts.python,
+        discovery_dir=discovery_dir,
+        notes=(*notes, *_unused_gpus(profile, facts, workers)),
+    )
+
+
+def model_path(profile: Profile, home: str) -> str:
+    """Where the engine finds the model: an absolute directory, or the id as it stands."""
+    if profile.model.path == TINY:
+        return f"{home}/_models/{TINY}"
+    return profile.model.path
+
+
+def served_name(profile: Profile) -> str:
+    """The name clients ask for: as given, else an id as it stands, or a directory's last part."""
+    path = profile.model.path
+    is_path = path.startswith(("/", ".", "~"))
+    return profile.model.served_name or (PurePath(path).name if is_path else path)
+
+
+def _settle(profile: Profile, facts: HostFacts) -> tuple[Profile, tuple[str, ...]]:
+    """The mocker works without LMCache, so a host that has none leaves the sidecar out and says so."""
+    if profile.engine == "mocker" and profile.lmcache.enabled and "lmcache" not in facts.packages:
+        off = profile.lmcache.model_copy(update={"enabled": False})
+        note = f"no sidecar: lmcache is not installed for {facts.python}, and the mocker does not use it"
+        return profile.model_copy(update={"lmcache": off}), (note,)
+    return profile, ()
+
+
+def _worker_units(ctx: Context, workers: list[Seat]) -> list[Unit]:
+    make = vllm_unit if ctx.profile.engine == "vllm" else mocker_unit
+    decode = [seat.unit for seat in workers if seat.role is Role.DECODE]
+    has_sidecar = ctx.sidecar_port is not None
+    return [make(ctx, seat, worker_dependencies(seat.role, sidecar=has_sidecar, decode=decode)) for seat in workers]
+
+
+def _unused_gpus(profile: Profile, facts: HostFacts, workers: list[Seat]) -> tuple[str, ...]:
+    if profile.device != "cuda" or profile.engine != "vllm":
+        return ()
+    used = {gpu for seat in workers for gpu in seat.gpus}
+    listed = [str(g) for g in profile.workers.gpus] if profile.workers.gpus != "all" else None
+    idle = [g.visible_as for g in facts.gpus if g.visible_as not in used]
+    idle = [g for g in idle if listed is None or g in listed]
+    return (f"GPUs without a worker: {', '.join(idle)}",) if idle else ()

@@ -1,0 +1,117 @@
+"""The environment of a child: built from an allow-list, never inherited whole."""
+
+from __future__ import annotations
+
+from dynkv.plan.facts import HostFacts
+from dynkv.plan.model import Role
+from dynkv.profile.l2 import SECRET_NAME
+from dynkv.profile.model import FORBIDDEN_ENV, Profile
+
+INHERITED = frozenset(
+    [
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "LANG",
+        "LANGUAGE",
+        "TZ",
+        "TMPDIR",
+        "TERM",
+        "XDG_CACHE_HOME",
+        "XDG_RUNTIME_DIR",
+        "LD_LIBRARY_PATH",
+        "LD_PRELOAD",
+        "PYTHONPATH",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "CC",
+        "CXX",
+    ]
+)
+INHERITED_PREFIXES = (
+    "LC_",
+    "HF_",
+    "CUDA_",
+    "NVIDIA_",
+    "NCCL_",
+    "UCX_",
+    "NIXL_",
+    "VLLM_",
+    "TORCH",
+    "TRITON_",
+    "FLASHINFER_",
+    "MKL_",
+)
+SECRETS = {
+    "HF_TOKEN": "model",
+    "HUGGING_FACE_HUB_TOKEN": "model",
+    "AWS_ACCESS_KEY_ID": "store",
+    "AWS_SECRET_ACCESS_KEY": "store",
+    "AWS_SESSION_TOKEN": "store",
+    "AZURE_STORAGE_CONNECTION_STRING": "store",
+    "AZURE_STORAGE_KEY": "store",
+    "AZURE_STORAGE_SAS_TOKEN": "store",
+}
+"""Secrets that are handed on, and whether whoever reads the model needs them or the sidecar's L2 store."""
+
+
+def is_inherited(name: str) -> bool:
+    """Whether a variable of the person's environment may reach a child as plain text."""
+    if name in FORBIDDEN_ENV or SECRET_NAME.search(name):
+        return False
+    return name in INHERITED or name.startswith(INHERITED_PREFIXES)
+
+
+def is_secret(name: str) -> bool:
+    return SECRET_NAME.search(name) is not None
+
+
+def base_environment(profile: Profile, facts: HostFacts, discovery_dir: str | None, deployment: str) -> dict[str, str]:
+    """What every process of a deployment gets; later entries win: inherited, dynkv's own, the profile's."""
+    own = {
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONHASHSEED": "0",
+        "LMCACHE_TRACK_USAGE": "false",
+        "LMCACHE_DISABLE_BANNER": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "DYN_TCP_RPC_HOST": "127.0.0.1",
+        "DYN_TCP_RESPONSE_STREAM_HOST": "127.0.0.1",
+        **_discovery(profile, discovery_dir, deployment),
+    }
+    if facts.model.is_local:
+        own["HF_HUB_OFFLINE"] = "1"
+    inherited = {name: value for name, value in facts.environ.items() if is_inherited(name)}
+    given = {name: value for name, value in profile.env.items() if not is_secret(name)}
+    return {**inherited, **own, **given}
+
+
+def secret_names(profile: Profile, facts: HostFacts, role: Role) -> tuple[str, ...]:
+    """Names only: values are taken from the supervisor's environment when the child starts."""
+    purpose = "store" if role is Role.LMCACHE else "model"
+    present = {name for name in facts.secret_names if SECRETS.get(name) == purpose}
+    return tuple(sorted(present | {name for name in profile.env if is_secret(name)}))
+
+
+def _discovery(profile: Profile, discovery_dir: str | None, deployment: str) -> dict[str, str]:
+    discovery = profile.discovery
+    plane = "nats" if discovery.nats_server else "tcp"
+    env = {
+        "DYN_DISCOVERY_BACKEND": discovery.backend,
+        "DYN_REQUEST_PLANE": plane,
+        "DYN_EVENT_PLANE": "nats" if discovery.nats_server else "zmq",
+    }
+    if discovery.nats_server:
+        env["NATS_SERVER"] = discovery.nats_server
+    if discovery_dir is not None:
+        return {**env, "DYN_FILE_KV": discovery_dir}
+    # an etcd is shared by others: a namespace keeps deployments apart, as a directory does with files
+    return {**env, "ETCD_ENDPOINTS": ",".join(discovery.etcd_endpoints), "DYN_NAMESPACE": deployment}

@@ -1,0 +1,39 @@
+"""Dynamo's OpenAI frontend. Source: ai-dynamo 1.3.1 and 1.6.1, `python -m dynamo.frontend --help`."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from dynkv.plan.context import Context, probes
+from dynkv.plan.model import HttpGet, Role, Unit
+
+NAME = "frontend"
+
+
+def frontend_unit(ctx: Context, port: int) -> Unit:
+    """It is started when it answers, and ready when it can route requests for the model."""
+    settings = ctx.profile.frontend
+    host = probe_host(settings.host)
+    model = quote(ctx.served_name, safe="")
+    argv = [ctx.facts.python, "-m", "dynamo.frontend", "--http-host", settings.host, "--http-port", str(port)]
+    argv += ["--router-mode", settings.router_mode, *settings.args]
+    return Unit(
+        name=NAME,
+        role=Role.FRONTEND,
+        argv=tuple(argv),
+        env={**ctx.env, "CUDA_VISIBLE_DEVICES": ""},
+        ports={"http": port},
+        probes=probes(
+            ctx.profile.probes.frontend,
+            (HttpGet(port, "/metrics", host),),
+            (HttpGet(port, "/metrics", host), HttpGet(port, f"/v1/models/{model}/ready", host)),
+        ),
+        secret_env=ctx.secrets(Role.FRONTEND),
+        restart=ctx.restart(),
+        stop_timeout_s=ctx.profile.stop.frontend_s,
+    )
+
+
+def probe_host(host: str) -> str:
+    """Where to reach on this host what listens on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)

@@ -1,0 +1,47 @@
+"""vLLM's --kv-transfer-config: how KV blocks get to the sidecar and from prefill to decode.
+
+Source: measured with ai-dynamo 1.6.1, vllm 0.31.0, lmcache 0.5.6 and with 1.3.1, 0.23.0, 0.5.2.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dynkv.plan.model import Role
+from dynkv.profile.model import Profile
+
+Config = dict[str, Any]
+
+
+def kv_transfer_config(profile: Profile, role: Role, sidecar_port: int | None) -> Config | None:
+    """The configuration of one worker; None where it needs no connector. `sidecar_port` is None without LMCache."""
+    sidecar = None if sidecar_port is None else lmcache_connector(sidecar_port)
+    if role is Role.WORKER:
+        return sidecar
+    nixl = nixl_connector(profile.device)
+    if role is Role.DECODE or sidecar is None:
+        return nixl
+    # the order matters: LMCache answers what it has, and NIXL takes the whole prompt on to decode
+    return _connector("MultiConnector", kv_connector_extra_config={"connectors": [sidecar, nixl]})
+
+
+def lmcache_connector(port: int) -> Config:
+    return _connector("LMCacheMPConnector", kv_connector_extra_config={"lmcache.mp.port": port})
+
+
+def nixl_connector(device: str) -> Config:
+    """On a CPU the transfer buffers have to be in host memory."""
+    return _connector("NixlConnector", **({"kv_buffer_device": "cpu"} if device == "cpu" else {}))
+
+
+def disables_hybrid_kv_cache_manager(profile: Profile) -> bool:
+    """One answer for every worker of a deployment.
+
+    LMCacheMPConnector needs it off; prefill and decode must agree, or every request fails with a
+    NIXL compatibility hash mismatch. So it is never decided by role.
+    """
+    return profile.lmcache.enabled
+
+
+def _connector(name: str, **more: Any) -> Config:
+    return {"kv_connector": name, "kv_role": "kv_both", **more}

@@ -1,0 +1,70 @@
+"""The sidecar: `lmcache server`. Source: lmcache 0.5.2 and 0.5.6, `lmcache server --help`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dynkv.plan.context import Context, probes
+from dynkv.plan.facts import HostFacts
+from dynkv.plan.model import HttpGet, Role, Unit
+from dynkv.profile.l2 import FileSystem, L2Adapter, NixlFileStore, expand
+from dynkv.profile.model import Profile
+
+NAME = "lmcache"
+_GIB = 1024**3
+_AUTO_L1_GB = 20.0
+
+
+def lmcache_unit(ctx: Context, zmq_port: int) -> Unit:
+    http = ctx.ports.free_from(ctx.profile.lmcache.http_port)
+    healthy = (HttpGet(http, "/healthcheck"), HttpGet(http, "/metrics"))
+    return Unit(
+        name=NAME,
+        role=Role.LMCACHE,
+        argv=_argv(ctx, zmq_port, http),
+        env=ctx.env,
+        ports={"zmq": zmq_port, "http": http},
+        probes=probes(ctx.profile.probes.lmcache, healthy, healthy),
+        secret_env=ctx.secrets(Role.LMCACHE),
+        restart=ctx.restart(),
+        stop_timeout_s=ctx.profile.stop.lmcache_s,
+    )
+
+
+def l1_size_gb(profile: Profile, facts: HostFacts) -> float:
+    """The L1 size that `auto` stands for: 20 GiB beside GPUs, at most a quarter of free RAM, else 1 GiB."""
+    asked = profile.lmcache.l1_size_gb
+    if asked != "auto":
+        return float(asked)
+    if profile.device == "cpu" or profile.engine == "mocker":
+        return 1.0
+    quarter = facts.memory_available_bytes // (4 * _GIB)
+    return float(min(_AUTO_L1_GB, max(1, quarter)))
+
+
+def adapter_json(adapter: L2Adapter, home: str) -> str:
+    """An adapter as `--l2-adapter` takes it, with its directory made absolute."""
+    given: dict[str, Any] = adapter.model_dump(exclude_none=True)
+    if isinstance(adapter, NixlFileStore):
+        given["backend_params"]["file_path"] = expand(adapter.backend_params.file_path, home)
+    elif isinstance(adapter, FileSystem):
+        given["base_path"] = expand(adapter.base_path, home)
+    return json.dumps(given)
+
+
+def _argv(ctx: Context, zmq_port: int, http_port: int) -> tuple[str, ...]:
+    settings = ctx.profile.lmcache
+    argv = [ctx.facts.python, "-m", "lmcache.cli.main", "server"]
+    argv += ["--host", "localhost", "--port", str(zmq_port)]
+    # 0.5.0 serves an API that runs scripts on 0.0.0.0 unless it is told otherwise
+    argv += ["--http-host", "127.0.0.1", "--http-port", str(http_port)]
+    argv += ["--l1-size-gb", f"{l1_size_gb(ctx.profile, ctx.facts):g}", "--chunk-size", str(settings.chunk_size)]
+    argv += ["--eviction-policy", settings.eviction_policy]
+    argv += ["--worker-reap-timeout-seconds", str(settings.worker_reap_timeout_s)]
+    argv += ["--worker-registration-grace-seconds", str(settings.worker_registration_grace_s)]
+    if ctx.profile.device == "cpu":
+        argv += ["--supported-transfer-mode", "auto"]
+    for adapter in settings.l2:
+        argv += ["--l2-adapter", adapter_json(adapter, ctx.home)]
+    return (*argv, *settings.args)

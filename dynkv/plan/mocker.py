@@ -1,0 +1,20 @@
+"""Dynamo's mocker: the whole topology without an engine. Source: ai-dynamo 1.6.1, `python -m dynamo.mocker --help`."""
+
+from __future__ import annotations
+
+from dynkv.plan.context import Context
+from dynkv.plan.model import Dependency, Role, Unit
+from dynkv.plan.resources import Seat
+from dynkv.plan.worker import role_args, worker_unit
+
+
+def mocker_unit(ctx: Context, seat: Seat, depends_on: tuple[Dependency, ...]) -> Unit:
+    argv = [ctx.facts.python, "-m", "dynamo.mocker", "--model-path", ctx.model_path, "--model-name", ctx.served_name]
+    if ctx.profile.workers.block_size:
+        argv += ["--block-size", str(ctx.profile.workers.block_size)]
+    if ctx.profile.model.max_length:
+        argv += ["--max-model-len", str(ctx.profile.model.max_length)]
+    if seat.role is not Role.WORKER:
+        argv += ["--disaggregation-mode", seat.role.value]
+    env = {"CUDA_VISIBLE_DEVICES": ""}
+    return worker_unit(ctx, seat, argv + role_args(ctx, seat.role), env, {}, depends_on)

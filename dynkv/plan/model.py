@@ -1,0 +1,147 @@
+"""The plan: what will run, as data. Made by plan/build.py, executed by supervisor/, printed by render/."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import msgspec
+
+
+class Role(StrEnum):
+    """What a unit is for. A role decides probes, order of start and stop, and restart policy."""
+
+    LMCACHE = "lmcache"
+    FRONTEND = "frontend"
+    WORKER = "worker"
+    DECODE = "decode"
+    PREFILL = "prefill"
+
+    @property
+    def is_worker(self) -> bool:
+        return self in (Role.WORKER, Role.DECODE, Role.PREFILL)
+
+
+class Condition(StrEnum):
+    """How far a unit must have come before one that depends on it may start."""
+
+    STARTED = "started"
+    """Its startup probe has succeeded."""
+    READY = "ready"
+    """Its readiness probe has succeeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    unit: str
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class HttpGet:
+    """A check that passes when GET answers 200 to 399, as a Kubernetes httpGet probe does."""
+
+    port: int
+    path: str
+    host: str = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Kubernetes' probe parameters; the probe passes when all of its checks do.
+
+    Source: Kubernetes, "Configure Liveness, Readiness and Startup Probes".
+    """
+
+    checks: tuple[HttpGet, ...]
+    initial_delay_seconds: float = 0.0
+    period_seconds: float = 10.0
+    timeout_seconds: float = 1.0
+    success_threshold: int = 1
+    failure_threshold: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """`startup` governs until it first passes; then `readiness` and `liveness` run side by side."""
+
+    startup: Probe
+    readiness: Probe
+    liveness: Probe | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RestartPolicy:
+    """At most `max_restarts` within any `window_s` seconds; the delay doubles from initial to max."""
+
+    max_restarts: int = 5
+    window_s: float = 600.0
+    backoff_initial_s: float = 1.0
+    backoff_max_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One planned process.
+
+    `env` is its whole environment but for `secret_env`: names whose values are taken from the
+    supervisor's own environment at the moment of starting, and are never written anywhere.
+    """
+
+    name: str
+    role: Role
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    ports: dict[str, int]
+    probes: Probes
+    secret_env: tuple[str, ...] = ()
+    gpus: tuple[str, ...] = ()
+    gpu_memory_fraction: float | None = None
+    depends_on: tuple[Dependency, ...] = ()
+    restart: RestartPolicy = RestartPolicy()
+    stop_timeout_s: float = 30.0
+    """Seconds from SIGTERM to SIGKILL of the whole tree."""
+
+    def digest(self) -> str:
+        """Changes when anything does that a running child would have to be restarted for."""
+        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Frontend:
+    """Where requests go in, and what proves that the deployment answers them."""
+
+    host: str
+    port: int
+    model: str
+
+    @property
+    def endpoint(self) -> str:
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One deployment, resolved for one host."""
+
+    name: str
+    profile: str
+    topology: str
+    engine: str
+    device: str
+    frontend: Frontend
+    units: tuple[Unit, ...]
+    python: str
+    discovery_dir: str | None
+    """The directory of Dynamo's file discovery, owned by this deployment; None with etcd."""
+    notes: tuple[str, ...] = field(default=())
+    """Decisions made for the person, in words."""
+
+    def unit(self, name: str) -> Unit:
+        return next(u for u in self.units if u.name == name)
+
+    @property
+    def workers(self) -> tuple[Unit, ...]:
+        return tuple(u for u in self.units if u.role.is_worker)

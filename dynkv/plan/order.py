@@ -1,0 +1,38 @@
+"""Order of start and of stop, worked out from the graph of dependencies. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from graphlib import TopologicalSorter
+
+from dynkv.plan.model import Condition, Dependency, Role, Unit
+
+_STOP_ORDER = (Role.FRONTEND, Role.PREFILL, Role.DECODE, Role.WORKER, Role.LMCACHE)
+
+
+def start_stages(units: Sequence[Unit]) -> list[list[str]]:
+    """Units that may start side by side, stage by stage; raises graphlib.CycleError for a circle."""
+    sorter = TopologicalSorter({u.name: [d.unit for d in u.depends_on] for u in units})
+    sorter.prepare()
+    stages: list[list[str]] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())
+        stages.append(ready)
+        sorter.done(*ready)
+    return stages
+
+
+def stop_stages(units: Sequence[Unit]) -> list[list[str]]:
+    """The frontend drains first, so that no request meets a dead worker; the sidecar goes last."""
+    stages = ([u.name for u in units if u.role is role] for role in _STOP_ORDER)
+    return [stage for stage in stages if stage]
+
+
+def worker_dependencies(role: Role, *, sidecar: bool, decode: Sequence[str]) -> tuple[Dependency, ...]:
+    """A worker builds its connector against a healthy sidecar; prefill comes when every decode worker is ready."""
+    first = [Dependency("frontend", Condition.STARTED)]
+    if sidecar:
+        first.append(Dependency("lmcache", Condition.READY))
+    if role is Role.PREFILL:
+        first += [Dependency(name, Condition.READY) for name in decode]
+    return tuple(first)

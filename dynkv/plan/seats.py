@@ -1,0 +1,89 @@
+"""Which workers there will be, and on which GPUs: topology, replicas and GPUs brought together."""
+
+from __future__ import annotations
+
+from dynkv.errors import PreflightRefused, UsageError
+from dynkv.plan.facts import HostFacts
+from dynkv.plan.model import Role
+from dynkv.plan.resources import Seat, group_gpus, select_gpus, split_roles
+from dynkv.profile.model import Profile
+
+
+def seats(profile: Profile, facts: HostFacts) -> list[Seat]:
+    """In disagg decode comes first, and gets the first GPUs. Raises PreflightRefused when GPUs are too few."""
+    if profile.device == "cuda" and profile.engine == "vllm":
+        return _on_gpus(profile, facts)
+    if profile.device == "cpu" and profile.engine == "vllm" and profile.workers.gpus != "all":
+        raise UsageError("GPUs were listed, but the device is cpu", hint="leave --gpus out, or use --device cuda")
+    return _without_gpus(profile)
+
+
+def _on_gpus(profile: Profile, facts: HostFacts) -> list[Seat]:
+    workers = profile.workers
+    chosen = select_gpus(workers.gpus, facts.gpus, may_repeat=workers.share_gpus)
+    ids = [gpu.visible_as for gpu in chosen]
+    if workers.share_gpus:
+        return _sharing(profile, list(dict.fromkeys(ids)))
+    return _one_group_each(profile, group_gpus(ids, workers.tensor_parallel_size), len(ids))
+
+
+def _one_group_each(profile: Profile, groups: list[tuple[str, ...]], gpu_count: int) -> list[Seat]:
+    decode, prefill, total = _counts(profile, len(groups))
+    size = profile.workers.tensor_parallel_size
+    if total > len(groups) or not groups or (profile.topology == "disagg" and not (decode and prefill)):
+        raise _too_few(profile, max(total, 2 if profile.topology == "disagg" else 1) * size, gpu_count)
+    return _numbered(profile, decode, prefill, groups)
+
+
+def _sharing(profile: Profile, ids: list[str]) -> list[Seat]:
+    """Every worker of a role takes the next group, beginning again at the first GPU for each role."""
+    groups = group_gpus(ids, profile.workers.tensor_parallel_size)
+    if not groups:
+        raise _too_few(profile, profile.workers.tensor_parallel_size, len(ids))
+    decode = profile.workers.decode.replicas or len(groups)
+    prefill = profile.workers.prefill.replicas or len(groups)
+    if profile.topology == "agg":
+        decode, prefill = profile.workers.replicas or max(len(groups), profile.workers.min_replicas), 0
+    turns = [groups[i % len(groups)] for i in range(decode)] + [groups[i % len(groups)] for i in range(prefill)]
+    return _numbered(profile, decode, prefill, turns)
+
+
+def _without_gpus(profile: Profile) -> list[Seat]:
+    """On the CPU, or the mocker: replicas decide, and GPUs listed for a mocker are only labels."""
+    labels = [] if profile.workers.gpus == "all" else [str(gpu) for gpu in profile.workers.gpus]
+    groups = group_gpus(labels, profile.workers.tensor_parallel_size)
+    if groups:
+        return _one_group_each(profile, groups, len(labels))
+    workers = profile.workers
+    decode, prefill = workers.decode.replicas or 1, workers.prefill.replicas or 1
+    if profile.topology == "agg":
+        decode, prefill = workers.replicas or workers.min_replicas, 0
+    return _numbered(profile, decode, prefill, [()] * (decode + prefill))
+
+
+def _counts(profile: Profile, groups: int) -> tuple[int, int, int]:
+    """Workers that come first (decode, or all of agg), prefill workers, and both together."""
+    workers = profile.workers
+    if profile.topology == "agg":
+        count = workers.replicas or max(groups, workers.min_replicas)
+        return count, 0, count
+    decode, prefill = split_roles(groups, workers.decode_per_prefill)
+    if workers.decode.replicas and not workers.prefill.replicas:
+        prefill = groups - workers.decode.replicas
+    if workers.prefill.replicas and not workers.decode.replicas:
+        decode = groups - workers.prefill.replicas
+    decode, prefill = workers.decode.replicas or decode, workers.prefill.replicas or prefill
+    return max(decode, 0), max(prefill, 0), decode + prefill
+
+
+def _numbered(profile: Profile, first: int, prefill: int, groups: list[tuple[str, ...]]) -> list[Seat]:
+    role = Role.WORKER if profile.topology == "agg" else Role.DECODE
+    seats = [Seat(role, i, groups[i]) for i in range(first)]
+    return seats + [Seat(Role.PREFILL, i, groups[first + i]) for i in range(prefill)]
+
+
+def _too_few(profile: Profile, needed: int, found: int) -> PreflightRefused:
+    hint = "give more with --gpus, or lower workers.replicas or workers.tensor_parallel_size"
+    if profile.topology == "disagg":
+        hint = "use the profile disagg-1gpu to put both roles on one GPU, or agg"
+    return PreflightRefused(f"{profile.topology} needs {needed} GPUs here, and {found} can be used", hint=hint)

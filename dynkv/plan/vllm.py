@@ -1,0 +1,73 @@
+"""A vLLM worker under Dynamo: `python -m dynamo.vllm`.
+
+Source: ai-dynamo 1.3.1 with vllm 0.23.0 and 1.6.1 with 0.31.0, run on an H200 and on a CPU.
+"""
+
+from __future__ import annotations
+
+import json
+
+from dynkv.plan.context import Context
+from dynkv.plan.kv_transfer import disables_hybrid_kv_cache_manager, kv_transfer_config
+from dynkv.plan.model import Dependency, Role, Unit
+from dynkv.plan.resources import Seat
+from dynkv.plan.worker import FIRST_KV_EVENTS_PORT, FIRST_NIXL_PORT, publishes_kv_events, role_args, worker_unit
+
+
+def vllm_unit(ctx: Context, seat: Seat, depends_on: tuple[Dependency, ...]) -> Unit:
+    ports: dict[str, int] = {}
+    if seat.role is not Role.WORKER:
+        # one side channel for each rank of the tensor parallel group
+        ports["nixl"] = ctx.ports.free_from(FIRST_NIXL_PORT, count=ctx.profile.workers.tensor_parallel_size)
+    if publishes_kv_events(ctx, seat.role):
+        ports["kv_events"] = ctx.ports.free_from(FIRST_KV_EVENTS_PORT)
+    argv = _model_args(ctx, seat) + _kv_args(ctx, seat, ports) + role_args(ctx, seat.role)
+    return worker_unit(ctx, seat, argv, _environment(ctx, seat, ports), ports, depends_on)
+
+
+def _model_args(ctx: Context, seat: Seat) -> list[str]:
+    profile = ctx.profile
+    argv = [ctx.facts.python, "-m", "dynamo.vllm", "--model", ctx.model_path]
+    argv += ["--served-model-name", ctx.served_name]
+    argv += ["--tensor-parallel-size", str(profile.workers.tensor_parallel_size)]
+    if seat.gpus:
+        argv += ["--gpu-memory-utilization", f"{profile.gpu_memory_fraction(seat.role):g}"]
+    if profile.workers.block_size:
+        argv += ["--block-size", str(profile.workers.block_size)]
+    if profile.model.max_length:
+        argv += ["--max-model-len", str(profile.model.max_length)]
+    if ctx.is_tiny:
+        argv += ["--load-format", "dummy"]
+    return argv
+
+
+def _kv_args(ctx: Context, seat: Seat, ports: dict[str, int]) -> list[str]:
+    argv: list[str] = []
+    if seat.role is not Role.WORKER:
+        argv += ["--disaggregation-mode", seat.role.value]
+    if disables_hybrid_kv_cache_manager(ctx.profile):
+        argv += ["--disable-hybrid-kv-cache-manager"]
+    transfer = kv_transfer_config(ctx.profile, seat.role, ctx.sidecar_port)
+    if transfer is not None:
+        argv += ["--kv-transfer-config", json.dumps(transfer)]
+    if "kv_events" in ports:
+        argv += ["--kv-events-config", json.dumps(_kv_events(ports["kv_events"]))]
+    return argv
+
+
+def _kv_events(port: int) -> dict[str, object]:
+    # vLLM binds an endpoint only when it holds a `*`; with an address it connects instead (vllm 0.31.0)
+    endpoint = f"tcp://*:{port}"
+    return {"publisher": "zmq", "topic": "kv-events", "endpoint": endpoint, "enable_kv_cache_events": True}
+
+
+def _environment(ctx: Context, seat: Seat, ports: dict[str, int]) -> dict[str, str]:
+    env = {"VLLM_HOST_IP": "127.0.0.1"}
+    if "nixl" in ports:
+        env |= {"VLLM_NIXL_SIDE_CHANNEL_HOST": "127.0.0.1", "VLLM_NIXL_SIDE_CHANNEL_PORT": str(ports["nixl"])}
+    if seat.gpus:
+        return env | {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(seat.gpus)}
+    given = ctx.profile.env
+    threads = max(1, (ctx.facts.cpu_count - 1) // ctx.worker_count)
+    env |= {"CUDA_VISIBLE_DEVICES": "", "VLLM_CPU_KVCACHE_SPACE": str(ctx.profile.workers.cpu_kv_cache_gb)}
+    return env | {"OMP_NUM_THREADS": given.get("OMP_NUM_THREADS", str(threads))}

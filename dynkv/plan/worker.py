@@ -1,0 +1,50 @@
+"""What the workers of every engine have in common: ports, GPUs, probes, dependencies."""
+
+from __future__ import annotations
+
+from dynkv.plan.context import Context, probes
+from dynkv.plan.model import Dependency, HttpGet, Role, Unit
+from dynkv.plan.resources import SYSTEM_PORT_MAX, Seat
+
+FIRST_SYSTEM_PORT = 8081
+FIRST_KV_EVENTS_PORT = 20081
+FIRST_NIXL_PORT = 20097
+
+
+def worker_unit(
+    ctx: Context,
+    seat: Seat,
+    argv: list[str],
+    env: dict[str, str],
+    more_ports: dict[str, int],
+    depends_on: tuple[Dependency, ...],
+) -> Unit:
+    """A worker is ready when its engine serves: `/health` answers 503 until then."""
+    system = ctx.ports.free_from(FIRST_SYSTEM_PORT, highest=SYSTEM_PORT_MAX)
+    serving = (HttpGet(system, "/health"), HttpGet(system, "/metrics"))
+    on_gpu = bool(seat.gpus) and ctx.profile.engine == "vllm"
+    return Unit(
+        name=seat.unit,
+        role=seat.role,
+        argv=tuple(argv),
+        env={**ctx.env, "DYN_SYSTEM_HOST": "127.0.0.1", "DYN_SYSTEM_PORT": str(system), **env},
+        ports={"system": system, **more_ports},
+        probes=probes(ctx.profile.probes.worker, serving, serving),
+        secret_env=ctx.secrets(seat.role),
+        gpus=seat.gpus,
+        gpu_memory_fraction=ctx.profile.gpu_memory_fraction(seat.role) if on_gpu else None,
+        depends_on=depends_on,
+        restart=ctx.restart(),
+        stop_timeout_s=ctx.profile.stop.worker_s,
+    )
+
+
+def publishes_kv_events(ctx: Context, role: Role) -> bool:
+    """The KV router follows the caches of whoever computes prompts: all of agg, prefill in disagg."""
+    return ctx.profile.frontend.router_mode == "kv" and role is not Role.DECODE
+
+
+def role_args(ctx: Context, role: Role) -> list[str]:
+    """The person's own arguments: for every worker, then for the role."""
+    own = getattr(ctx.profile.model.role_args, role.value)
+    return [*ctx.profile.model.args, *own]

@@ -1,0 +1,88 @@
+"""pydantic's findings about a profile, in words: what is wrong, on which line, and what was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from dynkv.errors import ProfileError
+from dynkv.profile.model import Profile
+from dynkv.profile.source import Source
+
+
+def explain(error: ValidationError, source: Source, file: str) -> ProfileError:
+    """The first finding as an error; how many more there are is said in its message."""
+    details = error.errors(include_url=False)
+    first = details[0]
+    what, hint = _words(first, source.written(first["loc"]))
+    more = f" (and {len(details) - 1} more mistakes)" if len(details) > 1 else ""
+    mark = source.mark(_place(first))
+    return ProfileError(
+        what + more, where=str(mark) if mark else file, hint=hint, detail=mark.excerpt() if mark else ""
+    )
+
+
+def _place(detail: ErrorDetails) -> tuple[str | int, ...]:
+    """A check across sections names the key it is about in its context."""
+    key = (detail.get("ctx") or {}).get("key")
+    return tuple(key.split(".")) if isinstance(key, str) else detail["loc"]
+
+
+def _words(detail: ErrorDetails, written: tuple[str | int, ...]) -> tuple[str, str]:
+    loc = detail["loc"]
+    key = ".".join(str(part) for part in written)
+    if detail["type"] == "extra_forbidden":
+        return _unknown_key(loc)
+    if detail["type"] == "missing":
+        return f"{loc[-1]} is missing in {key}", f"add {loc[-1]}"
+    message = detail["msg"]
+    if message.startswith("Input should be"):
+        return f"{key}{message.removeprefix('Input')}, not {_shown(detail['input'])}", _type_hint(detail)
+    return (f"{key}: {message}" if key else message), (detail.get("ctx") or {}).get("hint", "change that line")
+
+
+def _unknown_key(loc: tuple[str | int, ...]) -> tuple[str, str]:
+    known = _keys_at(loc[:-1])
+    near = difflib.get_close_matches(str(loc[-1]), known, n=1)
+    where = f" in {'.'.join(str(p) for p in loc[:-1])}" if len(loc) > 1 else ""
+    hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+    return f"unknown key {str(loc[-1])!r}{where}", hint
+
+
+def _keys_at(loc: tuple[str | int, ...]) -> list[str]:
+    models: list[type[BaseModel]] = [Profile]
+    for part in loc:
+        inner = [
+            m
+            for model in models
+            if part in model.model_fields
+            for m in _models(model.model_fields[str(part)].annotation)
+        ]
+        models = inner or models
+    return sorted({key for model in models for key in model.model_fields})
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The models named anywhere in a type, as in `list[A | B]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for arg in get_args(annotation) for model in _models(arg)]
+
+
+def _shown(value: Any) -> str:
+    kind = {str: "the text", bool: "", int: "", float: ""}.get(type(value))
+    return f"{kind} {value!r}".strip() if kind is not None else f"a {_KINDS.get(type(value), 'value')}"
+
+
+_KINDS: dict[type, str] = {dict: "mapping", list: "list", type(None): "null"}
+
+
+def _type_hint(detail: ErrorDetails) -> str:
+    if detail["type"] == "bool_type":
+        return "write true or false; in YAML 1.2 yes, no, on and off are plain text"
+    if detail["type"] == "string_type":
+        return "put it in quotes"
+    return "change that line; `dynkv profiles schema` has every key with its type"

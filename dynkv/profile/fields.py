@@ -1,0 +1,29 @@
+"""What the sections of a profile are built from: the strict base model and the types of single fields."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """A part of a profile: unknown keys are errors, and nothing is coerced (`no` is the string "no")."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+def _number_to_text(value: Any) -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if is_number else value
+
+
+EnvValue = Annotated[str, BeforeValidator(_number_to_text)]
+"""A number is written as text; `true` is refused, since programs disagree on how to spell it."""
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+SystemPort = Annotated[int, Field(ge=1, le=32767)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+PositiveInt = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(ge=0)]

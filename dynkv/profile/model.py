@@ -1,0 +1,293 @@
+"""The profile: what a person writes. pydantic models, strict, with defaults that work.
+
+A number without a unit in its name has none; every other key says its unit (`_s`, `_gb`).
+The shipped JSON Schema (`dynkv profiles schema`) is made from these models.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from dynkv.profile.fields import EnvValue, Fraction, Port, PositiveFloat, PositiveInt, Seconds, Section
+from dynkv.profile.l2 import SECRET_NAME, L2Adapter
+
+RESERVED_ARGS = {
+    "--model": "model.path",
+    "--model-path": "model.path",
+    "--served-model-name": "model.served_name",
+    "--model-name": "model.served_name",
+    "--max-model-len": "model.max_length",
+    "--tensor-parallel-size": "workers.tensor_parallel_size",
+    "-tp": "workers.tensor_parallel_size",
+    "--gpu-memory-utilization": "workers.gpu_memory_fraction",
+    "--block-size": "workers.block_size",
+    "--disaggregation-mode": "topology",
+    "--is-prefill-worker": "topology",
+    "--is-decode-worker": "topology",
+    "--connector": "topology and lmcache.enabled",
+    "--kv-transfer-config": "topology and lmcache.enabled",
+    "--kv-events-config": "frontend.router_mode",
+    "--disable-hybrid-kv-cache-manager": "lmcache.enabled",
+    "--no-disable-hybrid-kv-cache-manager": "lmcache.enabled",
+}
+"""Worker arguments that the plan writes itself, with the profile key that decides them."""
+
+HANDSHAKE_ARGS = (
+    "--dtype",
+    "--kv-cache-dtype",
+    "--attention-backend",
+    "--speculative-config",
+    "--quantization",
+    "--hf-overrides",
+)
+"""Arguments on which prefill and decode must agree, or NIXL refuses the handshake (vLLM 0.31, compatibility hash)."""
+
+
+def _check_args(args: list[str]) -> list[str]:
+    for arg in args:
+        flag = arg.split("=", 1)[0].replace("_", "-")
+        if flag in RESERVED_ARGS:
+            raise PydanticCustomError("reserved", f"{flag} is planned by dynkv; set {RESERVED_ARGS[flag]} instead")
+        if flag.startswith("--") and SECRET_NAME.search(flag.replace("-", "_")):
+            raise PydanticCustomError("secret", f"{flag} would show in the command line; use the environment")
+    return args
+
+
+WorkerArgs = Annotated[list[str], AfterValidator(_check_args)]
+
+
+class RoleArgs(Section):
+    """Extra arguments for the workers of one role, after `model.args`."""
+
+    worker: WorkerArgs = []
+    decode: WorkerArgs = []
+    prefill: WorkerArgs = []
+
+    @model_validator(mode="after")
+    def _handshake_agrees(self) -> Self:
+        for flag in HANDSHAKE_ARGS:
+            if _value_of(flag, self.decode) != _value_of(flag, self.prefill):
+                raise PydanticCustomError(
+                    "handshake",
+                    f"prefill and decode must agree on {flag}, or every transfer fails: put it in model.args",
+                )
+        return self
+
+
+def _value_of(flag: str, args: list[str]) -> str | None:
+    for i, arg in enumerate(args):
+        if arg.split("=", 1)[0].replace("_", "-") == flag:
+            return arg.partition("=")[2] or " ".join(args[i + 1 : i + 2])
+    return None
+
+
+class Model(Section):
+    path: Annotated[str, Field(min_length=1)] = "Qwen/Qwen3-0.6B"
+    """A directory, a Hugging Face id, or `tiny`: a small random model that dynkv makes itself."""
+    served_name: str | None = None
+    """The name that clients ask for; the path when left out."""
+    max_length: PositiveInt | None = None
+    """Longest prompt plus reply, in tokens."""
+    args: WorkerArgs = []
+    """Extra arguments for every worker, one list item for each word."""
+    role_args: RoleArgs = RoleArgs()
+
+
+class RoleSettings(Section):
+    """What one role of a disagg deployment may have of its own."""
+
+    replicas: PositiveInt | None = None
+    gpu_memory_fraction: Fraction | None = None
+
+
+class Workers(Section):
+    gpus: Literal["all"] | list[Annotated[int, Field(ge=0)] | str] = "all"
+    """Indices, UUIDs or MIG ids; in disagg the first ones go to decode."""
+    share_gpus: bool = False
+    """Let several workers have the same GPU; each then needs its own gpu_memory_fraction."""
+    tensor_parallel_size: PositiveInt = 1
+    replicas: PositiveInt | None = None
+    """Workers in agg; one per GPU group when left out."""
+    min_replicas: PositiveInt = 1
+    """The fewest workers that agg makes sense with; a host without the GPUs for them is refused."""
+    decode_per_prefill: PositiveInt = 2
+    """In disagg, how many GPU groups decode gets for each that prefill gets."""
+    gpu_memory_fraction: Fraction = 0.85
+    block_size: PositiveInt | None = None
+    """Tokens in one KV block; vLLM's own default when left out (16 on CUDA, 128 on CPU)."""
+    cpu_kv_cache_gb: PositiveInt = 1
+    """KV cache of a worker on the CPU, in GiB."""
+    decode: RoleSettings = RoleSettings()
+    prefill: RoleSettings = RoleSettings()
+
+
+class LMCache(Section):
+    enabled: bool = True
+    l1_size_gb: PositiveFloat | Literal["auto"] = "auto"
+    """RAM for KV blocks, in GiB; `auto` takes 20 for GPU workers, less where RAM is short, and 1 on a CPU."""
+    chunk_size: PositiveInt = 256
+    """Tokens in one cached chunk; a multiple of the workers' block size."""
+    eviction_policy: Literal["LRU", "ARC", "IsolatedLRU", "noop"] = "LRU"
+    worker_reap_timeout_s: int = 30
+    """After how long without a heartbeat a dead worker's memory is given back: 30 is LMCache's least, 0 never."""
+    worker_registration_grace_s: int = 3600
+    """The same for a worker that has not sent its first heartbeat. A lower value ends idle, healthy workers."""
+    l2: list[L2Adapter] = []
+    port: Port = 5555
+    http_port: Port = 8080
+    args: list[str] = []
+
+    @model_validator(mode="after")
+    def _reaping_is_possible(self) -> Self:
+        if 0 < self.worker_reap_timeout_s < 30 or self.worker_reap_timeout_s < 0:
+            raise PydanticCustomError("reap", "worker_reap_timeout_s must be 0 or at least 30")
+        if self.worker_registration_grace_s < self.worker_reap_timeout_s:
+            raise PydanticCustomError("reap", "worker_registration_grace_s must not be below worker_reap_timeout_s")
+        return self
+
+
+class FrontendSettings(Section):
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    """The one port people rely on: it is never moved."""
+    router_mode: Literal[
+        "round-robin", "random", "power-of-two", "kv", "direct", "least-loaded", "device-aware-weighted"
+    ] = "round-robin"
+    args: list[str] = []
+
+
+class Discovery(Section):
+    backend: Literal["file", "etcd"] = "file"
+    etcd_endpoints: list[str] = []
+    """As `http://host:2379`; needed with `etcd`."""
+    nats_server: str | None = None
+    """As `nats://host:4222`; requests and events go through it when it is set."""
+
+    @model_validator(mode="after")
+    def _etcd_has_an_address(self) -> Self:
+        if (self.backend == "etcd") != bool(self.etcd_endpoints):
+            raise PydanticCustomError("etcd", "backend etcd and etcd_endpoints go together")
+        return self
+
+
+class ProbeSettings(Section):
+    """Kubernetes' probe parameters."""
+
+    initial_delay_seconds: Seconds = 0.0
+    period_seconds: PositiveFloat = 5.0
+    timeout_seconds: PositiveFloat = 5.0
+    success_threshold: PositiveInt = 1
+    failure_threshold: PositiveInt = 3
+
+
+class UnitProbes(Section):
+    startup: ProbeSettings
+    readiness: ProbeSettings = ProbeSettings()
+
+
+def _startup(period: float, seconds: float) -> UnitProbes:
+    """Probes of a unit that may take `seconds` to start."""
+    startup = ProbeSettings(period_seconds=period, failure_threshold=int(seconds / period))
+    return UnitProbes(startup=startup, readiness=ProbeSettings())
+
+
+class ProbeGroups(Section):
+    lmcache: UnitProbes = _startup(0.5, 300)
+    frontend: UnitProbes = _startup(0.25, 120)
+    worker: UnitProbes = _startup(1.0, 1800)
+
+
+class Restart(Section):
+    max_restarts: Annotated[int, Field(ge=0)] = 5
+    window_s: PositiveFloat = 600.0
+    backoff_initial_s: Seconds = 1.0
+    backoff_max_s: Seconds = 60.0
+
+
+class Stop(Section):
+    """Seconds from SIGTERM to SIGKILL."""
+
+    frontend_s: PositiveFloat = 10.0
+    worker_s: PositiveFloat = 30.0
+    lmcache_s: PositiveFloat = 15.0
+
+
+class Profile(Section):
+    description: str = ""
+    topology: Literal["agg", "disagg"] = "agg"
+    engine: Literal["vllm", "mocker"] = "vllm"
+    device: Literal["cuda", "cpu"] = "cuda"
+    model: Model = Model()
+    workers: Workers = Workers()
+    lmcache: LMCache = LMCache()
+    frontend: FrontendSettings = FrontendSettings()
+    discovery: Discovery = Discovery()
+    probes: ProbeGroups = ProbeGroups()
+    restart: Restart = Restart()
+    stop: Stop = Stop()
+    standby: Literal["off"] = "off"
+    """Whether workers are prepared ahead. Only `off` for now."""
+    python: str | None = None
+    """The interpreter that holds Dynamo, vLLM and LMCache; dynkv's own when left out."""
+    env: dict[str, EnvValue] = {}
+    """Added to every process's environment, after dynkv's own entries."""
+
+    @model_validator(mode="after")
+    def _environment_is_safe(self) -> Self:
+        for name in self.env:
+            if name in FORBIDDEN_ENV:
+                raise PydanticCustomError("env", f"{name} cannot be set: {FORBIDDEN_ENV[name]}", {"key": f"env.{name}"})
+        return self
+
+    @model_validator(mode="after")
+    def _chunks_are_whole_blocks(self) -> Self:
+        if self.lmcache.enabled and self.engine == "vllm" and self.lmcache.chunk_size % self.block_size:
+            raise PydanticCustomError(
+                "chunk_size",
+                f"lmcache.chunk_size {self.lmcache.chunk_size} is no multiple of the workers' block size "
+                f"{self.block_size}: the workers would die at start",
+                {
+                    "key": "lmcache.chunk_size",
+                    "hint": f"use a multiple of {self.block_size}, such as {2 * self.block_size}",
+                },
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _shared_gpus_fit(self) -> Self:
+        if self.topology != "disagg" or self.device != "cuda" or not self.workers.share_gpus:
+            return self
+        total = sum(self.gpu_memory_fraction(role) for role in ("decode", "prefill"))
+        if total > 1:
+            raise PydanticCustomError(
+                "fractions",
+                f"decode and prefill share a GPU, but their memory fractions add up to {total:.2f}",
+                {
+                    "key": "workers",
+                    "hint": "give each a share: workers.decode.gpu_memory_fraction and workers.prefill.…",
+                },
+            )
+        return self
+
+    @property
+    def block_size(self) -> int:
+        """The workers' KV block size in tokens; vLLM's default for the device where the profile is silent."""
+        return self.workers.block_size or (16 if self.device == "cuda" else 128)
+
+    def gpu_memory_fraction(self, role: str) -> float:
+        own: Any = getattr(self.workers, role, None)
+        return (own and own.gpu_memory_fraction) or self.workers.gpu_memory_fraction
+
+
+FORBIDDEN_ENV = {
+    "PROMETHEUS_MULTIPROC_DIR": "it corrupts the workers' metrics",
+    "PYTHONHASHSEED": "sidecar and workers must have the same one, or no token hash ever matches",
+    "CUDA_VISIBLE_DEVICES": "the plan gives each worker its GPUs; use workers.gpus",
+    "DYN_SYSTEM_PORT": "each worker has its own, from the plan",
+    "DYN_FILE_KV": "each deployment has a discovery directory of its own",
+    "VLLM_NIXL_SIDE_CHANNEL_PORT": "each worker has its own, from the plan",
+}
+"""Variables a profile may not set, with the reason."""
