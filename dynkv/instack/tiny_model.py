@@ -3,7 +3,7 @@
 Runs in the stack's interpreter, which has `tokenizers` wherever ai-dynamo is installed; it imports neither torch
 nor transformers, nor anything of dynkv. The directory holds config.json, generation_config.json, tokenizer.json and
 tokenizer_config.json. It holds no weights: vLLM makes them at random with `--load-format dummy`, and Dynamo's mocker
-reads only the configuration and the tokenizer. What the model answers is noise, always the same noise for the same seed.
+reads only the configuration and the tokenizer. What the model answers is noise, the same noise for the same seed.
 
 The directory appears whole or not at all, so several runs at once are safe: each writes a directory of its own beside
 the target and renames it; whoever comes second finds the target in place and leaves it. A target that already has
@@ -13,7 +13,6 @@ config.json is left untouched. Exit codes: 0 the model is there, 1 it could not 
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 import sys
@@ -78,137 +77,14 @@ TOKENIZER_CONFIG: Mapping[str, object] = {
     "chat_template": CHAT_TEMPLATE,
 }
 
-WORDS = [
-    "the",
-    "of",
-    "and",
-    "to",
-    "a",
-    "in",
-    "that",
-    "it",
-    "is",
-    "was",
-    "for",
-    "on",
-    "are",
-    "with",
-    "as",
-    "they",
-    "be",
-    "at",
-    "one",
-    "have",
-    "this",
-    "from",
-    "or",
-    "had",
-    "by",
-    "not",
-    "but",
-    "what",
-    "all",
-    "were",
-    "when",
-    "we",
-    "there",
-    "can",
-    "an",
-    "your",
-    "which",
-    "their",
-    "said",
-    "if",
-    "do",
-    "will",
-    "each",
-    "about",
-    "how",
-    "up",
-    "out",
-    "them",
-    "then",
-    "she",
-    "many",
-    "some",
-    "so",
-    "these",
-    "would",
-    "other",
-    "into",
-    "has",
-    "more",
-    "her",
-    "two",
-    "like",
-    "him",
-    "see",
-    "time",
-    "could",
-    "no",
-    "make",
-    "than",
-    "first",
-    "been",
-    "its",
-    "who",
-    "now",
-    "people",
-    "my",
-    "made",
-    "over",
-    "did",
-    "down",
-    "only",
-    "way",
-    "find",
-    "use",
-    "may",
-    "water",
-    "long",
-    "little",
-    "very",
-    "after",
-    "word",
-    "called",
-    "just",
-    "where",
-    "most",
-    "know",
-    "cache",
-    "token",
-    "block",
-    "prompt",
-    "prefix",
-    "decode",
-    "prefill",
-    "worker",
-    "router",
-    "frontend",
-    "request",
-    "answer",
-    "model",
-    "layer",
-    "head",
-    "memory",
-    "machine",
-    "process",
-    "signal",
-    "socket",
-    "restart",
-    "ready",
-    "health",
-    "store",
-    "load",
-    "evict",
-    "reuse",
-    "hit",
-    "miss",
-    "chunk",
-    "batch",
-    "queue",
-    "stream",
-]
+WORDS = (
+    "the of and to a in that it is was for on are with as they be at one have this from or had by not but what all "
+    "were when we there can an your which their said if do will each about how up out them then she many some so "
+    "these would other into has more her two like him see time could no make than first been its who now people my "
+    "made over did down only way find use may water long little very after word called just where most know "
+    "cache token block prompt prefix decode prefill worker router frontend request answer model layer head memory "
+    "machine process signal socket restart ready health store load evict reuse hit miss chunk batch queue stream"
+).split()
 
 
 def training_text(lines: int = 4000, seed: int = 0) -> Iterator[str]:
@@ -274,7 +150,7 @@ def ensure_model(target: Path) -> bool:
 
 def _publish(draft: Path, target: Path) -> bool:
     try:
-        os.rename(draft, target)  # atomic; also replaces an empty directory, and refuses any other
+        draft.rename(target)  # atomic; also replaces an empty directory, and refuses any other
     except OSError:
         if is_model(target):
             return False

@@ -35,8 +35,8 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         facts=facts,
         ports=ports,
         env=base_environment(profile, facts, discovery_dir, name),
-        model_path=model_path(profile, home),
-        served_name=served_name(profile),
+        model_path=_model_path(profile, facts, home),
+        served_name=_served_name(profile, facts),
         worker_count=len(workers),
         sidecar_port=sidecar_port,
         home=home,
@@ -54,22 +54,32 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         units=tuple(units),
         python=facts.python,
         discovery_dir=discovery_dir,
+        warm_up_tokens=_warm_up_tokens(profile),
         notes=(*notes, *_unused_gpus(profile, facts, workers)),
     )
 
 
-def model_path(profile: Profile, home: str) -> str:
+def tiny_model_path(home: str) -> str:
+    return f"{home}/_models/{TINY}"
+
+
+def _model_path(profile: Profile, facts: HostFacts, home: str) -> str:
     """Where the engine finds the model: an absolute directory, or the id as it stands."""
     if profile.model.path == TINY:
-        return f"{home}/_models/{TINY}"
-    return profile.model.path
+        return tiny_model_path(home)
+    return facts.model.path or profile.model.path
 
 
-def served_name(profile: Profile) -> str:
+def _served_name(profile: Profile, facts: HostFacts) -> str:
     """The name clients ask for: as given, else an id as it stands, or a directory's last part."""
-    path = profile.model.path
-    is_path = path.startswith(("/", ".", "~"))
-    return profile.model.served_name or (PurePath(path).name if is_path else path)
+    return profile.model.served_name or PurePath(facts.model.path).name or profile.model.path
+
+
+def _warm_up_tokens(profile: Profile) -> int:
+    if not profile.lmcache.enabled or profile.engine == "mocker":
+        return 1
+    longest = profile.model.max_length or profile.lmcache.chunk_size * 2
+    return min(profile.lmcache.chunk_size + 1, longest - 1)
 
 
 def _settle(profile: Profile, facts: HostFacts) -> tuple[Profile, tuple[str, ...]]:

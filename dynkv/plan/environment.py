@@ -8,34 +8,9 @@ from dynkv.profile.l2 import SECRET_NAME
 from dynkv.profile.model import FORBIDDEN_ENV, Profile
 
 INHERITED = frozenset(
-    [
-        "PATH",
-        "HOME",
-        "USER",
-        "LOGNAME",
-        "SHELL",
-        "LANG",
-        "LANGUAGE",
-        "TZ",
-        "TMPDIR",
-        "TERM",
-        "XDG_CACHE_HOME",
-        "XDG_RUNTIME_DIR",
-        "LD_LIBRARY_PATH",
-        "LD_PRELOAD",
-        "PYTHONPATH",
-        "SSL_CERT_FILE",
-        "SSL_CERT_DIR",
-        "REQUESTS_CA_BUNDLE",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "NO_PROXY",
-        "http_proxy",
-        "https_proxy",
-        "no_proxy",
-        "CC",
-        "CXX",
-    ]
+    "PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ TMPDIR TERM XDG_CACHE_HOME XDG_RUNTIME_DIR "
+    "LD_LIBRARY_PATH LD_PRELOAD PYTHONPATH SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE "
+    "HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy CC CXX".split()
 )
 INHERITED_PREFIXES = (
     "LC_",
@@ -83,8 +58,11 @@ def base_environment(profile: Profile, facts: HostFacts, discovery_dir: str | No
         "LMCACHE_TRACK_USAGE": "false",
         "LMCACHE_DISABLE_BANNER": "1",
         "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
         "DYN_TCP_RPC_HOST": "127.0.0.1",
         "DYN_TCP_RESPONSE_STREAM_HOST": "127.0.0.1",
+        # what is advertised; the event sockets themselves bind all addresses (ai-dynamo 1.6.1)
+        "DYN_EVENT_PLANE_HOST": "127.0.0.1",
         **_discovery(profile, discovery_dir, deployment),
     }
     if facts.model.is_local:

@@ -28,6 +28,8 @@ class ModelFacts:
 
     is_local: bool
     has_config: bool
+    path: str = ""
+    """Absolute, of a local model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +50,5 @@ class HostFacts:
     packages: dict[str, str] = field(default_factory=dict)
     """Versions of the stack's packages in that interpreter, by distribution name."""
     model: ModelFacts = ModelFacts(is_local=False, has_config=False)
+    unwritable: dict[str, str] = field(default_factory=dict)
+    """L2 directories, as the profile names them, that cannot be written, with the reason."""

@@ -15,7 +15,7 @@ Config = dict[str, Any]
 
 def kv_transfer_config(profile: Profile, role: Role, sidecar_port: int | None) -> Config | None:
     """The configuration of one worker; None where it needs no connector. `sidecar_port` is None without LMCache."""
-    sidecar = None if sidecar_port is None else lmcache_connector(sidecar_port)
+    sidecar = None if sidecar_port is None else lmcache_connector(sidecar_port, profile.lmcache.heartbeat_interval_s)
     if role is Role.WORKER:
         return sidecar
     nixl = nixl_connector(profile.device)
@@ -25,8 +25,9 @@ def kv_transfer_config(profile: Profile, role: Role, sidecar_port: int | None) -
     return _connector("MultiConnector", kv_connector_extra_config={"connectors": [sidecar, nixl]})
 
 
-def lmcache_connector(port: int) -> Config:
-    return _connector("LMCacheMPConnector", kv_connector_extra_config={"lmcache.mp.port": port})
+def lmcache_connector(port: int, heartbeat_interval_s: float) -> Config:
+    extra = {"lmcache.mp.port": port, "lmcache.mp.heartbeat_interval": heartbeat_interval_s}
+    return _connector("LMCacheMPConnector", kv_connector_extra_config=extra)
 
 
 def nixl_connector(device: str) -> Config:

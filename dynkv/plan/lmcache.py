@@ -14,6 +14,7 @@ from dynkv.profile.model import Profile
 NAME = "lmcache"
 _GIB = 1024**3
 _AUTO_L1_GB = 20.0
+_NIXL_FILE_BYTES = 16 * 1024**2
 
 
 def lmcache_unit(ctx: Context, zmq_port: int) -> Unit:
@@ -48,6 +49,8 @@ def adapter_json(adapter: L2Adapter, home: str) -> str:
     given: dict[str, Any] = adapter.model_dump(exclude_none=True)
     if isinstance(adapter, NixlFileStore):
         given["backend_params"]["file_path"] = expand(adapter.backend_params.file_path, home)
+        if adapter.type == "nixl_store":
+            given["backend_params"].setdefault("file_size", str(_NIXL_FILE_BYTES))
     elif isinstance(adapter, FileSystem):
         given["base_path"] = expand(adapter.base_path, home)
     return json.dumps(given)

@@ -136,6 +136,9 @@ class Plan:
     python: str
     discovery_dir: str | None
     """The directory of Dynamo's file discovery, owned by this deployment; None with etcd."""
+    warm_up_tokens: int = 1
+    """The least length of a first prompt. A worker's heartbeat to the sidecar starts with the first whole chunk
+    that it stores, and without one it never notices that the sidecar was restarted (lmcache 0.5.6)."""
     notes: tuple[str, ...] = field(default=())
     """Decisions made for the person, in words."""
 

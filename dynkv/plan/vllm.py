@@ -36,6 +36,8 @@ def _model_args(ctx: Context, seat: Seat) -> list[str]:
         argv += ["--block-size", str(profile.workers.block_size)]
     if profile.model.max_length:
         argv += ["--max-model-len", str(profile.model.max_length)]
+    if profile.device == "cpu":
+        argv += ["--enforce-eager"]  # compiling takes longer than it saves
     if ctx.is_tiny:
         argv += ["--load-format", "dummy"]
     return argv
@@ -62,7 +64,8 @@ def _kv_events(port: int) -> dict[str, object]:
 
 
 def _environment(ctx: Context, seat: Seat, ports: dict[str, int]) -> dict[str, str]:
-    env = {"VLLM_HOST_IP": "127.0.0.1"}
+    # a unit's TMPDIR goes with it, and what the compiler made should not
+    env = {"VLLM_HOST_IP": "127.0.0.1", "TORCHINDUCTOR_CACHE_DIR": f"{ctx.home}/_cache/torchinductor"}
     if "nixl" in ports:
         env |= {"VLLM_NIXL_SIDE_CHANNEL_HOST": "127.0.0.1", "VLLM_NIXL_SIDE_CHANNEL_PORT": str(ports["nixl"])}
     if seat.gpus:

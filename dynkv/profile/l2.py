@@ -31,6 +31,10 @@ def _flag(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
 
 
+def _number(value: Any) -> Any:
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
 NixlFlag = Annotated[Literal["true", "false"], BeforeValidator(_flag)]
 """NIXL takes its parameters as strings."""
 
@@ -40,7 +44,10 @@ class FileParams(Section):
     """Directory of the backend's files. `~` and `${DYNKV_HOME}` are expanded."""
     use_direct_io: NixlFlag = "false"
     file_size: str | None = None
-    """Bytes of one file slot; LMCache's L1 page size when left out."""
+    """Bytes of one file of `nixl_store`; 16 MiB when left out, since LMCache's own default, one page of
+    4 KiB, has no room for a chunk (lmcache 0.5.6)."""
+    max_capacity_gb: Annotated[str | None, BeforeValidator(_number)] = None
+    """How much disk `nixl_store_dynamic` may take, in GB; it needs one."""
 
 
 class ObjectParams(Section):
@@ -77,9 +84,17 @@ class NixlFileStore(NixlStore):
 
     @model_validator(mode="after")
     def _persistence_fits_type(self) -> NixlFileStore:
-        if self.type == "nixl_store" and self.persist_enabled is not None:
+        dynamic = self.type == "nixl_store_dynamic"
+        if not dynamic and self.persist_enabled is not None:
             raise PydanticCustomError("persist", "only nixl_store_dynamic knows persist_enabled")
+        if dynamic and self.backend_params.max_capacity_gb is None:
+            raise PydanticCustomError("capacity", "nixl_store_dynamic needs max_capacity_gb in backend_params")
         return self
+
+    @property
+    def survives_restart(self) -> bool:
+        """`nixl_store` names its files anew at each start and finds none of the old ones (lmcache 0.5.6)."""
+        return self.type == "nixl_store_dynamic" and self.persist_enabled is not False
 
 
 class NixlPosix(NixlFileStore):

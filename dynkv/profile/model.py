@@ -135,6 +135,9 @@ class LMCache(Section):
     """After how long without a heartbeat a dead worker's memory is given back: 30 is LMCache's least, 0 never."""
     worker_registration_grace_s: int = 3600
     """The same for a worker that has not sent its first heartbeat. A lower value ends idle, healthy workers."""
+    heartbeat_interval_s: PositiveFloat = 1.0
+    """How often a worker asks whether the sidecar lives. One that is back sooner than this goes unnoticed, and
+    the worker's next request hangs (lmcache 0.5.6); LMCache's own 10 is longer than a restart takes."""
     l2: list[L2Adapter] = []
     port: Port = 5555
     http_port: Port = 8080

@@ -1,0 +1,122 @@
+"""The handle of one running incarnation of a unit. It knows how to spawn, wait and signal; no policy."""
+
+from __future__ import annotations
+
+import os
+import signal
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import anyio
+
+from dynkv.children.output import open_log
+from dynkv.children.signals import open_process, send
+from dynkv.children.tree import MARK_INCARNATION, Identity, Process, Root, read_process, snapshot, tree_of
+
+_DEFAULTED = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGQUIT)
+"""Signals that Python ignores or catches, set back to their default for the child."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a child ended; both are None for one that was adopted: only its own parent is told."""
+
+    code: int | None = None
+    signal: int | None = None
+
+    def __str__(self) -> str:
+        if self.signal is not None:
+            return f"killed by {signal.Signals(self.signal).name}"
+        return "ended (exit status unknown)" if self.code is None else f"exited with code {self.code}"
+
+
+class Child:
+    """A process in a session of its own, with its tree.
+
+    `exited` is set by `watch`, which one task must run. The process stays a zombie until `reap`, so that
+    its pid, and with it its process group, cannot go to anyone else while its tree is being cleared.
+    """
+
+    def __init__(self, root: Root, pidfd: int, log_start_byte: int, *, adopted: bool = False) -> None:
+        self.root = root
+        self.exited = anyio.Event()
+        self.exit: Exit | None = None
+        self.log_start_byte = log_start_byte
+        """Where in its log file this incarnation begins."""
+        self._pidfd = pidfd
+        self._adopted = adopted
+        self._known: frozenset[Identity] = frozenset()
+
+    @classmethod
+    def spawn(cls, argv: Sequence[str], env: Mapping[str, str], log: Path) -> Self:
+        """Start a process with exactly this environment plus its marker; raises OSError if it cannot be."""
+        incarnation = uuid.uuid4().hex
+        out = open_log(log)
+        try:
+            log_start = os.fstat(out).st_size
+            pid = os.posix_spawnp(
+                argv[0],
+                list(argv),
+                {**env, MARK_INCARNATION: incarnation},
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, out, 1),
+                    (os.POSIX_SPAWN_DUP2, out, 2),
+                ],
+                setsid=True,
+                setsigmask=(),
+                setsigdef=_DEFAULTED,
+            )
+        finally:
+            os.close(out)
+        process = read_process(pid)
+        assert process is not None, "an unreaped child of ours is always in /proc"
+        return cls(Root(pid, process.start_ticks, incarnation), os.pidfd_open(pid), log_start)
+
+    @classmethod
+    def adopt(cls, root: Root, log_start_byte: int = 0) -> Self | None:
+        """Take over a child of another supervisor; None if it is gone."""
+        pidfd = open_process((root.pid, root.start_ticks))
+        return None if pidfd is None else cls(root, pidfd, log_start_byte, adopted=True)
+
+    @property
+    def pid(self) -> int:
+        return self.root.pid
+
+    async def watch(self) -> None:
+        """Return when the process has ended; sets `exit`, then `exited`."""
+        await anyio.wait_readable(self._pidfd)
+        self.exit = self._exit_status()
+        self.exited.set()
+
+    def signal(self, number: signal.Signals) -> bool:
+        """Signal the first process alone; whether it was there."""
+        return send(self._pidfd, number)
+
+    def tree(self, processes: Mapping[int, Process] | None = None) -> list[Process]:
+        """All living processes of this child; what is found once is remembered for as long as it lives."""
+        members = tree_of(self.root, snapshot() if processes is None else processes, self._known)
+        self._known = frozenset(process.identity for process in members)
+        return members
+
+    def reap(self) -> None:
+        """Let go of the process; call it once its tree is gone. Safe to call twice."""
+        if self._pidfd < 0:
+            return
+        os.close(self._pidfd)
+        self._pidfd = -1
+        if not self._adopted:
+            os.waitpid(self.pid, os.WNOHANG)
+
+    def _exit_status(self) -> Exit:
+        if self._adopted:
+            return Exit()
+        result = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if result is None:
+            return Exit()
+        if result.si_code == os.CLD_EXITED:
+            return Exit(code=result.si_status)
+        return Exit(signal=result.si_status)

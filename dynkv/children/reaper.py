@@ -1,0 +1,36 @@
+"""The supervisor as a subreaper: orphans of its children become its own, and must not stay zombies."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Container
+from pathlib import Path
+
+from dynkv.children.tree import read_process
+
+_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+
+
+def become_subreaper() -> None:
+    """From now on orphaned descendants are given to this process; raises OSError."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER) failed")
+
+
+def reap_orphans(own_children: Container[int]) -> int:
+    """Reap the zombies that are none of `own_children` (whose handles reap them); how many there were."""
+    reaped = 0
+    for pid in _children():
+        process = None if pid in own_children else read_process(pid)
+        if process is not None and process.state == "Z":
+            os.waitpid(pid, os.WNOHANG)
+            reaped += 1
+    return reaped
+
+
+def _children() -> list[int]:
+    """Source: proc_tid_children(5)."""
+    files = Path("/proc/self/task").glob("*/children")
+    return [int(pid) for file in files for pid in file.read_text().split()]

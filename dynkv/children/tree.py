@@ -1,0 +1,157 @@
+"""Finding every process that belongs to a child, and no other.
+
+A child is the leader of a session of its own and carries a marker in its environment. Its tree is found
+by process group and session, by descent, and by marker; so a grandchild that calls setsid, or that is
+given to another parent, is found as well. The marker alone does not do: setproctitle, which vLLM's
+engine uses, wipes what /proc shows of a process's environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+MARK_HOME = "DYNKV_HOME"
+MARK_DEPLOYMENT = "DYNKV_DEPLOYMENT"
+MARK_UNIT = "DYNKV_UNIT"
+MARK_INCARNATION = "DYNKV_INCARNATION"
+
+SHIELD = {"DYNKV_SHIELD": "1", "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
+"""Has to stand first in a child's environment. setproctitle overwrites the environment up to the first
+variable that the program has set again, which vLLM does with this one: so the markers behind it stay
+readable in /proc (vllm 0.31.0, setproctitle 1.3; measured)."""
+
+Identity = tuple[int, int]
+"""A process for certain: its pid, and its start time in clock ticks since boot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    pid: int
+    ppid: int
+    pgid: int
+    sid: int
+    start_ticks: int
+    state: str
+
+    @property
+    def identity(self) -> Identity:
+        return self.pid, self.start_ticks
+
+    @property
+    def is_alive(self) -> bool:
+        return self.state not in "ZX"
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """What identifies a child for good: its first process and the marker all of its tree inherits."""
+
+    pid: int
+    start_ticks: int
+    incarnation: str
+
+
+def read_process(pid: int) -> Process | None:
+    """One process from /proc; None when there is none. Source: proc_pid_stat(5)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # the command, in parentheses, may itself hold spaces and parentheses
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    state, ppid, pgid, sid = fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3])
+    return Process(pid, ppid, pgid, sid, int(fields[19]), state)
+
+
+def snapshot() -> dict[int, Process]:
+    """All processes of the host."""
+    found = (read_process(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    return {process.pid: process for process in found if process is not None}
+
+
+def environment_of(pid: int) -> dict[str, str] | None:
+    """The environment a process began with; None where it cannot be read or was wiped by setproctitle."""
+    try:
+        raw = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return None
+    entries = [entry.partition(b"=") for entry in raw.split(b"\0") if b"=" in entry]
+    return {os.fsdecode(name): os.fsdecode(value) for name, _, value in entries} or None
+
+
+def command_line(pid: int) -> bytes:
+    """A process's arguments, each ended by a NUL; empty if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+EnvironmentReader = Callable[[int], Mapping[str, str] | None]
+
+
+def tree_of(
+    root: Root,
+    processes: Mapping[int, Process],
+    known: Iterable[Identity] = (),
+    environment: EnvironmentReader = environment_of,
+) -> list[Process]:
+    """The living processes of a child's tree. `known` are those seen in it earlier, for as long as they live."""
+    leader = processes.get(root.pid)
+    leader_is_ours = leader is not None and leader.start_ticks == root.start_ticks
+    known = frozenset(known)
+
+    def belongs(process: Process) -> bool:
+        if process.identity in known:
+            return True
+        in_group = root.pid in (process.pgid, process.sid)
+        if in_group and leader_is_ours:
+            return True
+        marks = environment(process.pid) if process.start_ticks >= root.start_ticks else {}
+        if marks is None:
+            # a wiped environment proves nothing, but the group's number cannot have been given to others
+            # while members of the group live and no other process has that pid
+            return in_group and leader is None
+        return marks.get(MARK_INCARNATION) == root.incarnation
+
+    own = os.getpid()
+    members = {p.pid for p in processes.values() if p.pid != own and belongs(p)}
+    members = _with_descendants(members, processes) - {own}
+    return [processes[pid] for pid in sorted(members) if processes[pid].is_alive]
+
+
+def marked(processes: Mapping[int, Process], home: str, deployment: str) -> list[Process]:
+    """The living processes that carry a deployment's marker, whatever child they belong to."""
+    found = []
+    for process in processes.values():
+        env = environment_of(process.pid) if process.is_alive and process.pid != os.getpid() else None
+        if env and env.get(MARK_HOME) == home and env.get(MARK_DEPLOYMENT) == deployment and MARK_INCARNATION in env:
+            found.append(process)
+    return found
+
+
+def _with_descendants(members: set[int], processes: Mapping[int, Process]) -> set[int]:
+    children: dict[int, list[int]] = {}
+    for process in processes.values():
+        children.setdefault(process.ppid, []).append(process.pid)
+    found, todo = set(members), list(members)
+    while todo:
+        new = [pid for pid in children.get(todo.pop(), []) if pid not in found]
+        found.update(new)
+        todo += new
+    return found
+
+
+def resident_bytes(processes: Iterable[Process]) -> int:
+    """Resident memory of all of them together; shared pages count once for each process."""
+    return sum(_resident_pages(process.pid) for process in processes) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _resident_pages(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, IndexError):
+        return 0

@@ -1,0 +1,70 @@
+"""Which deployment a verb is about, and how to reach it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dynkv.control.client import Client
+from dynkv.errors import NotRunning, UnknownDeployment, UsageError
+from dynkv.home import Place, deployments, home, place
+from dynkv.supervisor.journal import Journal, JournalFile, read_journal
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    place: Place
+    journal: JournalFile | None
+
+    @property
+    def is_supervised(self) -> bool:
+        return self.place.has_supervisor()
+
+    def fresh_journal(self) -> JournalFile | None:
+        """As it is on disk now."""
+        return read_journal(self.place.journal)
+
+    def close_journal(self, journal: JournalFile) -> None:
+        """Note that the deployment is down; for when its supervisor cannot."""
+        Journal(self.place.journal, journal).close()
+
+    def client(self) -> Client:
+        return Client(Path(self.journal.socket) if self.journal else self.place.socket)
+
+
+def find(name: str | None) -> Deployment:
+    """The one named, or the only one there is, a running one before others.
+
+    Raises UnknownDeployment, NotRunning if there is none at all, UsageError if it is not clear which.
+    """
+    known = deployments(home())
+    if name is not None:
+        if name not in known:
+            raise UnknownDeployment(name, known)
+        return _open(name)
+    found = [_open(other) for other in known]
+    running = [deployment for deployment in found if deployment.is_supervised]
+    candidates = running or [d for d in found if d.journal is None or not d.journal.stopped] or found
+    if not candidates:
+        raise NotRunning
+    if len(candidates) > 1:
+        names = ", ".join(deployment.place.name for deployment in candidates)
+        raise UsageError(f"there are several deployments: {names}", hint="name one of them")
+    return candidates[0]
+
+
+def planned_ports(except_for: str) -> dict[int, str]:
+    """Ports that other running deployments have planned, also those of units that are down just now."""
+    taken: dict[int, str] = {}
+    for name in deployments(home()):
+        deployment = _open(name)
+        if name == except_for or deployment.journal is None or deployment.journal.stopped:
+            continue
+        for unit in deployment.journal.plan.units:
+            taken |= dict.fromkeys(unit.ports.values(), f"the deployment {name!r} ({unit.name})")
+    return taken
+
+
+def _open(name: str) -> Deployment:
+    where = place(home(), name)
+    return Deployment(where, read_journal(where.journal))

@@ -1,0 +1,144 @@
+"""`plan`, `doctor` and `profiles`: looking without starting anything."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+import typer
+
+from dynkv.cli import view
+from dynkv.cli.deployments import planned_ports
+from dynkv.cli.options import (
+    DeviceOption,
+    EngineOption,
+    GpusOption,
+    JsonOption,
+    ModelOption,
+    NameOption,
+    NoLMCacheOption,
+    ProfileArgument,
+    SetOption,
+    overrides,
+)
+from dynkv.doctor.checks import Finding, Severity, findings
+from dynkv.doctor.host import inspect
+from dynkv.errors import PreflightRefused
+from dynkv.home import Place, home, place
+from dynkv.plan.build import build
+from dynkv.plan.model import Plan
+from dynkv.profile.load import LoadedProfile, Override, find, load, shipped
+from dynkv.profile.model import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    loaded: LoadedProfile
+    place: Place
+    plan: Plan
+    findings: list[Finding]
+
+    def refuse_errors(self) -> None:
+        """Raise PreflightRefused for the first finding that is an error."""
+        for finding in self.findings:
+            if finding.severity is Severity.ERROR:
+                raise PreflightRefused(
+                    finding.what, where=finding.where, hint=finding.hint, detail=finding.excerpt or f"  {finding.why}"
+                )
+
+
+def locate(profile: str, name: str | None, given: list[Override]) -> tuple[LoadedProfile, Place]:
+    loaded = load(profile, given)
+    return loaded, place(home(), name or loaded.name)
+
+
+def make_plan(loaded: LoadedProfile, where: Place) -> Planned:
+    """Look at the host and resolve the profile for it; raises PreflightRefused where that is impossible."""
+    facts = inspect(loaded.profile, where.home, planned_ports(where.name))
+    plan = build(loaded.profile, facts, name=where.name, profile_name=loaded.name, home=str(where.home))
+    return Planned(loaded, where, plan, findings(loaded, plan, facts))
+
+
+def plan(
+    profile: ProfileArgument,
+    gpus: GpusOption = None,
+    model: ModelOption = None,
+    engine: EngineOption = None,
+    device: DeviceOption = None,
+    name: NameOption = None,
+    sets: SetOption = None,
+    no_lmcache: NoLMCacheOption = False,
+    as_json: JsonOption = False,
+    as_shell: Annotated[
+        bool, typer.Option("--shell", help="Print a script that starts the same thing by hand.")
+    ] = False,
+) -> None:
+    """Show what `up` would start, without starting it. Example: dynkv plan disagg --gpus 0,1"""
+    planned = make_plan(*locate(profile, name, overrides(gpus, model, engine, device, no_lmcache, sets)))
+    if as_json:
+        print(msgspec.json.encode(planned.plan).decode())  # noqa: T201 (one document and nothing else)
+    elif as_shell:
+        from dynkv.render.shell import shell_script
+
+        print(shell_script(planned.plan), end="")  # noqa: T201 (a script and nothing else)
+    else:
+        view.show_plan(planned.plan)
+        view.show_findings(planned.findings)
+
+
+def doctor(
+    profile: Annotated[str, typer.Argument(metavar="[PROFILE]", help="The profile to check the host for.")] = "agg",
+    gpus: GpusOption = None,
+    model: ModelOption = None,
+    engine: EngineOption = None,
+    device: DeviceOption = None,
+    name: NameOption = None,
+    sets: SetOption = None,
+    no_lmcache: NoLMCacheOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check whether this host can run a profile. Example: dynkv doctor disagg --gpus 0,1"""
+    planned = make_plan(*locate(profile, name, overrides(gpus, model, engine, device, no_lmcache, sets)))
+    if as_json:
+        print(msgspec.json.encode(planned.findings).decode())  # noqa: T201
+    else:
+        view.show_findings(planned.findings)
+    if any(finding.severity is Severity.ERROR for finding in planned.findings):
+        raise typer.Exit(PreflightRefused.exit_code)
+    if not as_json:
+        view.say(f"{planned.loaded.name} can run on this host")
+
+
+profiles = typer.Typer(help="Shipped profiles: list them, print one, or print the JSON Schema.")
+
+
+@profiles.callback(invoke_without_command=True)
+def list_profiles(context: typer.Context, as_json: JsonOption = False) -> None:
+    """List the shipped profiles. Example: dynkv profiles"""
+    if context.invoked_subcommand is not None:
+        return
+    rows = [(name, load(name).profile.description) for name in shipped()]
+    if as_json:
+        print(json.dumps([{"name": name, "description": text} for name, text in rows]))  # noqa: T201
+    else:
+        view.show_profiles(rows)
+
+
+@profiles.command("show")
+def show_profile(profile: ProfileArgument) -> None:
+    """Print a profile's YAML, to begin one's own with. Example: dynkv profiles show agg > mine.yaml"""
+    print(find(profile).read_text(), end="")  # noqa: T201
+
+
+@profiles.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of profiles, for editors. Example: dynkv profiles schema > dynkv.schema.json"""
+    print(json.dumps(profile_schema(), indent=2))  # noqa: T201
+
+
+def profile_schema() -> dict[str, object]:
+    made = Profile.model_json_schema()
+    made["properties"]["extends"] = {"type": "string", "description": "A shipped profile or a file to begin with."}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "dynkv profile", **made}

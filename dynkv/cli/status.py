@@ -1,0 +1,93 @@
+"""`status` and `down`."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import anyio
+import msgspec
+import typer
+
+from dynkv.cli import view
+from dynkv.cli.deployments import Deployment, find
+from dynkv.cli.options import JsonOption, NameArgument
+from dynkv.control.client import SupervisorGone
+from dynkv.errors import NotRunning, TimedOut
+from dynkv.supervisor.journal import JournalFile
+from dynkv.supervisor.salvage import end_survivors, orphaned_status, survivors
+from dynkv.supervisor.status import DeploymentStatus
+
+_POLL_S = 0.1
+
+
+def status(name: NameArgument = None, as_json: JsonOption = False) -> None:
+    """Show how a deployment is. Exit code 3 when nothing runs. Example: dynkv status --json"""
+    current = read_status(find(name))
+    if as_json:
+        print(msgspec.json.encode(current).decode())  # noqa: T201 (one document and nothing else)
+    else:
+        view.show_status(current)
+
+
+def read_status(deployment: Deployment) -> DeploymentStatus:
+    """From the supervisor, or without it from what still runs; raises NotRunning if nothing does."""
+    if deployment.is_supervised:
+        return deployment.client().status()
+    journal = deployment.journal
+    if journal is None or journal.stopped or not survivors(journal, deployment.place):
+        raise NotRunning(deployment.place.name)
+    return orphaned_status(journal, deployment.place)
+
+
+def down(
+    name: NameArgument = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", metavar="SECONDS", help="Stop waiting after this long; it goes on.")
+    ] = None,
+) -> None:
+    """Take a deployment down, and leave nothing behind. Works without its supervisor too. Example: dynkv down agg"""
+    deployment = find(name)
+    if take_down(deployment, timeout):
+        view.say(f"{deployment.place.name} is down")
+    else:
+        view.say(f"{deployment.place.name} was already down")
+
+
+def take_down(deployment: Deployment, timeout_s: float | None = None) -> bool:
+    """Return when nothing of it runs any more; whether anything did. Raises TimedOut."""
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    ran = deployment.is_supervised
+    if ran:
+        _ask_supervisor(deployment, deadline)
+    journal = deployment.fresh_journal()
+    return _end_rest(deployment, journal) or ran
+
+
+def _ask_supervisor(deployment: Deployment, deadline: float | None) -> None:
+    """Until its lock is free: it keeps that to the end, and a dead one cannot keep it."""
+    client = deployment.client()
+    with view.progress() as progress:
+        asked = False
+        while deployment.is_supervised:
+            try:
+                if not asked:
+                    client.down()
+                    asked = True
+                progress.update(client.status())
+            except SupervisorGone:
+                pass  # on its way out, or killed: the lock tells
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimedOut(
+                    f"{deployment.place.name} is still going down", hint="`dynkv status` shows what takes long"
+                )
+            time.sleep(_POLL_S)
+
+
+def _end_rest(deployment: Deployment, journal: JournalFile | None) -> bool:
+    """What a dead supervisor left; whether there was anything."""
+    if journal is None or journal.stopped:
+        return False
+    count = anyio.run(end_survivors, journal, deployment.place)
+    deployment.close_journal(journal)
+    return count > 0

@@ -1,0 +1,164 @@
+"""`up`: from a profile to a deployment that answers requests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import anyio
+import typer
+
+import dynkv.instack
+from dynkv.cli import view
+from dynkv.cli.deployments import Deployment, find
+from dynkv.cli.launch import become_supervisor, launch
+from dynkv.cli.options import (
+    DeviceOption,
+    EngineOption,
+    GpusOption,
+    ModelOption,
+    NameOption,
+    NoLMCacheOption,
+    ProfileArgument,
+    SetOption,
+    overrides,
+)
+from dynkv.cli.plan import Planned, locate, make_plan
+from dynkv.cli.status import take_down
+from dynkv.errors import AlreadyRunning, DynkvError, PreflightRefused, TimedOut, UnitFailed
+from dynkv.home import Place, planning
+from dynkv.plan.build import tiny_model_path
+from dynkv.plan.context import TINY
+from dynkv.plan.environment import is_secret
+from dynkv.profile.l2 import directory, expand
+from dynkv.supervisor.journal import read_journal
+from dynkv.supervisor.salvage import end_survivors
+from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
+
+_POLL_S = 0.2
+_INTERRUPTED = 130
+
+
+def up(
+    profile: ProfileArgument,
+    gpus: GpusOption = None,
+    model: ModelOption = None,
+    engine: EngineOption = None,
+    device: DeviceOption = None,
+    name: NameOption = None,
+    sets: SetOption = None,
+    no_lmcache: NoLMCacheOption = False,
+    foreground: Annotated[bool, typer.Option("--foreground", help="Stay, and be the supervisor.")] = False,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", metavar="SECONDS", help="Give up after this long.")
+    ] = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Return as soon as the supervisor runs.")] = False,
+) -> None:
+    """Start a deployment and wait until it answers requests.
+
+    Examples: dynkv up agg · dynkv up disagg --gpus 0,1 · dynkv up agg --device cpu --model tiny
+    """
+    loaded, where = locate(profile, name, overrides(gpus, model, engine, device, no_lmcache, sets))
+    where.create()
+    with planning(where.home):
+        if where.has_supervisor():
+            raise AlreadyRunning(where.name)
+        _end_what_was_left(where)
+        planned = make_plan(loaded, where)
+        planned.refuse_errors()
+        view.show_findings(planned.findings)
+        for note in planned.plan.notes:
+            view.say(f"note: {note}")
+        _prepare(planned)
+        secrets = {name: value for name, value in loaded.profile.env.items() if is_secret(name)}
+        if foreground:
+            become_supervisor(planned.plan, where, secrets)
+        launch(planned.plan, where, secrets)
+    if not no_wait:
+        _wait_or_take_down(where, timeout)
+
+
+def _wait_or_take_down(where: Place, timeout_s: float | None) -> None:
+    """A start that fails, takes too long or is interrupted leaves nothing running."""
+    deployment = find(where.name)
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        status = _wait(deployment, timeout_s)
+    except (DynkvError, KeyboardInterrupt) as error:
+        view.say("taking it down again")
+        take_down(deployment)
+        if isinstance(error, KeyboardInterrupt):
+            raise typer.Exit(_INTERRUPTED) from None
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    view.show_started(status, where.directory)
+
+
+def _wait(deployment: Deployment, timeout_s: float | None) -> DeploymentStatus:
+    client, deadline = deployment.client(), None if timeout_s is None else time.monotonic() + timeout_s
+    with view.progress() as progress:
+        while True:
+            status = client.status()
+            progress.update(status)
+            if status.state is DeploymentState.READY:
+                return status
+            _raise_if_dead(status)
+            if deadline is not None and time.monotonic() > deadline:
+                waited = status.detail or "; ".join(_unfinished(unit) for unit in status.units if unit.state != "ready")
+                raise TimedOut(f"not ready after {timeout_s:g} s: {waited}", hint="give it longer with --timeout")
+            time.sleep(_POLL_S)
+
+
+def _raise_if_dead(status: DeploymentStatus) -> None:
+    for unit in status.units:
+        if unit.last_exit is not None:
+            last = unit.last_exit
+            raise UnitFailed(unit.name, last.reason, log=unit.log, tail="\n".join(last.log_tail), hint=last.hint)
+    if status.state in (DeploymentState.STOPPING, DeploymentState.STOPPED):
+        raise DynkvError(f"{status.name} was taken down while it started", hint="see `dynkv events`")
+
+
+def _unfinished(unit: UnitStatus) -> str:
+    why = (unit.waiting_for and f"waiting for {unit.waiting_for}") or (unit.probe and unit.probe.detail) or ""
+    return f"{unit.name} is {unit.state}" + (f" ({why})" if why else "")
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _end_what_was_left(where: Place) -> None:
+    """What a supervisor that was killed left running would hold the ports and the GPUs."""
+    journal = read_journal(where.journal)
+    if journal is not None and not journal.stopped:
+        count = anyio.run(end_survivors, journal, where)
+        if count:
+            view.say(f"ended {count} processes that a dead supervisor of {where.name} had left")
+
+
+def _prepare(planned: Planned) -> None:
+    for adapter in planned.loaded.profile.lmcache.l2:
+        if (path := directory(adapter)) is not None:
+            Path(expand(path, str(planned.place.home))).mkdir(mode=0o700, parents=True, exist_ok=True)
+    if planned.loaded.profile.model.path == TINY:
+        _make_tiny_model(planned.plan.python, Path(tiny_model_path(str(planned.place.home))))
+
+
+def _make_tiny_model(python: str, target: Path) -> None:
+    if (target / "config.json").exists():
+        return
+    script = Path(dynkv.instack.__path__[0]) / "tiny_model.py"
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    done = subprocess.run([python, str(script), str(target)], capture_output=True, text=True, env=dict(os.environ))
+    if done.returncode != 0:
+        raise PreflightRefused(
+            f"the tiny model could not be made in {target}",
+            hint="the stack's interpreter needs the tokenizers package, which comes with ai-dynamo",
+            detail=done.stderr.strip()[-2000:],
+        )

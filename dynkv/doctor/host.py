@@ -1,0 +1,85 @@
+"""Look at the host once, before planning. The only part of doctor/ that does."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from dynkv.doctor.gpus import gpus
+from dynkv.doctor.sockets import holders
+from dynkv.doctor.stack import find_python, packages
+from dynkv.plan.context import TINY
+from dynkv.plan.environment import SECRETS, is_inherited
+from dynkv.plan.facts import HostFacts, ModelFacts
+from dynkv.profile.l2 import directory, expand
+from dynkv.profile.model import Profile
+
+
+def inspect(profile: Profile, home: Path, planned_ports: dict[int, str]) -> HostFacts:
+    """`planned_ports`: those of other deployments, whether anything listens on them just now or not.
+
+    Raises PreflightRefused when the interpreter does not work.
+    """
+    python = find_python(profile.python)
+    return HostFacts(
+        gpus=gpus(),
+        cpu_count=len(os.sched_getaffinity(0)),
+        memory_available_bytes=memory_available_bytes(),
+        taken_ports={**holders(), **planned_ports},
+        environ={name: value for name, value in os.environ.items() if is_inherited(name)},
+        secret_names=tuple(sorted(name for name in SECRETS if name in os.environ)),
+        python=python,
+        packages=packages(python),
+        model=model_facts(profile.model.path),
+        unwritable=_unwritable(profile, home),
+    )
+
+
+def memory_available_bytes() -> int:
+    """RAM that can still be had: the kernel's estimate, or what the cgroup leaves if that is less."""
+    import psutil
+
+    available = int(psutil.virtual_memory().available)
+    limit, used = _cgroup("memory.max"), _cgroup("memory.current")
+    return available if limit is None or used is None else max(0, min(available, limit - used))
+
+
+def model_facts(path: str) -> ModelFacts:
+    """A directory or something written like one is local; anything else is an id that a hub resolves."""
+    if path == TINY:
+        return ModelFacts(is_local=True, has_config=True)
+    local = Path(path).expanduser()
+    if not (path.startswith(("/", ".", "~")) or local.is_dir()):
+        return ModelFacts(is_local=False, has_config=False)
+    return ModelFacts(is_local=True, has_config=(local / "config.json").is_file(), path=str(local.absolute()))
+
+
+def _unwritable(profile: Profile, home: Path) -> dict[str, str]:
+    """L2 directories that cannot be made or written, with the reason."""
+    wanted = [path for adapter in profile.lmcache.l2 if (path := directory(adapter)) is not None]
+    problems = {path: _write_problem(Path(expand(path, str(home)))) for path in wanted}
+    return {path: problem for path, problem in problems.items() if problem is not None}
+
+
+def _write_problem(path: Path) -> str | None:
+    """Why no file can be made in `path`; directories made to find out are removed again."""
+    missing = [directory for directory in (path, *path.parents) if not directory.exists()]
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return None
+    except OSError as error:
+        return error.strerror or str(error)
+    finally:
+        for made in (directory for directory in missing if directory.is_dir()):
+            made.rmdir()
+
+
+def _cgroup(file: str) -> int | None:
+    """A figure of this process's cgroup v2; None where there is no limit."""
+    try:
+        own = Path("/proc/self/cgroup").read_text().strip().rpartition(":")[2]
+        return int(Path(f"/sys/fs/cgroup{own}/{file}").read_text())
+    except (OSError, ValueError):
+        return None

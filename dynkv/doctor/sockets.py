@@ -1,0 +1,45 @@
+"""Who listens on which port of this host."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could bind this TCP port on all addresses."""
+    return _can_bind(socket.AF_INET, "0.0.0.0", port) and _can_bind(socket.AF_INET6, "::", port)
+
+
+def holders() -> dict[int, str]:
+    """Every TCP port that something listens on, with the process that does, in words."""
+    import psutil  # only when someone asks: it costs the supervisor 7 MB
+
+    found: dict[int, str] = {}
+    for connection in psutil.net_connections("tcp"):
+        if connection.status == psutil.CONN_LISTEN and connection.laddr:
+            found[connection.laddr.port] = _in_words(connection.pid)
+    return found
+
+
+def _in_words(pid: int | None) -> str:
+    import psutil
+
+    if pid is None:
+        return "a process of another user"
+    try:
+        return f"pid {pid} ({' '.join(psutil.Process(pid).cmdline())[:80]})"
+    except psutil.Error:
+        return f"pid {pid}"
+
+
+def _can_bind(family: socket.AddressFamily, address: str, port: int) -> bool:
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # TIME_WAIT is no holder
+            if family is socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind((address, port))
+    except OSError as error:
+        return error.errno != errno.EADDRINUSE  # a host without IPv6 holds nothing there
+    return True

@@ -1,0 +1,155 @@
+"""Where dynkv keeps what it writes: DYNKV_HOME, and one directory in it for each deployment."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dynkv.errors import PreflightRefused, UsageError
+
+_SOCKET_PATH_MAX = 100
+"""A Unix socket's path may have 107 bytes (unix(7)); the rest is left to those who add to it."""
+_TMPDIR_MAX = 66
+"""vLLM makes sockets named by a UUID of 36 characters in its TMPDIR."""
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+
+
+def home() -> Path:
+    """`$DYNKV_HOME`, else `dynkv` in the XDG state directory. Source: XDG Base Directory Specification 0.8."""
+    given = os.environ.get("DYNKV_HOME")
+    if given:
+        return Path(given).expanduser().absolute()
+    state = os.environ.get("XDG_STATE_HOME")
+    return (Path(state) if state and Path(state).is_absolute() else Path.home() / ".local" / "state") / "dynkv"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One deployment's directory and what lies in it."""
+
+    home: Path
+    name: str
+
+    @property
+    def directory(self) -> Path:
+        return self.home / self.name
+
+    @property
+    def journal(self) -> Path:
+        return self.directory / "journal.json"
+
+    @property
+    def events(self) -> Path:
+        return self.directory / "events.jsonl"
+
+    @property
+    def logs(self) -> Path:
+        return self.directory / "logs"
+
+    @property
+    def supervisor_log(self) -> Path:
+        return self.logs / "supervisor.log"
+
+    @property
+    def lock(self) -> Path:
+        """Locked by the supervisor for as long as it lives."""
+        return self.directory / "lock"
+
+    @property
+    def socket(self) -> Path:
+        """`control.sock`, or a short path in the runtime directory where that one would be too long."""
+        usual = self.directory / "control.sock"
+        if len(os.fsencode(usual)) <= _SOCKET_PATH_MAX:
+            return usual
+        return _runtime_directory() / f"{self._digest}.sock"
+
+    def scratch(self, unit: str) -> Path:
+        """A TMPDIR of the unit's own, emptied behind it. Programs make sockets in it, so it has to be short."""
+        usual = self.directory / "tmp"
+        longest = len(os.fsencode(usual)) + len(unit) + 1
+        return (usual if longest <= _TMPDIR_MAX else _runtime_directory() / self._digest) / unit
+
+    @property
+    def _digest(self) -> str:
+        return hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:16]
+
+    def create(self) -> None:
+        """Make the directory, for its owner only; raises PreflightRefused where it cannot be written."""
+        try:
+            for directory in (self.directory, self.logs, self.socket.parent):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.directory.chmod(0o700)
+            with tempfile.TemporaryFile(dir=self.directory):
+                pass
+        except OSError as error:
+            raise PreflightRefused(
+                f"cannot write to {self.home}: {error.strerror or error}",
+                hint="set DYNKV_HOME to a directory that you may write to",
+            ) from None
+
+    def has_supervisor(self) -> bool:
+        """Whether a supervisor lives: it holds the lock."""
+        try:
+            with self.lock.open("rb") as lock:
+                return not _try_lock(lock.fileno())
+        except OSError:
+            return False
+
+
+def place(home_dir: Path, name: str) -> Place:
+    """Raises UsageError for a name that could not be a directory's."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot be the name of a deployment",
+            hint="use up to 63 of a-z, 0-9, dot, dash, underscore; a letter or digit first: --name my-stack",
+        )
+    return Place(home_dir, name)
+
+
+def deployments(home_dir: Path) -> list[str]:
+    """Names of all deployments that have left a journal, running or not."""
+    if not home_dir.is_dir():
+        return []
+    return sorted(d.name for d in home_dir.iterdir() if (d / "journal.json").exists() and _NAME.fullmatch(d.name))
+
+
+def take_lock(path: Path) -> int | None:
+    """A locked descriptor, which ends with the process that holds it; None if another process holds it."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    if _try_lock(fd):
+        return fd
+    os.close(fd)
+    return None
+
+
+@contextmanager
+def planning(home_dir: Path) -> Iterator[None]:
+    """One `up` plans at a time, so that two never choose the same port."""
+    fd = os.open(home_dir / "_planning.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _runtime_directory() -> Path:
+    given = os.environ.get("XDG_RUNTIME_DIR")
+    if given and Path(given).is_dir():
+        return Path(given) / "dynkv"
+    return Path(tempfile.gettempdir()) / f"dynkv-{os.getuid()}"

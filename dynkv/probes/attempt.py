@@ -1,0 +1,63 @@
+"""One try of a probe. A failure is a value with its reason in words, never an exception."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+import anyio
+import h11
+
+from dynkv.plan.model import HttpGet, Probe
+from dynkv.probes.http import request
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    ok: bool
+    latency_s: float
+    detail: str
+
+
+async def attempt(probe: Probe) -> Attempt:
+    """All checks of a probe in turn, up to the first that fails; each has the probe's timeout."""
+    began = anyio.current_time()
+    for check in probe.checks:
+        failure = await _check(check, probe.timeout_seconds)
+        if failure is not None:
+            return Attempt(False, anyio.current_time() - began, failure)
+    return Attempt(True, anyio.current_time() - began, "ok")
+
+
+async def _check(check: HttpGet, timeout_s: float) -> str | None:
+    """None if it passes, else why not."""
+    name = unquote(check.path)
+    try:
+        with anyio.fail_after(timeout_s):
+            response = await request(check.host, check.port, check.path, read_body=False)
+    except TimeoutError:
+        return f"{name} did not answer within {timeout_s:g} s"
+    except (OSError, h11.RemoteProtocolError) as error:
+        return f"{name}: {_plain(error)}"
+    if 200 <= response.status < 400:
+        return None
+    return reason_in(response.body) or f"{name} answered {response.status}"
+
+
+def reason_in(body: bytes) -> str | None:
+    """The reason that a JSON body gives in words, as Dynamo's `/ready` does ("missing worker types: prefill")."""
+    try:
+        given = json.loads(body)
+    except ValueError:
+        return None
+    if isinstance(given, dict) and isinstance(given.get("namespaces"), dict):
+        reasons = [space.get("reason") for space in given["namespaces"].values() if isinstance(space, dict)]
+        given = {"reason": "; ".join(reason for reason in reasons if reason) or given.get("reason")}
+    while isinstance(given, dict):
+        given = next((given[key] for key in ("reason", "message", "detail", "error") if given.get(key)), None)
+    return given.strip() if isinstance(given, str) and given.strip() else None
+
+
+def _plain(error: Exception) -> str:
+    return "nothing listens yet" if isinstance(error, ConnectionRefusedError) else str(error) or type(error).__name__

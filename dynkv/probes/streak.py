@@ -1,0 +1,31 @@
+"""When consecutive results add up to a verdict. Pure; Kubernetes' thresholds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dynkv.plan.model import Probe
+
+
+class Verdict(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    OPEN = "open"
+    """Not enough results in a row either way: what was decided before still holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """How many results in a row were alike, up to now."""
+
+    successes: int = 0
+    failures: int = 0
+
+    def after(self, ok: bool) -> Streak:
+        return Streak(self.successes + 1, 0) if ok else Streak(0, self.failures + 1)
+
+    def verdict(self, probe: Probe) -> Verdict:
+        if self.successes >= probe.success_threshold:
+            return Verdict.PASSED
+        return Verdict.FAILED if self.failures >= probe.failure_threshold else Verdict.OPEN

@@ -1,0 +1,61 @@
+"""The timing of a unit's probes: startup until it first passes, readiness from then on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from enum import StrEnum
+
+import anyio
+
+from dynkv.plan.model import Probe, Probes
+from dynkv.probes.attempt import Attempt, attempt
+from dynkv.probes.streak import Streak, Verdict
+
+
+class Phase(StrEnum):
+    STARTUP = "startup"
+    READINESS = "readiness"
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """A result of a probe, and what it adds up to with those before it."""
+
+    phase: Phase
+    verdict: Verdict
+    attempt: Attempt
+
+
+async def probing(probes: Probes) -> AsyncGenerator[News, None]:
+    """Results as they come; ends only if the startup probe fails for good. Close it with `aclosing`."""
+    async with aclosing(_results(probes.startup, probes.startup.period_seconds)) as results:
+        async for verdict, result in results:
+            yield News(Phase.STARTUP, verdict, result)
+            if verdict is Verdict.FAILED:
+                return
+            if verdict is Verdict.PASSED:
+                break
+    # who waits for a start wants to know of its end at once, so until then readiness keeps startup's pace
+    pace = min(probes.startup.period_seconds, probes.readiness.period_seconds)
+    async with aclosing(_results(probes.readiness, pace)) as results:
+        async for verdict, result in results:
+            yield News(Phase.READINESS, verdict, result)
+            if verdict is Verdict.PASSED:
+                break
+    async with aclosing(_results(probes.readiness, probes.readiness.period_seconds, wait_first=True)) as results:
+        async for verdict, result in results:
+            yield News(Phase.READINESS, verdict, result)
+
+
+async def _results(
+    probe: Probe, period_s: float, *, wait_first: bool = False
+) -> AsyncGenerator[tuple[Verdict, Attempt], None]:
+    await anyio.sleep(period_s if wait_first else probe.initial_delay_seconds)
+    streak = Streak()
+    while True:
+        result = await attempt(probe)
+        streak = streak.after(result.ok)
+        yield streak.verdict(probe), result
+        await anyio.sleep(max(0.0, period_s - result.latency_s))

@@ -1,0 +1,46 @@
+"""Where runners publish their snapshots and everyone else reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+
+from dynkv.plan.model import Condition, Dependency
+from dynkv.supervisor.states import State
+from dynkv.supervisor.status import UnitStatus
+
+
+class Board:
+    """The newest snapshot of every unit. Each unit's is put here by its own runner alone."""
+
+    def __init__(self) -> None:
+        self._units: dict[str, UnitStatus] = {}
+        self._changed = anyio.Event()
+
+    def put(self, status: UnitStatus) -> None:
+        self._units[status.name] = status
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    def __getitem__(self, unit: str) -> UnitStatus:
+        return self._units[unit]
+
+    @property
+    def units(self) -> tuple[UnitStatus, ...]:
+        return tuple(self._units.values())
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Return as soon as `condition` holds; it is tried again whenever a snapshot changes."""
+        while not condition():
+            await self._changed.wait()
+
+    def unmet(self, dependencies: tuple[Dependency, ...]) -> Dependency | None:
+        """The first dependency that does not hold at present."""
+        return next((d for d in dependencies if not self._holds(d)), None)
+
+    def _holds(self, dependency: Dependency) -> bool:
+        status = self._units[dependency.unit]
+        if dependency.condition is Condition.READY:
+            return status.state is State.READY
+        return status.started

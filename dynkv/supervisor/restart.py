@@ -1,0 +1,19 @@
+"""Whether a dead unit may start again, and after how long. Pure; times are monotonic seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dynkv.plan.model import RestartPolicy
+
+
+def backoff_s(policy: RestartPolicy, deaths: Sequence[float], now: float) -> float | None:
+    """Seconds to wait after the newest of `deaths`, doubling with each within the window; None: budget spent.
+
+    A budget of 5 in 10 minutes allows five restarts: the sixth death within ten minutes is final.
+    """
+    recent = sum(1 for death in deaths if now - death < policy.window_s)
+    if recent > policy.max_restarts:
+        return None
+    doubled = policy.backoff_initial_s * 2.0 ** max(0, min(recent, 64) - 1)
+    return min(doubled, policy.backoff_max_s)

@@ -1,0 +1,368 @@
+"""The life of one unit: the only writer of its state and of its snapshot.
+
+Others ask it for things (`ask`) and read the board. It waits for what the unit depends on, starts it,
+follows its probes, and when it ends clears up behind it before it may start again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import anyio
+
+from dynkv.children.child import Child, Exit
+from dynkv.children.output import tail
+from dynkv.children.stop import Stopped, stop
+from dynkv.children.tree import MARK_DEPLOYMENT, MARK_HOME, MARK_UNIT, SHIELD
+from dynkv.home import Place
+from dynkv.plan.model import Unit
+from dynkv.probes.streak import Verdict
+from dynkv.probes.worker import News, Phase, probing
+from dynkv.reclaim.ports import wait_for_ports
+from dynkv.supervisor.board import Board
+from dynkv.supervisor.events import EventLog, utc_now
+from dynkv.supervisor.journal import ChildRecord, Journal
+from dynkv.supervisor.restart import backoff_s
+from dynkv.supervisor.states import State, advance
+from dynkv.supervisor.status import LastExit, ProbeStatus, UnitStatus
+from dynkv.supervisor.turns import Turn, Turns
+
+_TAIL_LINES = 20
+
+
+class Ask(StrEnum):
+    """What can be asked of a unit."""
+
+    START = "start"
+    STOP = "stop"
+    RESTART = "restart"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    ask: Ask
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the runners of one deployment have in common."""
+
+    place: Place
+    board: Board
+    events: EventLog
+    journal: Journal
+    turns: Turns
+
+
+class Runner:
+    def __init__(self, unit: Unit, shared: Shared) -> None:
+        self.unit = unit
+        self.child: Child | None = None
+        self._shared = shared
+        self._state = State.PENDING
+        self._request: Request | None = None
+        self._asked = anyio.Event()
+        self._turn = Turn()
+        self._deaths: list[float] = []
+        self._restarts = 0
+        self._spawned_at: float | None = None
+        self._spawned_wall: str | None = None
+        self._ready_after_s: float | None = None
+        self._started = False
+        self._probe: ProbeStatus | None = None
+        self._last_exit: LastExit | None = None
+        self._waiting_for: str | None = None
+        self._publish()
+
+    @property
+    def log(self) -> Path:
+        return self._shared.place.logs / f"{self.unit.name}.log"
+
+    @property
+    def _scratch(self) -> Path:
+        return self._shared.place.scratch(self.unit.name)
+
+    def ask(self, ask: Ask, cause: str) -> None:
+        """Ask for something; the newest request counts, and asking twice is asking once."""
+        if ask is Ask.START and self._state not in (State.STOPPED, State.FAILED, State.BACKOFF):
+            return
+        self._request = Request(ask, cause)
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Until cancelled. Each step leaves the unit in the state of the next one."""
+        steps: dict[State, Callable[[], Awaitable[None]]] = {
+            State.PENDING: self._wait_for_dependencies,
+            State.STARTING: self._live,
+            State.BACKOFF: self._back_off,
+            State.STOPPED: self._rest,
+            State.FAILED: self._rest,
+        }
+        while True:
+            await steps[self._state]()
+
+    # --- the steps, in the order of a life ---
+
+    async def _wait_for_dependencies(self) -> None:
+        if not await self._unless_asked(self._dependencies_and_turn):
+            self._answer_request_without_child()
+            return
+        self._go(State.STARTING, self._start_cause())
+
+    async def _live(self) -> None:
+        """From the start of the process until nothing of it is left."""
+        try:
+            self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+            child = self.child = Child.spawn(self.unit.argv, self._environment(), self.log)
+        except OSError as error:
+            self._turn.release()
+            await self._died_at_birth(error)
+            return
+        self._spawned_at, self._spawned_wall = anyio.current_time(), utc_now()
+        self._record_child(child)
+        self._publish()
+        async with anyio.create_task_group() as watching:
+            watching.start_soon(child.watch)
+            cause = await self._serve(child)
+            self._turn.release()
+            request = self._take_request() if self._request is not None else None
+            stopping = request is not None and request.ask is Ask.STOP
+            self._go(State.STOPPING if stopping else State.RECYCLING, request.cause if request else cause)
+            stopped = await stop(child, self.unit.stop_timeout_s)
+            watching.cancel_scope.cancel()
+        self._note_exit(child, request.cause if request else cause, planned=request is not None)
+        if stopping:
+            await self._reclaim(child)
+            self._go(State.STOPPED, _in_words(stopped), killed=stopped.killed, left=list(stopped.left))
+        else:
+            await self._make_room(child, cause, stopped, request)
+
+    async def _back_off(self) -> None:
+        delay = backoff_s(self.unit.restart, self._deaths, anyio.current_time())
+        if delay is None:
+            spent = f"{self.unit.restart.max_restarts} restarts within {self.unit.restart.window_s:g} s are used up"
+            self._go(State.FAILED, spent)
+            return
+        self._waiting_for = f"backoff of {delay:g} s"
+        self._publish()
+        if await self._unless_asked(lambda: anyio.sleep(delay)):
+            self._restarts += 1
+            self._go(State.PENDING, f"after {delay:g} s of backoff")
+        else:
+            self._answer_request_without_child()
+
+    async def _rest(self) -> None:
+        await self._asked.wait()
+        request = self._take_request()
+        if request.ask is not Ask.STOP:
+            self._deaths.clear()
+            self._go(State.PENDING, request.cause)
+
+    # --- one incarnation ---
+
+    async def _serve(self, child: Child) -> str:
+        """Follow the probes until the child dies, is asked to end, or never gets ready; why it ended."""
+        cause = ""
+
+        async def give_up(reason: str) -> None:
+            nonlocal cause
+            cause = reason
+            serving.cancel_scope.cancel()
+
+        async def on_exit() -> None:
+            await child.exited.wait()
+            await give_up(str(child.exit))
+
+        async def on_request() -> None:
+            await self._asked.wait()
+            await give_up("asked")
+
+        async def on_probes() -> None:
+            await give_up(await self._follow_probes())
+
+        async with anyio.create_task_group() as serving:
+            for task in (on_exit, on_request, on_probes):
+                serving.start_soon(task)
+        return cause
+
+    async def _follow_probes(self) -> str:
+        """Turn results into states; returns why, when the startup probe fails for good."""
+        async with aclosing(probing(self.unit.probes)) as results:
+            async for news in results:
+                self._probe = ProbeStatus(news.attempt.ok, round(news.attempt.latency_s, 4), news.attempt.detail)
+                if news.phase is Phase.STARTUP:
+                    self._on_startup(news)
+                else:
+                    self._on_readiness(news)
+                self._publish()
+        return f"its startup probe never passed: {self._probe.detail if self._probe else ''}"
+
+    def _on_startup(self, news: News) -> None:
+        if news.verdict is Verdict.PASSED:
+            self._started = True
+            self._turn.release()
+
+    def _on_readiness(self, news: News) -> None:
+        if news.verdict is Verdict.PASSED and self._state is not State.READY:
+            if self._ready_after_s is None and self._spawned_at is not None:
+                self._ready_after_s = round(anyio.current_time() - self._spawned_at, 3)
+            self._go(State.READY, "readiness probe passed", duration_s=self._ready_after_s)
+        elif news.verdict is Verdict.FAILED and self._state is State.READY:
+            self._go(State.UNREADY, news.attempt.detail)
+
+    async def _make_room(self, child: Child, cause: str, stopped: Stopped, request: Request | None) -> None:
+        """Clear up for the next incarnation; a restart that was asked for neither waits nor costs budget."""
+        self._go(State.RECLAIMING, _in_words(stopped), killed=stopped.killed, left=list(stopped.left))
+        await self._reclaim(child)
+        if request is None:
+            self._deaths.append(anyio.current_time())
+            self._go(State.BACKOFF, cause)
+        else:
+            self._go(State.BACKOFF, request.cause)
+            self._restarts += 1
+            self._go(State.PENDING, request.cause)
+
+    async def _reclaim(self, child: Child) -> None:
+        """Give back what the dead child held, so that its successor finds the host as the plan expects it."""
+        child.reap()
+        self.child = None
+        self._spawned_at, self._started, self._ready_after_s, self._probe = None, False, None, None
+        self._shared.journal.forget(self.unit.name)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        began = anyio.current_time()
+        holders = await wait_for_ports(self.unit.ports)
+        for port, holder in holders.items():
+            self._event("port", f"port {port} is still held by {holder}", duration_s=anyio.current_time() - began)
+
+    # --- small parts ---
+
+    async def _dependencies_and_turn(self) -> None:
+        board, needs = self._shared.board, self.unit.depends_on
+        while (unmet := board.unmet(needs)) is not None:
+            self._wait_for(f"{unmet.unit} to be {unmet.condition}")
+            await board.until(lambda: board.unmet(needs) != unmet)
+        self._wait_for("its turn on the GPU" if self.unit.gpus else None)
+        self._turn = await self._shared.turns.take(self.unit.gpus)
+        self._wait_for(None)
+
+    async def _unless_asked(self, work: Callable[[], Awaitable[None]]) -> bool:
+        """Do `work`, but drop it when a request comes in; whether it was done."""
+        done = False
+
+        async def do() -> None:
+            nonlocal done
+            await work()
+            done = True
+            tasks.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(do)
+            await self._asked.wait()
+            tasks.cancel_scope.cancel()
+        return done
+
+    def _answer_request_without_child(self) -> None:
+        self._turn.release()
+        request = self._take_request()
+        if request.ask is Ask.STOP:
+            self._go(State.STOPPING, request.cause)
+            self._go(State.STOPPED, "nothing of it was running")
+        elif self._state is State.BACKOFF:
+            self._go(State.PENDING, request.cause)
+
+    def _take_request(self) -> Request:
+        request = self._request
+        assert request is not None, "only called after a request came in"
+        self._request, self._asked = None, anyio.Event()
+        return request
+
+    async def _died_at_birth(self, error: OSError) -> None:
+        reason = f"cannot run {self.unit.argv[0]}: {error.strerror or error}"
+        self._last_exit = LastExit(None, None, reason, "check `python` in the profile", utc_now())
+        self._deaths.append(anyio.current_time())
+        self._go(State.RECYCLING, reason)
+        self._go(State.RECLAIMING, "nothing was started")
+        self._go(State.BACKOFF, reason)
+
+    def _environment(self) -> dict[str, str]:
+        secrets = {name: os.environ[name] for name in self.unit.secret_env if name in os.environ}
+        shared = self._shared
+        marks = {MARK_HOME: str(shared.place.home), MARK_DEPLOYMENT: shared.place.name, MARK_UNIT: self.unit.name}
+        return {**SHIELD, **marks, **self.unit.env, **secrets, "TMPDIR": str(self._scratch)}
+
+    def _record_child(self, child: Child) -> None:
+        record = ChildRecord(
+            pid=child.pid,
+            start_ticks=child.root.start_ticks,
+            incarnation=child.root.incarnation,
+            digest=self.unit.digest(),
+            ports=self.unit.ports,
+            started_at=utc_now(),
+            log_start_byte=child.log_start_byte,
+        )
+        self._shared.journal.remember(self.unit.name, record)
+
+    def _note_exit(self, child: Child, cause: str, *, planned: bool) -> None:
+        exit_ = child.exit or Exit()
+        reason = str(exit_) if planned or child.exit else cause
+        if not planned and cause and cause != str(exit_):
+            reason = f"{cause}; {exit_}"
+        lines = tuple(tail(self.log, _TAIL_LINES, child.log_start_byte))
+        self._last_exit = LastExit(exit_.code, exit_.signal, reason, "", utc_now(), lines)
+
+    def _start_cause(self) -> str:
+        needs = ", ".join(f"{d.unit} is {d.condition}" for d in self.unit.depends_on)
+        return needs or "depends on nothing"
+
+    def _wait_for(self, what: str | None) -> None:
+        if what != self._waiting_for:
+            self._waiting_for = what
+            self._publish()
+
+    def _go(self, new: State, cause: str, *, duration_s: float | None = None, **data: object) -> None:
+        old, self._state = self._state, advance(self.unit.name, self._state, new)
+        if new is not State.BACKOFF and new is not State.PENDING:
+            self._waiting_for = None
+        self._publish()
+        self._event("state", f"{old} → {new}", cause=cause, duration_s=duration_s, old=old, new=new, **data)
+
+    def _event(
+        self, kind: str, message: str, *, cause: str = "", duration_s: float | None = None, **data: object
+    ) -> None:
+        self._shared.events.record(kind, message, unit=self.unit.name, cause=cause, duration_s=duration_s, **data)
+
+    def _publish(self) -> None:
+        child = self.child
+        self._shared.board.put(
+            UnitStatus(
+                name=self.unit.name,
+                role=self.unit.role,
+                state=self._state,
+                pid=child.pid if child else None,
+                gpus=self.unit.gpus,
+                ports=self.unit.ports,
+                restarts=self._restarts,
+                ready_after_s=self._ready_after_s,
+                probe=self._probe,
+                last_exit=self._last_exit,
+                log=str(self.log),
+                waiting_for=self._waiting_for,
+                started=self._started,
+                log_start_byte=child.log_start_byte if child else 0,
+                started_at=self._spawned_wall if child else None,
+            )
+        )
+
+
+def _in_words(stopped: Stopped) -> str:
+    words = "ended in time" if stopped.in_time else "did not end before its deadline and was killed"
+    if stopped.in_time and stopped.killed:
+        words += f"; {stopped.killed} processes it left behind were killed"
+    return words + (f"; still there: {', '.join(map(str, stopped.left))}" if stopped.left else "")

@@ -1,0 +1,103 @@
+"""What a dead supervisor left: seen, and ended, from outside."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from functools import partial
+from pathlib import Path
+
+import anyio
+
+from dynkv.children.signals import open_process, send
+from dynkv.children.stop import kill_tree
+from dynkv.children.tree import Process, Root, marked, read_process, snapshot, tree_of
+from dynkv.home import Place
+from dynkv.plan.model import Plan, Unit
+from dynkv.plan.order import stop_stages
+from dynkv.supervisor.journal import ChildRecord, JournalFile, boot_id
+from dynkv.supervisor.states import State
+from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
+
+
+def survivors(journal: JournalFile, place: Place) -> list[Process]:
+    """Every living process of a deployment whose supervisor is dead; none of a journal from before a reboot."""
+    processes = snapshot()
+    found = {process.pid: process for process in marked(processes, str(place.home), place.name)}
+    if journal.boot_id == boot_id():
+        for record in journal.children.values():
+            found |= {process.pid: process for process in tree_of(_root(record), processes)}
+    return list(found.values())
+
+
+async def end_survivors(journal: JournalFile, place: Place) -> int:
+    """SIGTERM in the order of a stop, each unit's deadline, SIGKILL; then socket and discovery. How many there were."""
+    count = len(survivors(journal, place))
+    if journal.boot_id == boot_id():
+        for stage in stop_stages(journal.plan.units):
+            units = [journal.plan.unit(name) for name in stage if name in journal.children]
+            async with anyio.create_task_group() as stops:
+                for unit in units:
+                    stops.start_soon(_end, unit, journal.children[unit.name])
+    await kill_tree(partial(survivors, journal, place))
+    clear_files(journal.plan, place)
+    return count
+
+
+def clear_files(plan: Plan, place: Place) -> None:
+    """What only a running deployment needs: its socket, discovery entries and temporary files."""
+    place.socket.unlink(missing_ok=True)
+    for unit in plan.units:
+        shutil.rmtree(place.scratch(unit.name), ignore_errors=True)
+    if plan.discovery_dir is not None and Path(plan.discovery_dir).parent == place.directory:
+        shutil.rmtree(plan.discovery_dir, ignore_errors=True)
+
+
+def orphaned_status(journal: JournalFile, place: Place) -> DeploymentStatus:
+    """The deployment as seen without its supervisor: what runs serves, but nothing would be restarted."""
+    return DeploymentStatus(
+        name=journal.plan.name,
+        profile=journal.plan.profile,
+        state=DeploymentState.DEGRADED,
+        endpoint=journal.plan.frontend.endpoint,
+        model=journal.plan.frontend.model,
+        started_at=journal.started_at,
+        supervisor=None,
+        units=tuple(_orphaned_unit(unit, journal, place) for unit in journal.plan.units),
+        detail="its supervisor is dead; nothing is watched or restarted",
+    )
+
+
+def _orphaned_unit(unit: Unit, journal: JournalFile, place: Place) -> UnitStatus:
+    record = journal.children.get(unit.name)
+    lives = record is not None and _is_alive(record)
+    return UnitStatus(
+        name=unit.name,
+        role=unit.role,
+        state=State.UNREADY if lives else State.STOPPED,
+        pid=record.pid if record and lives else None,
+        gpus=unit.gpus,
+        ports=unit.ports,
+        log=str(place.logs / f"{unit.name}.log"),
+    )
+
+
+async def _end(unit: Unit, record: ChildRecord) -> None:
+    pidfd = open_process((record.pid, record.start_ticks))
+    if pidfd is not None:
+        send(pidfd, signal.SIGTERM)
+        with anyio.move_on_after(unit.stop_timeout_s):
+            await anyio.wait_readable(pidfd)
+        os.close(pidfd)
+    root = _root(record)
+    await kill_tree(lambda: tree_of(root, snapshot()))
+
+
+def _is_alive(record: ChildRecord) -> bool:
+    process = read_process(record.pid)
+    return process is not None and process.start_ticks == record.start_ticks and process.is_alive
+
+
+def _root(record: ChildRecord) -> Root:
+    return Root(record.pid, record.start_ticks, record.incarnation)

@@ -1,0 +1,151 @@
+"""All units of one deployment: start in the plan's order, the proof that it serves, stop in reverse."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+
+import anyio
+
+from dynkv import __version__
+from dynkv.children.tree import Process, resident_bytes, snapshot
+from dynkv.plan.frontend import probe_host
+from dynkv.plan.model import Plan
+from dynkv.plan.order import stop_stages
+from dynkv.probes.completion import complete, warm_up_prompt
+from dynkv.supervisor.runner import Ask, Runner, Shared
+from dynkv.supervisor.states import State, has_ended
+from dynkv.supervisor.status import (
+    DeploymentState,
+    DeploymentStatus,
+    SupervisorStatus,
+    UnitStatus,
+    deployment_state,
+)
+
+_CENSUS_PERIOD_S = 5.0
+_RETRY_S = 0.5
+
+
+class Stack:
+    def __init__(self, plan: Plan, shared: Shared, supervisor_pid: int) -> None:
+        self.plan = plan
+        self._shared = shared
+        self._pid = supervisor_pid
+        self._began = anyio.current_time()
+        self._runners = {unit.name: Runner(unit, shared) for unit in plan.units}
+        self._down = anyio.Event()
+        self._answered = False
+        self._detail = ""
+        self._kv: dict[str, float | int | None] = {}
+
+    async def run(self) -> None:
+        """Until `take_down` was called and nothing runs any more."""
+        began = anyio.current_time()
+        self._shared.events.record("deployment", f"starting {self.plan.name}", cause=f"profile {self.plan.profile}")
+        async with anyio.create_task_group() as tasks:
+            for runner in self._runners.values():
+                tasks.start_soon(runner.run)
+            tasks.start_soon(self._prove_that_it_serves)
+            tasks.start_soon(self._take_census)
+            await self._down.wait()
+            await self._stop_in_order()
+            tasks.cancel_scope.cancel()
+        self._shared.events.record("deployment", f"{self.plan.name} is down", duration_s=anyio.current_time() - began)
+
+    def take_down(self, cause: str) -> None:
+        """Ask for the end; asking twice is asking once."""
+        if not self._down.is_set():
+            self._shared.events.record("deployment", f"taking {self.plan.name} down", cause=cause)
+            self._down.set()
+
+    def ask(self, unit: str, ask: Ask, cause: str) -> bool:
+        """Whether there is such a unit, and the deployment is not on its way down."""
+        if unit not in self._runners or self._down.is_set():
+            return False
+        self._runners[unit].ask(ask, cause)
+        return True
+
+    @property
+    def child_pids(self) -> frozenset[int]:
+        return frozenset(runner.child.pid for runner in self._runners.values() if runner.child)
+
+    def status(self) -> DeploymentStatus:
+        board = self._shared.board
+        processes = snapshot()
+        content = self._shared.journal.content
+        return DeploymentStatus(
+            name=self.plan.name,
+            profile=self.plan.profile,
+            state=self.state,
+            endpoint=self.plan.frontend.endpoint,
+            model=self.plan.frontend.model,
+            started_at=content.started_at,
+            supervisor=SupervisorStatus(self._pid, __version__, round(anyio.current_time() - self._began, 1)),
+            units=tuple(self._with_live_figures(board[unit.name], processes) for unit in self.plan.units),
+            kv=self._kv,
+            detail=self._detail_of_state(),
+        )
+
+    @property
+    def state(self) -> DeploymentState:
+        return deployment_state(self._shared.board.units, answered=self._answered, stopping=self._down.is_set())
+
+    # --- parts ---
+
+    def _with_live_figures(self, status: UnitStatus, processes: dict[int, Process]) -> UnitStatus:
+        child = self._runners[status.name].child
+        if child is None or status.started_at is None:
+            return status
+        age = datetime.now(UTC) - datetime.fromisoformat(status.started_at)
+        return replace(status, uptime_s=round(age.total_seconds(), 1), rss_bytes=resident_bytes(child.tree(processes)))
+
+    def _detail_of_state(self) -> str:
+        if self.state is DeploymentState.STARTING:
+            return self._detail
+        if self.state is DeploymentState.DEGRADED:
+            return ", ".join(f"{u.name} is {u.state}" for u in self._shared.board.units if u.state is not State.READY)
+        return ""
+
+    async def _prove_that_it_serves(self) -> None:
+        """Once every unit is ready: a real completion through every worker, which also starts their heartbeats."""
+        board = self._shared.board
+        await board.until(lambda: all(unit.state is State.READY for unit in board.units))
+        began, seen, number = anyio.current_time(), set[str](), 0
+        wanted, tries = len(self.plan.workers), 4 * len(self.plan.workers)
+        host = probe_host(self.plan.frontend.host)
+        while True:
+            number += 1
+            self._detail = "waiting for a first completion"
+            answer = await complete(self.plan.frontend, host, warm_up_prompt(number, self.plan.warm_up_tokens))
+            seen |= answer.workers
+            if answer.ok and (len(seen) >= wanted or number >= tries):
+                break
+            if not answer.ok:
+                self._detail = f"a completion failed: {answer.detail}"
+                await anyio.sleep(_RETRY_S)
+        self._answered = True
+        took = anyio.current_time() - began
+        self._shared.events.record(
+            "deployment", f"{self.plan.name} answers requests", cause=f"{number} completions", duration_s=took
+        )
+
+    async def _take_census(self) -> None:
+        """Learn who belongs to each child while descent still shows it; a later orphan is then recognised."""
+        while True:
+            processes = snapshot()
+            for runner in self._runners.values():
+                if runner.child is not None:
+                    runner.child.tree(processes)
+            await anyio.sleep(_CENSUS_PERIOD_S)
+
+    async def _stop_in_order(self) -> None:
+        board = self._shared.board
+        for stage in stop_stages(self.plan.units):
+            for name in stage:
+                self._runners[name].ask(Ask.STOP, "the deployment is taken down")
+            await board.until(partial(self._have_ended, stage))
+
+    def _have_ended(self, units: list[str]) -> bool:
+        return all(has_ended(self._shared.board[name].state) for name in units)

@@ -1,0 +1,101 @@
+"""Frozen snapshots of units and of the deployment; these are also what goes over the wire.
+
+The field names are a contract: `dynkv status --json` prints them as they stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from dynkv.supervisor.states import State
+
+
+class DeploymentState(StrEnum):
+    STARTING = "starting"
+    READY = "ready"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeStatus:
+    ok: bool
+    latency_s: float
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class LastExit:
+    """How the incarnation before this one ended; `at` is an ISO 8601 time in UTC."""
+
+    code: int | None
+    signal: int | None
+    reason: str
+    hint: str
+    at: str
+    log_tail: tuple[str, ...] = ()
+    """The last lines of that incarnation's log."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitStatus:
+    name: str
+    role: str
+    state: State
+    pid: int | None = None
+    gpus: tuple[str, ...] = ()
+    ports: dict[str, int] = field(default_factory=dict)
+    restarts: int = 0
+    uptime_s: float | None = None
+    ready_after_s: float | None = None
+    """Seconds from its process's start to ready, of this incarnation."""
+    probe: ProbeStatus | None = None
+    rss_bytes: int | None = None
+    """Of its whole tree."""
+    last_exit: LastExit | None = None
+    log: str = ""
+    waiting_for: str | None = None
+    """What keeps it from starting, in words."""
+    started: bool = False
+    """Its startup probe has passed."""
+    log_start_byte: int = 0
+    """Where in its log this incarnation begins."""
+    started_at: str | None = None
+    """When this incarnation's process was started; ISO 8601, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorStatus:
+    pid: int
+    version: str
+    uptime_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentStatus:
+    name: str
+    profile: str
+    state: DeploymentState
+    endpoint: str
+    model: str
+    started_at: str
+    supervisor: SupervisorStatus | None
+    units: tuple[UnitStatus, ...]
+    kv: dict[str, float | int | None] = field(default_factory=dict)
+    detail: str = ""
+    """What the state is about, in words: what is waited for, or which units are not well."""
+
+
+def deployment_state(units: Iterable[UnitStatus], *, answered: bool, stopping: bool) -> DeploymentState:
+    """`answered`: the deployment has once answered a real request."""
+    states = [unit.state for unit in units]
+    if stopping:
+        over = all(state in (State.STOPPED, State.FAILED) for state in states)
+        return DeploymentState.STOPPED if over else DeploymentState.STOPPING
+    if not answered:
+        return DeploymentState.FAILED if State.FAILED in states else DeploymentState.STARTING
+    return DeploymentState.READY if all(state is State.READY for state in states) else DeploymentState.DEGRADED

@@ -1,0 +1,41 @@
+"""One turn per GPU: while an engine measures its GPU's memory, no other on it may start or stop.
+
+Two at once mis-size their KV caches, or die when memory changes under them (vllm#55827, vllm#56830).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import anyio
+
+
+class Turn:
+    """Held until `release`, which may be called twice."""
+
+    def __init__(self) -> None:
+        self._held: list[anyio.Semaphore] = []
+
+    async def add(self, lock: anyio.Semaphore) -> None:
+        await lock.acquire()
+        self._held.append(lock)
+
+    def release(self) -> None:
+        while self._held:
+            self._held.pop().release()
+
+
+class Turns:
+    def __init__(self) -> None:
+        self._by_gpu: dict[str, anyio.Semaphore] = {}
+
+    async def take(self, gpus: Iterable[str]) -> Turn:
+        """Wait until none of these GPUs is in anyone's turn. Taken in one order, so that no two wait in a circle."""
+        turn = Turn()
+        try:
+            for gpu in sorted(set(gpus)):
+                await turn.add(self._by_gpu.setdefault(gpu, anyio.Semaphore(1)))
+        except BaseException:
+            turn.release()
+            raise
+        return turn
