@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from dynkv.plan.context import Context, probes
-from dynkv.plan.model import HttpGet, Role, Unit
+from dynkv.plan.model import HttpGet, Role, Unit, local_host
 
 NAME = "frontend"
 
@@ -13,7 +13,7 @@ NAME = "frontend"
 def frontend_unit(ctx: Context, port: int) -> Unit:
     """It is started when it answers, and ready when it can route requests for the model."""
     settings = ctx.profile.frontend
-    host = probe_host(settings.host)
+    host = local_host(settings.host)
     model = quote(ctx.served_name, safe="")
     argv = [ctx.facts.python, "-m", "dynamo.frontend", "--http-host", settings.host, "--http-port", str(port)]
     argv += ["--router-mode", settings.router_mode, *settings.args]
@@ -32,8 +32,3 @@ def frontend_unit(ctx: Context, port: int) -> Unit:
         restart=ctx.restart(),
         stop_timeout_s=ctx.profile.stop.frontend_s,
     )
-
-
-def probe_host(host: str) -> str:
-    """Where to reach on this host what listens on `host`."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)

@@ -60,4 +60,5 @@ def reason_in(body: bytes) -> str | None:
 
 
 def _plain(error: Exception) -> str:
-    return "nothing listens yet" if isinstance(error, ConnectionRefusedError) else str(error) or type(error).__name__
+    refused = isinstance(error, ConnectionRefusedError) or "connection attempts failed" in str(error)
+    return "nothing listens yet" if refused else str(error) or type(error).__name__

@@ -10,8 +10,7 @@ import anyio
 
 from dynkv import __version__
 from dynkv.children.tree import Process, resident_bytes, snapshot
-from dynkv.plan.frontend import probe_host
-from dynkv.plan.model import Plan
+from dynkv.plan.model import Plan, local_host
 from dynkv.plan.order import stop_stages
 from dynkv.probes.completion import complete, warm_up_prompt
 from dynkv.supervisor.runner import Ask, Runner, Shared
@@ -114,7 +113,7 @@ class Stack:
         await board.until(lambda: all(unit.state is State.READY for unit in board.units))
         began, seen, number = anyio.current_time(), set[str](), 0
         wanted, tries = len(self.plan.workers), 4 * len(self.plan.workers)
-        host = probe_host(self.plan.frontend.host)
+        host = local_host(self.plan.frontend.host)
         while True:
             number += 1
             self._detail = "waiting for a first completion"
