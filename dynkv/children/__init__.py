@@ -1,0 +1,1 @@
+"""Processes: spawning, finding, ending; what a child writes. No policy."""

@@ -1,0 +1,1 @@
+"""The command line: verbs, options, and everything that is shown."""

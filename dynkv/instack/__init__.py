@@ -1,0 +1,1 @@
+"""Scripts that run in the stack's interpreter. They import nothing of dynkv."""

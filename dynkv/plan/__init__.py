@@ -1,0 +1,1 @@
+"""From profile and host facts to units. Pure."""

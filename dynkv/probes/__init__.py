@@ -1,0 +1,1 @@
+"""Asking a unit how it is: one try, streaks of results, timing."""

@@ -1,0 +1,1 @@
+"""A plan as text that others run."""

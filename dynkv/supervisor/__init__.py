@@ -1,0 +1,1 @@
+"""Policy: the life of each unit, the order of all, what is told and what is kept."""
