@@ -12,6 +12,9 @@ from dynkv.profile.l2 import FileSystem, L2Adapter, NixlFileStore, expand
 from dynkv.profile.model import Profile
 
 NAME = "lmcache"
+# the `lmcache` script stands beside the interpreter only where both were installed together, and
+# `-m lmcache.cli.main` does nothing in 0.5.2
+_LMCACHE = "from lmcache.cli.main import main; main()"
 _GIB = 1024**3
 _AUTO_L1_GB = 20.0
 _NIXL_FILE_BYTES = 16 * 1024**2
@@ -58,7 +61,7 @@ def adapter_json(adapter: L2Adapter, home: str) -> str:
 
 def _argv(ctx: Context, zmq_port: int, http_port: int) -> tuple[str, ...]:
     settings = ctx.profile.lmcache
-    argv = [ctx.facts.python, "-m", "lmcache.cli.main", "server"]
+    argv = [ctx.facts.python, "-c", _LMCACHE, "server"]
     argv += ["--host", "localhost", "--port", str(zmq_port)]
     # 0.5.0 serves an API that runs scripts on 0.0.0.0 unless it is told otherwise
     argv += ["--http-host", "127.0.0.1", "--http-port", str(http_port)]
