@@ -30,6 +30,7 @@ from dynkv.cli.options import (
 )
 from dynkv.cli.plan import Planned, locate, make_plan
 from dynkv.cli.status import take_down
+from dynkv.control.client import Client, SupervisorGone
 from dynkv.errors import AlreadyRunning, DynkvError, PreflightRefused, TimedOut, UnitFailed
 from dynkv.home import Place, planning
 from dynkv.plan.build import tiny_model_path
@@ -104,7 +105,7 @@ def _wait(deployment: Deployment, timeout_s: float | None) -> DeploymentStatus:
     client, deadline = deployment.client(), None if timeout_s is None else time.monotonic() + timeout_s
     with view.progress() as progress:
         while True:
-            status = client.status()
+            status = _patiently(client, deployment)
             progress.update(status)
             if status.state is DeploymentState.READY:
                 return status
@@ -113,6 +114,16 @@ def _wait(deployment: Deployment, timeout_s: float | None) -> DeploymentStatus:
                 waited = status.detail or "; ".join(_unfinished(unit) for unit in status.units if unit.state != "ready")
                 raise TimedOut(f"not ready after {timeout_s:g} s: {waited}", hint="give it longer with --timeout")
             time.sleep(_POLL_S)
+
+
+def _patiently(client: Client, deployment: Deployment) -> DeploymentStatus:
+    """A supervisor that lives may be slow to answer on a host that is busy starting engines."""
+    while True:
+        try:
+            return client.status()
+        except SupervisorGone:
+            if not deployment.is_supervised:
+                raise
 
 
 def _raise_if_dead(status: DeploymentStatus) -> None:

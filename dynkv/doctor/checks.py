@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,6 +9,7 @@ from enum import StrEnum
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.lmcache import l1_size_gb
 from dynkv.plan.model import Plan
+from dynkv.plan.versions import at_least
 from dynkv.profile.l2 import NixlFileStore, directory
 from dynkv.profile.load import LoadedProfile
 
@@ -38,6 +38,7 @@ def findings(loaded: LoadedProfile, plan: Plan, facts: HostFacts) -> list[Findin
         *_packages(plan, facts),
         *_lmcache_version(plan, facts),
         *_model(loaded, facts),
+        *_served_name(loaded, plan, facts),
         *_l1_memory(loaded, facts),
         *_l2_directories(loaded, facts),
         *_l2_persistence(loaded),
@@ -67,15 +68,14 @@ def _packages(plan: Plan, facts: HostFacts) -> Iterator[Finding]:
 
 
 def _lmcache_version(plan: Plan, facts: HostFacts) -> Iterator[Finding]:
-    version = facts.packages.get("lmcache")
-    if version is None or plan.engine != "vllm" or not any(unit.role == "lmcache" for unit in plan.units):
+    if plan.engine != "vllm" or not any(unit.role == "lmcache" for unit in plan.units):
         return
     needed = (0, 5, 1) if plan.topology == "disagg" else (0, 5, 0)
-    if _numbers(version) < needed:
+    if not at_least(facts.packages, "lmcache", *needed):
         yield Finding(
             "lmcache-too-old",
             Severity.ERROR,
-            f"lmcache {version} is too old for {plan.topology}",
+            f"lmcache {facts.packages['lmcache']} is too old for {plan.topology}",
             "below 0.5.1 the first request kills a prefill worker that has LMCache and NIXL side by side; "
             "below 0.5.0 vLLM 0.20 and later fail with an unknown GPU KV format (LMCache#3282)",
             f"install lmcache {'.'.join(map(str, needed))} or later, or leave it out with --no-lmcache",
@@ -91,6 +91,21 @@ def _model(loaded: LoadedProfile, facts: HostFacts) -> Iterator[Finding]:
             f"there is no config.json in {facts.model.path}",
             "a model's directory has one",
             "give the directory that holds config.json, a Hugging Face id, or --model tiny",
+            str(mark or ""),
+            mark.excerpt() if mark else "",
+        )
+
+
+def _served_name(loaded: LoadedProfile, plan: Plan, facts: HostFacts) -> Iterator[Finding]:
+    old = facts.model.is_local and not at_least(facts.packages, "ai-dynamo", 1, 4)
+    if old and loaded.profile.model.served_name and not loaded.profile.model.served_name.startswith("/"):
+        mark = loaded.where("model", "served_name")
+        yield Finding(
+            "served-name-not-found",
+            Severity.ERROR,
+            f"ai-dynamo {facts.packages['ai-dynamo']} cannot serve a local model under the name {plan.frontend.model}",
+            "its frontend looks for the tokenizer under the served name, so it would never be ready",
+            "leave model.served_name out, or install ai-dynamo 1.4 or later",
             str(mark or ""),
             mark.excerpt() if mark else "",
         )
@@ -158,7 +173,3 @@ def _router(loaded: LoadedProfile) -> Iterator[Finding]:
             "it routes by the blocks in the workers' own memory (LMCache#4684)",
             "nothing to do: a worker still finds the rest of a prompt in the sidecar",
         )
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])

@@ -14,6 +14,7 @@ from dynkv.plan.model import Frontend, Plan, Role, Unit
 from dynkv.plan.order import worker_dependencies
 from dynkv.plan.resources import PortPlanner, Seat
 from dynkv.plan.seats import seats
+from dynkv.plan.versions import at_least
 from dynkv.plan.vllm import vllm_unit
 from dynkv.profile.model import Profile
 
@@ -36,7 +37,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         ports=ports,
         env=base_environment(profile, facts, discovery_dir, name),
         model_path=_model_path(profile, facts, home),
-        served_name=_served_name(profile, facts),
+        served_name=_served_name(profile, facts, home),
         worker_count=len(workers),
         sidecar_port=sidecar_port,
         home=home,
@@ -70,9 +71,17 @@ def _model_path(profile: Profile, facts: HostFacts, home: str) -> str:
     return facts.model.path or profile.model.path
 
 
-def _served_name(profile: Profile, facts: HostFacts) -> str:
-    """The name clients ask for: as given, else an id as it stands, or a directory's last part."""
-    return profile.model.served_name or PurePath(facts.model.path).name or profile.model.path
+def _served_name(profile: Profile, facts: HostFacts, home: str) -> str:
+    """The name clients ask for: as given, else an id as it stands, or a directory's last part.
+
+    Before ai-dynamo 1.4 the frontend looks for a local model's tokenizer under its name, so there the name
+    has to be the path (measured with 1.3.1; 1.4.2 serves the tokenizer from the worker).
+    """
+    if profile.model.served_name:
+        return profile.model.served_name
+    if facts.model.is_local and not at_least(facts.packages, "ai-dynamo", 1, 4):
+        return _model_path(profile, facts, home)
+    return PurePath(facts.model.path).name or profile.model.path
 
 
 def _warm_up_tokens(profile: Profile) -> int:

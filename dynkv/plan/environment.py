@@ -60,7 +60,8 @@ def base_environment(profile: Profile, facts: HostFacts, discovery_dir: str | No
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "DYN_TCP_RPC_HOST": "127.0.0.1",
-        "DYN_TCP_RESPONSE_STREAM_HOST": "127.0.0.1",
+        # an interface for 1.3.1, an interface or an address for 1.6.1
+        "DYN_TCP_RESPONSE_STREAM_HOST": "lo",
         # what is advertised; the event sockets themselves bind all addresses (ai-dynamo 1.6.1)
         "DYN_EVENT_PLANE_HOST": "127.0.0.1",
         **_discovery(profile, discovery_dir, deployment),

@@ -26,7 +26,7 @@ def frontend_unit(ctx: Context, port: int) -> Unit:
         probes=probes(
             ctx.profile.probes.frontend,
             (HttpGet(port, "/metrics", host),),
-            (HttpGet(port, "/metrics", host), HttpGet(port, f"/v1/models/{model}/ready", host)),
+            (HttpGet(port, "/metrics", host), HttpGet(port, f"/v1/models/{model}/ready", host, ctx.served_name)),
         ),
         secret_env=ctx.secrets(Role.FRONTEND),
         restart=ctx.restart(),

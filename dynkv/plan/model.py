@@ -45,6 +45,8 @@ class HttpGet:
     port: int
     path: str
     host: str = "127.0.0.1"
+    or_lists_model: str = ""
+    """On a 404, pass if `/v1/models` lists this model: ai-dynamo 1.3.1 knows no `/ready` for a name with a slash."""
 
 
 @dataclass(frozen=True, slots=True)

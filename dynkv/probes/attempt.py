@@ -36,6 +36,10 @@ async def _check(check: HttpGet, timeout_s: float) -> str | None:
     try:
         with anyio.fail_after(timeout_s):
             response = await request(check.host, check.port, check.path, read_body=False)
+            if response.status == 404 and check.or_lists_model:
+                listed = await request(check.host, check.port, "/v1/models")
+                if check.or_lists_model in model_ids(listed.body):
+                    return None
     except TimeoutError:
         return f"{name} did not answer within {timeout_s:g} s"
     except (OSError, h11.RemoteProtocolError) as error:
@@ -43,6 +47,14 @@ async def _check(check: HttpGet, timeout_s: float) -> str | None:
     if 200 <= response.status < 400:
         return None
     return reason_in(response.body) or f"{name} answered {response.status}"
+
+
+def model_ids(body: bytes) -> list[str]:
+    """The ids in an OpenAI list of models; none in anything else."""
+    try:
+        return [str(model["id"]) for model in json.loads(body)["data"]]
+    except (ValueError, KeyError, TypeError):
+        return []
 
 
 def reason_in(body: bytes) -> str | None:
