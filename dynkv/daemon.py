@@ -19,6 +19,7 @@ from dynkv.children.reaper import become_subreaper, reap_orphans
 from dynkv.children.tree import read_process
 from dynkv.control.server import ControlApi, control_socket, serve
 from dynkv.home import Place, take_lock
+from dynkv.metrics.gather import gather_forever
 from dynkv.plan.model import Plan
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.events import Event, EventLog, utc_now
@@ -58,6 +59,7 @@ async def _run(plan: Plan, place: Place, notify_fd: int, foreground: bool) -> No
     with control_socket(place.socket) as listener:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_on_signals, stack)
+            tasks.start_soon(gather_forever, plan, stack.note_kv)
             tasks.start_soon(serve, ControlApi(stack, events), listener)
             if foreground:
                 tasks.start_soon(_print_events, events)

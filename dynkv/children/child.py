@@ -14,7 +14,7 @@ import anyio
 
 from dynkv.children.output import open_log
 from dynkv.children.signals import open_process, send
-from dynkv.children.tree import MARK_INCARNATION, Identity, Process, Root, read_process, snapshot, tree_of
+from dynkv.children.tree import MARK_INCARNATION, Host, Identity, Process, Root, read_process, tree_of
 
 _DEFAULTED = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGQUIT)
 """Signals that Python ignores or catches, set back to their default for the child."""
@@ -96,9 +96,9 @@ class Child:
         """Signal the first process alone; whether it was there."""
         return send(self._pidfd, number)
 
-    def tree(self, processes: Mapping[int, Process] | None = None) -> list[Process]:
+    def tree(self, host: Host | None = None) -> list[Process]:
         """All living processes of this child; what is found once is remembered for as long as it lives."""
-        members = tree_of(self.root, snapshot() if processes is None else processes, self._known)
+        members = tree_of(self.root, host or Host.now(), self._known)
         self._known = frozenset(process.identity for process in members)
         return members
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Self
 
 MARK_HOME = "DYNKV_HOME"
 MARK_DEPLOYMENT = "DYNKV_DEPLOYMENT"
@@ -66,10 +68,7 @@ def read_process(pid: int) -> Process | None:
     return Process(pid, ppid, pgid, sid, int(fields[19]), state)
 
 
-def snapshot() -> dict[int, Process]:
-    """All processes of the host."""
-    found = (read_process(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit())
-    return {process.pid: process for process in found if process is not None}
+EnvironmentReader = Callable[[int], Mapping[str, str] | None]
 
 
 def environment_of(pid: int) -> dict[str, str] | None:
@@ -90,17 +89,23 @@ def command_line(pid: int) -> bytes:
         return b""
 
 
-EnvironmentReader = Callable[[int], Mapping[str, str] | None]
+class Host:
+    """All processes at one moment. Environments are read once each, and only when someone asks."""
+
+    def __init__(self, processes: Iterable[Process], environment: EnvironmentReader = environment_of) -> None:
+        self.processes: Mapping[int, Process] = {process.pid: process for process in processes}
+        self.environment = cache(environment)
+
+    @classmethod
+    def now(cls) -> Self:
+        entries = (entry.name for entry in Path("/proc").iterdir())
+        found = (read_process(int(name)) for name in entries if name.isdigit())
+        return cls(process for process in found if process is not None)
 
 
-def tree_of(
-    root: Root,
-    processes: Mapping[int, Process],
-    known: Iterable[Identity] = (),
-    environment: EnvironmentReader = environment_of,
-) -> list[Process]:
+def tree_of(root: Root, host: Host, known: Iterable[Identity] = ()) -> list[Process]:
     """The living processes of a child's tree. `known` are those seen in it earlier, for as long as they live."""
-    leader = processes.get(root.pid)
+    leader = host.processes.get(root.pid)
     leader_is_ours = leader is not None and leader.start_ticks == root.start_ticks
     known = frozenset(known)
 
@@ -110,7 +115,9 @@ def tree_of(
         in_group = root.pid in (process.pgid, process.sid)
         if in_group and leader_is_ours:
             return True
-        marks = environment(process.pid) if process.start_ticks >= root.start_ticks else {}
+        if process.start_ticks < root.start_ticks:
+            return False
+        marks = host.environment(process.pid)
         if marks is None:
             # a wiped environment proves nothing, but the group's number cannot have been given to others
             # while members of the group live and no other process has that pid
@@ -118,16 +125,16 @@ def tree_of(
         return marks.get(MARK_INCARNATION) == root.incarnation
 
     own = os.getpid()
-    members = {p.pid for p in processes.values() if p.pid != own and belongs(p)}
-    members = _with_descendants(members, processes) - {own}
-    return [processes[pid] for pid in sorted(members) if processes[pid].is_alive]
+    members = {process.pid for process in host.processes.values() if process.pid != own and belongs(process)}
+    members = _with_descendants(members, host.processes) - {own}
+    return [host.processes[pid] for pid in sorted(members) if host.processes[pid].is_alive]
 
 
-def marked(processes: Mapping[int, Process], home: str, deployment: str) -> list[Process]:
+def marked(host: Host, home: str, deployment: str) -> list[Process]:
     """The living processes that carry a deployment's marker, whatever child they belong to."""
     found = []
-    for process in processes.values():
-        env = environment_of(process.pid) if process.is_alive and process.pid != os.getpid() else None
+    for process in host.processes.values():
+        env = host.environment(process.pid) if process.is_alive and process.pid != os.getpid() else None
         if env and env.get(MARK_HOME) == home and env.get(MARK_DEPLOYMENT) == deployment and MARK_INCARNATION in env:
             found.append(process)
     return found

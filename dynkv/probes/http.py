@@ -8,7 +8,7 @@ import anyio
 import h11
 
 _READ_BYTES = 64 * 1024
-_BODY_LIMIT_BYTES = 256 * 1024
+_BODY_LIMIT_BYTES = 4 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import anyio
 
 from dynkv.children.signals import open_process, send
 from dynkv.children.stop import kill_tree
-from dynkv.children.tree import Process, Root, marked, read_process, snapshot, tree_of
+from dynkv.children.tree import Host, Process, Root, marked, read_process, tree_of
 from dynkv.home import Place
 from dynkv.plan.model import Plan, Unit
 from dynkv.plan.order import stop_stages
@@ -23,11 +23,11 @@ from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatu
 
 def survivors(journal: JournalFile, place: Place) -> list[Process]:
     """Every living process of a deployment whose supervisor is dead; none of a journal from before a reboot."""
-    processes = snapshot()
-    found = {process.pid: process for process in marked(processes, str(place.home), place.name)}
+    host = Host.now()
+    found = {process.pid: process for process in marked(host, str(place.home), place.name)}
     if journal.boot_id == boot_id():
         for record in journal.children.values():
-            found |= {process.pid: process for process in tree_of(_root(record), processes)}
+            found |= {process.pid: process for process in tree_of(_root(record), host)}
     return list(found.values())
 
 
@@ -91,7 +91,7 @@ async def _end(unit: Unit, record: ChildRecord) -> None:
             await anyio.wait_readable(pidfd)
         os.close(pidfd)
     root = _root(record)
-    await kill_tree(lambda: tree_of(root, snapshot()))
+    await kill_tree(lambda: tree_of(root, Host.now()))
 
 
 def _is_alive(record: ChildRecord) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -9,7 +10,7 @@ from functools import partial
 import anyio
 
 from dynkv import __version__
-from dynkv.children.tree import Process, resident_bytes, snapshot
+from dynkv.children.tree import Host, resident_bytes
 from dynkv.plan.model import Plan, local_host
 from dynkv.plan.order import stop_stages
 from dynkv.probes.completion import complete, warm_up_prompt
@@ -66,13 +67,17 @@ class Stack:
         self._runners[unit].ask(ask, cause)
         return True
 
+    def note_kv(self, figures: Mapping[str, float | int | None]) -> None:
+        """Figures of the KV caches, for the status to show."""
+        self._kv = dict(figures)
+
     @property
     def child_pids(self) -> frozenset[int]:
         return frozenset(runner.child.pid for runner in self._runners.values() if runner.child)
 
     def status(self) -> DeploymentStatus:
         board = self._shared.board
-        processes = snapshot()
+        host = Host.now()
         content = self._shared.journal.content
         return DeploymentStatus(
             name=self.plan.name,
@@ -82,7 +87,7 @@ class Stack:
             model=self.plan.frontend.model,
             started_at=content.started_at,
             supervisor=SupervisorStatus(self._pid, __version__, round(anyio.current_time() - self._began, 1)),
-            units=tuple(self._with_live_figures(board[unit.name], processes) for unit in self.plan.units),
+            units=tuple(self._with_live_figures(board[unit.name], host) for unit in self.plan.units),
             kv=self._kv,
             detail=self._detail_of_state(),
         )
@@ -93,12 +98,12 @@ class Stack:
 
     # --- parts ---
 
-    def _with_live_figures(self, status: UnitStatus, processes: dict[int, Process]) -> UnitStatus:
+    def _with_live_figures(self, status: UnitStatus, host: Host) -> UnitStatus:
         child = self._runners[status.name].child
         if child is None or status.started_at is None:
             return status
         age = datetime.now(UTC) - datetime.fromisoformat(status.started_at)
-        return replace(status, uptime_s=round(age.total_seconds(), 1), rss_bytes=resident_bytes(child.tree(processes)))
+        return replace(status, uptime_s=round(age.total_seconds(), 1), rss_bytes=resident_bytes(child.tree(host)))
 
     def _detail_of_state(self) -> str:
         if self.state is DeploymentState.STARTING:
@@ -133,10 +138,10 @@ class Stack:
     async def _take_census(self) -> None:
         """Learn who belongs to each child while descent still shows it; a later orphan is then recognised."""
         while True:
-            processes = snapshot()
+            host = Host.now()
             for runner in self._runners.values():
                 if runner.child is not None:
-                    runner.child.tree(processes)
+                    runner.child.tree(host)
             await anyio.sleep(_CENSUS_PERIOD_S)
 
     async def _stop_in_order(self) -> None:
