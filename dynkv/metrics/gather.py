@@ -13,7 +13,7 @@ import h11
 from dynkv.plan.model import Plan, Role
 from dynkv.probes.http import request
 
-PERIOD_S = 10.0
+PERIOD_S = 5.0
 _TIMEOUT_S = 5.0
 Figures = dict[str, float | int | None]
 
