@@ -21,11 +21,12 @@ from dynkv.control.server import ControlApi, control_socket, serve
 from dynkv.home import Place, take_lock
 from dynkv.metrics.gather import gather_forever
 from dynkv.plan.model import Plan
+from dynkv.reclaim.discovery import purge
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.events import Event, EventLog, utc_now
-from dynkv.supervisor.journal import VERSION, Journal, JournalFile, boot_id
+from dynkv.supervisor.journal import VERSION, ChildRecord, Journal, JournalFile, boot_id, read_journal, set_aside
 from dynkv.supervisor.runner import Shared
-from dynkv.supervisor.salvage import clear_files
+from dynkv.supervisor.salvage import adoptable, clear_files, end_all_but
 from dynkv.supervisor.stack import Stack
 from dynkv.supervisor.turns import Turns
 
@@ -50,12 +51,12 @@ def main() -> int:
 
 
 async def _run(plan: Plan, place: Place, notify_fd: int, foreground: bool) -> None:
-    # a discovery entry of an earlier run would make the frontend route to the dead
-    clear_files(plan, place)
     events = EventLog(place.events)
-    journal = Journal(place.journal, _first_journal(plan, place))
-    shared = Shared(place, Board(), events, journal, Turns())
-    stack = Stack(plan, shared, os.getpid())
+    adopted, started_at = await _take_stock(plan, place, events)
+    journal = Journal(place.journal, _first_journal(plan, place, started_at, adopted))
+    discovery = Path(plan.discovery_dir) if plan.discovery_dir else None
+    shared = Shared(place, Board(), events, journal, Turns(), discovery)
+    stack = Stack(plan, shared, os.getpid(), adopted)
     with control_socket(place.socket) as listener:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_on_signals, stack)
@@ -70,6 +71,27 @@ async def _run(plan: Plan, place: Place, notify_fd: int, foreground: bool) -> No
             tasks.cancel_scope.cancel()
     clear_files(plan, place)
     journal.close()
+
+
+async def _take_stock(plan: Plan, place: Place, events: EventLog) -> tuple[dict[str, ChildRecord], str]:
+    """What an earlier supervisor left: children to take over, the rest ended; and since when it has been up."""
+    damaged = set_aside(place.journal)
+    if damaged is not None:
+        events.record("journal", f"the journal could not be read and was kept as {damaged.name}")
+    left = read_journal(place.journal)
+    if left is None or left.stopped:
+        clear_files(plan, place)
+        return {}, utc_now()
+    adopted = adoptable(left, plan)
+    ended = await end_all_but(adopted.values(), left, place)
+    if adopted or ended:
+        found = f"{len(adopted)} children to take over, {ended} processes ended"
+        events.record("deployment", f"a supervisor of {plan.name} died: {found}", ended=ended, adopted=sorted(adopted))
+    # a discovery entry of an earlier run would make the frontend route to the dead
+    clear_files(plan, place, adopted)
+    if plan.discovery_dir is not None:
+        purge(Path(plan.discovery_dir))
+    return adopted, left.started_at if adopted else utc_now()
 
 
 async def _on_signals(stack: Stack) -> None:
@@ -92,16 +114,17 @@ def _as_line(event: Event) -> str:
     return f"{event.at} {event.unit or 'deployment'}: {event.message}{took}{cause}"
 
 
-def _first_journal(plan: Plan, place: Place) -> JournalFile:
+def _first_journal(plan: Plan, place: Place, started_at: str, adopted: dict[str, ChildRecord]) -> JournalFile:
     own = read_process(os.getpid())
     return JournalFile(
         version=VERSION,
         boot_id=boot_id(),
         supervisor_pid=os.getpid(),
         supervisor_start_ticks=own.start_ticks if own else 0,
-        started_at=utc_now(),
+        started_at=started_at,
         socket=str(place.socket),
         plan=plan,
+        children=adopted,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from dynkv.children.tree import resident_bytes
 from dynkv.cli import view
 from dynkv.cli.deployments import planned_ports
 from dynkv.cli.options import (
@@ -24,13 +25,15 @@ from dynkv.cli.options import (
     overrides,
 )
 from dynkv.doctor.checks import Finding, Severity, findings
-from dynkv.doctor.host import inspect
+from dynkv.doctor.host import LeftOver, inspect
 from dynkv.errors import PreflightRefused
 from dynkv.home import Place, home, place
 from dynkv.plan.build import build
 from dynkv.plan.model import Plan
 from dynkv.profile.load import LoadedProfile, Override, find, load, shipped
 from dynkv.profile.model import Profile
+from dynkv.supervisor.journal import read_journal
+from dynkv.supervisor.salvage import survivors
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +58,23 @@ def locate(profile: str, name: str | None, given: list[Override]) -> tuple[Loade
 
 
 def make_plan(loaded: LoadedProfile, where: Place) -> Planned:
-    """Look at the host and resolve the profile for it; raises PreflightRefused where that is impossible."""
-    facts = inspect(loaded.profile, where.home, planned_ports(where.name))
+    """Look at the host and resolve the profile for it; raises PreflightRefused where that is impossible.
+
+    What a dead supervisor of the same deployment left running counts as free: it is taken over or ended.
+    """
+    facts = inspect(loaded.profile, where.home, planned_ports(where.name), _left_over(where))
     plan = build(loaded.profile, facts, name=where.name, profile_name=loaded.name, home=str(where.home))
     return Planned(loaded, where, plan, findings(loaded, plan, facts))
+
+
+def _left_over(where: Place) -> LeftOver:
+    journal = None if where.has_supervisor() else read_journal(where.journal)
+    if journal is None or journal.stopped:
+        return LeftOver()
+    own = survivors(journal, where)
+    units = [journal.plan.unit(name) for name in journal.children]
+    ports = {f"{unit.name}.{name}": port for unit in units for name, port in unit.ports.items()}
+    return LeftOver(frozenset(process.pid for process in own), resident_bytes(own), ports)
 
 
 def plan(

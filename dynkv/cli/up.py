@@ -10,7 +10,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
-import anyio
 import typer
 
 import dynkv.instack
@@ -37,8 +36,6 @@ from dynkv.plan.build import tiny_model_path
 from dynkv.plan.context import TINY
 from dynkv.plan.environment import is_secret
 from dynkv.profile.l2 import directory, expand
-from dynkv.supervisor.journal import read_journal
-from dynkv.supervisor.salvage import end_survivors
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
 
 _POLL_S = 0.2
@@ -69,7 +66,6 @@ def up(
     with planning(where.home):
         if where.has_supervisor():
             raise AlreadyRunning(where.name)
-        _end_what_was_left(where)
         planned = make_plan(loaded, where)
         planned.refuse_errors()
         view.show_findings(planned.findings)
@@ -142,15 +138,6 @@ def _unfinished(unit: UnitStatus) -> str:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-def _end_what_was_left(where: Place) -> None:
-    """What a supervisor that was killed left running would hold the ports and the GPUs."""
-    journal = read_journal(where.journal)
-    if journal is not None and not journal.stopped:
-        count = anyio.run(end_survivors, journal, where)
-        if count:
-            view.say(f"ended {count} processes that a dead supervisor of {where.name} had left")
 
 
 def _prepare(planned: Planned) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from pathlib import Path
 
 from dynkv.plan.facts import Gpu
 
@@ -20,6 +22,43 @@ def gpus() -> tuple[Gpu, ...]:
     finally:
         pynvml.nvmlShutdown()
     return tuple(gpu for gpu in found if _is_visible(gpu))
+
+
+@dataclass(frozen=True, slots=True)
+class GpuMemory:
+    total_bytes: int
+    free_bytes: int
+    holders: tuple[str, ...]
+    """Processes that hold some of it, in words."""
+
+    def needed(self, fraction: float) -> int:
+        return int(self.total_bytes * fraction)
+
+
+def gpu_memory(gpu: str) -> GpuMemory:
+    """Of a GPU by index, UUID or MIG id, as it is now; raises pynvml.NVMLError if there is no such GPU."""
+    import pynvml
+
+    pynvml.nvmlInit()
+    try:
+        by_index = gpu.isdigit()
+        handle = pynvml.nvmlDeviceGetHandleByIndex(int(gpu)) if by_index else pynvml.nvmlDeviceGetHandleByUUID(gpu)
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+        users = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
+        return GpuMemory(
+            int(memory.total), int(memory.free), tuple(_user(user.pid, user.usedGpuMemory) for user in users)
+        )
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _user(pid: int, used_bytes: int | None) -> str:
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        command = "a process of another container or user"
+    used = f", {used_bytes // 1024**2} MiB" if used_bytes else ""
+    return f"pid {pid} ({command[:60]}{used})"
 
 
 def _of_device(index: int) -> list[Gpu]:

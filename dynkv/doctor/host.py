@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dynkv.doctor.gpus import gpus
@@ -16,17 +17,33 @@ from dynkv.profile.l2 import directory, expand
 from dynkv.profile.model import Profile
 
 
-def inspect(profile: Profile, home: Path, planned_ports: dict[int, str]) -> HostFacts:
+@dataclass(frozen=True, slots=True)
+class LeftOver:
+    """What a dead supervisor of the same deployment left running."""
+
+    pids: frozenset[int] = frozenset()
+    resident_bytes: int = 0
+    ports: dict[str, int] = field(default_factory=dict)
+    """By `unit.name`."""
+
+
+def inspect(
+    profile: Profile, home: Path, planned_ports: dict[int, str], left_over: LeftOver | None = None
+) -> HostFacts:
     """`planned_ports`: those of other deployments, whether anything listens on them just now or not.
+
+    What is `left_over` of the same deployment counts as free: it will be taken over or ended.
 
     Raises PreflightRefused when the interpreter does not work.
     """
     python = find_python(profile.python)
+    own = left_over or LeftOver()
     return HostFacts(
         gpus=gpus(),
         cpu_count=len(os.sched_getaffinity(0)),
-        memory_available_bytes=memory_available_bytes(),
-        taken_ports={**holders(), **planned_ports},
+        memory_available_bytes=memory_available_bytes() + own.resident_bytes,
+        taken_ports={**holders(own.pids), **planned_ports},
+        kept_ports=own.ports,
         environ={name: value for name, value in os.environ.items() if is_inherited(name)},
         secret_names=tuple(sorted(name for name in SECRETS if name in os.environ)),
         python=python,

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Container
+from pathlib import Path
+
+_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+_LISTEN = "0A"  # TCP_LISTEN, include/net/tcp_states.h
 
 
 def is_free(port: int) -> bool:
@@ -11,13 +16,19 @@ def is_free(port: int) -> bool:
     return _can_bind(socket.AF_INET, "0.0.0.0", port) and _can_bind(socket.AF_INET6, "::", port)
 
 
-def holders() -> dict[int, str]:
+def listening_ports() -> frozenset[int]:
+    """Every TCP port that something on this host listens on. Source: proc_net(5)."""
+    rows = [row.split() for table in _TABLES if table.exists() for row in table.read_text().splitlines()[1:]]
+    return frozenset(int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == _LISTEN)
+
+
+def holders(ignore_pids: Container[int] = ()) -> dict[int, str]:
     """Every TCP port that something listens on, with the process that does, in words."""
     import psutil  # only when someone asks: it costs the supervisor 7 MB
 
     found: dict[int, str] = {}
     for connection in psutil.net_connections("tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.pid not in ignore_pids:
             found[connection.laddr.port] = _in_words(connection.pid)
     return found
 

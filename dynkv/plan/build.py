@@ -27,9 +27,9 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
     """
     profile, notes = _settle(profile, facts)
     workers = seats(profile, facts)
-    ports = PortPlanner(facts.taken_ports)
+    ports = PortPlanner(facts.taken_ports, facts.kept_ports)
     frontend_port = ports.fixed(profile.frontend.port, "frontend.port")
-    sidecar_port = ports.free_from(profile.lmcache.port) if profile.lmcache.enabled else None
+    sidecar_port = ports.free_from(profile.lmcache.port, "lmcache.zmq") if profile.lmcache.enabled else None
     discovery_dir = f"{home}/{name}/discovery" if profile.discovery.backend == "file" else None
     ctx = Context(
         profile=profile,

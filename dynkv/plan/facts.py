@@ -41,6 +41,8 @@ class HostFacts:
     memory_available_bytes: int = 0
     taken_ports: dict[int, str] = field(default_factory=dict)
     """Every port that something listens on or another deployment has planned, with its holder in words."""
+    kept_ports: dict[str, int] = field(default_factory=dict)
+    """Ports, as `unit.name`, of children of a dead supervisor that may be taken over: they keep them."""
     environ: dict[str, str] = field(default_factory=dict)
     """The person's environment, without secrets."""
     secret_names: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ _NIXL_FILE_BYTES = 16 * 1024**2
 
 
 def lmcache_unit(ctx: Context, zmq_port: int) -> Unit:
-    http = ctx.ports.free_from(ctx.profile.lmcache.http_port)
+    http = ctx.ports.free_from(ctx.profile.lmcache.http_port, f"{NAME}.http")
     healthy = (HttpGet(http, "/healthcheck"), HttpGet(http, "/metrics"))
     return Unit(
         name=NAME,

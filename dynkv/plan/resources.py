@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from dynkv.errors import PortTaken, PreflightRefused, UsageError
 from dynkv.plan.facts import Gpu
@@ -19,6 +20,8 @@ class PortPlanner:
     """Gives out each port once. `taken` maps ports in use on the host to their holders in words."""
 
     taken: dict[int, str]
+    kept: dict[str, int] = field(default_factory=dict)
+    """Ports that a running child of this deployment has already, by `unit.name`."""
     given: set[int] = field(default_factory=set)
 
     def fixed(self, port: int, key: str, where: str = "") -> int:
@@ -28,9 +31,13 @@ class PortPlanner:
         self.given.add(port)
         return port
 
-    def free_from(self, first: int, count: int = 1, highest: int = PORT_MAX) -> int:
-        """The first of `count` free neighbours at or above `first`; raises PreflightRefused."""
-        for port in range(first, highest - count + 2):
+    def free_from(self, first: int, name: str, count: int = 1, highest: int = PORT_MAX) -> int:
+        """The first of `count` free neighbours at or above `first`, or what `name` has already.
+
+        Raises PreflightRefused if there are none.
+        """
+        candidates = chain([self.kept[name]] if name in self.kept else [], range(first, highest - count + 2))
+        for port in candidates:
             block = range(port, port + count)
             if not any(p in self.taken or p in self.given for p in block):
                 self.given.update(block)

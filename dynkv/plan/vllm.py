@@ -18,9 +18,10 @@ def vllm_unit(ctx: Context, seat: Seat, depends_on: tuple[Dependency, ...]) -> U
     ports: dict[str, int] = {}
     if seat.role is not Role.WORKER:
         # one side channel for each rank of the tensor parallel group
-        ports["nixl"] = ctx.ports.free_from(FIRST_NIXL_PORT, count=ctx.profile.workers.tensor_parallel_size)
+        ranks = ctx.profile.workers.tensor_parallel_size
+        ports["nixl"] = ctx.ports.free_from(FIRST_NIXL_PORT, f"{seat.unit}.nixl", count=ranks)
     if publishes_kv_events(ctx, seat.role):
-        ports["kv_events"] = ctx.ports.free_from(FIRST_KV_EVENTS_PORT)
+        ports["kv_events"] = ctx.ports.free_from(FIRST_KV_EVENTS_PORT, f"{seat.unit}.kv_events")
     argv = _model_args(ctx, seat) + _kv_args(ctx, seat, ports) + role_args(ctx, seat.role)
     return worker_unit(ctx, seat, argv, _environment(ctx, seat, ports), ports, depends_on)
 

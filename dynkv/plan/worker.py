@@ -20,7 +20,7 @@ def worker_unit(
     depends_on: tuple[Dependency, ...],
 ) -> Unit:
     """A worker is ready when its engine serves: `/health` answers 503 until then."""
-    system = ctx.ports.free_from(FIRST_SYSTEM_PORT, highest=SYSTEM_PORT_MAX)
+    system = ctx.ports.free_from(FIRST_SYSTEM_PORT, f"{seat.unit}.system", highest=SYSTEM_PORT_MAX)
     serving = (HttpGet(system, "/health"), HttpGet(system, "/metrics"))
     on_gpu = bool(seat.gpus) and ctx.profile.engine == "vllm"
     return Unit(

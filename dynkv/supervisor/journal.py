@@ -78,6 +78,15 @@ def read_journal(path: Path) -> JournalFile | None:
     return journal if journal.version == VERSION else None
 
 
+def set_aside(path: Path) -> Path | None:
+    """Move a journal that cannot be read out of the way; where to, or None if there was none."""
+    if not path.exists() or read_journal(path) is not None:
+        return None
+    kept = path.with_suffix(".json.damaged")
+    os.replace(path, kept)  # noqa: PTH105
+    return kept
+
+
 def boot_id() -> str:
     """Changes with every boot: pids and start times from before it mean nothing. Source: random(4)."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

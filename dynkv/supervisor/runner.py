@@ -17,6 +17,7 @@ from pathlib import Path
 import anyio
 
 from dynkv.children.child import Child, Exit
+from dynkv.children.oom import oom_kills
 from dynkv.children.output import tail
 from dynkv.children.stop import Stopped, stop
 from dynkv.children.tree import MARK_DEPLOYMENT, MARK_HOME, MARK_UNIT, SHIELD
@@ -24,16 +25,22 @@ from dynkv.home import Place
 from dynkv.plan.model import Unit
 from dynkv.probes.streak import Verdict
 from dynkv.probes.worker import News, Phase, probing
+from dynkv.reclaim.discovery import purge
+from dynkv.reclaim.gpu import wait_for_memory
 from dynkv.reclaim.ports import wait_for_ports
 from dynkv.supervisor.board import Board
+from dynkv.supervisor.diagnosis import Diagnosis, diagnose
 from dynkv.supervisor.events import EventLog, utc_now
 from dynkv.supervisor.journal import ChildRecord, Journal
 from dynkv.supervisor.restart import backoff_s
+from dynkv.supervisor.salvage import root_of
 from dynkv.supervisor.states import State, advance
 from dynkv.supervisor.status import LastExit, ProbeStatus, UnitStatus
 from dynkv.supervisor.turns import Turn, Turns
 
 _TAIL_LINES = 20
+_DIAGNOSED_LINES = 200
+_WORTH_TELLING_S = 0.5
 
 
 class Ask(StrEnum):
@@ -59,12 +66,14 @@ class Shared:
     events: EventLog
     journal: Journal
     turns: Turns
+    discovery_dir: Path | None = None
 
 
 class Runner:
-    def __init__(self, unit: Unit, shared: Shared) -> None:
+    def __init__(self, unit: Unit, shared: Shared, adopted: ChildRecord | None = None) -> None:
         self.unit = unit
         self.child: Child | None = None
+        self._adopted = adopted
         self._shared = shared
         self._state = State.PENDING
         self._request: Request | None = None
@@ -78,6 +87,9 @@ class Runner:
         self._started = False
         self._probe: ProbeStatus | None = None
         self._last_exit: LastExit | None = None
+        self._was_ready = False
+        self._is_hopeless = False
+        self._oom_kills_before = oom_kills()
         self._waiting_for: str | None = None
         self._publish()
 
@@ -111,6 +123,9 @@ class Runner:
     # --- the steps, in the order of a life ---
 
     async def _wait_for_dependencies(self) -> None:
+        if self._adopted is not None:
+            self._go(State.STARTING, "a dead supervisor's child is taken over")
+            return
         if not await self._unless_asked(self._dependencies_and_turn):
             self._answer_request_without_child()
             return
@@ -118,19 +133,14 @@ class Runner:
 
     async def _live(self) -> None:
         """From the start of the process until nothing of it is left."""
-        try:
-            self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-            child = self.child = Child.spawn(self.unit.argv, self._environment(), self.log)
-        except OSError as error:
-            self._turn.release()
-            await self._died_at_birth(error)
+        child = self._take_over() or self._spawn()
+        if child is None:
             return
-        self._spawned_at, self._spawned_wall = anyio.current_time(), utc_now()
-        self._record_child(child)
         self._publish()
         async with anyio.create_task_group() as watching:
             watching.start_soon(child.watch)
             cause = await self._serve(child)
+            self._purge_discovery()
             self._turn.release()
             request = self._take_request() if self._request is not None else None
             stopping = request is not None and request.ask is Ask.STOP
@@ -144,7 +154,34 @@ class Runner:
         else:
             await self._make_room(child, cause, stopped, request)
 
+    def _spawn(self) -> Child | None:
+        """None if it could not be started; the unit is then on its way to a next try."""
+        try:
+            self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+            child = self.child = Child.spawn(self.unit.argv, self._environment(), self.log)
+        except OSError as error:
+            self._turn.release()
+            self._die_at_birth(error)
+            return None
+        self._spawned_at, self._spawned_wall = anyio.current_time(), utc_now()
+        self._was_ready, self._oom_kills_before = False, oom_kills()
+        self._record_child(child)
+        return child
+
+    def _take_over(self) -> Child | None:
+        """The child that another supervisor left, once; None if there is none or it has just gone."""
+        record, self._adopted = self._adopted, None
+        child = None if record is None else Child.adopt(root_of(record), record.log_start_byte)
+        if child is not None and record is not None:
+            self.child, self._spawned_wall = child, record.started_at
+            self._shared.journal.remember(self.unit.name, record)
+            self._event("adopt", f"took over pid {child.pid}", cause="its supervisor died")
+        return child
+
     async def _back_off(self) -> None:
+        if self._is_hopeless:
+            self._go(State.FAILED, "starting it again cannot help")
+            return
         delay = backoff_s(self.unit.restart, self._deaths, anyio.current_time())
         if delay is None:
             spent = f"{self.unit.restart.max_restarts} restarts within {self.unit.restart.window_s:g} s are used up"
@@ -163,6 +200,7 @@ class Runner:
         request = self._take_request()
         if request.ask is not Ask.STOP:
             self._deaths.clear()
+            self._is_hopeless = False
             self._go(State.PENDING, request.cause)
 
     # --- one incarnation ---
@@ -213,6 +251,7 @@ class Runner:
         if news.verdict is Verdict.PASSED and self._state is not State.READY:
             if self._ready_after_s is None and self._spawned_at is not None:
                 self._ready_after_s = round(anyio.current_time() - self._spawned_at, 3)
+            self._was_ready = True
             self._go(State.READY, "readiness probe passed", duration_s=self._ready_after_s)
         elif news.verdict is Verdict.FAILED and self._state is State.READY:
             self._go(State.UNREADY, news.attempt.detail)
@@ -250,7 +289,30 @@ class Runner:
             await board.until(lambda: board.unmet(needs) != unmet)
         self._wait_for("its turn on the GPU" if self.unit.gpus else None)
         self._turn = await self._shared.turns.take(self.unit.gpus)
+        await self._gpu_memory()
         self._wait_for(None)
+
+    async def _gpu_memory(self) -> None:
+        fraction = self.unit.gpu_memory_fraction
+        if fraction is None:
+            return
+        began = anyio.current_time()
+        short = await wait_for_memory(self.unit.gpus, fraction, self._wait_for)
+        took = anyio.current_time() - began
+        for shortage in short:
+            self._event("gpu-memory", str(shortage), cause="starting all the same", duration_s=took)
+        if not short and took > _WORTH_TELLING_S:
+            self._event("gpu-memory", "the memory that it needs is free", duration_s=took)
+
+    def _purge_discovery(self) -> None:
+        """Before anything else: as long as they are there, requests are routed to the dead."""
+        directory = self._shared.discovery_dir
+        if directory is not None and self.unit.role.is_worker:
+            began = anyio.current_time()
+            gone = purge(directory)
+            if gone:
+                took = anyio.current_time() - began
+                self._event("discovery", f"removed {len(gone)} stale entries", duration_s=took, entries=gone)
 
     async def _unless_asked(self, work: Callable[[], Awaitable[None]]) -> bool:
         """Do `work`, but drop it when a request comes in; whether it was done."""
@@ -283,7 +345,7 @@ class Runner:
         self._request, self._asked = None, anyio.Event()
         return request
 
-    async def _died_at_birth(self, error: OSError) -> None:
+    def _die_at_birth(self, error: OSError) -> None:
         reason = f"cannot run {self.unit.argv[0]}: {error.strerror or error}"
         self._last_exit = LastExit(None, None, reason, "check `python` in the profile", utc_now())
         self._deaths.append(anyio.current_time())
@@ -311,11 +373,14 @@ class Runner:
 
     def _note_exit(self, child: Child, cause: str, *, planned: bool) -> None:
         exit_ = child.exit or Exit()
-        reason = str(exit_) if planned or child.exit else cause
-        if not planned and cause and cause != str(exit_):
-            reason = f"{cause}; {exit_}"
-        lines = tuple(tail(self.log, _TAIL_LINES, child.log_start_byte))
-        self._last_exit = LastExit(exit_.code, exit_.signal, reason, "", utc_now(), lines)
+        lines = tuple(tail(self.log, _DIAGNOSED_LINES, child.log_start_byte))
+        oom_killed = oom_kills() > self._oom_kills_before
+        found = Diagnosis(cause, "", permanent=False) if planned else diagnose(exit_, lines, oom_killed=oom_killed)
+        # one that had to be ended, because it hung say, died of that and not of its signal
+        reason = found.reason if planned or cause == str(exit_) else f"{cause} ({exit_})"
+        self._last_exit = LastExit(exit_.code, exit_.signal, reason, found.hint, utc_now(), lines[-_TAIL_LINES:])
+        self._is_hopeless = found.permanent and not self._was_ready
+        self._event("exit", reason, cause=found.hint, code=exit_.code, signal=exit_.signal)
 
     def _start_cause(self) -> str:
         needs = ", ".join(f"{d.unit} is {d.condition}" for d in self.unit.depends_on)

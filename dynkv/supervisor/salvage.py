@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import anyio
 
 from dynkv.children.signals import open_process, send
 from dynkv.children.stop import kill_tree
-from dynkv.children.tree import Host, Process, Root, marked, read_process, tree_of
+from dynkv.children.tree import MARK_INCARNATION, Host, Process, Root, environment_of, marked, read_process, tree_of
 from dynkv.home import Place
 from dynkv.plan.model import Plan, Unit
 from dynkv.plan.order import stop_stages
@@ -27,8 +28,33 @@ def survivors(journal: JournalFile, place: Place) -> list[Process]:
     found = {process.pid: process for process in marked(host, str(place.home), place.name)}
     if journal.boot_id == boot_id():
         for record in journal.children.values():
-            found |= {process.pid: process for process in tree_of(_root(record), host)}
+            found |= {process.pid: process for process in tree_of(root_of(record), host)}
     return list(found.values())
+
+
+def adoptable(journal: JournalFile, plan: Plan) -> dict[str, ChildRecord]:
+    """The children of a dead supervisor that still run as `plan` would start them, by unit.
+
+    Each is known for certain by pid, start time and, where /proc shows it, marker; and its unit's digest says that
+    nothing has changed that it would have to be restarted for.
+    """
+    if journal.boot_id != boot_id():
+        return {}
+    units = {unit.name: unit for unit in plan.units}
+    records = journal.children.items()
+    return {name: r for name, r in records if name in units and units[name].digest() == r.digest and _is_ours(r)}
+
+
+async def end_all_but(kept: Collection[ChildRecord], journal: JournalFile, place: Place) -> int:
+    """SIGKILL every other process that the dead supervisor left; how many there were."""
+
+    def others() -> list[Process]:
+        host = Host.now()
+        spared = {process.pid for record in kept for process in tree_of(root_of(record), host)}
+        return [process for process in survivors(journal, place) if process.pid not in spared]
+
+    killed, _ = await kill_tree(others)
+    return killed
 
 
 async def end_survivors(journal: JournalFile, place: Place) -> int:
@@ -45,12 +71,15 @@ async def end_survivors(journal: JournalFile, place: Place) -> int:
     return count
 
 
-def clear_files(plan: Plan, place: Place) -> None:
-    """What only a running deployment needs: its socket, discovery entries and temporary files."""
+def clear_files(plan: Plan, place: Place, kept: Collection[str] = ()) -> None:
+    """What only a running deployment needs: its socket, discovery entries and temporary files.
+
+    With units that are `kept` running, their temporary files stay, and so does discovery.
+    """
     place.socket.unlink(missing_ok=True)
-    for unit in plan.units:
+    for unit in (unit for unit in plan.units if unit.name not in kept):
         shutil.rmtree(place.scratch(unit.name), ignore_errors=True)
-    if plan.discovery_dir is not None and Path(plan.discovery_dir).parent == place.directory:
+    if not kept and plan.discovery_dir is not None and Path(plan.discovery_dir).parent == place.directory:
         shutil.rmtree(plan.discovery_dir, ignore_errors=True)
 
 
@@ -90,8 +119,13 @@ async def _end(unit: Unit, record: ChildRecord) -> None:
         with anyio.move_on_after(unit.stop_timeout_s):
             await anyio.wait_readable(pidfd)
         os.close(pidfd)
-    root = _root(record)
+    root = root_of(record)
     await kill_tree(lambda: tree_of(root, Host.now()))
+
+
+def _is_ours(record: ChildRecord) -> bool:
+    marks = environment_of(record.pid)
+    return _is_alive(record) and (marks is None or marks.get(MARK_INCARNATION) == record.incarnation)
 
 
 def _is_alive(record: ChildRecord) -> bool:
@@ -99,5 +133,5 @@ def _is_alive(record: ChildRecord) -> bool:
     return process is not None and process.start_ticks == record.start_ticks and process.is_alive
 
 
-def _root(record: ChildRecord) -> Root:
+def root_of(record: ChildRecord) -> Root:
     return Root(record.pid, record.start_ticks, record.incarnation)

@@ -14,6 +14,7 @@ from dynkv.children.tree import Host, resident_bytes
 from dynkv.plan.model import Plan, local_host
 from dynkv.plan.order import stop_stages
 from dynkv.probes.completion import complete, warm_up_prompt
+from dynkv.supervisor.journal import ChildRecord
 from dynkv.supervisor.runner import Ask, Runner, Shared
 from dynkv.supervisor.states import State, has_ended
 from dynkv.supervisor.status import (
@@ -29,12 +30,16 @@ _RETRY_S = 0.5
 
 
 class Stack:
-    def __init__(self, plan: Plan, shared: Shared, supervisor_pid: int) -> None:
+    def __init__(
+        self, plan: Plan, shared: Shared, supervisor_pid: int, adopted: Mapping[str, ChildRecord] | None = None
+    ) -> None:
+        """`adopted`: children that a dead supervisor of the same deployment left, by unit."""
+        adopted = adopted or {}
         self.plan = plan
         self._shared = shared
         self._pid = supervisor_pid
         self._began = anyio.current_time()
-        self._runners = {unit.name: Runner(unit, shared) for unit in plan.units}
+        self._runners = {unit.name: Runner(unit, shared, adopted.get(unit.name)) for unit in plan.units}
         self._down = anyio.Event()
         self._answered = False
         self._detail = ""
