@@ -27,10 +27,6 @@ class Exit:
     code: int | None = None
     signal: int | None = None
 
-    @property
-    def is_clean(self) -> bool:
-        return self.code == 0
-
     def __str__(self) -> str:
         if self.signal is not None:
             return f"killed by {signal.Signals(self.signal).name}"

@@ -32,10 +32,10 @@ class Deployment:
         return Client(Path(self.journal.socket) if self.journal else self.place.socket)
 
 
-def find(name: str | None) -> Deployment:
-    """The one named, or the only one there is, a running one before others.
+def find(name: str | None, *, past: bool = False) -> Deployment:
+    """The one named, or the only one there is, a running one before others; with `past`, else the newest.
 
-    Raises UnknownDeployment, NotRunning if there is none at all, UsageError if it is not clear which.
+    Raises UnknownDeployment, NotRunning if there is none, UsageError if it is not clear which.
     """
     known = deployments(home())
     if name is not None:
@@ -44,7 +44,9 @@ def find(name: str | None) -> Deployment:
         return _open(name)
     found = [_open(other) for other in known]
     running = [deployment for deployment in found if deployment.is_supervised]
-    candidates = running or [d for d in found if d.journal is None or not d.journal.stopped] or found
+    candidates = running or [d for d in found if d.journal is None or not d.journal.stopped]
+    if not candidates and (past or len(found) == 1):
+        candidates = sorted(found, key=lambda d: d.place.journal.stat().st_mtime)[-1:]
     if not candidates:
         raise NotRunning
     if len(candidates) > 1:

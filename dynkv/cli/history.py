@@ -28,7 +28,7 @@ def logs(
     lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many lines of each unit.")] = 100,
 ) -> None:
     """Print the units' logs; also after `down`. Example: dynkv logs worker-0 -f"""
-    deployment = find(name)
+    deployment = find(name, past=True)
     files = _log_files(deployment, units or [])
     width = max(len(unit) for unit in files)
     sizes = {unit: _size(path) for unit, path in files.items()}
@@ -47,7 +47,7 @@ def events(
     as_json: JsonOption = False,
 ) -> None:
     """Print a deployment's history: what happened, why, and how long it took. Example: dynkv events -f"""
-    deployment = find(name)
+    deployment = find(name, past=True)
     for event in _events(deployment, follow):
         if as_json:
             print(msgspec.json.encode(event).decode(), flush=True)  # noqa: T201 (one object a line)

@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 
-import dynkv.instack
 from dynkv.cli import view
 from dynkv.cli.deployments import Deployment, find
 from dynkv.cli.launch import become_supervisor, launch
@@ -32,8 +31,7 @@ from dynkv.cli.status import take_down
 from dynkv.control.client import Client, SupervisorGone
 from dynkv.errors import AlreadyRunning, DynkvError, PreflightRefused, TimedOut, UnitFailed
 from dynkv.home import Place, planning
-from dynkv.plan.build import tiny_model_path
-from dynkv.plan.context import TINY
+from dynkv.instack import script
 from dynkv.plan.environment import is_secret
 from dynkv.profile.l2 import directory, expand
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
@@ -144,16 +142,17 @@ def _prepare(planned: Planned) -> None:
     for adapter in planned.loaded.profile.lmcache.l2:
         if (path := directory(adapter)) is not None:
             Path(expand(path, str(planned.place.home))).mkdir(mode=0o700, parents=True, exist_ok=True)
-    if planned.loaded.profile.model.path == TINY:
-        _make_tiny_model(planned.plan.python, Path(tiny_model_path(str(planned.place.home))))
+    if planned.plan.tiny_model is not None:
+        _make_tiny_model(planned.plan.python, Path(planned.plan.tiny_model))
 
 
 def _make_tiny_model(python: str, target: Path) -> None:
     if (target / "config.json").exists():
         return
-    script = Path(dynkv.instack.__path__[0]) / "tiny_model.py"
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    done = subprocess.run([python, str(script), str(target)], capture_output=True, text=True, env=dict(os.environ))
+    done = subprocess.run(
+        [python, script("tiny_model"), str(target)], capture_output=True, text=True, env=dict(os.environ)
+    )
     if done.returncode != 0:
         raise PreflightRefused(
             f"the tiny model could not be made in {target}",

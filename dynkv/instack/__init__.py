@@ -1,1 +1,8 @@
-"""Scripts that run in the stack's interpreter. They import nothing of dynkv."""
+"""Scripts that run in the stack's interpreter. They import nothing of dynkv, and are run, never imported."""
+
+from pathlib import Path
+
+
+def script(name: str) -> str:
+    """The path of one of them, for an interpreter to run."""
+    return str(Path(__file__).with_name(f"{name}.py"))

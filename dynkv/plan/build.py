@@ -55,19 +55,20 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         units=tuple(units),
         python=facts.python,
         discovery_dir=discovery_dir,
+        tiny_model=_tiny_model_path(home) if ctx.is_tiny else None,
         warm_up_tokens=_warm_up_tokens(profile),
         notes=(*notes, *_unused_gpus(profile, facts, workers)),
     )
 
 
-def tiny_model_path(home: str) -> str:
+def _tiny_model_path(home: str) -> str:
     return f"{home}/_models/{TINY}"
 
 
 def _model_path(profile: Profile, facts: HostFacts, home: str) -> str:
     """Where the engine finds the model: an absolute directory, or the id as it stands."""
     if profile.model.path == TINY:
-        return tiny_model_path(home)
+        return _tiny_model_path(home)
     return facts.model.path or profile.model.path
 
 

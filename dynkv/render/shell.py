@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from dynkv.instack import script
 from dynkv.plan.model import Condition, HttpGet, Plan, Unit
 from dynkv.plan.order import start_stages, stop_stages
 
@@ -26,6 +27,8 @@ def shell_script(plan: Plan) -> str:
     parts = [_HEAD.format(name=plan.name, profile=plan.profile), _on_exit(plan)]
     if plan.discovery_dir is not None:
         parts.append(f"mkdir -p {shlex.quote(plan.discovery_dir)}\n")
+    if plan.tiny_model is not None:
+        parts.append(f"{shlex.join([plan.python, script('tiny_model'), plan.tiny_model])}\n")
     waited: set[tuple[str, Condition]] = set()
     for stage in start_stages(plan.units):
         for name in stage:

@@ -77,7 +77,8 @@ RULES = (
         "`dynkv status` shows the unit's ports; end what holds them",
     ),
     _rule(
-        r"(?:Can't load tokenizer|Couldn't instantiate the backend tokenizer|tokenizer\.json[^\n]*(?:not found|No such file))",
+        r"(?:Can't load tokenizer|Couldn't instantiate the backend tokenizer"
+        r"|tokenizer\.json[^\n]*(?:not found|No such file))",
         "the tokenizer could not be loaded",
         "the model's directory needs its tokenizer files",
         permanent=True,
