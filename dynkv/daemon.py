@@ -20,8 +20,9 @@ from dynkv.children.tree import read_process
 from dynkv.control.server import ControlApi, control_socket, serve
 from dynkv.home import Place, take_lock
 from dynkv.metrics.gather import gather_forever
-from dynkv.plan.model import Plan
+from dynkv.plan.model import Plan, Role
 from dynkv.reclaim.discovery import purge
+from dynkv.reclaim.sidecar import Sidecar
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.events import Event, EventLog, utc_now
 from dynkv.supervisor.journal import VERSION, ChildRecord, Journal, JournalFile, boot_id, read_journal, set_aside
@@ -55,7 +56,7 @@ async def _run(plan: Plan, place: Place, notify_fd: int, foreground: bool) -> No
     adopted, started_at = await _take_stock(plan, place, events)
     journal = Journal(place.journal, _first_journal(plan, place, started_at, adopted))
     discovery = Path(plan.discovery_dir) if plan.discovery_dir else None
-    shared = Shared(place, Board(), events, journal, Turns(), discovery)
+    shared = Shared(place, Board(), events, journal, Turns(), discovery, _sidecar(plan, place))
     stack = Stack(plan, shared, os.getpid(), adopted)
     with control_socket(place.socket) as listener:
         async with anyio.create_task_group() as tasks:
@@ -112,6 +113,14 @@ def _as_line(event: Event) -> str:
     took = f" in {event.duration_s:g} s" if event.duration_s is not None else ""
     cause = f" ({event.cause})" if event.cause else ""
     return f"{event.at} {event.unit or 'deployment'}: {event.message}{took}{cause}"
+
+
+def _sidecar(plan: Plan, place: Place) -> Sidecar | None:
+    for unit in plan.units:
+        if unit.role is Role.LMCACHE:
+            log = place.logs / "reclaim.log"
+            return Sidecar(plan.python, unit.env, unit.ports["zmq"], unit.ports["http"], plan.reap_timeout_s, log)
+    return None
 
 
 def _first_journal(plan: Plan, place: Place, started_at: str, adopted: dict[str, ChildRecord]) -> JournalFile:

@@ -55,6 +55,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         units=tuple(units),
         python=facts.python,
         discovery_dir=discovery_dir,
+        reap_timeout_s=profile.lmcache.worker_reap_timeout_s if profile.lmcache.enabled else 0.0,
         tiny_model=_tiny_model_path(home) if ctx.is_tiny else None,
         warm_up_tokens=_warm_up_tokens(profile),
         notes=(*notes, *_unused_gpus(profile, facts, workers)),

@@ -146,6 +146,8 @@ class Plan:
     warm_up_tokens: int = 1
     """The least length of a first prompt. A worker's heartbeat to the sidecar starts with the first whole chunk
     that it stores, and without one it never notices that the sidecar was restarted (lmcache 0.5.6)."""
+    reap_timeout_s: float = 0.0
+    """After how long the sidecar lets go of a dead worker by itself; 0 for never."""
     tiny_model: str | None = None
     """Where the tiny model has to be made before anything starts; None for any other model."""
     notes: tuple[str, ...] = field(default=())

@@ -28,6 +28,7 @@ from dynkv.probes.worker import News, Phase, probing
 from dynkv.reclaim.discovery import purge
 from dynkv.reclaim.gpu import wait_for_memory
 from dynkv.reclaim.ports import wait_for_ports
+from dynkv.reclaim.sidecar import Outcome, Registrations, Sidecar, registrations_in, release
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.diagnosis import Diagnosis, diagnose
 from dynkv.supervisor.events import EventLog, utc_now
@@ -55,6 +56,8 @@ class Ask(StrEnum):
 class Request:
     ask: Ask
     cause: str
+    final: bool = False
+    """The whole deployment is on its way down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,21 @@ class Shared:
     journal: Journal
     turns: Turns
     discovery_dir: Path | None = None
+    sidecar: Sidecar | None = None
 
 
 class Runner:
-    def __init__(self, unit: Unit, shared: Shared, adopted: ChildRecord | None = None) -> None:
+    def __init__(
+        self,
+        unit: Unit,
+        shared: Shared,
+        adopted: ChildRecord | None = None,
+        restart_sidecar: Callable[[str], None] = lambda cause: None,
+    ) -> None:
+        """`restart_sidecar` asks for that, when a registration cannot be released otherwise."""
         self.unit = unit
+        self._restart_sidecar = restart_sidecar
+        self._registrations: Registrations = frozenset()
         self.child: Child | None = None
         self._adopted = adopted
         self._shared = shared
@@ -101,11 +114,11 @@ class Runner:
     def _scratch(self) -> Path:
         return self._shared.place.scratch(self.unit.name)
 
-    def ask(self, ask: Ask, cause: str) -> None:
+    def ask(self, ask: Ask, cause: str, *, final: bool = False) -> None:
         """Ask for something; the newest request counts, and asking twice is asking once."""
         if ask is Ask.START and self._state not in (State.STOPPED, State.FAILED, State.BACKOFF):
             return
-        self._request = Request(ask, cause)
+        self._request = Request(ask, cause, final)
         self._asked.set()
 
     async def run(self) -> None:
@@ -147,9 +160,10 @@ class Runner:
             self._go(State.STOPPING if stopping else State.RECYCLING, request.cause if request else cause)
             stopped = await stop(child, self.unit.stop_timeout_s)
             watching.cancel_scope.cancel()
+        self._learn_registrations()
         self._note_exit(child, request.cause if request else cause, planned=request is not None)
         if stopping:
-            await self._reclaim(child)
+            await self._reclaim(child, final=request is not None and request.final)
             self._go(State.STOPPED, _in_words(stopped), killed=stopped.killed, left=list(stopped.left))
         else:
             await self._make_room(child, cause, stopped, request)
@@ -252,6 +266,7 @@ class Runner:
             if self._ready_after_s is None and self._spawned_at is not None:
                 self._ready_after_s = round(anyio.current_time() - self._spawned_at, 3)
             self._was_ready = True
+            self._learn_registrations()
             self._go(State.READY, "readiness probe passed", duration_s=self._ready_after_s)
         elif news.verdict is Verdict.FAILED and self._state is State.READY:
             self._go(State.UNREADY, news.attempt.detail)
@@ -268,13 +283,15 @@ class Runner:
             self._restarts += 1
             self._go(State.PENDING, request.cause)
 
-    async def _reclaim(self, child: Child) -> None:
+    async def _reclaim(self, child: Child, *, final: bool = False) -> None:
         """Give back what the dead child held, so that its successor finds the host as the plan expects it."""
         child.reap()
         self.child = None
         self._spawned_at, self._started, self._ready_after_s, self._probe = None, False, None, None
         self._shared.journal.forget(self.unit.name)
         shutil.rmtree(self._scratch, ignore_errors=True)
+        if not final:  # otherwise the sidecar goes too
+            await self._release_registrations()
         began = anyio.current_time()
         holders = await wait_for_ports(self.unit.ports)
         for port, holder in holders.items():
@@ -303,6 +320,22 @@ class Runner:
             self._event("gpu-memory", str(shortage), cause="starting all the same", duration_s=took)
         if not short and took > _WORTH_TELLING_S:
             self._event("gpu-memory", "the memory that it needs is free", duration_s=took)
+
+    def _learn_registrations(self) -> None:
+        if self._shared.sidecar is not None and self.unit.role.is_worker and self.child is not None:
+            found = registrations_in(self.log, self.child.log_start_byte)
+            self._registrations = found or self._registrations
+
+    async def _release_registrations(self) -> None:
+        sidecar, dead = self._shared.sidecar, self._registrations
+        if sidecar is None or not dead:
+            return
+        self._registrations = frozenset()
+        began = anyio.current_time()
+        outcome = await release(sidecar, dead)
+        self._event("sidecar", str(outcome), cause="the worker died", duration_s=anyio.current_time() - began)
+        if outcome is Outcome.KEPT and self.unit.gpus:
+            self._restart_sidecar(f"it does not let go of {self.unit.name}'s GPU memory; what it held in L1 is lost")
 
     def _purge_discovery(self) -> None:
         """Before anything else: as long as they are there, requests are routed to the dead."""

@@ -11,7 +11,7 @@ import anyio
 
 from dynkv import __version__
 from dynkv.children.tree import Host, resident_bytes
-from dynkv.plan.model import Plan, local_host
+from dynkv.plan.model import Plan, Role, local_host
 from dynkv.plan.order import stop_stages
 from dynkv.probes.completion import complete, warm_up_prompt
 from dynkv.supervisor.journal import ChildRecord
@@ -39,7 +39,9 @@ class Stack:
         self._shared = shared
         self._pid = supervisor_pid
         self._began = anyio.current_time()
-        self._runners = {unit.name: Runner(unit, shared, adopted.get(unit.name)) for unit in plan.units}
+        self._runners = {
+            unit.name: Runner(unit, shared, adopted.get(unit.name), self._restart_sidecar) for unit in plan.units
+        }
         self._down = anyio.Event()
         self._answered = False
         self._detail = ""
@@ -103,6 +105,11 @@ class Stack:
 
     # --- parts ---
 
+    def _restart_sidecar(self, cause: str) -> None:
+        for unit in self.plan.units:
+            if unit.role is Role.LMCACHE:
+                self.ask(unit.name, Ask.RESTART, cause)
+
     def _with_live_figures(self, status: UnitStatus, host: Host) -> UnitStatus:
         child = self._runners[status.name].child
         if child is None or status.started_at is None:
@@ -153,7 +160,7 @@ class Stack:
         board = self._shared.board
         for stage in stop_stages(self.plan.units):
             for name in stage:
-                self._runners[name].ask(Ask.STOP, "the deployment is taken down")
+                self._runners[name].ask(Ask.STOP, "the deployment is taken down", final=True)
             await board.until(partial(self._have_ended, stage))
 
     def _have_ended(self, units: list[str]) -> bool:
