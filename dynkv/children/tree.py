@@ -37,10 +37,19 @@ class Process:
     sid: int
     start_ticks: int
     state: str
+    name: str = ""
+    """At most 15 bytes, as the kernel keeps it."""
+    cpu_ticks: int = 0
+    """Time on a CPU since it started."""
 
     @property
     def identity(self) -> Identity:
         return self.pid, self.start_ticks
+
+    @property
+    def is_stopped(self) -> bool:
+        """By SIGSTOP or its like, not by a debugger."""
+        return self.state == "T"
 
     @property
     def is_alive(self) -> bool:
@@ -63,9 +72,10 @@ def read_process(pid: int) -> Process | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     # the command, in parentheses, may itself hold spaces and parentheses
+    name = stat[stat.index(b"(") + 1 : stat.rindex(b")")].decode(errors="replace")
     fields = stat[stat.rindex(b")") + 2 :].split()
     state, ppid, pgid, sid = fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3])
-    return Process(pid, ppid, pgid, sid, int(fields[19]), state)
+    return Process(pid, ppid, pgid, sid, int(fields[19]), state, name, int(fields[11]) + int(fields[12]))
 
 
 EnvironmentReader = Callable[[int], Mapping[str, str] | None]

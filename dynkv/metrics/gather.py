@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
@@ -11,6 +10,7 @@ import anyio
 import h11
 
 from dynkv.plan.model import Plan, Role
+from dynkv.probes.figures import total
 from dynkv.probes.http import request
 
 PERIOD_S = 5.0
@@ -55,12 +55,6 @@ async def _nixl_bytes(plan: Plan) -> float | None:
     sums = [total(text, "vllm:nixl_bytes_transferred_sum") for text in texts]
     known = [value for value in sums if value is not None]
     return sum(known) if known else None
-
-
-def total(exposition: str | None, name: str) -> float | None:
-    """The sum of a metric over all its labels; None where it is not there."""
-    values = re.findall(rf"^{re.escape(name)}(?:{{[^}}]*}})? (\S+)", exposition or "", re.MULTILINE)
-    return sum(float(value) for value in values) if values else None
 
 
 def registered_workers(status: str | None) -> int | None:

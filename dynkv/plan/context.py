@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from dynkv.plan.environment import secret_names
 from dynkv.plan.facts import HostFacts
-from dynkv.plan.model import HttpGet, Probe, Probes, RestartPolicy, Role
+from dynkv.plan.model import HttpGet, Liveness, Probe, Probes, RestartPolicy, Role
 from dynkv.plan.resources import PortPlanner
-from dynkv.profile.model import ProbeSettings, Profile, UnitProbes
+from dynkv.profile.model import LivenessSettings, ProbeSettings, Profile, UnitProbes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,25 @@ TINY = "tiny"
 """The model name that stands for the random model which dynkv makes itself."""
 
 
-def probes(settings: UnitProbes, started: tuple[HttpGet, ...], ready: tuple[HttpGet, ...]) -> Probes:
-    return Probes(startup=_probe(settings.startup, started), readiness=_probe(settings.readiness, ready))
+def probes(settings: UnitProbes, started: tuple[HttpGet, ...], ready: tuple[HttpGet, ...], figures: HttpGet) -> Probes:
+    """`figures` is the unit's /metrics, which liveness reads."""
+    return Probes(
+        startup=_probe(settings.startup, started),
+        readiness=_probe(settings.readiness, ready),
+        liveness=_liveness(settings.liveness, figures),
+    )
+
+
+def _liveness(settings: LivenessSettings, figures: HttpGet) -> Liveness | None:
+    if not settings.enabled:
+        return None
+    return Liveness(
+        check=figures,
+        period_seconds=settings.period_seconds,
+        timeout_seconds=settings.timeout_seconds,
+        failure_threshold=settings.failure_threshold,
+        stall_seconds=settings.stall_seconds,
+    )
 
 
 def _probe(settings: ProbeSettings, checks: tuple[HttpGet, ...]) -> Probe:

@@ -27,6 +27,7 @@ def frontend_unit(ctx: Context, port: int) -> Unit:
             ctx.profile.probes.frontend,
             (HttpGet(port, "/metrics", host),),
             (HttpGet(port, "/metrics", host), HttpGet(port, f"/v1/models/{model}/ready", host, ctx.served_name)),
+            HttpGet(port, "/metrics", host),
         ),
         secret_env=ctx.secrets(Role.FRONTEND),
         restart=ctx.restart(),

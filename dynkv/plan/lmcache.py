@@ -29,7 +29,7 @@ def lmcache_unit(ctx: Context, zmq_port: int) -> Unit:
         argv=_argv(ctx, zmq_port, http),
         env=ctx.env,
         ports={"zmq": zmq_port, "http": http},
-        probes=probes(ctx.profile.probes.lmcache, healthy, healthy),
+        probes=probes(ctx.profile.probes.lmcache, healthy, healthy, healthy[1]),
         secret_env=ctx.secrets(Role.LMCACHE),
         restart=ctx.restart(),
         stop_timeout_s=ctx.profile.stop.lmcache_s,

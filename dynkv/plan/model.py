@@ -65,12 +65,28 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Liveness:
+    """Judged by progress, not by how fast something answers: a busy engine is late, and alive.
+
+    A unit is hung when for `failure_threshold` samples in a row, `period_seconds` apart, it was stopped by a
+    signal, lacked the engine it had, or neither answered nor used a CPU; or when for `stall_seconds` requests
+    ran without a token.
+    """
+
+    check: HttpGet
+    period_seconds: float = 5.0
+    timeout_seconds: float = 10.0
+    failure_threshold: int = 3
+    stall_seconds: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
 class Probes:
-    """`startup` governs until it first passes; then `readiness` and `liveness` run side by side."""
+    """`startup` governs until the unit was first ready; then `readiness` and `liveness` run side by side."""
 
     startup: Probe
     readiness: Probe
-    liveness: Probe | None = None
+    liveness: Liveness | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ def worker_unit(
         argv=tuple(argv),
         env={**ctx.env, "DYN_SYSTEM_HOST": "127.0.0.1", "DYN_SYSTEM_PORT": str(system), **env},
         ports={"system": system, **more_ports},
-        probes=probes(ctx.profile.probes.worker, serving, serving),
+        probes=probes(ctx.profile.probes.worker, serving, serving, serving[1]),
         secret_env=ctx.secrets(seat.role),
         gpus=seat.gpus,
         gpu_memory_fraction=ctx.profile.gpu_memory_fraction(seat.role) if on_gpu else None,

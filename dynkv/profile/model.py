@@ -186,9 +186,22 @@ class ProbeSettings(Section):
     failure_threshold: PositiveInt = 3
 
 
+class LivenessSettings(Section):
+    """When a unit that runs counts as hung. It is judged by progress: one that is only slow never is."""
+
+    enabled: bool = True
+    period_seconds: PositiveFloat = 5.0
+    timeout_seconds: PositiveFloat = 10.0
+    failure_threshold: PositiveInt = 3
+    """Samples in a row in which it was stopped, lacked its engine, or neither answered nor used a CPU."""
+    stall_seconds: PositiveFloat = 120.0
+    """How long requests may run without a single token."""
+
+
 class UnitProbes(Section):
     startup: ProbeSettings
     readiness: ProbeSettings = ProbeSettings()
+    liveness: LivenessSettings = LivenessSettings()
 
 
 def _startup(period: float, seconds: float) -> UnitProbes:

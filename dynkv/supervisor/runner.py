@@ -33,6 +33,7 @@ from dynkv.supervisor.board import Board
 from dynkv.supervisor.diagnosis import Diagnosis, diagnose
 from dynkv.supervisor.events import EventLog, utc_now
 from dynkv.supervisor.journal import ChildRecord, Journal
+from dynkv.supervisor.liveness import until_hung
 from dynkv.supervisor.restart import backoff_s
 from dynkv.supervisor.salvage import root_of
 from dynkv.supervisor.states import State, advance
@@ -42,6 +43,7 @@ from dynkv.supervisor.turns import Turn, Turns
 _TAIL_LINES = 20
 _DIAGNOSED_LINES = 200
 _WORTH_TELLING_S = 0.5
+_HUNG_STOP_S = 3.0
 
 
 class Ask(StrEnum):
@@ -100,7 +102,7 @@ class Runner:
         self._started = False
         self._probe: ProbeStatus | None = None
         self._last_exit: LastExit | None = None
-        self._was_ready = False
+        self._first_ready = anyio.Event()
         self._is_hopeless = False
         self._oom_kills_before = oom_kills()
         self._waiting_for: str | None = None
@@ -158,7 +160,9 @@ class Runner:
             request = self._take_request() if self._request is not None else None
             stopping = request is not None and request.ask is Ask.STOP
             self._go(State.STOPPING if stopping else State.RECYCLING, request.cause if request else cause)
-            stopped = await stop(child, self.unit.stop_timeout_s)
+            # one that hangs takes no notice of SIGTERM, and holds up what waits for it
+            is_hung = request is None and not child.exited.is_set()
+            stopped = await stop(child, _HUNG_STOP_S if is_hung else self.unit.stop_timeout_s)
             watching.cancel_scope.cancel()
         self._learn_registrations()
         self._note_exit(child, request.cause if request else cause, planned=request is not None)
@@ -178,7 +182,7 @@ class Runner:
             self._die_at_birth(error)
             return None
         self._spawned_at, self._spawned_wall = anyio.current_time(), utc_now()
-        self._was_ready, self._oom_kills_before = False, oom_kills()
+        self._first_ready, self._oom_kills_before = anyio.Event(), oom_kills()
         self._record_child(child)
         return child
 
@@ -239,8 +243,14 @@ class Runner:
         async def on_probes() -> None:
             await give_up(await self._follow_probes())
 
+        async def on_hang() -> None:
+            liveness = self.unit.probes.liveness
+            if liveness is not None:
+                await self._first_ready.wait()
+                await give_up(await until_hung(child, liveness))
+
         async with anyio.create_task_group() as serving:
-            for task in (on_exit, on_request, on_probes):
+            for task in (on_exit, on_request, on_probes, on_hang):
                 serving.start_soon(task)
         return cause
 
@@ -265,7 +275,7 @@ class Runner:
         if news.verdict is Verdict.PASSED and self._state is not State.READY:
             if self._ready_after_s is None and self._spawned_at is not None:
                 self._ready_after_s = round(anyio.current_time() - self._spawned_at, 3)
-            self._was_ready = True
+            self._first_ready.set()
             self._learn_registrations()
             self._go(State.READY, "readiness probe passed", duration_s=self._ready_after_s)
         elif news.verdict is Verdict.FAILED and self._state is State.READY:
@@ -412,7 +422,7 @@ class Runner:
         # one that had to be ended, because it hung say, died of that and not of its signal
         reason = found.reason if planned or cause == str(exit_) else f"{cause} ({exit_})"
         self._last_exit = LastExit(exit_.code, exit_.signal, reason, found.hint, utc_now(), lines[-_TAIL_LINES:])
-        self._is_hopeless = found.permanent and not self._was_ready
+        self._is_hopeless = found.permanent and not self._first_ready.is_set()
         self._event("exit", reason, cause=found.hint, code=exit_.code, signal=exit_.signal)
 
     def _start_cause(self) -> str:

@@ -1,0 +1,59 @@
+"""Taking samples of a running unit, and saying when it has hung."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+
+import anyio
+import h11
+
+from dynkv.children.child import Child
+from dynkv.plan.model import HttpGet, Liveness
+from dynkv.probes.figures import total
+from dynkv.probes.http import request
+from dynkv.supervisor.progress import Sample, hung
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_ENGINE = "VLLM::EngineCore"[:15]
+_RUNNING = "vllm:num_requests_running"
+_MOVING = ("vllm:iteration_tokens_total_sum", "vllm:prompt_tokens_total", "vllm:generation_tokens_total")
+"""Source: vllm 0.23.0 and 0.31.0, /metrics; the first moves with every step of the engine."""
+
+
+async def until_hung(child: Child, liveness: Liveness) -> str:
+    """Sample the unit for as long as it does well; returns why it counts as hung."""
+    kept = max(liveness.failure_threshold, int(liveness.stall_seconds / liveness.period_seconds)) + 2
+    samples: deque[Sample] = deque(maxlen=kept)
+    while True:
+        samples.append(await _sample(child, liveness))
+        reason = hung(tuple(samples), liveness)
+        if reason is not None:
+            return reason
+        await anyio.sleep(liveness.period_seconds)
+
+
+async def _sample(child: Child, liveness: Liveness) -> Sample:
+    tree = child.tree()
+    is_stopped = any(process.is_stopped for process in tree)
+    figures = None if is_stopped else await _figures(liveness.check, liveness.timeout_seconds)
+    moving = [value for name in _MOVING if (value := total(figures, name)) is not None]
+    return Sample(
+        at=anyio.current_time(),
+        answered=figures is not None,
+        is_stopped=is_stopped,
+        cpu_s=sum(process.cpu_ticks for process in tree) / _TICKS_PER_S,
+        has_engine=any(process.name == _ENGINE for process in tree),
+        running=total(figures, _RUNNING),
+        tokens=sum(moving) if moving else None,
+    )
+
+
+async def _figures(check: HttpGet, timeout_s: float) -> str | None:
+    """The unit's /metrics; None if it does not answer in time, which alone means nothing."""
+    try:
+        with anyio.fail_after(timeout_s):
+            response = await request(check.host, check.port, check.path)
+    except (OSError, TimeoutError, h11.RemoteProtocolError):
+        return None
+    return response.body.decode(errors="replace") if response.status == 200 else None

@@ -1,0 +1,62 @@
+"""Whether a unit that runs has hung, from samples of what it does. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dynkv.plan.model import Liveness
+
+_IDLE_CPU = 0.02
+"""Share of one CPU below which a process does nothing; a waiting Python program uses less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What was seen of a unit at one moment; None where it did not say."""
+
+    at: float
+    answered: bool
+    is_stopped: bool
+    cpu_s: float
+    """Of its whole tree."""
+    has_engine: bool = False
+    running: float | None = None
+    """Requests that its engine is working on."""
+    tokens: float | None = None
+    """A counter that moves with every step of the engine."""
+
+
+def hung(samples: Sequence[Sample], liveness: Liveness) -> str | None:
+    """Why the unit counts as hung; None as long as it does not. The oldest sample comes first."""
+    last = samples[-liveness.failure_threshold :]
+    if len(last) == liveness.failure_threshold:
+        if all(sample.is_stopped for sample in last):
+            return "it is stopped (SIGSTOP)"
+        if not any(sample.has_engine for sample in last) and any(sample.has_engine for sample in samples):
+            return "its engine died under a live main process"
+        if _is_silent_and_idle(last):
+            return f"it has not answered for {last[-1].at - last[0].at:.0f} s, and does nothing"
+    return _stalled(samples, liveness.stall_seconds)
+
+
+def _is_silent_and_idle(last: Sequence[Sample]) -> bool:
+    if any(sample.answered for sample in last) or len(last) < 2:
+        return False
+    elapsed = last[-1].at - last[0].at
+    return last[-1].cpu_s - last[0].cpu_s < _IDLE_CPU * elapsed
+
+
+def _stalled(samples: Sequence[Sample], stall_s: float) -> str | None:
+    """Requests run, and for `stall_s` not one token moved. A sample without figures proves nothing either way."""
+    known = [sample for sample in samples if sample.tokens is not None]
+    if not known:
+        return None
+    since = known[-1].at
+    for sample in reversed(known):
+        if not sample.running or sample.tokens != known[-1].tokens:
+            break
+        since = sample.at
+    if known[-1].at - since < stall_s:
+        return None
+    return f"{known[-1].running:.0f} requests run, and not one token has come for {known[-1].at - since:.0f} s"
