@@ -3,15 +3,49 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 _TAIL_BYTES = 64 * 1024
 
 
 def open_log(path: Path) -> int:
-    """A descriptor for a child's stdout and stderr; O_APPEND, so that truncation from outside is safe."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """A descriptor for a child's stdout and stderr; O_APPEND, so that truncation from outside is safe.
+
+    Where no file can be made, on a full disk say, the output is dropped: serving matters more than its log.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+
+
+def rotate(path: Path, max_bytes: int, keep: int) -> bool:
+    """Copy a log that has grown past `max_bytes` to `path.1` and empty it; whether it had.
+
+    Older copies move up to `path.<keep>`. Lines written between copy and truncation are lost: the child holds
+    the file open, so it cannot be renamed. Raises OSError where the copy cannot be made; the log is then
+    emptied all the same, since a disk that fills up would end more than a log.
+    """
+    try:
+        if path.stat().st_size <= max_bytes:
+            return False
+    except FileNotFoundError:
+        return False
+    try:
+        for number in range(keep - 1, 0, -1):
+            if (older := _copy_of(path, number)).exists():
+                older.replace(_copy_of(path, number + 1))
+        if keep > 0:
+            shutil.copyfile(path, _copy_of(path, 1))
+    finally:
+        os.truncate(path, 0)
+    return True
+
+
+def _copy_of(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.name}.{number}")
 
 
 def tail(path: Path, lines: int, since_byte: int = 0) -> list[str]:

@@ -10,7 +10,7 @@ from dynkv.plan.facts import HostFacts
 from dynkv.plan.frontend import frontend_unit
 from dynkv.plan.lmcache import lmcache_unit
 from dynkv.plan.mocker import mocker_unit
-from dynkv.plan.model import Frontend, Plan, Role, Unit
+from dynkv.plan.model import Frontend, LogPolicy, Plan, Role, Unit
 from dynkv.plan.order import worker_dependencies
 from dynkv.plan.resources import PortPlanner, Seat
 from dynkv.plan.seats import seats
@@ -55,6 +55,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         units=tuple(units),
         python=facts.python,
         discovery_dir=discovery_dir,
+        logs=LogPolicy(profile.logs.max_mb * 1_000_000, profile.logs.keep),
         reap_timeout_s=profile.lmcache.worker_reap_timeout_s if profile.lmcache.enabled else 0.0,
         tiny_model=_tiny_model_path(home) if ctx.is_tiny else None,
         warm_up_tokens=_warm_up_tokens(profile),

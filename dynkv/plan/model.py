@@ -100,6 +100,14 @@ class RestartPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class LogPolicy:
+    """A log is copied and emptied when it has grown past `max_bytes`; `keep` copies stay."""
+
+    max_bytes: int = 100_000_000
+    keep: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class Unit:
     """One planned process.
 
@@ -162,6 +170,7 @@ class Plan:
     warm_up_tokens: int = 1
     """The least length of a first prompt. A worker's heartbeat to the sidecar starts with the first whole chunk
     that it stores, and without one it never notices that the sidecar was restarted (lmcache 0.5.6)."""
+    logs: LogPolicy = LogPolicy()
     reap_timeout_s: float = 0.0
     """After how long the sidecar lets go of a dead worker by itself; 0 for never."""
     tiny_model: str | None = None

@@ -231,6 +231,13 @@ class Stop(Section):
     lmcache_s: PositiveFloat = 15.0
 
 
+class Logs(Section):
+    max_mb: PositiveInt = 100
+    """A unit's log is copied and emptied when it has grown past this."""
+    keep: Annotated[int, Field(ge=0)] = 3
+    """How many such copies stay."""
+
+
 class Profile(Section):
     description: str = ""
     topology: Literal["agg", "disagg"] = "agg"
@@ -244,6 +251,7 @@ class Profile(Section):
     probes: ProbeGroups = ProbeGroups()
     restart: Restart = Restart()
     stop: Stop = Stop()
+    logs: Logs = Logs()
     standby: Literal["off"] = "off"
     """Whether workers are prepared ahead. Only `off` for now."""
     python: str | None = None

@@ -41,10 +41,11 @@ class JournalFile:
 
 
 class Journal:
-    """The supervisor's side: every change is on disk before it returns."""
+    """The supervisor's side: every change is on disk before it returns, or `write_error` says why it is not."""
 
     def __init__(self, path: Path, content: JournalFile) -> None:
         self._path = path
+        self.write_error: str | None = None
         self.content = content
         self._write()
 
@@ -65,8 +66,12 @@ class Journal:
 
     def _write(self) -> None:
         draft = self._path.with_suffix(".tmp")
-        draft.write_bytes(msgspec.json.encode(self.content))
-        os.replace(draft, self._path)  # noqa: PTH105 (says what it does)
+        try:
+            draft.write_bytes(msgspec.json.encode(self.content))
+            os.replace(draft, self._path)  # noqa: PTH105 (says what it does)
+            self.write_error = None
+        except OSError as error:
+            self.write_error = str(error)
 
 
 def read_journal(path: Path) -> JournalFile | None:

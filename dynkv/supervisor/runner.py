@@ -175,7 +175,6 @@ class Runner:
     def _spawn(self) -> Child | None:
         """None if it could not be started; the unit is then on its way to a next try."""
         try:
-            self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
             child = self.child = Child.spawn(self.unit.argv, self._environment(), self.log)
         except OSError as error:
             self._turn.release()
@@ -400,7 +399,15 @@ class Runner:
         secrets = {name: os.environ[name] for name in self.unit.secret_env if name in os.environ}
         shared = self._shared
         marks = {MARK_HOME: str(shared.place.home), MARK_DEPLOYMENT: shared.place.name, MARK_UNIT: self.unit.name}
-        return {**SHIELD, **marks, **self.unit.env, **secrets, "TMPDIR": str(self._scratch)}
+        return {**SHIELD, **marks, **self.unit.env, **secrets, **self._own_tmpdir()}
+
+    def _own_tmpdir(self) -> dict[str, str]:
+        """Nothing where it cannot be made: the host's own will do."""
+        try:
+            self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError:
+            return {}
+        return {"TMPDIR": str(self._scratch)}
 
     def _record_child(self, child: Child) -> None:
         record = ChildRecord(

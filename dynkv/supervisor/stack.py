@@ -10,6 +10,7 @@ from functools import partial
 import anyio
 
 from dynkv import __version__
+from dynkv.children.output import rotate
 from dynkv.children.tree import Host, resident_bytes
 from dynkv.plan.model import Plan, Role, local_host
 from dynkv.plan.order import stop_stages
@@ -26,6 +27,7 @@ from dynkv.supervisor.status import (
 )
 
 _CENSUS_PERIOD_S = 5.0
+_ROTATE_PERIOD_S = 2.0
 _RETRY_S = 0.5
 
 
@@ -56,6 +58,7 @@ class Stack:
                 tasks.start_soon(runner.run)
             tasks.start_soon(self._prove_that_it_serves)
             tasks.start_soon(self._take_census)
+            tasks.start_soon(self._rotate_logs)
             await self._down.wait()
             await self._stop_in_order()
             tasks.cancel_scope.cancel()
@@ -118,6 +121,9 @@ class Stack:
         return replace(status, uptime_s=round(age.total_seconds(), 1), rss_bytes=resident_bytes(child.tree(host)))
 
     def _detail_of_state(self) -> str:
+        unwritable = self._shared.events.write_error or self._shared.journal.write_error
+        if unwritable:
+            return f"cannot write to {self._shared.place.directory}: {unwritable}"
         if self.state is DeploymentState.STARTING:
             return self._detail
         if self.state is DeploymentState.DEGRADED:
@@ -155,6 +161,22 @@ class Stack:
                 if runner.child is not None:
                     runner.child.tree(host)
             await anyio.sleep(_CENSUS_PERIOD_S)
+
+    async def _rotate_logs(self) -> None:
+        policy, logs = self.plan.logs, self._shared.place.logs
+        while True:
+            for unit in self.plan.units:
+                path = logs / f"{unit.name}.log"
+                try:
+                    rotated = await anyio.to_thread.run_sync(rotate, path, policy.max_bytes, policy.keep)
+                except OSError as error:
+                    self._shared.events.record(
+                        "log", f"{path.name} was emptied without a copy: {error}", unit=unit.name
+                    )
+                    continue
+                if rotated:
+                    self._shared.events.record("log", f"{path.name} was rotated", unit=unit.name)
+            await anyio.sleep(_ROTATE_PERIOD_S)
 
     async def _stop_in_order(self) -> None:
         board = self._shared.board
