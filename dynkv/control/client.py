@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from dynkv.errors import DynkvError
+from dynkv.errors import DynkvError, UsageError
 from dynkv.supervisor.events import Event
 from dynkv.supervisor.status import DeploymentStatus
 
@@ -49,7 +49,7 @@ class Client:
         self._exchange("POST", "/v1/down")
 
     def ask_unit(self, unit: str, verb: str) -> None:
-        """`verb` is start, stop or restart; raises DynkvError for an unknown unit."""
+        """`verb` is start, stop or restart; raises UsageError for an unknown unit."""
         self._exchange("POST", f"/v1/units/{unit}/{verb}")
 
     def events(self, after_seq: int = 0) -> Iterator[Event]:
@@ -76,5 +76,6 @@ class Client:
         finally:
             connection.close()
         if response.status >= 400:
-            raise DynkvError(json.loads(body).get("error", f"{path} answered {response.status}"))
+            kind = UsageError if response.status == 404 else DynkvError
+            raise kind(json.loads(body).get("error", f"{path} answered {response.status}"))
         return body
