@@ -1,0 +1,92 @@
+# On a machine with Python 3.11 to 3.13, make and bash: `make up` installs everything and brings a deployment up.
+#
+# STACK=gpu|cpu|mocker  the stack to install, instead of the one that suits the machine
+# VENV=…  PYTHON=…      where it is installed, and with which interpreter
+# ARGS='…'              more arguments for dynkv (up, down) or pytest (test, unit, stack)
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help install up down test check lint unit stack requirements clean
+
+ifndef STACK
+STACK := $(shell timeout 20 nvidia-smi -L 2>/dev/null | grep -q '^GPU ' && echo gpu || echo cpu)
+endif
+ifeq ($(filter $(STACK),gpu cpu mocker),)
+$(error STACK is gpu, cpu or mocker, not "$(STACK)")
+endif
+VENV ?= .venv
+ARGS ?=
+export PYTHON UPGRADE
+
+# The tests run the CPU stack. It provides the same `vllm` module as the GPU stack, so the two live apart.
+CPU_VENV := $(if $(filter cpu,$(STACK)),$(VENV),.venv-cpu)
+BIN := $(VENV)/bin
+CPU_BIN := $(CPU_VENV)/bin
+
+help: ## List the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 20
+	@sed -nE '/^# (On|$$)/d; s/^# (.*)/\1/p; /^$$/q' Makefile
+
+install: $(VENV)/.installed-$(STACK) $(VENV)/.installed-dynkv ## Install dynkv and its stack, for GPUs if there are any, else for CPU
+	@echo "Installed with the $(STACK) stack: $(BIN)/dynkv"
+
+up: install ## Install, then bring up agg, on the GPUs if there are any, else on CPU with a tiny model
+	@case $(STACK) in \
+	gpu) why="GPUs (nvidia-smi lists them, or STACK=gpu)"; set -- ;; \
+	cpu) why="no GPU (nvidia-smi lists none, or STACK=cpu)"; set -- --device cpu --model tiny ;; \
+	mocker) why="STACK=mocker, workers without an engine"; set -- --engine mocker --model tiny --no-lmcache ;; \
+	esac; \
+	echo "$$why: dynkv up agg$${*:+ $$*}"; \
+	"$(BIN)/dynkv" up agg "$$@" $(ARGS)
+	@echo "To take it down: make down"
+
+down: ## Take it down again
+	@if [ ! -x "$(BIN)/dynkv" ]; then echo "$(VENV) has no dynkv: nothing to take down"; exit; fi; \
+	"$(BIN)/dynkv" down $(ARGS) || [ $$? = 3 ]  # 3: nothing runs, which is what is wanted
+
+test: $(CPU_VENV)/.installed-cpu $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## Install, then run all tests, the real stack on CPU included
+	@"$(CPU_BIN)/python" -m pytest $(ARGS)
+
+check: lint unit ## Format, lint, types and the tests that need no stack
+
+lint: $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## Format, lint and types
+	@"$(CPU_BIN)/ruff" format --check --quiet .
+	@"$(CPU_BIN)/ruff" check --quiet .
+	@"$(CPU_BIN)/mypy"
+
+unit: $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## The tests that need no stack
+	@"$(CPU_BIN)/python" -m pytest --ignore=tests/stack $(ARGS)
+
+stack: $(CPU_VENV)/.installed-cpu $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## The tests that run the real stack on CPU
+	@"$(CPU_BIN)/python" -m pytest tests/stack $(ARGS)
+
+requirements: ## Compile requirements/*.txt from pyproject.toml; UPGRADE=1 takes new versions
+	@requirements/install.sh "$(CPU_VENV)" uv
+	@UV="$(CPU_BIN)/uv" requirements/compile.sh
+
+clean: ## Remove the environments, caches and built files
+	rm -rf .venv .venv-cpu build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find dynkv tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: what is installed where, by the list that it came from.
+%/.installed-dynkv: requirements/core.txt pyproject.toml
+	@requirements/install.sh "$*" dynkv
+	@touch "$@"
+
+%/.installed-cpu: requirements/cpu.txt
+	@requirements/install.sh "$*" cpu
+	@touch "$@"
+
+%/.installed-gpu: requirements/gpu.txt
+	@requirements/install.sh "$*" gpu
+	@touch "$@"
+
+%/.installed-mocker: requirements/mocker.txt
+	@requirements/install.sh "$*" mocker
+	@touch "$@"
+
+%/.installed-dev: requirements/dev.txt
+	@requirements/install.sh "$*" dev
+	@touch "$@"
