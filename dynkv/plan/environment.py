@@ -69,8 +69,12 @@ def base_environment(profile: Profile, facts: HostFacts, discovery_dir: str | No
     if facts.model.is_local:
         own["HF_HUB_OFFLINE"] = "1"
     inherited = {name: value for name, value in facts.environ.items() if is_inherited(name)}
-    given = {name: value for name, value in profile.env.items() if not is_secret(name)}
-    return {**inherited, **own, **given}
+    return {**inherited, **own, **given_environment(profile)}
+
+
+def given_environment(profile: Profile) -> dict[str, str]:
+    """The profile's own entries, which have the last word; without secrets."""
+    return {name: value for name, value in profile.env.items() if not is_secret(name)}
 
 
 def secret_names(profile: Profile, facts: HostFacts, role: Role) -> tuple[str, ...]:

@@ -71,7 +71,7 @@ def _environment(ctx: Context, seat: Seat, ports: dict[str, int]) -> dict[str, s
         env |= {"VLLM_NIXL_SIDE_CHANNEL_HOST": "127.0.0.1", "VLLM_NIXL_SIDE_CHANNEL_PORT": str(ports["nixl"])}
     if seat.gpus:
         return env | {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(seat.gpus)}
-    given = ctx.profile.env
     threads = max(1, (ctx.facts.cpu_count - 1) // ctx.worker_count)
     env |= {"CUDA_VISIBLE_DEVICES": "", "VLLM_CPU_KVCACHE_SPACE": str(ctx.profile.workers.cpu_kv_cache_gb)}
-    return env | {"OMP_NUM_THREADS": given.get("OMP_NUM_THREADS", str(threads))}
+    # without this a worker compiles C++ at its first request even in eager mode, and dies where there is no compiler
+    return env | {"TORCH_COMPILE_DISABLE": "1", "OMP_NUM_THREADS": str(threads)}

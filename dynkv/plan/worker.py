@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dynkv.plan.context import Context, probes
+from dynkv.plan.environment import given_environment
 from dynkv.plan.model import Dependency, HttpGet, Role, Unit
 from dynkv.plan.resources import SYSTEM_PORT_MAX, Seat
 
@@ -27,7 +28,13 @@ def worker_unit(
         name=seat.unit,
         role=seat.role,
         argv=tuple(argv),
-        env={**ctx.env, "DYN_SYSTEM_HOST": "127.0.0.1", "DYN_SYSTEM_PORT": str(system), **env},
+        env={
+            **ctx.env,
+            "DYN_SYSTEM_HOST": "127.0.0.1",
+            "DYN_SYSTEM_PORT": str(system),
+            **env,
+            **given_environment(ctx.profile),
+        },
         ports={"system": system, **more_ports},
         probes=probes(ctx.profile.probes.worker, serving, serving, serving[1]),
         secret_env=ctx.secrets(seat.role),

@@ -113,6 +113,11 @@ class Runner:
         return self._shared.place.logs / f"{self.unit.name}.log"
 
     @property
+    def registrations(self) -> Registrations:
+        """The ids under which the living incarnation has registered itself at the sidecar."""
+        return self._registrations
+
+    @property
     def _scratch(self) -> Path:
         return self._shared.place.scratch(self.unit.name)
 

@@ -15,6 +15,7 @@ from dynkv.children.tree import Host, resident_bytes
 from dynkv.plan.model import Plan, Role, local_host
 from dynkv.plan.order import stop_stages
 from dynkv.probes.completion import complete, warm_up_prompt
+from dynkv.reclaim.sidecar import Sidecar, registered
 from dynkv.supervisor.journal import ChildRecord
 from dynkv.supervisor.runner import Ask, Runner, Shared
 from dynkv.supervisor.states import State, has_ended
@@ -29,6 +30,8 @@ from dynkv.supervisor.status import (
 _CENSUS_PERIOD_S = 5.0
 _ROTATE_PERIOD_S = 2.0
 _RETRY_S = 0.5
+_REGISTRATION_DEADLINE_S = 30.0
+Incarnations = tuple[int | None, ...]
 
 
 class Stack:
@@ -56,7 +59,7 @@ class Stack:
         async with anyio.create_task_group() as tasks:
             for runner in self._runners.values():
                 tasks.start_soon(runner.run)
-            tasks.start_soon(self._prove_that_it_serves)
+            tasks.start_soon(self._tend)
             tasks.start_soon(self._take_census)
             tasks.start_soon(self._rotate_logs)
             await self._down.wait()
@@ -130,10 +133,19 @@ class Stack:
             return ", ".join(f"{u.name} is {u.state}" for u in self._shared.board.units if u.state is not State.READY)
         return ""
 
-    async def _prove_that_it_serves(self) -> None:
-        """Once every unit is ready: a real completion through every worker, which also starts their heartbeats."""
-        board = self._shared.board
-        await board.until(lambda: all(unit.state is State.READY for unit in board.units))
+    async def _tend(self) -> None:
+        """Whenever all units are ready with an incarnation that was not before: see to it that they serve."""
+        board, tended = self._shared.board, Incarnations()
+        while True:
+            await board.until(partial(self._is_ready_unlike, tended))
+            current = self._incarnations()
+            if not self._answered or await self._is_known_to_sidecar():
+                await self._warm_up()
+                self._answered = True
+            tended = current
+
+    async def _warm_up(self) -> None:
+        """A real completion through every worker: the proof that it serves, and the start of their heartbeats."""
         began, seen, number = anyio.current_time(), set[str](), 0
         wanted, tries = len(self.plan.workers), 4 * len(self.plan.workers)
         host = local_host(self.plan.frontend.host)
@@ -147,11 +159,39 @@ class Stack:
             if not answer.ok:
                 self._detail = f"a completion failed: {answer.detail}"
                 await anyio.sleep(_RETRY_S)
-        self._answered = True
         took = anyio.current_time() - began
-        self._shared.events.record(
-            "deployment", f"{self.plan.name} answers requests", cause=f"{number} completions", duration_s=took
-        )
+        what = "answers requests again" if self._answered else "answers requests"
+        cause = f"{number} completions"
+        self._shared.events.record("deployment", f"{self.plan.name} {what}", cause=cause, duration_s=took)
+
+    async def _is_known_to_sidecar(self) -> bool:
+        """Whether it holds a registration of every worker, as it should soon after its own restart or theirs.
+
+        A worker that it does not know would hang at its next request (lmcache 0.5.6), so that one is restarted.
+        """
+        sidecar = self._shared.sidecar
+        if sidecar is None:
+            return True
+        with anyio.move_on_after(_REGISTRATION_DEADLINE_S):
+            while await self._unknown_to(sidecar):  # noqa: ASYNC110 (another process's state)
+                await anyio.sleep(_RETRY_S)  # the workers register by themselves, and tell nobody
+        unknown = await self._unknown_to(sidecar)
+        for name in unknown:
+            self.ask(name, Ask.RESTART, "the sidecar does not know it, so its next request would hang")
+        return not unknown
+
+    async def _unknown_to(self, sidecar: Sidecar) -> list[str]:
+        held = await registered(sidecar)
+        if held is None:
+            return []
+        return [name for name, runner in self._runners.items() if runner.registrations - held]
+
+    def _is_ready_unlike(self, tended: Incarnations) -> bool:
+        is_ready = all(unit.state is State.READY for unit in self._shared.board.units)
+        return is_ready and self._incarnations() != tended
+
+    def _incarnations(self) -> Incarnations:
+        return tuple(unit.pid for unit in self._shared.board.units)
 
     async def _take_census(self) -> None:
         """Learn who belongs to each child while descent still shows it; a later orphan is then recognised."""
