@@ -99,7 +99,7 @@ async def _on_signals(stack: Stack) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD) as received:
         async for number in received:
             if number == signal.SIGCHLD:
-                reap_orphans(stack.child_pids)
+                reap_orphans()
             elif number != signal.SIGHUP:  # closing a terminal ends no deployment
                 stack.take_down(f"the supervisor received {signal.Signals(number).name}")
 

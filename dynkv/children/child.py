@@ -33,6 +33,14 @@ class Exit:
         return "ended (exit status unknown)" if self.code is None else f"exited with code {self.code}"
 
 
+_unreaped: set[int] = set()
+
+
+def unreaped() -> frozenset[int]:
+    """Pids of all children that this process has spawned and not let go of: their handles reap them."""
+    return frozenset(_unreaped)
+
+
 class Child:
     """A process in a session of its own, with its tree.
 
@@ -72,6 +80,7 @@ class Child:
             )
         finally:
             os.close(out)
+        _unreaped.add(pid)
         process = read_process(pid)
         assert process is not None, "an unreaped child of ours is always in /proc"
         return cls(Root(pid, process.start_ticks, incarnation), os.pidfd_open(pid), log_start)
@@ -110,6 +119,7 @@ class Child:
         self._pidfd = -1
         if not self._adopted:
             os.waitpid(self.pid, os.WNOHANG)
+            _unreaped.discard(self.pid)
 
     def _exit_status(self) -> Exit:
         if self._adopted:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Container
 from pathlib import Path
 
+from dynkv.children.child import unreaped
 from dynkv.children.tree import read_process
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
@@ -19,11 +19,11 @@ def become_subreaper() -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER) failed")
 
 
-def reap_orphans(own_children: Container[int]) -> int:
-    """Reap the zombies that are none of `own_children` (whose handles reap them); how many there were."""
-    reaped = 0
+def reap_orphans() -> int:
+    """Reap the zombies that were spawned by others and came to this process; how many there were."""
+    reaped, own = 0, unreaped()
     for pid in _children():
-        process = None if pid in own_children else read_process(pid)
+        process = None if pid in own else read_process(pid)
         if process is not None and process.state == "Z":
             os.waitpid(pid, os.WNOHANG)
             reaped += 1

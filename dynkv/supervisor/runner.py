@@ -13,13 +13,14 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from traceback import format_exception
 
 import anyio
 
 from dynkv.children.child import Child, Exit
 from dynkv.children.oom import oom_kills
 from dynkv.children.output import tail
-from dynkv.children.stop import Stopped, stop
+from dynkv.children.stop import Stopped, kill_tree, stop
 from dynkv.children.tree import MARK_DEPLOYMENT, MARK_HOME, MARK_UNIT, SHIELD
 from dynkv.home import Place
 from dynkv.plan.model import Unit
@@ -44,6 +45,20 @@ _TAIL_LINES = 20
 _DIAGNOSED_LINES = 200
 _WORTH_TELLING_S = 0.5
 _HUNG_STOP_S = 3.0
+_AFTER_FAULT_S = 1.0
+_WAY_ON: dict[State, tuple[State, ...]] = {
+    State.PENDING: (),
+    State.STARTING: (State.RECYCLING, State.RECLAIMING, State.BACKOFF),
+    State.READY: (State.RECYCLING, State.RECLAIMING, State.BACKOFF),
+    State.UNREADY: (State.RECYCLING, State.RECLAIMING, State.BACKOFF),
+    State.RECYCLING: (State.RECLAIMING, State.BACKOFF),
+    State.RECLAIMING: (State.BACKOFF,),
+    State.BACKOFF: (),
+    State.STOPPING: (State.STOPPED,),
+    State.STOPPED: (),
+    State.FAILED: (),
+}
+"""The states to go through after a fault, to one from which the unit can go on."""
 
 
 class Ask(StrEnum):
@@ -138,7 +153,10 @@ class Runner:
             State.FAILED: self._rest,
         }
         while True:
-            await steps[self._state]()
+            try:
+                await steps[self._state]()
+            except Exception as error:  # noqa: BLE001 (a fault in one unit's care must not end the others')
+                await self._outlive(error)
 
     # --- the steps, in the order of a life ---
 
@@ -310,6 +328,22 @@ class Runner:
         holders = await wait_for_ports(self.unit.ports)
         for port, holder in holders.items():
             self._event("port", f"port {port} is still held by {holder}", duration_s=anyio.current_time() - began)
+
+    async def _outlive(self, fault: Exception) -> None:
+        """After a fault of dynkv itself: tell, end what is left of the child, and go on as after a death."""
+        self._event(
+            "fault", f"{type(fault).__name__}: {fault}", cause="a fault in dynkv", trace=format_exception(fault)
+        )
+        self._turn.release()
+        if self.child is not None:
+            await kill_tree(self.child.tree)
+            self.child.reap()
+            self.child = None
+            self._shared.journal.forget(self.unit.name)
+        self._deaths.append(anyio.current_time())
+        for state in _WAY_ON[self._state]:
+            self._go(state, "a fault in dynkv")
+        await anyio.sleep(_AFTER_FAULT_S)
 
     # --- small parts ---
 

@@ -84,10 +84,6 @@ class Stack:
         """Figures of the KV caches, for the status to show."""
         self._kv = dict(figures)
 
-    @property
-    def child_pids(self) -> frozenset[int]:
-        return frozenset(runner.child.pid for runner in self._runners.values() if runner.child)
-
     def status(self) -> DeploymentStatus:
         board = self._shared.board
         host = Host.now()
