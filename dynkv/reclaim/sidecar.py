@@ -80,8 +80,11 @@ async def registered(sidecar: Sidecar) -> Registrations | None:
         return None
 
 
-async def release(sidecar: Sidecar, dead: Registrations) -> Outcome:
-    """Release the dead worker's registrations and no others; returns when they are gone, or what became of them."""
+async def release(sidecar: Sidecar, dead: Registrations, *, holds_gpu: bool) -> Outcome:
+    """Release the dead worker's registrations and no others; returns when they are gone, or what became of them.
+
+    The reaper is only worth waiting for where GPU memory depends on it.
+    """
     held = await registered(sidecar)
     if held is None:
         return Outcome.UNKNOWN
@@ -90,7 +93,7 @@ async def release(sidecar: Sidecar, dead: Registrations) -> Outcome:
     await _tell(sidecar, dead & held)
     if await _is_gone(sidecar, dead):
         return Outcome.RELEASED
-    if sidecar.reap_timeout_s > 0:
+    if holds_gpu and sidecar.reap_timeout_s > 0:
         with anyio.move_on_after(sidecar.reap_timeout_s + _REAPER_SLACK_S):
             while not await _is_gone(sidecar, dead):  # noqa: ASYNC110 (another process's state)
                 await anyio.sleep(_PERIOD_S)

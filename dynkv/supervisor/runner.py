@@ -380,9 +380,9 @@ class Runner:
             return
         self._registrations = frozenset()
         began = anyio.current_time()
-        outcome = await release(sidecar, dead)
+        outcome = await release(sidecar, dead, holds_gpu=self.unit.gpu_memory_fraction is not None)
         self._event("sidecar", str(outcome), cause="the worker died", duration_s=anyio.current_time() - began)
-        if outcome is Outcome.KEPT and self.unit.gpus:
+        if outcome is Outcome.KEPT and self.unit.gpu_memory_fraction is not None:
             self._restart_sidecar(f"it does not let go of {self.unit.name}'s GPU memory; what it held in L1 is lost")
 
     def _purge_discovery(self) -> None:
