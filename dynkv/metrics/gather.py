@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 import anyio
-import h11
 
 from dynkv.plan.model import Plan, Role
 from dynkv.probes.figures import total
@@ -70,7 +69,7 @@ async def _answer_or_none(fetch: Callable[[], Awaitable[str]]) -> str | None:
     try:
         with anyio.fail_after(_TIMEOUT_S):
             return await fetch()
-    except (OSError, TimeoutError, h11.RemoteProtocolError):
+    except (OSError, TimeoutError):
         return None
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 import anyio
-import h11
 
 from dynkv.plan.model import HttpGet, Probe
 from dynkv.probes.http import request
@@ -42,7 +41,7 @@ async def _check(check: HttpGet, timeout_s: float) -> str | None:
                     return None
     except TimeoutError:
         return f"{name} did not answer within {timeout_s:g} s"
-    except (OSError, h11.RemoteProtocolError) as error:
+    except OSError as error:
         return f"{name}: {_plain(error)}"
     if 200 <= response.status < 400:
         return None

@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 
 import anyio
-import h11
 
 from dynkv.plan.model import Frontend
 from dynkv.probes.attempt import reason_in
@@ -47,7 +46,7 @@ async def _post(frontend: Frontend, host: str, path: str, body: dict[str, object
             response = await request(host, frontend.port, path, method="POST", body=json.dumps(body).encode())
     except TimeoutError:
         return Answer(False, f"{path} did not answer within {TIMEOUT_S:g} s"), 0
-    except (OSError, h11.RemoteProtocolError) as error:
+    except OSError as error:
         return Answer(False, f"{path}: {error}"), 0
     return _read(path, response), response.status
 

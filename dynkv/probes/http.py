@@ -20,7 +20,16 @@ class Response:
 async def request(
     host: str, port: int, path: str, *, method: str = "GET", body: bytes = b"", read_body: bool = True
 ) -> Response:
-    """Raises OSError, anyio.EndOfStream or h11.RemoteProtocolError; the caller sets the deadline."""
+    """Raises OSError, whatever went wrong at the other end; the caller sets the deadline."""
+    try:
+        return await _exchange(host, port, path, method, body, read_body)
+    except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream) as error:
+        raise ConnectionResetError("it broke off the connection") from error
+    except h11.RemoteProtocolError as error:
+        raise OSError(f"it does not speak HTTP: {error}") from error
+
+
+async def _exchange(host: str, port: int, path: str, method: str, body: bytes, read_body: bool) -> Response:
     connection = h11.Connection(our_role=h11.CLIENT)
     headers = [("Host", f"{host}:{port}"), ("Connection", "close"), ("Content-Length", str(len(body)))]
     if body:

@@ -14,7 +14,6 @@ from enum import StrEnum
 from pathlib import Path
 
 import anyio
-import h11
 
 from dynkv.children.child import Child
 from dynkv.children.stop import kill_tree
@@ -76,7 +75,7 @@ async def registered(sidecar: Sidecar) -> Registrations | None:
             *(status.get("registered_non_cuda_instance_ids") or []),
         ]
         return frozenset(str(found) for found in ids)
-    except (OSError, TimeoutError, ValueError, AttributeError, h11.RemoteProtocolError):
+    except (OSError, TimeoutError, ValueError, AttributeError):
         return None
 
 

@@ -6,7 +6,6 @@ import os
 from collections import deque
 
 import anyio
-import h11
 
 from dynkv.children.child import Child
 from dynkv.plan.model import HttpGet, Liveness
@@ -54,6 +53,6 @@ async def _figures(check: HttpGet, timeout_s: float) -> str | None:
     try:
         with anyio.fail_after(timeout_s):
             response = await request(check.host, check.port, check.path)
-    except (OSError, TimeoutError, h11.RemoteProtocolError):
+    except (OSError, TimeoutError):
         return None
     return response.body.decode(errors="replace") if response.status == 200 else None

@@ -295,11 +295,12 @@ class Runner:
 
     def _on_readiness(self, news: News) -> None:
         if news.verdict is Verdict.PASSED and self._state is not State.READY:
+            took = None
             if self._ready_after_s is None and self._spawned_at is not None:
-                self._ready_after_s = round(anyio.current_time() - self._spawned_at, 3)
+                took = self._ready_after_s = round(anyio.current_time() - self._spawned_at, 3)
             self._first_ready.set()
             self._learn_registrations()
-            self._go(State.READY, "readiness probe passed", duration_s=self._ready_after_s)
+            self._go(State.READY, "readiness probe passed", duration_s=took)
         elif news.verdict is Verdict.FAILED and self._state is State.READY:
             self._go(State.UNREADY, news.attempt.detail)
 
@@ -335,6 +336,7 @@ class Runner:
             "fault", f"{type(fault).__name__}: {fault}", cause="a fault in dynkv", trace=format_exception(fault)
         )
         self._turn.release()
+        self._purge_discovery()
         if self.child is not None:
             await kill_tree(self.child.tree)
             self.child.reap()
