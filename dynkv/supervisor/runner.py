@@ -186,6 +186,7 @@ class Runner:
             # one that hangs takes no notice of SIGTERM, and holds up what waits for it
             is_hung = request is None and not child.exited.is_set()
             stopped = await stop(child, _HUNG_STOP_S if is_hung else self.unit.stop_timeout_s)
+            self._purge_discovery()  # once more: on a busy host its sockets may close after it has ended
             watching.cancel_scope.cancel()
         self._learn_registrations()
         self._note_exit(child, request.cause if request else cause, planned=request is not None)
