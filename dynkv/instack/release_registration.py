@@ -50,7 +50,7 @@ def _calls_until_0_5_2(url: str) -> list[Ask]:
 def _zmq_context() -> Any:
     import zmq
 
-    return zmq.Context.instance()  # type: ignore[attr-defined, unused-ignore] (pyzmq is the stack's, not ours)
+    return zmq.Context.instance()  # type: ignore[attr-defined, unused-ignore]
 
 
 def release(port: int, ids: list[int]) -> dict[str, str]:
