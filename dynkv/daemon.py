@@ -10,6 +10,7 @@ import argparse
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -39,6 +40,7 @@ TAKEN = b"taken\n"
 
 def main() -> int:
     options = _options()
+    _keep_descriptors()
     plan = _read_plan(options.plan_fd)
     place = Place(options.home, plan.name)
     lock = take_lock(place.lock)
@@ -141,6 +143,15 @@ def _read_plan(fd: int) -> Plan:
     with os.fdopen(fd, "rb") as file:
         file.seek(0)
         return msgspec.json.decode(file.read(), type=Plan)
+
+
+def _keep_descriptors() -> None:
+    """What was inherited, from a shell say, is no child's business; a child gets its three streams."""
+    for entry in list(Path("/proc/self/fd").iterdir()):
+        fd = int(entry.name)
+        with suppress(OSError):  # the one that listed them is closed by now
+            if fd > 2:
+                os.set_inheritable(fd, False)
 
 
 def _options() -> argparse.Namespace:

@@ -120,7 +120,7 @@ def tree_of(root: Root, host: Host, known: Iterable[Identity] = ()) -> list[Proc
     known = frozenset(known)
 
     def belongs(process: Process) -> bool:
-        if process.identity in known or process is leader and leader_is_ours:
+        if process.identity in known or (process is leader and leader_is_ours):
             return True
         in_group = root.pid in (process.pgid, process.sid)
         if in_group and leader_is_ours:

@@ -11,7 +11,7 @@ from dynkv.doctor.gpus import gpus
 from dynkv.doctor.sockets import holders
 from dynkv.doctor.stack import find_python, packages
 from dynkv.plan.context import TINY
-from dynkv.plan.environment import SECRETS, is_inherited
+from dynkv.plan.environment import SECRETS, holds_credentials, is_inherited
 from dynkv.plan.facts import HostFacts, ModelFacts
 from dynkv.profile.l2 import directory, expand
 from dynkv.profile.model import Profile
@@ -44,13 +44,19 @@ def inspect(
         memory_available_bytes=memory_available_bytes() + own.resident_bytes,
         taken_ports={**holders(own.pids), **planned_ports},
         kept_ports=own.ports,
-        environ={name: value for name, value in os.environ.items() if is_inherited(name)},
-        secret_names=tuple(sorted(name for name in SECRETS if name in os.environ)),
+        environ={n: value for n, value in os.environ.items() if is_inherited(n) and not holds_credentials(value)},
+        secret_names=_secret_names(),
         python=python,
         packages=packages(python),
         model=model_facts(profile.model.path),
         unwritable=_unwritable(profile, home),
     )
+
+
+def _secret_names() -> tuple[str, ...]:
+    """Known secrets in the environment, and what would be inherited but has a password in it."""
+    known = {name for name in SECRETS if name in os.environ}
+    return tuple(sorted(known | {n for n, v in os.environ.items() if is_inherited(n) and holds_credentials(v)}))
 
 
 def memory_available_bytes() -> int:

@@ -42,9 +42,9 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         sidecar_port=sidecar_port,
         home=home,
     )
-    units = [frontend_unit(ctx, frontend_port), *_worker_units(ctx, workers)]
-    if sidecar_port is not None:
-        units.insert(0, lmcache_unit(ctx, sidecar_port))
+    # in this order, so that the sidecar has its usual port whatever the workers take
+    units = [] if sidecar_port is None else [lmcache_unit(ctx, sidecar_port)]
+    units += [frontend_unit(ctx, frontend_port), *_worker_units(ctx, workers)]
     return Plan(
         name=name,
         profile=profile_name,
@@ -115,6 +115,6 @@ def _unused_gpus(profile: Profile, facts: HostFacts, workers: list[Seat]) -> tup
         return ()
     used = {gpu for seat in workers for gpu in seat.gpus}
     listed = [str(g) for g in profile.workers.gpus] if profile.workers.gpus != "all" else None
-    idle = [g.visible_as for g in facts.gpus if g.visible_as not in used]
-    idle = [g for g in idle if listed is None or g in listed]
+    wanted = [gpu for gpu in facts.gpus if listed is None or gpu.visible_as in listed or gpu.uuid in listed]
+    idle = [gpu.visible_as for gpu in wanted if gpu.visible_as not in used]
     return (f"GPUs without a worker: {', '.join(idle)}",) if idle else ()

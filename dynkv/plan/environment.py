@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import Role
 from dynkv.profile.l2 import SECRET_NAME
@@ -41,13 +43,18 @@ SECRETS = {
 
 def is_inherited(name: str) -> bool:
     """Whether a variable of the person's environment may reach a child as plain text."""
-    if name in FORBIDDEN_ENV or SECRET_NAME.search(name):
+    if name in FORBIDDEN_ENV or is_secret(name):
         return False
     return name in INHERITED or name.startswith(INHERITED_PREFIXES)
 
 
 def is_secret(name: str) -> bool:
-    return SECRET_NAME.search(name) is not None
+    return name in SECRETS or SECRET_NAME.search(name) is not None
+
+
+def holds_credentials(value: str) -> bool:
+    """Whether it is a URL with a user and a password in it, as proxies have."""
+    return re.search(r"://[^/@]+:[^/@]+@", value) is not None
 
 
 def base_environment(profile: Profile, facts: HostFacts, discovery_dir: str | None, deployment: str) -> dict[str, str]:
@@ -80,7 +87,7 @@ def given_environment(profile: Profile) -> dict[str, str]:
 def secret_names(profile: Profile, facts: HostFacts, role: Role) -> tuple[str, ...]:
     """Names only: values are taken from the supervisor's environment when the child starts."""
     purpose = "store" if role is Role.LMCACHE else "model"
-    present = {name for name in facts.secret_names if SECRETS.get(name) == purpose}
+    present = {name for name in facts.secret_names if SECRETS.get(name, purpose) == purpose}
     return tuple(sorted(present | {name for name in profile.env if is_secret(name)}))
 
 

@@ -36,10 +36,11 @@ class PortPlanner:
 
         Raises PreflightRefused if there are none.
         """
-        candidates = chain([self.kept[name]] if name in self.kept else [], range(first, highest - count + 2))
-        for port in candidates:
+        own = self.kept.get(name)
+        others = {port for other, port in self.kept.items() if other != name}
+        for port in chain([] if own is None else [own], range(first, highest - count + 2)):
             block = range(port, port + count)
-            if not any(p in self.taken or p in self.given for p in block):
+            if not any(p in self.taken or p in self.given or p in others for p in block):
                 self.given.update(block)
                 return port
         raise PreflightRefused(f"no free port from {first} to {highest}", hint="end what holds them, or start lower")

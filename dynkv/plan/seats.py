@@ -13,7 +13,8 @@ def seats(profile: Profile, facts: HostFacts) -> list[Seat]:
     """In disagg decode comes first, and gets the first GPUs. Raises PreflightRefused when GPUs are too few."""
     if profile.device == "cuda" and profile.engine == "vllm":
         return _on_gpus(profile, facts)
-    if profile.device == "cpu" and profile.engine == "vllm" and profile.workers.gpus != "all":
+    workers = profile.workers
+    if profile.device == "cpu" and profile.engine == "vllm" and workers.gpus != "all" and not workers.share_gpus:
         raise UsageError("GPUs were listed, but the device is cpu", hint="leave --gpus out, or use --device cuda")
     return _without_gpus(profile)
 
@@ -31,7 +32,8 @@ def _one_group_each(profile: Profile, groups: list[tuple[str, ...]], gpu_count: 
     decode, prefill, total = _counts(profile, len(groups))
     size = profile.workers.tensor_parallel_size
     if total > len(groups) or not groups or (profile.topology == "disagg" and not (decode and prefill)):
-        raise _too_few(profile, max(total, 2 if profile.topology == "disagg" else 1) * size, gpu_count)
+        needed = total if profile.topology == "agg" else max(decode, 1) + max(prefill, 1)
+        raise _too_few(profile, max(needed, 1) * size, gpu_count)
     return _numbered(profile, decode, prefill, groups)
 
 
@@ -51,9 +53,15 @@ def _sharing(profile: Profile, ids: list[str]) -> list[Seat]:
 def _without_gpus(profile: Profile) -> list[Seat]:
     """On the CPU, or the mocker: replicas decide, and GPUs listed for a mocker are only labels."""
     labels = [] if profile.workers.gpus == "all" else [str(gpu) for gpu in profile.workers.gpus]
+    if labels and profile.workers.share_gpus:
+        return _sharing(profile, labels) if profile.engine == "mocker" else _without_labels(profile)
     groups = group_gpus(labels, profile.workers.tensor_parallel_size)
     if groups:
         return _one_group_each(profile, groups, len(labels))
+    return _without_labels(profile)
+
+
+def _without_labels(profile: Profile) -> list[Seat]:
     workers = profile.workers
     decode, prefill = workers.decode.replicas or 1, workers.prefill.replicas or 1
     if profile.topology == "agg":

@@ -18,7 +18,8 @@ def explain(error: ValidationError, source: Source, file: str) -> ProfileError:
     details = error.errors(include_url=False)
     first = details[0]
     what, hint = _words(first, source.written(first["loc"]))
-    more = f" (and {len(details) - 1} more mistakes)" if len(details) > 1 else ""
+    others = len(details) - 1
+    more = f" (and {others} more mistake{'s' if others > 1 else ''})" if others else ""
     mark = source.mark(_place(first))
     return ProfileError(
         what + more, where=str(mark) if mark else file, hint=hint, detail=mark.excerpt() if mark else ""

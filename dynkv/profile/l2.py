@@ -23,7 +23,11 @@ from pydantic_core import PydanticCustomError
 
 from dynkv.profile.fields import PositiveInt, Section
 
-SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY", re.IGNORECASE)
+SECRET_NAME = re.compile(
+    r"SECRET|PASSWORD|PASSWD|CREDENTIAL|CONNECTION_?STRING"
+    r"|(?:^|_)TOKEN$|(?:API|ACCESS|ACCOUNT|SHARED|STORAGE|PRIVATE)_?KEY(?:_ID)?$",
+    re.IGNORECASE,
+)
 """What the name of a secret looks like: of an environment variable or of a key in a raw mapping."""
 
 
@@ -200,8 +204,9 @@ def refuse_secrets(mapping: dict[str, Any]) -> None:
             raise PydanticCustomError(
                 "secret", f"{key} would show in the command line; export it in the environment instead"
             )
-        if isinstance(value, dict):
-            refuse_secrets(value)
+        for inner in value if isinstance(value, list) else [value]:
+            if isinstance(inner, dict):
+                refuse_secrets(inner)
 
 
 def directory(adapter: L2Adapter) -> str | None:

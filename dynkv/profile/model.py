@@ -51,7 +51,7 @@ def _check_args(args: list[str]) -> list[str]:
         flag = arg.split("=", 1)[0].replace("_", "-")
         if flag in RESERVED_ARGS:
             raise PydanticCustomError("reserved", f"{flag} is planned by dynkv; set {RESERVED_ARGS[flag]} instead")
-        if flag.startswith("--") and SECRET_NAME.search(flag.replace("-", "_")):
+        if flag.startswith("--") and SECRET_NAME.search(flag.lstrip("-").replace("-", "_")):
             raise PydanticCustomError("secret", f"{flag} would show in the command line; use the environment")
     return args
 
@@ -146,7 +146,9 @@ class LMCache(Section):
     @model_validator(mode="after")
     def _reaping_is_possible(self) -> Self:
         if 0 < self.worker_reap_timeout_s < 30 or self.worker_reap_timeout_s < 0:
-            raise PydanticCustomError("reap", "worker_reap_timeout_s must be 0 or at least 30")
+            raise PydanticCustomError(
+                "reap", "worker_reap_timeout_s must be 0 or at least 30", {"key": "lmcache.worker_reap_timeout_s"}
+            )
         if self.worker_registration_grace_s < self.worker_reap_timeout_s:
             raise PydanticCustomError("reap", "worker_registration_grace_s must not be below worker_reap_timeout_s")
         return self

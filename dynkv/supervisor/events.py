@@ -61,14 +61,15 @@ class EventLog:
             try:
                 listener.send_nowait(event)
             except anyio.WouldBlock:
-                self._listeners.discard(listener)  # too slow: its stream ends, and it can ask again
+                self._listeners.discard(listener)
+                listener.close()  # too slow: its stream ends, and it can ask again
 
     async def follow(self, after_seq: int = 0) -> AsyncIterator[Event]:
         """Remembered events after `after_seq`, then new ones as they come."""
-        for event in tuple(self._recent):
-            if event.seq > after_seq:
-                yield event
         with self._listening() as new:
+            remembered = [event for event in self._recent if event.seq > after_seq]
+            for event in remembered:
+                yield event
             async for event in new:
                 yield event
 

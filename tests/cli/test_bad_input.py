@@ -1,0 +1,241 @@
+"""What a person gets for each slip: the exit code, one error, a hint, and nothing that runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import venv
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from dynkv import __version__
+from dynkv.doctor.gpus import gpus
+
+STACK = {"ai-dynamo": "1.6.1", "vllm": "0.31.0", "lmcache": "0.5.6", "nixl": "1.4.1"}
+TINY_CPU = ("--device", "cpu", "--model", "tiny")
+MOCKER = ("--engine", "mocker", "--model", "tiny")
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+
+Dynkv = Callable[..., Done]
+
+
+@pytest.fixture
+def dynkv(tmp_path: Path) -> Dynkv:
+    """Run the command line in a DYNKV_HOME of its own, in which nothing may be left running."""
+
+    def run(*args: str, home: Path = tmp_path / "home") -> Done:
+        environ = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "CUDA_VISIBLE_DEVICES")}
+        done = subprocess.run(
+            [sys.executable, "-m", "dynkv", *args],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**environ, "DYNKV_HOME": str(home)},
+            timeout=60,
+        )
+        assert running_with(home) == []
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+def running_with(home: Path) -> list[str]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("DYNKV_HOME") == str(home):
+                found.append(" ".join(process.cmdline()))
+        except psutil.Error:  # it ended, or is another user's
+            continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """`--set python=…` for an environment that says it has the stack: nothing here gets as far as running it."""
+    folder = tmp_path_factory.mktemp("stack")
+    venv.create(folder, with_pip=False, symlinks=True)
+    packages = next(folder.glob("lib/python*/site-packages"))
+    for name, version in STACK.items():
+        info = packages / f"{name.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    return f"python={folder}/bin/python"
+
+
+def refused(done: Done, code: int) -> tuple[str, str]:
+    """The error and its hint, after a look at the shape of it all."""
+    assert done.code == code, done.err
+    assert done.out == ""
+    assert "Traceback" not in done.err
+    errors = re.findall(r"^error: (.+)$", done.err, flags=re.MULTILINE)
+    hints = re.findall(r"^  hint: (.+)$", done.err, flags=re.MULTILINE)
+    assert (len(errors), len(hints)) == (1, 1), done.err
+    return errors[0], hints[0]
+
+
+def write(folder: Path, text: str) -> str:
+    file = folder / "mine.yaml"
+    file.write_text(text)
+    return str(file)
+
+
+class TestUsage:
+    def test_unknown_profile(self, dynkv: Dynkv) -> None:
+        error, hint = refused(dynkv("up", "dissag"), 2)
+        assert "'dissag'" in error
+        assert "did you mean 'disagg'?" in hint
+
+    def test_typo(self, dynkv: Dynkv, tmp_path: Path) -> None:
+        done = dynkv("up", write(tmp_path, "extends: agg\nfrontend:\n  prot: 8001\n"))
+        error, hint = refused(done, 2)
+        assert error == "unknown key 'prot' in frontend"
+        assert hint == "did you mean 'port'?"
+        assert f"at {tmp_path}/mine.yaml:3:3" in done.err
+        assert "prot: 8001" in done.err
+
+    def test_wrong_type(self, dynkv: Dynkv, tmp_path: Path) -> None:
+        done = dynkv("up", write(tmp_path, "frontend:\n  port: eight\n"))
+        assert "not the text 'eight'" in refused(done, 2)[0]
+        assert "mine.yaml:2:3" in done.err
+
+    def test_duplicate_key(self, dynkv: Dynkv, tmp_path: Path) -> None:
+        done = dynkv("up", write(tmp_path, "model:\n  path: a\n  path: b\n"))
+        assert refused(done, 2)[0] == 'duplicate key "path"'
+        assert "mine.yaml:3:3" in done.err
+
+    def test_chunks_that_are_no_whole_blocks(self, dynkv: Dynkv) -> None:
+        error, hint = refused(dynkv("up", "agg", "--set", "lmcache.chunk_size=250"), 2)
+        assert "250" in error
+        assert "multiple of 16" in hint
+
+    def test_l2_without_its_directory(self, dynkv: Dynkv, tmp_path: Path) -> None:
+        text = "lmcache:\n  l2:\n    - type: nixl_store\n      backend: POSIX\n"
+        text += "      pool_size: 8\n      backend_params: {}\n"
+        done = dynkv("up", write(tmp_path, text))
+        assert "file_path is missing" in refused(done, 2)[0]
+        assert "mine.yaml:6:7" in done.err
+
+    def test_gpus_for_a_cpu(self, dynkv: Dynkv) -> None:
+        error, hint = refused(dynkv("up", "agg", *TINY_CPU, "--gpus", "0"), 2)
+        assert "device is cpu" in error
+        assert "--gpus" in hint
+
+    def test_bad_name(self, dynkv: Dynkv) -> None:
+        error, hint = refused(dynkv("up", "agg", "--name", "../My-Stack"), 2)
+        assert "'../My-Stack'" in error
+        assert "--name my-stack" in hint
+
+    def test_no_such_engine(self, dynkv: Dynkv) -> None:
+        done = dynkv("up", "agg", "--engine", "trt")
+        assert "'vllm' or 'mocker'" in refused(done, 2)[0]
+        assert "at --engine trt" in done.err
+
+
+class TestNothingThere:
+    @pytest.mark.parametrize("verb", ["down", "status"])
+    def test_unknown_deployment(self, dynkv: Dynkv, verb: str) -> None:
+        error, hint = refused(dynkv(verb, "ghost"), 3)
+        assert error == "no deployment named 'ghost'"
+        assert "dynkv up" in hint
+
+    @pytest.mark.parametrize("args", [("status", "--json"), ("down",)])
+    def test_no_deployment_at_all(self, dynkv: Dynkv, args: tuple[str, ...]) -> None:
+        assert refused(dynkv(*args), 3)[0] == "no deployment is running"
+
+
+class TestPreflight:
+    def test_a_model_without_config(self, dynkv: Dynkv, tmp_path: Path, stack: str) -> None:
+        (tmp_path / "model").mkdir()
+        error, hint = refused(dynkv("up", "agg", "--device", "cpu", "--model", "./model", "--set", stack), 4)
+        assert error == f"there is no config.json in {tmp_path}/model"
+        assert "--model tiny" in hint
+
+    @pytest.mark.skipif(bool(gpus()), reason="this host has GPUs")
+    def test_no_gpu(self, dynkv: Dynkv, stack: str) -> None:
+        error, hint = refused(dynkv("up", "agg", "--set", stack), 4)
+        assert "no NVIDIA GPU" in error
+        assert "--device cpu --model tiny" in hint
+
+    def test_more_l1_than_memory(self, dynkv: Dynkv, stack: str) -> None:
+        done = dynkv("up", "agg", *TINY_CPU, "--set", stack, "--set", "lmcache.l1_size_gb=1000000")
+        assert "l1_size_gb is 1e+06" in refused(done, 4)[0]
+        assert "at --set lmcache.l1_size_gb=1000000" in done.err
+
+    def test_an_occupied_port(self, dynkv: Dynkv, stack: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            done = dynkv("up", "agg", *MOCKER, "--set", stack, "--set", f"frontend.port={port}")
+        error, hint = refused(done, 4)
+        assert f"port {port} (frontend.port) is taken by pid {os.getpid()} (" in error
+        assert f"--set frontend.port={port + 1}" in hint
+
+    def test_an_interpreter_without_vllm(self, dynkv: Dynkv, tmp_path: Path) -> None:
+        venv.create(tmp_path / "empty", with_pip=False, symlinks=True)
+        python = f"{tmp_path}/empty/bin/python"
+        done = dynkv("up", "agg", *TINY_CPU, "--set", f"python={python}")
+        error, hint = refused(done, 4)
+        assert error == f"ai-dynamo is not installed for {python}"
+        assert "dynkv[cpu]" in hint
+
+    def test_a_home_that_cannot_be_written(self, dynkv: Dynkv) -> None:
+        error, hint = refused(dynkv("up", "agg", *TINY_CPU, home=Path("/proc/x")), 4)
+        assert "cannot write to /proc/x" in error
+        assert "DYNKV_HOME" in hint
+
+    def test_an_l2_directory_that_cannot_be_written(self, dynkv: Dynkv, tmp_path: Path, stack: str) -> None:
+        file = write(tmp_path, "extends: agg\nlmcache:\n  l2:\n    - type: fs\n      base_path: /proc/kv\n")
+        done = dynkv("up", file, *TINY_CPU, "--set", stack)
+        assert "L2 directory /proc/kv cannot be written" in refused(done, 4)[0]
+        assert f"at {file}:5:7" in done.err
+
+    def test_doctor_says_it_too(self, dynkv: Dynkv, stack: str) -> None:
+        done = dynkv("doctor", "agg", *TINY_CPU, "--set", stack, "--set", "lmcache.l1_size_gb=1000000", "--json")
+        assert done.code == 4
+        assert [finding["id"] for finding in json.loads(done.out)] == ["l1-too-large"]
+        assert done.err == ""
+
+
+class TestLooking:
+    def test_version(self, dynkv: Dynkv) -> None:
+        assert dynkv("--version") == Done(0, f"dynkv {__version__}\n", "")
+
+    def test_help(self, dynkv: Dynkv) -> None:
+        done = dynkv("--help")
+        assert (done.code, done.err) == (0, "")
+        assert all(verb in done.out for verb in ("up", "down", "status", "logs", "plan", "doctor", "profiles"))
+
+    def test_profiles(self, dynkv: Dynkv) -> None:
+        done = dynkv("profiles", "--json")
+        assert (done.code, done.err) == (0, "")
+        listed = {row["name"]: row["description"] for row in json.loads(done.out)}
+        assert listed.keys() == {"agg", "agg-router", "agg-l2-posix", "disagg", "disagg-1gpu"}
+        assert all(listed.values())
+
+    def test_plan(self, dynkv: Dynkv, tmp_path: Path, stack: str) -> None:
+        done = dynkv("plan", "disagg", *MOCKER, "--set", stack, "--json")
+        assert (done.code, done.err) == (0, "")
+        plan = json.loads(done.out)
+        assert [unit["name"] for unit in plan["units"]] == ["lmcache", "frontend", "decode-0", "prefill-0"]
+        assert plan["python"] == stack.removeprefix("python=")
+        assert not (tmp_path / "home").exists(), "looking leaves nothing behind"
+
+    def test_plan_as_a_script(self, dynkv: Dynkv, stack: str) -> None:
+        done = dynkv("plan", "agg", *MOCKER, "--set", stack, "--shell")
+        assert (done.code, done.err) == (0, "")
+        assert done.out.startswith("#!/bin/bash\n")

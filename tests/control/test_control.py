@@ -1,0 +1,209 @@
+"""The control API on a real socket, asked by the client."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import stat
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import pytest
+from anyio import to_thread
+from lab import Lab
+from prometheus_client.parser import text_string_to_metric_families
+
+from dynkv.control.client import Client, SupervisorGone
+from dynkv.control.server import ControlApi, control_socket, serve
+from dynkv.errors import DynkvError
+from dynkv.plan.model import Role
+from dynkv.supervisor.events import EventLog
+from dynkv.supervisor.stack import Stack
+
+T = TypeVar("T")
+
+
+@dataclass
+class Served:
+    """A deployment of one frontend, with its API."""
+
+    client: Client
+    stack: Stack
+    events: EventLog
+    path: Path
+
+    async def ask(self, call: Callable[..., T], *args: object) -> T:
+        """The client blocks, and the server runs in this loop."""
+        with anyio.fail_after(20):
+            return await to_thread.run_sync(lambda: call(*args))
+
+    async def until(self, state: str) -> None:
+        with anyio.fail_after(20):
+            while self.stack.state != state:  # noqa: ASYNC110 (no event tells it)
+                await anyio.sleep(0.01)
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)
+
+
+@asynccontextmanager
+async def served(lab: Lab) -> AsyncIterator[Served]:
+    plan = lab.plan(lab.unit("frontend", role=Role.FRONTEND))
+    shared = lab.shared(plan)
+    stack, over = Stack(plan, shared, os.getpid()), anyio.Event()
+
+    async def run() -> None:
+        await stack.run()
+        over.set()
+
+    with control_socket(lab.place.socket) as listener:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run)
+            tasks.start_soon(serve, ControlApi(stack, shared.events), listener)
+            it = Served(Client(lab.place.socket, 20), stack, shared.events, lab.place.socket)
+            try:
+                await it.until("ready")
+                yield it
+            finally:
+                stack.take_down("the test is over")
+                with anyio.fail_after(20, shield=True):
+                    await over.wait()
+                tasks.cancel_scope.cancel()
+
+
+def get(path: Path, target: str, method: str = "GET") -> tuple[int, str]:
+    """Status and body, asked by hand."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(20)
+        connection.connect(str(path))
+        head = f"{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        connection.sendall(head.encode())
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        return response.status, response.read().decode()
+
+
+@pytest.mark.anyio
+async def test_status_comes_over_the_wire_as_it_is(lab: Lab) -> None:
+    async with served(lab) as it:
+        status = await it.ask(it.client.status)
+        assert (status.name, status.state, status.model) == ("lab", "ready", "org/tiny")
+        assert [(unit.name, unit.state, unit.pid) for unit in status.units] == [
+            (unit.name, unit.state, unit.pid) for unit in it.stack.status().units
+        ]
+
+
+@pytest.mark.anyio
+async def test_a_unit_is_asked_by_name(lab: Lab) -> None:
+    async with served(lab) as it:
+        await it.ask(it.client.ask_unit, "frontend", "stop")
+        await it.until("degraded")
+        with anyio.fail_after(20):
+            await it.stack._shared.board.until(lambda: it.stack._shared.board["frontend"].state == "stopped")
+        await it.ask(it.client.ask_unit, "frontend", "start")
+        await it.until("ready")
+
+
+@pytest.mark.anyio
+async def test_what_does_not_exist(lab: Lab) -> None:
+    async with served(lab) as it:
+        with pytest.raises(DynkvError, match="no unit named 'worker-9'; there is frontend"):
+            await it.ask(it.client.ask_unit, "worker-9", "restart")
+        assert (await it.ask(get, it.path, "/v1/units/worker-9/restart", "POST"))[0] == 404
+        for method, target in [("GET", "/"), ("POST", "/v1/status"), ("POST", "/v1/units/frontend/explode")]:
+            code, body = await it.ask(get, it.path, target, method)
+            assert code == 404
+            assert "there is no" in body
+        assert it.stack.state == "ready"
+
+
+@pytest.mark.anyio
+async def test_on_the_way_down_units_take_no_requests(lab: Lab) -> None:
+    async with served(lab) as it:
+        await it.ask(it.client.down)
+        assert it.stack.state in ("stopping", "stopped")
+        assert (await it.ask(get, it.path, "/v1/units/frontend/restart", "POST"))[0] == 409
+        with pytest.raises(DynkvError, match="being taken down"):
+            await it.ask(it.client.ask_unit, "frontend", "restart")
+        await it.ask(it.client.down)
+
+
+@pytest.mark.anyio
+async def test_health_and_metrics(lab: Lab) -> None:
+    async with served(lab) as it:
+        assert await it.ask(get, it.path, "/healthz") == (200, "ok\n")
+        code, text = await it.ask(get, it.path, "/metrics")
+        assert code == 200
+        families = {family.name: family for family in text_string_to_metric_families(text)}
+        ready = [sample for sample in families["dynkv_process_state"].samples if sample.labels["state"] == "ready"]
+        assert [(sample.labels["process"], sample.value) for sample in ready] == [("frontend", 1.0)]
+        assert families["dynkv_process_resident_memory_bytes"].samples[0].value > 1 << 20
+
+
+@pytest.mark.anyio
+async def test_events_come_as_they_happen_and_from_where_one_left_off(lab: Lab) -> None:
+    async with served(lab) as it:
+        events = it.client.events()
+        first = [await it.ask(next, events) for _ in range(3)]
+        assert [event.seq for event in first] == [1, 2, 3]
+        assert first[0].message == "starting lab"
+        again = it.client.events(after_seq=2)
+        assert await it.ask(next, again) == first[2]
+        it.events.record("test", "news", unit="frontend", cause="why", number=3)
+        while (event := await it.ask(next, again)).kind != "test":
+            pass
+        assert (event.message, event.unit, event.cause, event.data) == ("news", "frontend", "why", {"number": 3})
+        for stream in (events, again):
+            stream.close()  # type: ignore[attr-defined]
+
+
+def test_the_socket_is_for_its_owner_alone_and_gone_afterwards(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    with control_socket(path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert path.is_socket()
+    assert not path.exists()
+
+
+def test_a_socket_that_a_dead_supervisor_left_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))
+    before = os.umask(0o022)
+    try:
+        with control_socket(path), socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            assert os.umask(0o022) == 0o022, "the umask is as it was"
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("call", ["status", "down", "events", "ask"])
+def test_without_a_supervisor_every_call_says_so(tmp_path: Path, call: str) -> None:
+    stale = tmp_path / "stale.sock"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(stale))
+    for path in (stale, tmp_path / "none.sock"):
+        client = Client(path)
+        calls: dict[str, Callable[[], object]] = {
+            "status": client.status,
+            "down": client.down,
+            "events": lambda client=client: list(client.events()),  # type: ignore[misc]
+            "ask": lambda client=client: client.ask_unit("a", "stop"),  # type: ignore[misc]
+        }
+        with pytest.raises(SupervisorGone) as caught:
+            calls[call]()
+        assert (caught.value.exit_code, caught.value.where) == (3, str(path))
+
+
+def test_one_that_takes_the_connection_and_says_nothing_is_gone_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    with control_socket(path), pytest.raises(SupervisorGone):
+        Client(path, timeout_s=0.1).status()

@@ -1,0 +1,166 @@
+"""Looking at this host: sockets, interpreters, models, directories. Everything here is real."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dynkv.doctor.host import LeftOver, inspect, memory_available_bytes, model_facts
+from dynkv.doctor.sockets import holders, is_free, listening_ports
+from dynkv.doctor.stack import PACKAGES, find_python, packages
+from dynkv.errors import PreflightRefused
+from dynkv.plan.facts import ModelFacts
+from dynkv.profile.load import Override, load
+from dynkv.profile.model import Profile
+
+OTHER_PYTHON = next((p for p in map(Path, ("/usr/bin/python3", "/usr/local/bin/python3")) if p.exists()), None)
+
+
+@pytest.fixture(params=[(socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::1")])
+def listener(request: pytest.FixtureRequest) -> Iterator[socket.socket]:
+    family, address = request.param
+    try:
+        made = socket.create_server((address, 0), family=family)
+    except OSError as error:
+        pytest.skip(f"this host cannot listen on {address}: {error}")
+    with made:
+        yield made
+
+
+class TestSockets:
+    def test_a_port_that_somebody_listens_on(self, listener: socket.socket) -> None:
+        port = listener.getsockname()[1]
+        assert not is_free(port)
+        assert port in listening_ports()
+        assert holders()[port].startswith(f"pid {os.getpid()} (")
+        listener.close()
+        assert is_free(port)
+        assert port not in listening_ports()
+        assert port not in holders()
+
+    def test_a_connection_that_ended_holds_nothing(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                accepted, _ = server.accept()
+                accepted.close()  # the side that closes first keeps TIME_WAIT
+                assert client.recv(1) == b""
+        assert is_free(port)
+        assert port not in listening_ports()
+
+    def test_processes_that_are_to_be_ignored(self, listener: socket.socket) -> None:
+        assert listener.getsockname()[1] not in holders({os.getpid()})
+
+
+class TestInterpreter:
+    def test_our_own(self) -> None:
+        assert find_python(None) == sys.executable
+        assert packages(sys.executable).keys() <= set(PACKAGES)
+
+    def test_a_link_stays_a_link(self, tmp_path: Path) -> None:
+        link = tmp_path / "python"
+        link.symlink_to(sys.executable)
+        assert find_python(str(link)) == str(link)
+
+    def test_by_name_and_from_home(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        (tmp_path / "stackpython").symlink_to(sys.executable)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        monkeypatch.setenv("HOME", str(tmp_path))
+        assert find_python("stackpython") == str(tmp_path / "stackpython")
+        assert find_python("~/stackpython") == str(tmp_path / "stackpython")
+
+    def test_none(self) -> None:
+        with pytest.raises(PreflightRefused, match="no interpreter /nowhere/python") as refused:
+            find_python("/nowhere/python")
+        assert refused.value.exit_code == 4
+
+    @pytest.mark.skipif(OTHER_PYTHON is None, reason="there is no other interpreter")
+    def test_another_one_is_asked(self) -> None:
+        assert OTHER_PYTHON is not None
+        assert "vllm" not in packages(find_python(str(OTHER_PYTHON)))
+
+    def test_an_environment_behind_a_link_says_the_same_as_ours(self) -> None:
+        folder = Path(sys.executable).parent
+        beside = next(p for p in (folder / "python", folder / "python3") if str(p) != sys.executable)
+        assert packages(str(beside)) == packages(sys.executable)
+
+    @pytest.mark.parametrize("script", ["exit 3", "echo no json", "kill -9 $$"])
+    def test_a_broken_one(self, tmp_path: Path, script: str) -> None:
+        fake = tmp_path / "python"
+        fake.write_text(f"#!/bin/sh\n{script}\n")
+        fake.chmod(0o755)
+        with pytest.raises(PreflightRefused, match="does not work as a Python interpreter"):
+            packages(str(fake))
+
+
+class TestModel:
+    def test_tiny(self) -> None:
+        assert model_facts("tiny") == ModelFacts(is_local=True, has_config=True)
+
+    def test_an_id(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert model_facts("Qwen/Qwen3-0.6B") == ModelFacts(is_local=False, has_config=False)
+
+    @pytest.mark.parametrize("written", ["{}", "./model", "model"])
+    def test_a_directory(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, written: str) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "model").mkdir()
+        path = str(tmp_path / "model")
+        assert model_facts(written.format(path)) == ModelFacts(is_local=True, has_config=False, path=path)
+        (tmp_path / "model" / "config.json").write_text("{}")
+        assert model_facts(written.format(path)) == ModelFacts(is_local=True, has_config=True, path=path)
+
+    def test_a_path_to_nothing_is_no_id(self) -> None:
+        assert model_facts("/nowhere/model") == ModelFacts(is_local=True, has_config=False, path="/nowhere/model")
+
+
+def fs_profile(path: Path | str) -> Profile:
+    return load("agg", [Override(("lmcache", "l2"), [{"type": "fs", "base_path": str(path)}], "--set")]).profile
+
+
+class TestInspect:
+    def test_an_l2_directory_that_can_be_made_leaves_no_trace(self, tmp_path: Path) -> None:
+        facts = inspect(fs_profile(tmp_path / "deep" / "kv"), tmp_path / "home", {})
+        assert facts.unwritable == {}
+        assert list(tmp_path.iterdir()) == []
+
+    def test_an_l2_directory_that_cannot(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        facts = inspect(fs_profile(tmp_path / "file" / "kv"), tmp_path, {})
+        assert facts.unwritable == {str(tmp_path / "file" / "kv"): "Not a directory"}
+        assert list(inspect(fs_profile("/proc/kv"), tmp_path, {}).unwritable) == ["/proc/kv"]
+
+    def test_dynkv_home_is_expanded(self, tmp_path: Path) -> None:
+        (tmp_path / "home").write_text("a file in the way")
+        facts = inspect(fs_profile("${DYNKV_HOME}/kv"), tmp_path / "home", {})
+        assert list(facts.unwritable) == ["${DYNKV_HOME}/kv"]
+
+    def test_secrets_are_names(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("HF_TOKEN", "s3cr3t-value")
+        monkeypatch.setenv("AZURE_STORAGE_KEY", "s3cr3t-value")
+        facts = inspect(Profile(), tmp_path, {})
+        assert facts.secret_names == ("AZURE_STORAGE_KEY", "HF_TOKEN")
+        assert "s3cr3t-value" not in repr(facts)
+
+    def test_ports_of_other_deployments_are_taken(self, tmp_path: Path, listener: socket.socket) -> None:
+        port = listener.getsockname()[1]
+        taken = inspect(Profile(), tmp_path, {8081: "the deployment 'other' (worker-0)"}).taken_ports
+        assert taken[8081] == "the deployment 'other' (worker-0)"
+        assert port in taken
+
+    def test_what_is_left_over_counts_as_free(self, tmp_path: Path, listener: socket.socket) -> None:
+        port = listener.getsockname()[1]
+        own = LeftOver(frozenset({os.getpid()}), 10**15, {"worker-0.system": port})
+        facts = inspect(Profile(), tmp_path, {}, own)
+        assert port not in facts.taken_ports
+        assert facts.kept_ports == {"worker-0.system": port}
+        assert facts.memory_available_bytes > 10**15
+
+    def test_memory_is_what_the_kernel_says_at_most(self) -> None:
+        rows = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        assert 0 < memory_available_bytes() <= int(rows["MemTotal"].split()[0]) * 1024

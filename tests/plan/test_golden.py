@@ -1,0 +1,95 @@
+"""What each shipped profile becomes on each host, as text. `UPDATE_GOLDEN=1 pytest tests/plan` writes it anew."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hosts import LOCAL_TINY, host, plan
+
+from dynkv.errors import DynkvError
+from dynkv.plan.facts import HostFacts
+from dynkv.plan.model import Plan, Unit
+from dynkv.profile.load import shipped
+
+GOLDEN = Path(__file__).parent / "golden"
+TINY = {"model.path": "tiny"}
+CASES: dict[str, tuple[HostFacts, dict[str, Any]]] = {
+    **{f"{count} GPUs": (host(count), {}) for count in (0, 1, 2, 4, 8)},
+    "2 GPUs without lmcache": (host(2), {"lmcache.enabled": False}),
+    "cpu": (host(0, model=LOCAL_TINY), {**TINY, "device": "cpu"}),
+    "mocker": (host(0, model=LOCAL_TINY), {**TINY, "engine": "mocker"}),
+}
+
+
+def check(name: str, text: str) -> None:
+    file = GOLDEN / f"{name}.txt"
+    if os.environ.get("UPDATE_GOLDEN") == "1":
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8"), "if this is meant: UPDATE_GOLDEN=1 pytest tests/plan"
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_profile_on_every_host(name: str) -> None:
+    check(name, "\n".join(f"== {case}\n{_planned(name, *given)}" for case, given in CASES.items()))
+
+
+def test_environment() -> None:
+    """Whole, of one deployment on a GPU, and what differs on a CPU and for the mocker."""
+    parts = []
+    for case in ("2 GPUs", "cpu", "mocker"):
+        facts, settings = CASES[case]
+        made = plan("disagg", facts, settings)
+        parts.append(f"== {case}\nall: " + " ".join(f"{k}={v}" for k, v in sorted(_common(made).items())))
+        parts += [f"{unit.name}: {_own_environment(unit, made)}" for unit in made.units]
+    check("environment", "\n".join(parts) + "\n")
+
+
+def test_no_golden_file_is_left_over() -> None:
+    assert {file.stem for file in GOLDEN.glob("*.txt")} == {*shipped(), "environment"}
+
+
+def _planned(name: str, facts: HostFacts, settings: dict[str, Any]) -> str:
+    try:
+        made = plan(name, facts, settings)
+    except DynkvError as error:
+        return f"refused ({error.exit_code}): {error.what}\n"
+    return "\n".join(_lines(made)) + "\n"
+
+
+def _lines(made: Plan) -> Iterator[str]:
+    yield f"{made.frontend.endpoint} serves {made.frontend.model}, first prompt {made.warm_up_tokens} tokens"
+    yield from (f"note: {note}" for note in made.notes)
+    for unit in made.units:
+        ports = " ".join(f"{name}={port}" for name, port in unit.ports.items())
+        after = " ".join(f"{needed.unit}:{needed.condition}" for needed in unit.depends_on) or "nothing"
+        gpus = f" on {','.join(unit.gpus)}" if unit.gpus else ""
+        yield f"{unit.name} ({unit.role}{gpus}) {ports}; after {after}"
+        first = next(other for other in made.units if other.role is unit.role)
+        yield from _whole(unit, made) if unit is first else _differences(unit, first)
+
+
+def _whole(unit: Unit, made: Plan) -> Iterator[str]:
+    assert unit.argv[0] == made.python
+    yield f"  {shlex.join(unit.argv[1:])}"
+    yield f"  {_own_environment(unit, made)}"
+
+
+def _differences(unit: Unit, first: Unit) -> Iterator[str]:
+    words = [word for word, same in zip(unit.argv, first.argv, strict=True) if word != same]
+    assert unit.env.keys() == first.env.keys()
+    settings = [f"{name}={value}" for name, value in sorted(unit.env.items()) if first.env[name] != value]
+    yield f"  like {first.name}, but {shlex.join([*words, *settings])}"
+
+
+def _common(made: Plan) -> dict[str, str]:
+    return {k: v for k, v in made.units[0].env.items() if all(unit.env.get(k) == v for unit in made.units)}
+
+
+def _own_environment(unit: Unit, made: Plan) -> str:
+    common = _common(made)
+    return " ".join(f"{k}={v}" for k, v in sorted(unit.env.items()) if k not in common) or "-"

@@ -1,0 +1,281 @@
+"""One try against a real server, whatever it answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import pytest
+from anyio.abc import SocketAttribute, SocketStream
+from lab import free_port
+
+from dynkv.plan.model import Frontend, HttpGet, Probe, Probes
+from dynkv.probes.attempt import Attempt, attempt, model_ids, reason_in
+from dynkv.probes.completion import Answer, complete, warm_up_prompt
+from dynkv.probes.figures import total
+from dynkv.probes.streak import Verdict
+from dynkv.probes.worker import News, Phase, probing
+
+pytestmark = pytest.mark.anyio
+
+NOT_READY = {
+    "model": "org/tiny",
+    "ready": False,
+    "reason": "no namespace has all required worker types live",
+    "namespaces": {"dynamo": {"ready": False, "reason": "missing worker types: prefill"}},
+}
+Answering = Callable[[str], bytes]
+
+
+def http(status: int, body: object = None) -> bytes:
+    content = b"" if body is None else json.dumps(body).encode()
+    return b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s" % (status, len(content), content)
+
+
+@dataclass
+class Server:
+    """Answers each request with whatever bytes `answer` gives for its path; remembers what it was asked."""
+
+    port: int
+    answer: Answering
+    asked: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+
+    def probe(self, path: str = "/health", timeout_s: float = 5, **settings: Any) -> Probe:
+        return Probe((HttpGet(self.port, path),), timeout_seconds=timeout_s, **settings)
+
+    async def handle(self, stream: SocketStream) -> None:
+        async with stream:
+            head, _, body = (await stream.receive()).partition(b"\r\n\r\n")
+            length = next((int(x[15:]) for x in head.lower().split(b"\r\n") if x.startswith(b"content-length:")), 0)
+            while len(body) < length:
+                body += await stream.receive()
+            path = head.split(b" ")[1].decode()
+            self.asked.append((path, json.loads(body) if body else {}))
+            answer = self.answer(path)
+            if answer:
+                await stream.send(answer)
+            else:
+                await anyio.sleep_forever()
+
+
+@asynccontextmanager
+async def serving(answer: Answering) -> AsyncIterator[Server]:
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    async with listener, anyio.create_task_group() as tasks:
+        server = Server(listener.extra(SocketAttribute.local_port), answer)
+        tasks.start_soon(listener.serve, server.handle)
+        yield server
+        tasks.cancel_scope.cancel()
+
+
+async def outcome(answer: bytes, timeout_s: float = 5) -> Attempt:
+    async with serving(lambda path: answer) as server:
+        return await attempt(server.probe(timeout_s=timeout_s))
+
+
+@pytest.mark.parametrize("status", [200, 204, 302, 399])
+async def test_two_and_three_hundreds_pass(status: int) -> None:
+    result = await outcome(http(status))
+    assert (result.ok, result.detail) == (True, "ok")
+    assert 0 < result.latency_s < 5
+
+
+@pytest.mark.parametrize(
+    ("answer", "detail"),
+    [
+        (http(503, NOT_READY), "missing worker types: prefill"),
+        (http(503, {**NOT_READY, "namespaces": {}}), "no namespace has all required worker types live"),
+        (http(503, {"status": "notready"}), "/health answered 503"),
+        (http(500), "/health answered 500"),
+        (http(404, {"error": {"message": "no such model"}}), "no such model"),
+    ],
+)
+async def test_an_answer_that_says_no(answer: bytes, detail: str) -> None:
+    result = await outcome(answer)
+    assert (result.ok, result.detail) == (False, detail)
+
+
+async def test_nothing_listens() -> None:
+    result = await attempt(Probe((HttpGet(free_port(), "/health"),)))
+    assert (result.ok, result.detail) == (False, "/health: nothing listens yet")
+
+
+async def test_no_answer_in_time() -> None:
+    result = await outcome(b"", timeout_s=0.1)
+    assert (result.ok, result.detail) == (False, "/health did not answer within 0.1 s")
+    assert result.latency_s >= 0.1
+
+
+@pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 200 OK\r\nContent-Le", b"\x00\xff" * 100])
+async def test_what_is_no_http_fails_and_raises_nothing(answer: bytes) -> None:
+    result = await outcome(answer)
+    assert not result.ok
+    assert result.detail.startswith("/health: ")
+
+
+async def test_all_checks_have_to_pass_and_the_first_that_does_not_is_told() -> None:
+    async with serving(lambda path: http(500 if path == "/b" else 200)) as server:
+        checks = tuple(HttpGet(server.port, path) for path in ("/a", "/b", "/c"))
+        result = await attempt(Probe(checks))
+        assert (result.ok, result.detail) == (False, "/b answered 500")
+        assert [path for path, _ in server.asked] == ["/a", "/b"]
+
+
+@pytest.mark.parametrize(("listed", "ok"), [("org/tiny", True), ("org/other", False)])
+async def test_a_404_passes_where_the_model_is_listed(listed: str, ok: bool) -> None:
+    """As ai-dynamo 1.3.1 answers for a name with a slash."""
+    models = http(200, {"object": "list", "data": [{"id": listed, "object": "model"}]})
+    async with serving(lambda path: models if path == "/v1/models" else http(404)) as server:
+        check = HttpGet(server.port, "/v1/models/org%2Ftiny/ready", or_lists_model="org/tiny")
+        result = await attempt(Probe((check,), timeout_seconds=5))
+        assert result.ok is ok
+        assert result.detail == ("ok" if ok else "/v1/models/org/tiny/ready answered 404")
+        assert [path for path, _ in server.asked] == ["/v1/models/org%2Ftiny/ready", "/v1/models"]
+
+
+async def test_without_such_a_model_a_404_is_a_404() -> None:
+    async with serving(lambda path: http(404)) as server:
+        assert not (await attempt(server.probe())).ok
+        assert [path for path, _ in server.asked] == ["/health"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"data": 3}', b'{"data": [{}]}', b"null"])
+def test_what_is_no_list_of_models_lists_none(body: bytes) -> None:
+    assert model_ids(body) == []
+
+
+@pytest.mark.parametrize("body", [b"", b"nope", b"[1]", b"{}", b'{"reason": ""}', b'{"namespaces": {"a": 1}}', b"3"])
+def test_what_gives_no_reason(body: bytes) -> None:
+    assert reason_in(body) is None
+
+
+# --- the order of a unit's probes ---
+
+
+async def news_of(answers: list[int], number: int, **startup: Any) -> list[News]:
+    """What `probing` tells, up to `number` results; the answers come in turn, the last for ever."""
+    left = iter(answers[:-1])
+    async with serving(lambda path: http(next(left, answers[-1]))) as server:
+        settings: dict[str, Any] = {"period_seconds": 0.01, "failure_threshold": 3, **startup}
+        readiness = server.probe(period_seconds=0.01, failure_threshold=2)
+        told: list[News] = []
+        results = probing(Probes(server.probe(**settings), readiness))
+        with anyio.fail_after(10):
+            async for news in results:
+                told.append(news)
+                if len(told) == number:
+                    break
+        await results.aclose()
+        return told
+
+
+async def test_startup_until_it_passes_then_readiness() -> None:
+    told = await news_of([503, 503, 200, 503, 503, 200, 200], 7)
+    assert [(news.phase, news.verdict) for news in told] == [
+        (Phase.STARTUP, Verdict.OPEN),
+        (Phase.STARTUP, Verdict.OPEN),
+        (Phase.STARTUP, Verdict.PASSED),
+        (Phase.READINESS, Verdict.OPEN),
+        (Phase.READINESS, Verdict.FAILED),
+        (Phase.READINESS, Verdict.PASSED),
+        (Phase.READINESS, Verdict.PASSED),
+    ]
+
+
+async def test_it_ends_when_startup_fails_for_good() -> None:
+    told = await news_of([503], 100)
+    assert [news.verdict for news in told] == [Verdict.OPEN, Verdict.OPEN, Verdict.FAILED]
+
+
+async def test_an_initial_delay_is_kept() -> None:
+    began = anyio.current_time()
+    await news_of([200], 1, initial_delay_seconds=0.2)
+    assert anyio.current_time() - began >= 0.2
+
+
+# --- a real completion ---
+
+
+async def completing(answer: Answering) -> tuple[Answer, list[tuple[str, dict[str, object]]]]:
+    async with serving(answer) as server:
+        found = await complete(Frontend("0.0.0.0", server.port, "org/tiny"), "127.0.0.1", "1 2 3")
+        return found, server.asked
+
+
+SERVED = {"choices": [{"text": "a"}], "nvext": {"worker_id": {"prefill_worker_id": 7, "decode_worker_id": 8, "x": 9}}}
+
+
+async def test_one_token_is_asked_for_and_who_served_it_is_told() -> None:
+    answer, asked = await completing(lambda path: http(200, SERVED))
+    assert answer == Answer(True, "answered", frozenset({"7", "8"}))
+    assert [(path, body["prompt"], body["max_tokens"], body["model"]) for path, body in asked] == [
+        ("/v1/completions", "1 2 3", 1, "org/tiny")
+    ]
+
+
+async def test_a_model_that_only_chats_is_asked_through_chat() -> None:
+    answer, asked = await completing(lambda path: http(200, SERVED) if "chat" in path else http(404))
+    assert answer.ok
+    assert [path for path, _ in asked] == ["/v1/completions", "/v1/chat/completions"]
+    assert asked[1][1]["messages"] == [{"role": "user", "content": "1 2 3"}]
+
+
+async def test_when_neither_works_the_first_reason_is_told() -> None:
+    answer, _ = await completing(lambda path: http(404, {"message": "none" if "chat" in path else "no such model"}))
+    assert (answer.ok, answer.detail) == (False, "no such model")
+
+
+async def test_an_error_of_the_engine_is_not_tried_again_through_chat() -> None:
+    answer, asked = await completing(lambda path: http(500, {"message": "engine is dead"}))
+    assert (answer.ok, answer.detail, len(asked)) == (False, "engine is dead", 1)
+
+
+@pytest.mark.parametrize("body", [[], {}, {"choices": []}, 3, {"choices": 0}])
+async def test_a_200_that_is_no_completion(body: object) -> None:
+    answer, _ = await completing(lambda path: http(200, body))
+    assert not answer.ok
+
+
+@pytest.mark.parametrize(
+    "nvext", [None, 3, {}, {"worker_id": None}, {"worker_id": 3}, {"worker_id": {"worker_id": None}}]
+)
+async def test_workers_are_unknown_where_it_does_not_say(nvext: object) -> None:
+    answer, _ = await completing(lambda path: http(200, {"choices": [1], "nvext": nvext}))
+    assert answer == Answer(True, "answered", frozenset())
+
+
+async def test_a_frontend_that_is_not_there() -> None:
+    answer = await complete(Frontend("127.0.0.1", free_port(), "m"), "127.0.0.1", "x")
+    assert (answer.ok, answer.workers) == (False, frozenset())
+    assert answer.detail.startswith("/v1/completions: ")
+
+
+def test_warm_up_prompts_are_long_enough_and_begin_unlike_each_other() -> None:
+    prompts = [warm_up_prompt(number, 300) for number in range(20)]
+    assert all(len(prompt.split()) == 300 for prompt in prompts)
+    assert len({prompt.split()[0] for prompt in prompts}) == 20
+
+
+# --- figures ---
+
+METRICS = """\
+# HELP vllm:prompt_tokens_total Prompt tokens.
+# TYPE vllm:prompt_tokens_total counter
+vllm:prompt_tokens_total{engine="0",model_name="org/tiny"} 12.0
+vllm:prompt_tokens_total{engine="1",model_name="org/tiny"} 1.5e2
+vllm:prompt_tokens_total_created{engine="0"} 1.7e9
+up 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("vllm:prompt_tokens_total", 162), ("up", 1), ("vllm:prompt_tokens", None), ("vllm.prompt_tokens_total", None)],
+)
+def test_totals(name: str, value: float | None) -> None:
+    assert total(METRICS, name) == value
+    assert total(None, name) is None

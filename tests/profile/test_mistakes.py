@@ -1,0 +1,231 @@
+"""Mistakes in a profile: each with its place, what was probably meant, and exit code 2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dynkv.errors import ProfileError, UnknownProfile
+from dynkv.profile.load import load, parse_set
+
+
+def refuse(folder: Path, text: str) -> ProfileError:
+    file = folder / "mine.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ProfileError) as refused:
+        load(str(file))
+    assert refused.value.exit_code == 2
+    assert refused.value.hint
+    return refused.value
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "what", "hint"),
+    [
+        pytest.param(
+            "modle:\n  path: x\n", "1:1", "unknown key 'modle'", "did you mean 'model'?", id="typo",
+        ),
+        pytest.param(
+            "workers:\n  gpu: [0]\n", "2:3", "unknown key 'gpu' in workers", "did you mean 'gpus'?", id="typo inside",
+        ),
+        pytest.param(
+            "workers:\n  decode:\n    replica: 1\n",
+            "3:5",
+            "unknown key 'replica' in workers.decode",
+            "did you mean 'replicas'?",
+            id="typo deep inside",
+        ),
+        pytest.param(
+            "stop:\n  xyz: 1\n", "2:3", "unknown key 'xyz' in stop", "known keys: frontend_s, lmcache_s, worker_s",
+            id="nothing near",
+        ),
+        pytest.param(
+            "frontend:\n  port: eight\n", "2:3", "frontend.port should be a valid integer, not the text 'eight'",
+            "change that line", id="type",
+        ),
+        pytest.param(
+            "frontend:\n  port: '8000'\n", "2:3", "frontend.port should be a valid integer, not the text '8000'",
+            "change that line", id="nothing is coerced",
+        ),
+        pytest.param(
+            "frontend:\n  port: 70000\n", "2:3", "frontend.port should be less than or equal to 65535, not 70000",
+            "change that line", id="range",
+        ),
+        pytest.param(
+            "frontend:\n  port: [1]\n", "2:3", "frontend.port should be a valid integer, not a list",
+            "change that line", id="list",
+        ),
+        pytest.param(
+            "workers: 3\n", "1:1", "workers should be an object, not 3", "change that line", id="no mapping",
+        ),
+        pytest.param(
+            "topology: both\n", "1:1", "topology should be 'agg' or 'disagg', not the text 'both'",
+            "change that line", id="choice",
+        ),
+        pytest.param(
+            "lmcache:\n  enabled: no\n", "2:3", "lmcache.enabled should be a valid boolean, not the text 'no'",
+            "write true or false", id="YAML 1.2 has no `no`",
+        ),
+        pytest.param(
+            "model:\n  served_name: 7\n", "2:3", "model.served_name should be a valid string, not 7",
+            "put it in quotes", id="text",
+        ),
+        pytest.param(
+            "env:\n  A: true\n", "2:3", "env.A should be a valid string, not True",
+            "put it in quotes", id="flag as text",
+        ),
+        pytest.param(
+            "stop:\n  worker_s: 1\n  worker_s: 2\n", "3:3", 'duplicate key "worker_s"', "remove one", id="duplicate",
+        ),
+        pytest.param(
+            "model:\n  path: [x\nfrontend: {}\n", "3:9", "not valid YAML", "indentation", id="syntax",
+        ),
+        pytest.param(
+            "model:\n\tpath: x\n", "2:1", "not valid YAML", "indentation", id="a tab",
+        ),
+        pytest.param(
+            "discovery:\n  backend: etcd\n", "1:1", "etcd_endpoints go together", "change that line", id="etcd",
+        ),
+        pytest.param(
+            "lmcache:\n  worker_reap_timeout_s: 5\n", "2:3", "must be 0 or at least 30", "change that line", id="reap",
+        ),
+        pytest.param(
+            "lmcache:\n  chunk_size: 250\n", "2:3", "chunk_size 250 is no multiple of the workers' block size 16",
+            "use a multiple of 16, such as 32", id="chunk",
+        ),
+        pytest.param(
+            "device: cpu\nlmcache:\n  chunk_size: 64\n", "3:3", "block size 128", "multiple of 128", id="chunk on CPU",
+        ),
+        pytest.param(
+            "env:\n  A: x\n  PROMETHEUS_MULTIPROC_DIR: /tmp/x\n", "3:3", "it corrupts the workers' metrics",
+            "change that line", id="forbidden variable",
+        ),
+        pytest.param(
+            "env:\n  PYTHONHASHSEED: 1\n", "2:3", "no token hash ever matches", "change that line", id="hash seed",
+        ),
+        pytest.param(
+            "topology: disagg\nworkers:\n  share_gpus: true\n", "2:1", "add up to 1.70",
+            "workers.decode", id="fractions",
+        ),
+    ],
+)  # fmt: skip
+def test_mistake(tmp_path: Path, text: str, place: str, what: str, hint: str) -> None:
+    error = refuse(tmp_path, text)
+    assert what in error.what
+    assert hint in error.hint
+    assert error.where == f"{tmp_path}/mine.yaml:{place}"
+    line = text.splitlines()[int(place.split(":")[0]) - 1]
+    assert line in error.detail
+
+
+def test_more_mistakes_are_counted(tmp_path: Path) -> None:
+    error = refuse(tmp_path, "modle: 1\nfrontend:\n  prot: 1\nstop: 3\n")
+    assert "(and 2 more mistakes)" in error.what
+
+
+def test_one_more_mistake_is_one(tmp_path: Path) -> None:
+    assert "(and 1 more mistake)" in refuse(tmp_path, "modle: 1\nfrontned: 1\n").what
+
+
+def test_no_mapping_at_all(tmp_path: Path) -> None:
+    error = refuse(tmp_path, "- a\n- b\n")
+    assert error.what == "a profile is a mapping of keys"
+    assert error.where == f"{tmp_path}/mine.yaml"
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ProfileError, match="cannot read"):
+        load(str(file))
+
+
+class TestExtends:
+    def test_itself(self, tmp_path: Path) -> None:
+        error = refuse(tmp_path, "extends: mine.yaml\n")
+        assert error.what == "mine.yaml extends itself"
+        assert error.where == f"{tmp_path}/mine.yaml:1:1"
+
+    def test_a_circle(self, tmp_path: Path) -> None:
+        (tmp_path / "other.yaml").write_text("extends: mine.yaml\n")
+        error = refuse(tmp_path, "extends: other.yaml\n")
+        assert "extends itself" in error.what
+        assert error.where.endswith(".yaml:1:1")
+
+    def test_nothing_that_is_known(self, tmp_path: Path) -> None:
+        error = refuse(tmp_path, "\nextends: disag\n")
+        assert error.what == "no profile named 'disag'"
+        assert error.where == f"{tmp_path}/mine.yaml:2:1"
+        assert "did you mean 'disagg'" in error.hint
+
+    def test_a_mistake_in_the_base_is_shown_there(self, tmp_path: Path) -> None:
+        (tmp_path / "base.yaml").write_text("frontend:\n  prot: 1\n")
+        error = refuse(tmp_path, "extends: base.yaml\n")
+        assert error.where == f"{tmp_path}/base.yaml:2:3"
+
+
+def test_an_unknown_profile() -> None:
+    with pytest.raises(UnknownProfile) as refused:
+        load("dissag")
+    assert refused.value.exit_code == 2
+    assert "did you mean 'disagg'?" in refused.value.hint
+    assert "agg-router" in refused.value.hint
+
+
+def test_a_mistake_in_an_override_names_the_option() -> None:
+    with pytest.raises(ProfileError) as refused:
+        load("agg", [parse_set("frontend.port=x")])
+    assert refused.value.where == "--set frontend.port=x"
+    assert refused.value.detail == ""
+    with pytest.raises(ProfileError) as refused:
+        load("agg", [parse_set("frontend.prot=1")])
+    assert refused.value.hint == "did you mean 'port'?"
+    assert refused.value.where == "--set frontend.prot=1"
+
+
+class TestWorkerArguments:
+    @pytest.mark.parametrize(
+        ("argument", "key"),
+        [
+            ("--model", "model.path"),
+            ("--served_model_name", "model.served_name"),
+            ("--gpu-memory-utilization=0.5", "workers.gpu_memory_fraction"),
+            ("-tp", "workers.tensor_parallel_size"),
+            ("--kv-transfer-config", "topology and lmcache.enabled"),
+            ("--disable-hybrid-kv-cache-manager", "lmcache.enabled"),
+        ],
+    )
+    @pytest.mark.parametrize("place", ["args: ", "role_args:\n    prefill: "])
+    def test_reserved(self, tmp_path: Path, place: str, argument: str, key: str) -> None:
+        error = refuse(tmp_path, f"model:\n  {place}['{argument}', 'x']\n")
+        assert f"is planned by dynkv; set {key} instead" in error.what
+        assert error.where.startswith(f"{tmp_path}/mine.yaml:")
+
+    def test_secrets(self, tmp_path: Path) -> None:
+        error = refuse(tmp_path, "model:\n  args: [--hf-token, abc]\n")
+        assert "--hf-token would show in the command line" in error.what
+        assert "abc" not in error.what + error.hint
+
+    @pytest.mark.parametrize("flag", ["--dtype", "--kv-cache-dtype", "--attention-backend", "--quantization"])
+    @pytest.mark.parametrize("form", ["['{}', 'a']", "['{}=a']"])
+    def test_the_handshake_must_agree(self, tmp_path: Path, flag: str, form: str) -> None:
+        error = refuse(tmp_path, f"model:\n  role_args:\n    prefill: {form.format(flag)}\n")
+        assert f"prefill and decode must agree on {flag}" in error.what
+
+    def test_the_same_for_both_roles_is_fine(self, tmp_path: Path) -> None:
+        file = tmp_path / "mine.yaml"
+        text = "model:\n  role_args:\n    prefill: ['--dtype=half']\n    decode: ['--dtype', half]\n"
+        file.write_text(text)
+        assert load(str(file)).profile.model.role_args.prefill == ["--dtype=half"]
+
+
+def test_shared_fractions_that_fit(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("topology: disagg\nworkers:\n  share_gpus: true\n  gpu_memory_fraction: 0.5\n")
+    assert load(str(file)).profile.gpu_memory_fraction("decode") == 0.5
+
+
+def test_chunks_matter_only_to_an_engine_with_lmcache() -> None:
+    for other in ("engine=mocker", "lmcache.enabled=false"):
+        assert load("agg", [parse_set("lmcache.chunk_size=250"), parse_set(other)]).profile.lmcache.chunk_size == 250

@@ -1,0 +1,110 @@
+"""Entries of the dead in a directory as Dynamo writes it."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lab import free_port
+
+from dynkv.reclaim.discovery import purge
+
+DEAD, ALIVE = "6d2c1f0a9b8e7d6c", "1a2b3c4d5e6f7a8b"
+
+
+@pytest.fixture
+def open_port() -> Iterator[int]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+class Discovery:
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def instance(self, worker: str, port: int, endpoint: str = "generate") -> str:
+        """As ai-dynamo 1.6.1 writes it."""
+        address = f"127.0.0.1:{port}/{worker}/dynamo/backend/{endpoint}"
+        content = {
+            "namespace": "dynamo",
+            "component": "backend",
+            "endpoint": endpoint,
+            "instance_id": int(worker, 16),
+            "transport": {"tcp": address},
+        }
+        return self.write("instances", f"dynamo%2Fbackend%2F{endpoint}%2F{worker}", content)
+
+    def card(self, worker: str) -> str:
+        content = {"card": {"display_name": "org/tiny", "runtime_config": {"address": "tcp://127.0.0.1:1"}}}
+        return self.write("mdc", f"dynamo%2Fbackend%2Fgenerate%2F{worker}", content)
+
+    def channel(self, worker: str, port: int) -> str:
+        content = {"topic": "kv-events", "transport": {"endpoint": f"tcp://127.0.0.1:{port}"}}
+        return self.write("event_channels", f"dynamo%2Fbackend%2Fkv-events%2F{worker}", content)
+
+    def write(self, kind: str, name: str, content: object) -> str:
+        path = self.directory / "v1" / kind / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+        return name
+
+    @property
+    def names(self) -> set[tuple[str, str]]:
+        return {(path.parent.name, path.name) for path in self.directory.glob("v1/*/*")}
+
+
+@pytest.fixture
+def discovery(tmp_path: Path) -> Discovery:
+    return Discovery(tmp_path)
+
+
+def test_entries_of_the_dead_go_with_their_cards_and_those_of_the_living_stay(
+    discovery: Discovery, open_port: int
+) -> None:
+    discovery.instance(ALIVE, open_port)
+    discovery.card(ALIVE)
+    discovery.channel(ALIVE, open_port)
+    kept = discovery.names
+    gone = [discovery.instance(DEAD, free_port()), discovery.card(DEAD), discovery.channel(DEAD, free_port())]
+    assert purge(discovery.directory) == sorted(gone)
+    assert discovery.names == kept
+    assert purge(discovery.directory) == []
+
+
+def test_a_card_stays_for_as_long_as_one_of_its_workers_endpoints_lives(discovery: Discovery, open_port: int) -> None:
+    dead = discovery.instance(ALIVE, free_port(), "clear_kv_blocks")
+    discovery.instance(ALIVE, open_port)
+    discovery.card(ALIVE)
+    assert purge(discovery.directory) == [dead]
+
+
+def test_a_card_whose_worker_has_no_entry_is_left_alone(discovery: Discovery) -> None:
+    """It may belong to one that is about to register."""
+    discovery.card(ALIVE)
+    discovery.instance(DEAD, free_port())
+    assert len(purge(discovery.directory)) == 1
+    assert discovery.names == {("mdc", f"dynamo%2Fbackend%2Fgenerate%2F{ALIVE}")}
+
+
+def test_a_dead_event_channel_does_not_cost_a_living_worker_its_card(discovery: Discovery, open_port: int) -> None:
+    discovery.instance(ALIVE, open_port)
+    discovery.card(ALIVE)
+    channel = discovery.channel(ALIVE, free_port())
+    assert purge(discovery.directory) == [channel]
+
+
+@pytest.mark.parametrize("content", [{}, {"transport": {"nats": "dynamo.backend"}}, [], "tcp://nothing"])
+def test_what_names_no_address_is_left_alone(discovery: Discovery, content: object) -> None:
+    discovery.write("instances", f"dynamo%2Fbackend%2Fgenerate%2F{DEAD}", content)
+    before = discovery.names
+    assert purge(discovery.directory) == []
+    assert discovery.names == before
+
+
+def test_without_a_directory_there_is_nothing_to_do(tmp_path: Path) -> None:
+    assert purge(tmp_path / "none") == []

@@ -1,0 +1,106 @@
+"""The shell script of a plan: valid bash that starts exactly the plan's processes, without their secrets."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from dynkv.plan.build import build
+from dynkv.plan.facts import Gpu, HostFacts, ModelFacts
+from dynkv.plan.model import Plan
+from dynkv.profile.load import Override, load, shipped
+from dynkv.render.shell import shell_script
+
+GIB = 1024**3
+NASTY = "a b'c\"$HOME`id`\\;&|*"
+STACK = {"ai-dynamo": "1.6.1", "vllm": "0.31.0", "lmcache": "0.5.6", "nixl": "1.4.1"}
+HOST = HostFacts(
+    gpus=tuple(Gpu(index, f"GPU-{index}", "NVIDIA H100", 80 * GIB, 79 * GIB) for index in range(4)),
+    memory_available_bytes=64 * GIB,
+    environ={"PATH": "/bin", "HF_HOME": NASTY},
+    secret_names=("HF_TOKEN", "AWS_SECRET_ACCESS_KEY"),
+    python="/stack dir/bin/python",
+    packages=STACK,
+    model=ModelFacts(is_local=True, has_config=True),
+)
+
+
+def plan(name: str, **settings: Any) -> Plan:
+    given = {
+        "model": {"path": "tiny", "args": [NASTY]},
+        "env": {"MY_TOKEN": "s3cr3t-value", "MY_OWN": NASTY},
+        **settings,
+    }
+    loaded = load(name, [Override((key,), value, "--set") for key, value in given.items()])
+    return build(loaded.profile, HOST, name=name, profile_name=name, home="/state of things")
+
+
+def commands(script: str) -> dict[str, list[str]]:
+    """The words of each command that is started in the background, by the comment before it."""
+    blocks = re.findall(r"^# (\S+)\n(env -i .*?) &\n", script, flags=re.DOTALL | re.MULTILINE)
+    return {name: shlex.split(block.replace("\\\n", " ")) for name, block in blocks}
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_bash_takes_it(name: str) -> None:
+    done = subprocess.run(["bash", "-n"], input=shell_script(plan(name)), capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_every_unit_is_started_with_its_words_and_nothing_else(name: str) -> None:
+    made = plan(name)
+    started = commands(shell_script(made))
+    assert started.keys() == {unit.name for unit in made.units}
+    for unit in made.units:
+        secrets = [f"{secret}=${{{secret}-}}" for secret in unit.secret_env]
+        settings = [f"{key}={value}" for key, value in sorted(unit.env.items())]
+        assert started[unit.name] == ["env", "-i", *settings, *secrets, *unit.argv]
+
+
+def test_bash_itself_reads_the_words_as_they_are() -> None:
+    """The command of one unit, run with a program that prints what it was given."""
+    made = plan("agg", engine="mocker")
+    worker = made.unit("worker-0")
+    block = re.search(r"^# worker-0\n(env -i .*?) &\n", shell_script(made), flags=re.DOTALL | re.MULTILINE)
+    assert block is not None
+    program = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ)]))"
+    command = block[1].replace(shlex.quote(worker.argv[0]), f"{sys.executable} -c {shlex.quote(program)}", 1)
+    done = subprocess.run(
+        ["bash", "-c", command],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": "/usr/bin:/bin", "MY_TOKEN": NASTY},
+    )
+    argv, environ = json.loads(done.stdout)
+    assert argv == list(worker.argv[1:])
+    assert environ["MY_OWN"] == NASTY
+    assert environ["MY_TOKEN"] == NASTY
+    assert environ["HF_TOKEN"] == ""
+
+
+def test_secrets_are_taken_from_whoever_runs_it() -> None:
+    script = shell_script(plan("agg"))
+    assert "s3cr3t-value" not in script
+    for secret in ("MY_TOKEN", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY"):
+        assert set(re.findall(rf"{secret}=(\S+)", script)) == {f'"${{{secret}-}}"'}
+
+
+def test_order_and_waiting() -> None:
+    made = plan("disagg")
+    script = shell_script(made)
+    places = [script.index(f"# {name}\n") for name in ("decode-0", "prefill-0")]
+    decode = made.unit("decode-0")
+    wait = f'wait_for http://127.0.0.1:{decode.ports["system"]}/health "$pid_decode_0"'
+    assert places[0] < script.index(wait) < places[1]
+    assert script.index("mkdir -p '/state of things/disagg/discovery'") < places[0]
+    assert script.index("tiny_model.py '/state of things/_models/tiny'") < places[0]
+    trap = next(line for line in script.splitlines() if line.startswith("trap"))
+    assert re.findall(r"pid_(\w+)-", trap) == ["frontend", "prefill_0", "decode_0", "decode_1", "decode_2", "lmcache"]

@@ -1,0 +1,1 @@
+"""dynkv with the real LMCache, Dynamo and vLLM, on a CPU."""

@@ -1,0 +1,230 @@
+"""The `dynkv` command with a DYNKV_HOME of its own, used as a person uses it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from .census import Sightings
+
+COMMAND = Path(sys.executable).with_name("dynkv")
+MOCKER = ("--engine", "mocker", "--model", "tiny")
+Status = dict[str, Any]
+Event = dict[str, Any]
+Result = subprocess.CompletedProcess[str]
+
+_POLL_S = 0.2
+_EPHEMERAL_FROM = 32768  # ip_local_port_range: below it no outgoing connection takes the port meanwhile
+
+
+class Dynkv:
+    """Runs verbs; waits for states; remembers what it saw, for the census at the end."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.port = free_port()
+        """The frontend's, of the next deployment."""
+        self.sightings = Sightings(home)
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    # --- verbs ---
+
+    def run(
+        self,
+        *words: str,
+        timeout_s: float = 60.0,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> Result:
+        """One verb, to its end. stdout and stderr are text."""
+        return subprocess.run(
+            [COMMAND, *words],
+            env=self.environment(env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+        )
+
+    def do(self, *words: str, timeout_s: float = 60.0) -> Result:
+        """One verb that must succeed."""
+        result = self.run(*words, timeout_s=timeout_s)
+        assert result.returncode == 0, f"dynkv {' '.join(words)} ended with {said(result)}"
+        return result
+
+    def up(self, profile: str, *options: str, timeout_s: float = 90.0) -> Status:
+        """Bring a deployment up; its status when it is ready."""
+        self.do(*self.up_words(profile, *options, "--timeout", f"{timeout_s:g}"), timeout_s=timeout_s + 60)
+        return self.status()
+
+    def up_words(self, profile: str, *options: str) -> list[str]:
+        return ["up", profile, "--set", f"frontend.port={self.port}", *options]
+
+    @contextmanager
+    def started(self, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """A verb in the background, in a session of its own, killed at the end if it still runs."""
+        with (
+            (self.home / "background.out").open("w") as out,
+            subprocess.Popen(
+                [COMMAND, *words],
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            ) as process,
+        ):
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def background_output(self) -> str:
+        """What the last `started` verb wrote."""
+        return (self.home / "background.out").read_text()
+
+    def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        return {**os.environ, "DYNKV_HOME": str(self.home), **(more or {})}
+
+    # --- looking ---
+
+    def status(self, *name: str) -> Status:
+        """What `dynkv status --json` prints."""
+        result = self.do("status", *name, "--json")
+        status: Status = json.loads(result.stdout)
+        self._note(status)
+        return status
+
+    def control(self, path: str, name: str) -> bytes:
+        """GET on the control socket."""
+        connection = http.client.HTTPConnection("localhost")
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(30.0)
+        try:
+            connection.sock.connect(str(self.home / name / "control.sock"))
+            connection.request("GET", path)
+            return connection.getresponse().read()
+        finally:
+            connection.close()
+
+    def wait_until(self, what: Callable[[Status], bool], name: str, deadline_s: float = 60.0) -> Status:
+        """The first status for which `what` holds. Through the socket: a command costs half a second of CPU."""
+        deadline = time.monotonic() + deadline_s
+        while True:
+            status: Status = json.loads(self.control("/v1/status", name))
+            self._note(status)
+            if what(status):
+                return status
+            assert time.monotonic() < deadline, f"not so after {deadline_s:g} s: {self._in_words(status)}"
+            time.sleep(_POLL_S)
+
+    def wait_for_restart(self, unit_name: str, before: Status, deadline_s: float = 60.0) -> Status:
+        """The status when another incarnation of the unit, than the one of `before`, and all others are ready."""
+        restarts = unit(before, unit_name)["restarts"]
+        return self.wait_until(
+            lambda status: unit(status, unit_name)["restarts"] > restarts and status["state"] == "ready",
+            before["name"],
+            deadline_s,
+        )
+
+    def events(self, name: str) -> list[Event]:
+        """The content of events.jsonl."""
+        lines = (self.home / name / "events.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    def log(self, name: str, unit_name: str) -> str:
+        return (self.home / name / "logs" / f"{unit_name}.log").read_text(errors="replace")
+
+    # --- the end ---
+
+    def take_everything_down(self) -> list[str]:
+        """`down` of all deployments that there are; complaints in words."""
+        names = [directory.name for directory in self.home.iterdir() if (directory / "journal.json").exists()]
+        results = [self.run("down", name, timeout_s=120) for name in names]
+        return [f"down: {said(result)}" for result in results if result.returncode != 0]
+
+    def left_behind(self) -> list[str]:
+        return self.sightings.left_behind()
+
+    def _note(self, status: Status) -> None:
+        pids = [one["pid"] for one in (*status["units"], status["supervisor"] or {"pid": None})]
+        ports = [port for one in status["units"] for port in one["ports"].values()]
+        self.sightings.note([pid for pid in pids if pid is not None], ports)
+
+    def _in_words(self, status: Status) -> str:
+        units = [f"{one['name']} is {one['state']}, {one['probe']}, {one['last_exit']}" for one in status["units"]]
+        logs = [f"--- {one['name']}\n{self.log(status['name'], one['name'])[-1500:]}" for one in status["units"]]
+        return "\n".join([f"{status['state']} {status.get('detail')}", *units, *logs])
+
+
+@contextmanager
+def fresh_dynkv(cache: Path) -> Iterator[Dynkv]:
+    """A DYNKV_HOME of its own, with a short path; in the end everything is down, and the host is looked over."""
+    home = Path(tempfile.mkdtemp(prefix="dynkv-", dir="/tmp"))
+    # what torch's compiler made for one deployment does for the next: it takes 12 s
+    (home / "_cache").symlink_to(cache)
+    dynkv = Dynkv(home)
+    try:
+        yield dynkv
+        complaints = dynkv.take_everything_down() + dynkv.left_behind()
+    finally:
+        _clear(dynkv)
+    assert complaints == []
+
+
+def _clear(dynkv: Dynkv) -> None:
+    """Whatever became of the test: the next one finds nothing of this one."""
+    if dynkv.sightings.survivors():
+        dynkv.take_everything_down()
+    for process in dynkv.sightings.survivors():
+        process.kill()
+    shutil.rmtree(dynkv.home, ignore_errors=True)
+
+
+def unit(status: Status, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(one for one in status["units"] if one["name"] == name)
+    return found
+
+
+def pids(status: Status) -> dict[str, int]:
+    return {one["name"]: one["pid"] for one in status["units"]}
+
+
+def first_time(events: list[Event], unit_name: str, state: str) -> datetime:
+    """When a unit first came to a state."""
+    return next(
+        datetime.fromisoformat(event["at"])
+        for event in events
+        if event["unit"] == unit_name and event["data"].get("new") == state
+    )
+
+
+def said(result: Result) -> str:
+    return f"{result.returncode}\n{result.stdout}\n{result.stderr}"
+
+
+def free_port() -> int:
+    """One that nothing listens on, outside the range of outgoing connections."""
+    for port in random.sample(range(20500, _EPHEMERAL_FROM), 100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise AssertionError("no free port")

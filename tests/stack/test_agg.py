@@ -1,0 +1,142 @@
+"""Agg with real vLLM: an answer survives its worker, through the sidecar."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from .asking import chat, chat_in_pieces, client, complete, prompt
+from .figures import figures, registered, sidecar, wait_for_figure
+from .harness import Dynkv, Status, unit
+from .random_model import ARGS
+
+pytestmark = pytest.mark.stack
+
+START_S = 240.0
+"""A start takes 45 to 90 s on two cores."""
+PROMPT_TOKENS = 1200
+WHOLE_CHUNKS_TOKENS = 1024
+"""What the sidecar can hold of the prompt: four chunks of 256 tokens."""
+
+
+@dataclass(frozen=True)
+class Agg:
+    dynkv: Dynkv
+
+    def ask(self, text: str) -> str:
+        reply = complete(self.dynkv.endpoint, "random", text)
+        assert reply.prompt_tokens >= PROMPT_TOKENS
+        return reply.text
+
+    def sidecar_port(self) -> int:
+        port: int = unit(self.dynkv.status(), "lmcache")["ports"]["http"]
+        return port
+
+    def hit_tokens(self) -> float:
+        return figures(self.sidecar_port()).get("lmcache_mp_lookup_hit_tokens_total", 0.0)
+
+    def wait_until_stored(self, chunks: int) -> None:
+        """Until the sidecar holds so many chunks, and writes none."""
+        port = self.sidecar_port()
+
+        def stored() -> bool:
+            l1 = sidecar(port)["l1_manager"]
+            return bool(l1["total_object_count"] >= chunks and l1["write_locked_count"] == 0)
+
+        wait_for_figure(stored, f"{chunks} chunks in L1")
+
+
+@pytest.fixture(scope="module")
+def agg(module_dynkv: Dynkv, random_model: Path) -> Iterator[Agg]:
+    module_dynkv.up(
+        "agg", "--device", "cpu", "--model", str(random_model), "--set", f"model.args={ARGS}", timeout_s=START_S
+    )
+    yield Agg(module_dynkv)
+    assert module_dynkv.status()["state"] == "ready"
+
+
+def test_it_is_ready_and_registered(agg: Agg) -> None:
+    status = agg.dynkv.status()
+    assert [one["role"] for one in status["units"]] == ["lmcache", "frontend", "worker"]
+    assert status["state"] == "ready"
+    assert len(registered(agg.sidecar_port())) == 1
+    with client(agg.dynkv.endpoint) as openai_client:
+        assert [model.id for model in openai_client.models.list()] == ["random"]
+
+
+def test_it_chats_at_once_and_in_pieces(agg: Agg) -> None:
+    whole = chat(agg.dynkv.endpoint, "random", "What is a cache?")
+    pieces = chat_in_pieces(agg.dynkv.endpoint, "random", "What is a cache?")
+    assert whole
+    assert len(pieces) > 1
+    assert "".join(pieces) == whole
+
+
+def test_the_answer_depends_on_all_of_the_prompt(agg: Agg) -> None:
+    """Without this the same answer twice would prove nothing about the KV blocks in between."""
+    end = prompt(PROMPT_TOKENS // 2, seed=0)
+    assert agg.ask(f"{prompt(PROMPT_TOKENS // 2, seed=1)} {end}") != agg.ask(
+        f"{prompt(PROMPT_TOKENS // 2, seed=2)} {end}"
+    )
+
+
+def test_a_restarted_worker_reads_the_prompt_from_the_sidecar(agg: Agg) -> None:
+    text = prompt(PROMPT_TOKENS, seed=10)
+    answer = agg.ask(text)
+    assert agg.ask(text) == answer
+    agg.wait_until_stored(WHOLE_CHUNKS_TOKENS // 256)
+
+    before, old_tree = agg.dynkv.status(), _worker_tree(agg.dynkv.status())
+    agg.dynkv.do("restart", "worker-0")
+    after = agg.dynkv.wait_for_restart("worker-0", before, START_S)
+    _is_another_incarnation(before, after, old_tree)
+
+    hits = agg.hit_tokens()
+    assert agg.ask(text) == answer
+    assert agg.hit_tokens() - hits >= WHOLE_CHUNKS_TOKENS
+
+
+def test_a_killed_workers_engine_dies_with_it_and_the_cache_lives(agg: Agg) -> None:
+    text = prompt(PROMPT_TOKENS, seed=11)
+    answer = agg.ask(text)
+    agg.wait_until_stored(2 * (WHOLE_CHUNKS_TOKENS // 256))
+
+    before, old_tree = agg.dynkv.status(), _worker_tree(agg.dynkv.status())
+    assert {"VLLM::EngineCore", "VLLM::Worker"} <= {_title(process) for process in old_tree}
+    os.kill(unit(before, "worker-0")["pid"], signal.SIGKILL)
+    after = agg.dynkv.wait_for_restart("worker-0", before, START_S)
+    _is_another_incarnation(before, after, old_tree)
+    assert unit(after, "worker-0")["last_exit"]["signal"] == signal.SIGKILL
+
+    hits = agg.hit_tokens()
+    assert agg.ask(text) == answer
+    assert agg.hit_tokens() - hits >= WHOLE_CHUNKS_TOKENS
+
+
+def test_the_sidecar_holds_the_living_worker_alone(agg: Agg) -> None:
+    """The dead one's registration is released, or reaped after 30 s."""
+    port = agg.sidecar_port()
+    wait_for_figure(lambda: len(registered(port)) == 1, f"one registered worker, not {registered(port)}", 60)
+
+
+def _is_another_incarnation(before: Status, after: Status, old_tree: list[psutil.Process]) -> None:
+    assert unit(after, "worker-0")["pid"] != unit(before, "worker-0")["pid"]
+    for name in ("lmcache", "frontend"):
+        assert unit(after, name)["pid"] == unit(before, name)["pid"]
+    assert not [process for process in old_tree if process.is_running()]
+
+
+def _worker_tree(status: Status) -> list[psutil.Process]:
+    """The worker's main process, EngineCore, Worker, and their helpers."""
+    main = psutil.Process(unit(status, "worker-0")["pid"])
+    return [main, *main.children(recursive=True)]
+
+
+def _title(process: psutil.Process) -> str:
+    return " ".join(process.cmdline())

@@ -1,0 +1,163 @@
+"""The whole supervisor as a process: up, killed, up again with the same children, down."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import msgspec
+import pytest
+from lab import Lab
+from processes import is_alive, until
+
+from dynkv.children.stop import kill_tree
+from dynkv.control.client import Client, SupervisorGone
+from dynkv.daemon import READY, TAKEN
+from dynkv.plan.model import Condition, Dependency, Plan, Role
+from dynkv.supervisor.journal import read_journal
+from dynkv.supervisor.salvage import survivors
+from dynkv.supervisor.status import DeploymentStatus
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)
+
+
+@pytest.fixture
+def plan(lab: Lab) -> Plan:
+    frontend = lab.unit("frontend", role=Role.FRONTEND)
+    return lab.plan(frontend, lab.unit(depends_on=(Dependency("frontend", Condition.READY),)))
+
+
+@contextmanager
+def daemon(lab: Lab, plan: Plan) -> Iterator[tuple[subprocess.Popen[bytes], bytes]]:
+    """A supervisor, and what it reported; killed at the end if it still runs."""
+    read, write = os.pipe()
+    with tempfile.TemporaryFile() as file:
+        file.write(msgspec.json.encode(plan))
+        file.flush()
+        fds = (file.fileno(), write)
+        options = ["--home", str(lab.directory), "--plan-fd", str(fds[0]), "--notify-fd", str(fds[1])]
+        argv = [sys.executable, "-m", "dynkv.daemon", *options]
+        with lab.place.supervisor_log.open("ab") as log:
+            process = subprocess.Popen(argv, pass_fds=fds, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    os.close(write)
+    try:
+        with os.fdopen(read, "rb") as reported:
+            yield process, reported.readline()
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(autouse=True)
+def clean_up(lab: Lab) -> Iterator[None]:
+    yield
+    if (journal := read_journal(lab.place.journal)) is not None:
+        anyio.run(kill_tree, lambda: survivors(journal, lab.place))
+
+
+def status_once(lab: Lab, state: str = "ready") -> DeploymentStatus:
+    def ask() -> DeploymentStatus | None:
+        try:
+            status = Client(lab.place.socket).status()
+        except SupervisorGone:
+            return None
+        return status if status.state == state else None
+
+    found = until(ask, 30)
+    assert found is not None
+    return found
+
+
+def pids(status: DeploymentStatus) -> dict[str, int | None]:
+    return {unit.name: unit.pid for unit in status.units}
+
+
+def test_killed_and_started_again_it_takes_over_what_runs_and_in_the_end_leaves_nothing(lab: Lab, plan: Plan) -> None:
+    with daemon(lab, plan) as (first, reported):
+        assert reported == READY
+        before = status_once(lab)
+        assert before.supervisor is not None
+        assert before.supervisor.pid == first.pid
+        first.kill()
+        first.wait()
+    running = pids(before)
+    assert all(pid and is_alive(pid) for pid in running.values())
+
+    with daemon(lab, plan) as (second, reported):
+        assert reported == READY
+        began = time.monotonic()
+        after = status_once(lab)
+        assert time.monotonic() - began < 3
+        assert pids(after) == running
+        assert after.started_at == before.started_at
+        assert [unit.restarts for unit in after.units] == [0, 0]
+
+        second.send_signal(signal.SIGTERM)
+        assert second.wait(30) == 0
+    assert not any(pid and is_alive(pid) for pid in running.values())
+    assert not lab.place.socket.exists()
+    journal = read_journal(lab.place.journal)
+    assert journal is not None
+    assert (journal.stopped, journal.children) == (True, {})
+    assert survivors(journal, lab.place) == []
+    assert lab.place.supervisor_log.read_text() == ""
+
+
+def test_a_child_whose_plan_has_changed_is_not_taken_over(lab: Lab, plan: Plan) -> None:
+    with daemon(lab, plan):
+        before = pids(status_once(lab))
+    frontend, worker = plan.units
+    new = replace(plan, units=(frontend, replace(worker, env={"GIVEN": "anew"})))
+    with daemon(lab, new):
+        after = pids(status_once(lab))
+        assert after["frontend"] == before["frontend"]
+        assert after["worker-0"] != before["worker-0"]
+        assert not is_alive(before["worker-0"] or 0)
+
+
+def test_a_child_that_it_took_over_is_brought_back_when_it_dies(lab: Lab, plan: Plan) -> None:
+    with daemon(lab, plan):
+        before = pids(status_once(lab))
+    with daemon(lab, plan):
+        status_once(lab)
+        os.kill(before["worker-0"] or 0, signal.SIGKILL)
+        until(lambda: pids(status_once(lab))["worker-0"] not in (None, before["worker-0"]), 30)
+        assert pids(status_once(lab))["frontend"] == before["frontend"]
+
+
+def test_a_second_supervisor_of_the_same_deployment_leaves_it_alone(lab: Lab, plan: Plan) -> None:
+    with daemon(lab, plan) as (first, _):
+        before = pids(status_once(lab))
+        with daemon(lab, plan) as (second, reported):
+            assert reported == TAKEN
+            assert second.wait(10) == 4
+        assert first.poll() is None
+        assert pids(status_once(lab)) == before
+
+
+def test_a_damaged_journal_is_kept_and_costs_no_start(lab: Lab, plan: Plan) -> None:
+    lab.place.journal.write_bytes(b'{"version": 1, "boot')
+    with daemon(lab, plan) as (_, reported):
+        assert reported == READY
+        status_once(lab)
+        assert lab.place.journal.with_suffix(".json.damaged").exists()
+
+
+def test_a_closed_terminal_ends_no_deployment(lab: Lab, plan: Plan) -> None:
+    with daemon(lab, plan) as (process, _):
+        before = pids(status_once(lab))
+        process.send_signal(signal.SIGHUP)
+        assert pids(status_once(lab)) == before
+        assert process.poll() is None

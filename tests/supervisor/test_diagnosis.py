@@ -1,0 +1,174 @@
+"""Why a child died, told from lines as the stack's programs write them."""
+
+from __future__ import annotations
+
+import pytest
+
+from dynkv.children.child import Exit
+from dynkv.supervisor.diagnosis import RULES, Diagnosis, diagnose
+
+FAILED = Exit(code=1)
+PREFIX = "(EngineCore pid=4711) ERROR 05-12 10:11:12 [core.py:1099] "
+LINES = [
+    (
+        "__main__.py: error: unrecognized arguments: --max-model-length 4096",
+        "its arguments are wrong: unrecognized arguments: --max-model-length 4096 (exited with code 1)",
+        True,
+    ),
+    (
+        "__main__.py: error: argument --block-size: invalid choice: 7 (choose from 1, 8, 16)",
+        "its arguments are wrong: argument --block-size: invalid choice: 7 (choose from 1, 8, 16) (exited with code 1)",
+        True,
+    ),
+    (
+        "ModuleNotFoundError: No module named 'dynamo.vllm'",
+        "a Python module is missing: dynamo.vllm (exited with code 1)",
+        True,
+    ),
+    (
+        "/venv/bin/python: No module named lmcache",
+        "a Python module is missing: lmcache (exited with code 1)",
+        True,
+    ),
+    (
+        PREFIX + "AssertionError: Only one connector can produce KV transfer params",
+        "LMCache is too old to stand beside NIXL (exited with code 1)",
+        True,
+    ),
+    (
+        PREFIX + "ValueError: Unsupported GPUKVFormat.NL_X_NB_TWO_BS_NH_HS for CPU tensors",
+        "LMCache does not know this vLLM's KV layout: Unsupported GPUKVFormat.NL_X_NB_TWO_BS_NH_HS "
+        "(exited with code 1)",
+        True,
+    ),
+    (
+        PREFIX + "RuntimeError: NIXL compatibility hash mismatch. Local: 1a2b, Remote: 3c4d.",
+        "prefill and decode do not agree, so NIXL refuses the handshake (exited with code 1)",
+        False,
+    ),
+    (
+        PREFIX + "ValueError: Free memory on device cuda:0 (12.3/79.1 GiB) on startup is less than desired GPU memory "
+        "utilization (0.9, 71.2 GiB). Decrease GPU memory utilization or reduce GPU memory used by other processes.",
+        "too little GPU memory is free: Free memory on device cuda:0 (12.3/79.1 GiB) on startup is less than desired "
+        "GPU memory utilization (exited with code 1)",
+        False,
+    ),
+    (
+        PREFIX + "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity",
+        "the GPU's memory did not suffice: torch.OutOfMemoryError (exited with code 1)",
+        False,
+    ),
+    (
+        PREFIX + "ValueError: No available memory for the cache blocks. Try increasing `gpu_memory_utilization`",
+        "the GPU's memory did not suffice: No available memory for the cache blocks (exited with code 1)",
+        False,
+    ),
+    (
+        "OSError: [Errno 98] Address already in use",
+        "a port was taken: Address already in use (exited with code 1)",
+        False,
+    ),
+    (
+        "zmq.error.ZMQError: Address already in use (addr='tcp://127.0.0.1:5555')",
+        "a port was taken: Address already in use (addr='tcp://127.0.0.1:5555') (exited with code 1)",
+        False,
+    ),
+    (
+        "OSError: Can't load tokenizer for '/models/tiny'. If you were trying to load it from the Hub",
+        "the tokenizer could not be loaded (exited with code 1)",
+        True,
+    ),
+    (
+        "ValueError: Couldn't instantiate the backend tokenizer from one of: (1) a `tokenizers` library file",
+        "the tokenizer could not be loaded (exited with code 1)",
+        True,
+    ),
+    (
+        "OSError: Qwen/Qwen3-0.6X is not a local folder and is not a valid model identifier listed on "
+        "'https://huggingface.co/models'",
+        "the model was not found (exited with code 1)",
+        True,
+    ),
+    (
+        "huggingface_hub.errors.RepositoryNotFoundError: 404 Client Error. Repository Not Found for url: https://hf.co/x",
+        "the model was not found (exited with code 1)",
+        True,
+    ),
+    (
+        "OSError: /models/x does not appear to have a file named config.json. Checkout the repository",
+        "the model was not found (exited with code 1)",
+        True,
+    ),
+    (
+        "vllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue. See stack trace (above)",
+        "its engine died: EngineDeadError (exited with code 1)",
+        False,
+    ),
+    (
+        "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}",
+        "its engine died: Engine core initialization failed (exited with code 1)",
+        False,
+    ),
+]
+HARMLESS = [
+    "INFO 05-12 10:11:12 [parser.py:12] args: Namespace(error=None, argument=3)",
+    "INFO: loading module 'dynamo.vllm'; no modules named in --plugins",
+    "INFO: connector MultiConnector: every connector produces KV transfer params",
+    "INFO: GPUKVFormat.NL_X_NB_TWO_BS_NH_HS detected for layer group 0",
+    "INFO: compatibility hash 1a2b of prefill and decode match",
+    "INFO: Free memory on device cuda:0 (70.0/79.1 GiB) on startup. Desired GPU memory utilization is (0.9, 71.2 GiB)",
+    "INFO: Available KV cache memory: 12.3 GiB for the cache blocks",
+    "INFO: listening at address 127.0.0.1:8000",
+    "INFO: loaded tokenizer.json of /models/tiny",
+    "INFO: reading config.json from the local folder /models/tiny",
+    "INFO: EngineCore is ready",
+    "WARNING: an error in a handler was ignored",
+]
+
+
+@pytest.mark.parametrize(("line", "reason", "permanent"), LINES)
+def test_a_line_that_says_why(line: str, reason: str, permanent: bool) -> None:
+    found = diagnose(FAILED, ["INFO: before", line, "INFO: after", "    raise SystemExit(1)"])
+    assert (found.reason, found.permanent) == (reason, permanent)
+    assert found.hint
+
+
+def test_every_rule_is_tried_here() -> None:
+    for rule in RULES:
+        assert any(rule.pattern.search(line) for line, _, _ in LINES), rule.reason
+
+
+@pytest.mark.parametrize("line", HARMLESS)
+def test_lines_that_say_nothing_of_the_kind(line: str) -> None:
+    assert diagnose(FAILED, [line]) == Diagnosis("exited with code 1", "", permanent=False)
+
+
+def test_the_newest_line_counts() -> None:
+    lines = ["OSError: [Errno 98] Address already in use (old)", "OSError: [Errno 98] Address already in use (new)"]
+    assert "(new)" in diagnose(FAILED, lines).reason
+
+
+def test_the_cause_counts_more_than_what_came_of_it() -> None:
+    lines = ["torch.OutOfMemoryError: CUDA out of memory.", "RuntimeError: Engine core initialization failed."]
+    assert diagnose(FAILED, lines).reason.startswith("the GPU's memory did not suffice")
+
+
+def test_who_was_killed_did_not_die_of_what_its_log_says() -> None:
+    lines = [line for line, _, _ in LINES]
+    for number in (9, 11, 15):
+        assert diagnose(Exit(signal=number), lines).reason == str(Exit(signal=number))
+
+
+def test_killed_by_the_kernel_for_memory() -> None:
+    found = diagnose(Exit(signal=9), [], oom_killed=True)
+    assert found.reason == "the kernel ran out of memory and killed it (killed by SIGKILL)"
+    assert ("lmcache.l1_size_gb" in found.hint, found.permanent) == (True, False)
+
+
+@pytest.mark.parametrize("exit_", [Exit(code=1), Exit(signal=15), Exit()])
+def test_a_kill_for_memory_elsewhere_explains_no_other_death(exit_: Exit) -> None:
+    assert diagnose(exit_, [], oom_killed=True).reason == str(exit_)
+
+
+def test_a_reason_is_cut_to_what_can_be_read() -> None:
+    assert len(diagnose(FAILED, ["x: error: unrecognized arguments: " + "a" * 5000]).reason) < 300

@@ -1,0 +1,123 @@
+"""The history: written, remembered, followed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from pathlib import Path
+from typing import cast
+
+import anyio
+import pytest
+from lab import events_of
+
+from dynkv.supervisor.events import Event, EventLog
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> EventLog:
+    return EventLog(tmp_path / "events.jsonl")
+
+
+def following(log: EventLog, after_seq: int = 0) -> aclosing[AsyncGenerator[Event, None]]:
+    return aclosing(cast("AsyncGenerator[Event, None]", log.follow(after_seq)))
+
+
+async def test_each_is_a_line_with_its_cause_and_duration(log: EventLog, tmp_path: Path) -> None:
+    log.record("state", "a → b", unit="worker-0", cause="because", duration_s=1.23456, old="a")
+    log.record("deployment", "up")
+    first, second = [json.loads(line) for line in lines_of(tmp_path)]
+    at = first.pop("at")
+    assert at.endswith("+00:00")
+    assert first == {
+        "seq": 1,
+        "kind": "state",
+        "unit": "worker-0",
+        "message": "a → b",
+        "cause": "because",
+        "duration_s": 1.235,
+        "data": {"old": "a"},
+    }
+    assert (second["seq"], second["unit"], second["duration_s"]) == (2, None, None)
+
+
+def lines_of(directory: Path) -> list[str]:
+    return (directory / "events.jsonl").read_text().splitlines()
+
+
+async def test_another_supervisors_lines_stay(log: EventLog, tmp_path: Path) -> None:
+    log.record("a", "one")
+    EventLog(tmp_path / "events.jsonl").record("a", "two")
+    assert [json.loads(line)["message"] for line in lines_of(tmp_path)] == ["one", "two"]
+
+
+async def test_who_follows_gets_the_remembered_and_then_the_new(log: EventLog) -> None:
+    for word in ("one", "two", "three"):
+        log.record("a", word)
+    async with following(log, after_seq=1) as events:
+        with anyio.fail_after(3):
+            assert [(await anext(events)).message for _ in range(2)] == ["two", "three"]
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(record_soon, log)
+                assert (await anext(events)).message == "four"
+
+
+async def record_soon(log: EventLog) -> None:
+    await anyio.wait_all_tasks_blocked()
+    log.record("a", "four")
+
+
+async def test_two_followers_get_all_each(log: EventLog) -> None:
+    log.record("a", "one")
+    async with following(log) as first, following(log) as second:
+        with anyio.fail_after(3):
+            assert (await anext(first)).seq == (await anext(second)).seq == 1
+
+
+async def test_one_that_is_recorded_while_the_remembered_are_handed_out_is_not_lost(log: EventLog) -> None:
+    log.record("a", "one")
+    async with following(log) as events:
+        with anyio.fail_after(3):
+            assert (await anext(events)).message == "one"
+            log.record("a", "two")
+            assert (await anext(events)).message == "two"
+
+
+async def test_a_slow_listener_costs_the_others_nothing_and_its_stream_ends(log: EventLog) -> None:
+    log.record("a", "first")
+    async with following(log) as slow:
+        with anyio.fail_after(3):
+            await anext(slow)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(record_many, log, 3000)
+                got = [event.seq async for event in slow]
+        assert 1000 <= len(got) < 3000
+        assert got == list(range(2, 2 + len(got)))
+    assert (await events_of(log))[-1].seq == 3001
+
+
+async def record_many(log: EventLog, number: int) -> None:
+    await anyio.wait_all_tasks_blocked()
+    for n in range(number):
+        log.record("a", str(n))
+
+
+async def test_the_oldest_are_forgotten(log: EventLog) -> None:
+    for n in range(1500):
+        log.record("a", str(n))
+    assert len(await events_of(log)) < 1001
+
+
+async def test_a_file_that_cannot_be_written_is_told_and_stops_nobody(tmp_path: Path) -> None:
+    directory = tmp_path / "later"
+    log = EventLog(directory / "events.jsonl")
+    log.record("a", "one")
+    assert log.write_error is not None
+    assert "No such file" in log.write_error
+    assert [event.message for event in await events_of(log)] == ["one"]
+    directory.mkdir()
+    log.record("a", "two")
+    assert log.write_error is None

@@ -1,0 +1,98 @@
+"""What a later supervisor has to know: whole, or not there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+from lab import Lab
+
+from dynkv.supervisor.journal import VERSION, ChildRecord, Journal, JournalFile, boot_id, read_journal, set_aside
+
+CHILD = ChildRecord(4711, 12345, "ab" * 16, "0123456789abcdef", {"system": 9000}, "2026-01-01T00:00:00+00:00", 17)
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)
+
+
+@pytest.fixture
+def content(lab: Lab) -> JournalFile:
+    return lab.journal_file(lab.plan(lab.unit(), lab.unit("frontend")), {"worker-0": CHILD})
+
+
+def test_what_is_written_is_read(lab: Lab, content: JournalFile) -> None:
+    Journal(lab.place.journal, content)
+    assert read_journal(lab.place.journal) == content
+
+
+def test_every_change_is_on_disk(lab: Lab, content: JournalFile) -> None:
+    journal = Journal(lab.place.journal, content)
+    other = replace(CHILD, pid=4712)
+    journal.remember("frontend", other)
+    assert read_journal(lab.place.journal) == replace(content, children={"worker-0": CHILD, "frontend": other})
+    journal.remember("worker-0", other)
+    journal.forget("frontend")
+    journal.forget("frontend")
+    assert read_journal(lab.place.journal) == replace(content, children={"worker-0": other})
+    journal.close()
+    assert read_journal(lab.place.journal) == replace(content, children={}, stopped=True)
+    assert [path.name for path in lab.place.directory.iterdir() if path.is_file()] == ["journal.json"]
+
+
+def test_a_journal_cut_off_anywhere_is_none(lab: Lab, content: JournalFile) -> None:
+    path = lab.place.journal
+    Journal(path, content)
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        assert read_journal(path) is None, length
+    path.write_bytes(whole)
+    assert read_journal(path) == content
+
+
+def test_another_versions_is_none(lab: Lab, content: JournalFile) -> None:
+    Journal(lab.place.journal, replace(content, version=VERSION + 1))
+    assert read_journal(lab.place.journal) is None
+
+
+def test_none_where_there_is_none(tmp_path: Path) -> None:
+    assert read_journal(tmp_path / "journal.json") is None
+
+
+def test_only_a_damaged_one_is_set_aside_and_kept(lab: Lab, content: JournalFile) -> None:
+    path = lab.place.journal
+    assert set_aside(path) is None
+    Journal(path, content)
+    assert set_aside(path) is None
+    path.write_bytes(b"{")
+    kept = set_aside(path)
+    assert kept is not None
+    assert (kept.read_bytes(), path.exists()) == (b"{", False)
+
+
+def test_one_that_cannot_be_written_says_so_and_keeps_the_old(lab: Lab, content: JournalFile) -> None:
+    path = lab.place.journal
+    journal = Journal(path, content)
+    (path.with_suffix(".tmp")).mkdir()
+    journal.forget("worker-0")
+    assert journal.write_error is not None
+    assert (read_journal(path), journal.content.children) == (content, {})
+    path.with_suffix(".tmp").rmdir()
+    journal.remember("worker-0", CHILD)
+    assert read_journal(path) == content
+    assert not journal.write_error
+
+
+def test_it_holds_no_secret(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_very_secret")
+    plan = lab.plan(lab.unit(secret_env=("HF_TOKEN",)))
+    assert b"hf_very_secret" not in msgspec.json.encode(lab.journal_file(plan))
+
+
+def test_the_boot_has_a_name_that_stays() -> None:
+    assert len(boot_id()) == 36
+    assert boot_id() == boot_id()

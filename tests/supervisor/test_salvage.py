@@ -1,0 +1,174 @@
+"""What a dead supervisor left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from lab import Lab
+from processes import Family, family, is_alive
+
+from dynkv.children.tree import MARK_DEPLOYMENT, MARK_HOME
+from dynkv.plan.model import Plan, Unit
+from dynkv.supervisor.journal import ChildRecord, JournalFile
+from dynkv.supervisor.salvage import adoptable, clear_files, end_all_but, end_survivors, orphaned_status, survivors
+from dynkv.supervisor.states import State
+
+TREE = """
+if os.fork() == 0:
+    os.setsid(); say('grandchild'); wait()
+say('child'); wait()
+"""
+
+
+@dataclass
+class Left:
+    """A child that runs, in a journal whose supervisor is gone."""
+
+    family: Family
+    unit: Unit
+    plan: Plan
+    journal: JournalFile
+
+    @property
+    def record(self) -> ChildRecord:
+        return self.journal.children["worker-0"]
+
+    def with_record(self, **changes: object) -> JournalFile:
+        return replace(self.journal, children={"worker-0": replace(self.record, **changes)})  # type: ignore[arg-type]
+
+    @property
+    def pids(self) -> set[int]:
+        return {self.family.pid("child"), self.family.pid()}
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path / "home")
+
+
+@contextmanager
+def running(lab: Lab, directory: Path) -> Iterator[Left]:
+    directory.mkdir()
+    unit = replace(lab.unit(), stop_timeout_s=5)
+    plan = lab.plan(unit)
+    with family(directory, TREE, {MARK_HOME: str(lab.directory), MARK_DEPLOYMENT: lab.name}) as it:
+        root = it.child.root
+        record = ChildRecord(root.pid, root.start_ticks, root.incarnation, unit.digest(), {}, "2026-01-01T00:00:00Z")
+        left = Left(it, unit, plan, lab.journal_file(plan, {"worker-0": record}))
+        assert left.pids
+        yield left
+
+
+@pytest.fixture
+def left(lab: Lab, tmp_path: Path) -> Iterator[Left]:
+    with running(lab, tmp_path / "left") as it:
+        yield it
+
+
+def test_one_that_runs_as_planned_is_adoptable(left: Left) -> None:
+    assert adoptable(left.journal, left.plan) == {"worker-0": left.record}
+
+
+def test_one_that_would_be_started_otherwise_now_is_not(lab: Lab, left: Left) -> None:
+    changed = lab.plan(replace(left.unit, env={"GIVEN": "something else"}))
+    assert adoptable(left.journal, changed) == {}
+    assert adoptable(left.journal, lab.plan(replace(left.unit, name="worker-1"))) == {}
+
+
+def test_one_of_another_boot_is_not(lab: Lab, left: Left) -> None:
+    before = replace(left.journal, boot_id="another")
+    assert adoptable(before, left.plan) == {}
+
+
+@pytest.mark.parametrize("what", ["start", "marker", "digest", "pid"])
+def test_one_that_is_someone_else_is_not(left: Left, what: str) -> None:
+    changes: dict[str, object] = {
+        "start": {"start_ticks": left.record.start_ticks + 1},
+        "marker": {"incarnation": "0" * 32},
+        "digest": {"digest": "0" * 16},
+        "pid": {"pid": left.family.pid()},
+    }
+    given = changes[what]
+    assert isinstance(given, dict)
+    assert adoptable(left.with_record(**given), left.plan) == {}
+
+
+def test_one_that_has_died_is_not(lab: Lab, tmp_path: Path) -> None:
+    with running(lab, tmp_path / "left") as left:
+        pass
+    assert adoptable(left.journal, left.plan) == {}
+
+
+def test_survivors_are_the_whole_tree(lab: Lab, left: Left) -> None:
+    assert {process.pid for process in survivors(left.journal, lab.place)} == left.pids
+
+
+def test_the_marked_survive_a_lost_record_and_none_is_of_another_home(lab: Lab, left: Left, tmp_path: Path) -> None:
+    nothing = replace(left.journal, children={})
+    assert {process.pid for process in survivors(nothing, lab.place)} == left.pids
+    elsewhere = Lab(tmp_path / "elsewhere")
+    assert survivors(nothing, elsewhere.place) == []
+
+
+@pytest.mark.anyio
+async def test_they_are_ended_and_a_bystander_is_spared(lab: Lab, left: Left, tmp_path: Path) -> None:
+    with running(Lab(lab.directory, "other"), tmp_path / "bystander") as bystander:
+        lab.place.socket.touch()
+        assert await end_survivors(left.journal, lab.place) == 2
+        assert not any(map(is_alive, left.pids))
+        assert all(map(is_alive, bystander.pids))
+        assert not lab.place.socket.exists()
+        assert await end_survivors(left.journal, lab.place) == 0
+
+
+@pytest.mark.anyio
+async def test_a_pid_of_another_boot_is_nobodys(lab: Lab, tmp_path: Path) -> None:
+    """Unmarked, or it would be found by its marker."""
+    with family(tmp_path, "say('child'); wait()") as it:
+        it.pid("child")
+        root = it.child.root
+        record = ChildRecord(root.pid, root.start_ticks, root.incarnation, "", {}, "")
+        journal = lab.journal_file(lab.plan(lab.unit()), {"worker-0": record})
+        assert await end_survivors(replace(journal, boot_id="another"), lab.place) == 0
+        assert is_alive(it.child.pid)
+
+
+@pytest.mark.anyio
+async def test_all_but_the_kept_are_killed(lab: Lab, left: Left, tmp_path: Path) -> None:
+    with running(lab, tmp_path / "second") as second:
+        assert await end_all_but([left.record], left.journal, lab.place) == 2
+        assert not any(map(is_alive, second.pids))
+        assert all(map(is_alive, left.pids))
+        assert await end_all_but([], left.journal, lab.place) == 2
+
+
+def test_files_of_the_kept_stay(lab: Lab) -> None:
+    plan = replace(lab.plan(lab.unit("a"), lab.unit("b")), discovery_dir=str(lab.place.directory / "discovery"))
+    for name in ("a", "b"):
+        lab.place.scratch(name).mkdir(parents=True)
+    discovery = lab.place.directory / "discovery"
+    discovery.mkdir()
+    clear_files(plan, lab.place, ["a"])
+    assert (lab.place.scratch("a").exists(), lab.place.scratch("b").exists(), discovery.exists()) == (True, False, True)
+    clear_files(plan, lab.place)
+    assert (lab.place.scratch("a").exists(), discovery.exists()) == (False, False)
+
+
+def test_a_discovery_directory_that_is_not_the_deployments_own_is_left_alone(lab: Lab, tmp_path: Path) -> None:
+    plan = replace(lab.plan(lab.unit()), discovery_dir=str(tmp_path))
+    clear_files(plan, lab.place)
+    assert tmp_path.exists()
+
+
+def test_how_it_looks_from_outside(lab: Lab, left: Left) -> None:
+    plan = lab.plan(left.unit, lab.unit("frontend"))
+    status = orphaned_status(replace(left.journal, plan=plan), lab.place)
+    assert (status.state, status.supervisor) == ("degraded", None)
+    assert [(unit.state, unit.pid) for unit in status.units] == [
+        (State.UNREADY, left.record.pid),
+        (State.STOPPED, None),
+    ]

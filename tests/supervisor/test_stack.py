@@ -1,0 +1,173 @@
+"""All units of a deployment together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import pytest
+from lab import Lab, events_of
+from processes import is_alive
+
+from dynkv.plan.model import Condition, Dependency, Role
+from dynkv.supervisor.runner import Ask, Shared
+from dynkv.supervisor.stack import Stack
+from dynkv.supervisor.states import State
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Running:
+    stack: Stack
+    shared: Shared
+    over: anyio.Event
+
+    async def until(self, state: str) -> None:
+        with anyio.fail_after(20):
+            # answering a request changes no unit's snapshot
+            while self.stack.state != state:  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+
+    @property
+    def pids(self) -> set[int]:
+        return {unit.pid for unit in self.shared.board.units if unit.pid is not None}
+
+    async def changes(self) -> list[tuple[str | None, str]]:
+        events = await events_of(self.shared.events)
+        return [(event.unit, event.data["new"]) for event in events if event.kind == "state"]
+
+
+@asynccontextmanager
+async def deployment(lab: Lab) -> AsyncIterator[Running]:
+    """A frontend, and a worker that waits for it; taken down at the end."""
+    frontend = lab.unit("frontend", role=Role.FRONTEND)
+    worker = lab.unit("worker-0", depends_on=(Dependency("frontend", Condition.READY),))
+    plan = lab.plan(worker, frontend)
+    shared = lab.shared(plan)
+    running = Running(Stack(plan, shared, os.getpid()), shared, anyio.Event())
+
+    async def run() -> None:
+        await running.stack.run()
+        running.over.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        try:
+            yield running
+        finally:
+            running.stack.take_down("the test is over")
+            with anyio.fail_after(20, shield=True):
+                await running.over.wait()
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)
+
+
+async def test_it_starts_in_order_and_answers(lab: Lab) -> None:
+    async with deployment(lab) as it:
+        await it.until("ready")
+        assert await it.changes() == [
+            ("frontend", "starting"),
+            ("frontend", "ready"),
+            ("worker-0", "starting"),
+            ("worker-0", "ready"),
+        ]
+        messages = [event.message for event in await events_of(it.shared.events)]
+        assert messages[0] == "starting lab"
+        assert "lab answers requests" in messages
+
+
+async def test_it_stops_frontend_first_and_leaves_nothing(lab: Lab) -> None:
+    async with deployment(lab) as it:
+        await it.until("ready")
+        pids = it.pids
+        assert len(pids) == 2
+        it.stack.take_down("once")
+        it.stack.take_down("twice")
+        assert it.stack.state == "stopping"
+        assert not it.stack.ask("worker-0", Ask.RESTART, "too late")
+        with anyio.fail_after(20):
+            await it.over.wait()
+    assert it.stack.state == "stopped"
+    assert (await it.changes())[4:] == [
+        ("frontend", "stopping"),
+        ("frontend", "stopped"),
+        ("worker-0", "stopping"),
+        ("worker-0", "stopped"),
+    ]
+    assert not any(map(is_alive, pids))
+    asked = [event.cause for event in await events_of(it.shared.events) if event.message == "taking lab down"]
+    assert asked == ["once"]
+    assert it.shared.journal.content.children == {}
+
+
+async def test_its_status(lab: Lab) -> None:
+    async with deployment(lab) as it:
+        await it.until("ready")
+        it.stack.note_kv({"hit_rate": 0.5})
+        status = it.stack.status()
+        assert (status.name, status.profile, status.state, status.model) == ("lab", "agg", "ready", "org/tiny")
+        assert status.endpoint == f"http://127.0.0.1:{status.units[1].ports['system']}"
+        assert (status.kv, status.detail) == ({"hit_rate": 0.5}, "")
+        assert status.supervisor is not None
+        assert status.supervisor.pid == os.getpid()
+        assert [unit.name for unit in status.units] == ["worker-0", "frontend"]
+        for unit in status.units:
+            assert (unit.state, unit.restarts) == (State.READY, 0)
+            assert unit.pid in it.pids
+            assert unit.uptime_s is not None
+            assert unit.rss_bytes is not None
+            assert unit.rss_bytes > 1 << 20
+            assert unit.log == str(lab.place.logs / f"{unit.name}.log")
+
+
+async def test_one_unit_that_is_not_well_makes_it_degraded_and_is_named(lab: Lab) -> None:
+    async with deployment(lab) as it:
+        await it.until("ready")
+        lab.set_sick("worker-0", True)
+        await it.until("degraded")
+        assert it.stack.status().detail == "worker-0 is unready"
+        lab.set_sick("worker-0", False)
+        await it.until("ready")
+
+
+async def test_a_request_reaches_the_unit_that_it_names_and_no_other(lab: Lab) -> None:
+    async with deployment(lab) as it:
+        await it.until("ready")
+        frontend, worker = it.shared.board["frontend"].pid, it.shared.board["worker-0"].pid
+        assert not it.stack.ask("worker-7", Ask.RESTART, "test")
+        assert it.stack.ask("worker-0", Ask.RESTART, "test")
+        with anyio.fail_after(20):
+            await it.shared.board.until(lambda: it.shared.board["worker-0"].restarts == 1)
+            await it.shared.board.until(lambda: it.shared.board["worker-0"].state is State.READY)
+        assert it.shared.board["frontend"].pid == frontend
+        assert it.shared.board["worker-0"].pid != worker
+
+
+async def test_taken_down_before_anything_was_ready(lab: Lab) -> None:
+    lab.set_sick("frontend", True)
+    async with deployment(lab) as it:
+        with anyio.fail_after(20):
+            await it.shared.board.until(lambda: it.shared.board["worker-0"].waiting_for is not None)
+        assert it.stack.state == "starting"
+        it.stack.take_down("test")
+        with anyio.fail_after(20):
+            await it.over.wait()
+    assert it.stack.state == "stopped"
+    assert it.pids == set()
+
+
+async def test_what_cannot_be_written_is_told(lab: Lab) -> None:
+    async with deployment(lab) as it:
+        await it.until("ready")
+        lab.place.events.unlink()
+        lab.place.events.mkdir()
+        it.shared.events.record("a", "b")
+        assert it.stack.status().detail.startswith(f"cannot write to {lab.place.directory}: ")

@@ -1,0 +1,198 @@
+"""DYNKV_HOME: where it is, what lies in it, and who holds its locks."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from dynkv.errors import PreflightRefused, UsageError
+from dynkv.home import Place, deployments, home, place, planning, take_lock
+
+_HOLD = "import sys; from pathlib import Path; from dynkv.home import {what}; {hold}"
+
+
+@contextmanager
+def another_process(code: str, *args: Path) -> Iterator[subprocess.Popen[str]]:
+    """Runs until the end of the block, and has printed a line when it begins."""
+    command = [sys.executable, "-c", code, *map(str, args)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+class TestHome:
+    def test_as_given(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("DYNKV_HOME", str(tmp_path / "state"))
+        assert home() == tmp_path / "state"
+        monkeypatch.setenv("DYNKV_HOME", "~/state")
+        monkeypatch.setenv("HOME", str(tmp_path))
+        assert home() == tmp_path / "state"
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("DYNKV_HOME", "relative")
+        assert home() == tmp_path / "relative"
+
+    def test_in_the_state_directory(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("DYNKV_HOME", "")
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
+        assert home() == tmp_path / "xdg" / "dynkv"
+        monkeypatch.setenv("XDG_STATE_HOME", "relative/is/ignored")
+        assert home() == tmp_path / ".local" / "state" / "dynkv"
+        monkeypatch.delenv("XDG_STATE_HOME")
+        assert home() == tmp_path / ".local" / "state" / "dynkv"
+
+
+@pytest.mark.parametrize("name", ["agg", "agg-l2-posix", "7b", "my_stack.v2", "a" * 63])
+def test_a_name(name: str) -> None:
+    assert place(Path("/state"), name).directory == Path("/state") / name
+
+
+@pytest.mark.parametrize("name", ["", "Agg", "-agg", ".", "..", "../x", "a/b", "_models", "a b", "a" * 64, "agg\n"])
+def test_no_name(name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be the name of a deployment") as refused:
+        place(Path("/state"), name)
+    assert refused.value.exit_code == 2
+    assert "--name" in refused.value.hint
+
+
+class TestSocketPath:
+    def test_usual(self) -> None:
+        assert place(Path("/state"), "agg").socket == Path("/state/agg/control.sock")
+
+    def test_exactly_as_long_as_it_may_be(self) -> None:
+        longest = Path("/" + "s" * (100 - len("//agg/control.sock")))
+        assert len(os.fsencode(place(longest, "agg").socket)) == 100
+        assert place(longest, "agg").socket.is_relative_to(longest)
+
+    def test_a_long_one_goes_to_the_runtime_directory(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+        long, other = place(Path("/" + "s" * 100), "agg").socket, place(Path("/" + "t" * 100), "agg").socket
+        assert long.parent == tmp_path / "dynkv"
+        assert long != other
+        assert long == place(Path("/" + "s" * 100), "agg").socket
+
+    def test_bytes_are_counted_not_letters(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+        assert place(Path("/" + "ß" * 50), "agg").socket.parent == tmp_path / "dynkv"
+
+    def test_without_a_runtime_directory(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "missing"))
+        path = place(Path("/" + "s" * 100), "agg").socket
+        assert path.parent.name == f"dynkv-{os.getuid()}"
+        assert len(os.fsencode(path)) < 107
+
+    def test_it_can_be_bound(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", "/tmp")
+        where = place(tmp_path / ("s" * 100), "agg")
+        where.create()
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(where.socket))
+        where.socket.unlink()
+
+
+class TestScratch:
+    def test_beside_the_rest_while_it_is_short(self) -> None:
+        assert place(Path("/state"), "agg").scratch("worker-0") == Path("/state/agg/tmp/worker-0")
+
+    @pytest.mark.parametrize("length", [20, 40, 41, 42, 43, 44, 45, 60, 200])
+    def test_short_enough_for_a_socket_named_by_a_uuid(self, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", "/run")
+        for unit in ("lmcache", "prefill-10"):
+            path = place(Path("/" + "s" * length), "agg").scratch(unit)
+            assert path.name == unit
+            assert len(os.fsencode(path)) + 1 + 36 <= 107
+
+
+class TestCreate:
+    def test_for_its_owner_only(self, tmp_path: Path) -> None:
+        where = place(tmp_path / "deep" / "state", "agg")
+        where.create()
+        assert stat.S_IMODE(where.directory.stat().st_mode) == 0o700
+        assert stat.S_IMODE(where.logs.stat().st_mode) == 0o700
+        assert list(where.directory.iterdir()) == [where.logs]
+
+    def test_twice(self, tmp_path: Path) -> None:
+        where = place(tmp_path, "agg")
+        where.create()
+        where.directory.chmod(0o755)
+        where.create()
+        assert stat.S_IMODE(where.directory.stat().st_mode) == 0o700
+
+    def test_where_nothing_can_be_written(self) -> None:
+        with pytest.raises(PreflightRefused, match="cannot write to /proc/x") as refused:
+            place(Path("/proc/x"), "agg").create()
+        assert refused.value.exit_code == 4
+        assert "DYNKV_HOME" in refused.value.hint
+
+    def test_where_a_file_is_in_the_way(self, tmp_path: Path) -> None:
+        (tmp_path / "agg").write_text("")
+        with pytest.raises(PreflightRefused, match="cannot write to"):
+            place(tmp_path, "agg").create()
+
+
+class TestLock:
+    def test_one_process_has_it(self, tmp_path: Path) -> None:
+        where = Place(tmp_path, "agg")
+        where.create()
+        hold = "fd = take_lock(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+        assert not where.has_supervisor()
+        with another_process(_HOLD.format(what="take_lock", hold=hold), where.lock):
+            assert where.has_supervisor()
+            assert take_lock(where.lock) is None
+        assert not where.has_supervisor()
+
+    def test_it_ends_with_its_descriptor(self, tmp_path: Path) -> None:
+        path = tmp_path / "lock"
+        fd = take_lock(path)
+        assert fd is not None
+        assert take_lock(path) is None
+        assert not os.get_inheritable(fd)
+        os.close(fd)
+        again = take_lock(path)
+        assert again is not None
+        os.close(again)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+    def test_asking_does_not_take_it(self, tmp_path: Path) -> None:
+        where = Place(tmp_path, "agg")
+        where.create()
+        where.lock.touch()
+        assert not where.has_supervisor()
+        fd = take_lock(where.lock)
+        assert fd is not None
+        os.close(fd)
+
+    def test_one_plans_at_a_time(self, tmp_path: Path) -> None:
+        """The second waits for the first: what it writes comes after what the first wrote."""
+        hold = (
+            "\nwith planning(Path(sys.argv[1])):"
+            "\n    print('held', flush=True); sys.stdin.readline(); Path(sys.argv[2]).write_text('first')"
+        )
+        note = tmp_path / "note"
+        with another_process(_HOLD.format(what="planning", hold=hold), tmp_path, note) as first:
+            assert first.stdin is not None
+            first.stdin.write("go\n")
+            first.stdin.flush()
+            with planning(tmp_path):
+                assert note.read_text() == "first"
+
+
+def test_deployments_are_those_that_left_a_journal(tmp_path: Path) -> None:
+    assert deployments(tmp_path / "missing") == []
+    assert deployments(tmp_path) == []
+    for name in ("b", "a", "no-journal", "_models"):
+        (tmp_path / name).mkdir()
+    for name in ("b", "a", "_models"):
+        (tmp_path / name / "journal.json").write_text("{}")
+    (tmp_path / "file").write_text("")
+    assert deployments(tmp_path) == ["a", "b"]

@@ -1,0 +1,110 @@
+"""The house of README.md: imports go downwards only, and the supervisor stays small."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "dynkv"
+ROWS = (
+    "__main__ cli daemon control metrics supervisor reclaim children probes render doctor plan profile instack home "
+    "errors"
+).split()
+"""From top to bottom. `dynkv/__init__.py` holds the version and belongs to no row."""
+FILES = sorted(PACKAGE.rglob("*.py"))
+NOT_IN_THE_SUPERVISOR = "torch vllm lmcache dynamo pydantic typer rich ruamel psutil httpx pynvml".split()
+
+
+def module_name(file: Path) -> str:
+    parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(file): file for file in FILES}
+
+
+def imported(file: Path) -> Iterator[tuple[str, str]]:
+    """Module and name of each import, also of those inside functions; the name is empty for a whole module."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: a relative import"
+            yield from ((node.module or "", alias.name) for alias in node.names)
+
+
+def imported_modules(file: Path) -> set[str]:
+    """Modules of dynkv that a file imports, with `from dynkv.cli import view` taken as the module view."""
+    names = {f"{module}.{name}" if f"{module}.{name}" in MODULES else module for module, name in imported(file)}
+    return {name for name in names if name in MODULES}
+
+
+def row(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+def shown(file: Path) -> str:
+    return str(file.relative_to(PACKAGE))
+
+
+def test_every_folder_has_its_row() -> None:
+    assert {row(module) for module in MODULES} - {""} == set(ROWS)
+
+
+@pytest.mark.parametrize("file", FILES, ids=shown)
+def test_imports_go_downwards(file: Path) -> None:
+    own = row(module_name(file))
+    for module in imported_modules(file):
+        other = row(module)
+        assert not other or ROWS.index(other) >= ROWS.index(own), f"{shown(file)} imports {module}"
+
+
+def test_no_file_is_imported_by_what_it_imports() -> None:
+    sorter = TopologicalSorter({module: imported_modules(file) for module, file in MODULES.items()})
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle of imports: {' → '.join(error.args[1])}")
+
+
+def test_only_the_view_imports_rich() -> None:
+    importers = {shown(file) for file in FILES for module, _ in imported(file) if module.split(".")[0] == "rich"}
+    assert importers == {"cli/view.py"}
+
+
+@pytest.mark.parametrize("file", sorted((PACKAGE / "instack").glob("*.py")), ids=shown)
+def test_scripts_for_the_stack_import_nothing_of_dynkv(file: Path) -> None:
+    assert not [module for module, _ in imported(file) if module.split(".")[0] == "dynkv"]
+
+
+@pytest.mark.parametrize("file", sorted((PACKAGE / "plan").glob("*.py")), ids=shown)
+def test_the_plan_does_no_io(file: Path) -> None:
+    for module, name in imported(file):
+        assert module.split(".")[0] not in {
+            "os",
+            "subprocess",
+            "socket",
+            "anyio",
+            "asyncio",
+            "shutil",
+            "tempfile",
+            "io",
+        }
+        if module.split(".")[0] == "pathlib":
+            assert name in {"PurePath", "PurePosixPath"}, f"{name} of pathlib touches the disk"
+    calls = [node.func for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+    assert not [call for call in calls if isinstance(call, ast.Name) and call.id in {"open", "print", "input"}]
+
+
+def test_the_supervisor_is_light() -> None:
+    script = "import sys, dynkv.daemon; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    assert "dynkv" in loaded
+    assert not loaded & set(NOT_IN_THE_SUPERVISOR)
