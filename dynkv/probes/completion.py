@@ -11,7 +11,8 @@ from dynkv.plan.model import Frontend
 from dynkv.probes.attempt import reason_in
 from dynkv.probes.http import Response, request
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 180.0
+"""The first transfer between two workers on a busy CPU has taken half a minute."""
 _NO_SUCH_ENDPOINT = (400, 404, 405, 501)
 
 

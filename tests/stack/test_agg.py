@@ -46,7 +46,7 @@ class Agg:
         port = self.sidecar_port()
 
         def stored() -> bool:
-            l1 = sidecar(port)["l1_manager"]
+            l1 = sidecar(port)["storage_manager"]["l1_manager"]
             return bool(l1["total_object_count"] >= chunks and l1["write_locked_count"] == 0)
 
         wait_for_figure(stored, f"{chunks} chunks in L1")
