@@ -8,6 +8,7 @@ from collections.abc import Container
 from pathlib import Path
 
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+_CONNECT_TIMEOUT_S = 0.2
 _LISTEN = "0A"  # TCP_LISTEN, include/net/tcp_states.h
 
 
@@ -20,6 +21,13 @@ def listening_ports() -> frozenset[int]:
     """Every TCP port that something on this host listens on. Source: proc_net(5)."""
     rows = [row.split() for table in _TABLES if table.exists() for row in table.read_text().splitlines()[1:]]
     return frozenset(int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == _LISTEN)
+
+
+def refuses(port: int) -> bool:
+    """Whether a connection to this port of loopback is refused, as it is when nothing listens there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_CONNECT_TIMEOUT_S)
+        return probe.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
 
 
 def holders(ignore_pids: Container[int] = ()) -> dict[int, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from dynkv.doctor.sockets import listening_ports
+from dynkv.doctor.sockets import listening_ports, refuses
 
 _ADDRESS = re.compile(rb'"(?:tcp|endpoint|address)"\s*:\s*"(?:tcp://)?[^":/]+:(\d+)')
 _ID = re.compile(r"%2F([0-9a-f]+)$")
@@ -19,7 +19,8 @@ def purge(directory: Path) -> list[str]:
     """
     entries = [path for path in directory.glob("v1/*/*") if path.is_file()]
     listening = listening_ports()
-    dead = [path for path in entries if (ports := _ports(path)) and not ports & listening]
+    # /proc's table of sockets is read in pieces and can miss one, so a port counts as dead when it refuses, too
+    dead = [p for p in entries if (ports := _ports(p)) and not ports & listening and all(map(refuses, ports))]
     gone = {_worker(path) for path in dead if path.parent.name == "instances"} - {None}
     alive = {_worker(path) for path in entries if path.parent.name == "instances" and path not in dead}
     cards = [path for path in entries if path.parent.name == "mdc" and _worker(path) in gone - alive]
