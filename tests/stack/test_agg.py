@@ -139,4 +139,4 @@ def _worker_tree(status: Status) -> list[psutil.Process]:
 
 
 def _title(process: psutil.Process) -> str:
-    return " ".join(process.cmdline())
+    return " ".join(process.cmdline()).strip()  # setproctitle pads it
