@@ -322,10 +322,20 @@ def test_down_without_a_supervisor(dynkv: Dynkv) -> None:
     assert dynkv.run("status").returncode == 3
 
 
-def test_up_ends_what_a_dead_supervisor_left(dynkv: Dynkv) -> None:
+def test_up_takes_over_what_a_dead_supervisor_left(dynkv: Dynkv) -> None:
     before = dynkv.up("agg", *ALONE)
     _kill_supervisor(before)
     after = dynkv.up("agg", *ALONE)
+    assert after["state"] == "ready"
+    assert pids(after) == pids(before)
+    assert after["supervisor"]["pid"] != before["supervisor"]["pid"]
+    assert [unit["restarts"] for unit in after["units"]] == [0, 0]
+
+
+def test_up_of_another_plan_ends_what_a_dead_supervisor_left(dynkv: Dynkv) -> None:
+    before = dynkv.up("agg", *ALONE)
+    _kill_supervisor(before)
+    after = dynkv.up("agg", *ALONE, "--set", "env.ANOTHER=plan")
     assert after["state"] == "ready"
     assert not set(pids(after).values()) & set(pids(before).values())
     assert not any(psutil.pid_exists(pid) for pid in pids(before).values())
