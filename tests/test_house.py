@@ -78,6 +78,15 @@ def test_only_the_view_imports_rich() -> None:
     assert importers == {"cli/view.py"}
 
 
+@pytest.mark.parametrize("package", ["psutil", "pynvml"])
+def test_only_the_doctor_and_the_command_line_look_at_the_host_with(package: str) -> None:
+    importers = {
+        row(module_name(file)) for file in FILES for name, _ in imported(file) if name.split(".")[0] == package
+    }
+    assert importers
+    assert importers <= {"doctor", "cli"}
+
+
 @pytest.mark.parametrize("file", sorted((PACKAGE / "instack").glob("*.py")), ids=shown)
 def test_scripts_for_the_stack_import_nothing_of_dynkv(file: Path) -> None:
     assert not [module for module, _ in imported(file) if module.split(".")[0] == "dynkv"]

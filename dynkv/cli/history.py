@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -64,7 +65,8 @@ def _events(deployment: Deployment, follow: bool) -> Iterator[Event]:
     except OSError as error:
         raise DynkvError(f"cannot read {deployment.place.events}: {error.strerror}") from None
     for line in raw:
-        yield msgspec.json.decode(line, type=Event)
+        with suppress(msgspec.MsgspecError):  # a full disk leaves half a line
+            yield msgspec.json.decode(line, type=Event)
 
 
 def _log_files(deployment: Deployment, units: list[str]) -> dict[str, Path]:

@@ -70,7 +70,7 @@ def up(
         for note in planned.plan.notes:
             view.say(f"note: {note}")
         _prepare(planned)
-        secrets = {name: value for name, value in loaded.profile.env.items() if is_secret(name)}
+        secrets = {name: value for name, value in loaded.profile.env.items() if is_secret(name, value)}
         if foreground:
             become_supervisor(planned.plan, where, secrets)
         launch(planned.plan, where, secrets)

@@ -61,7 +61,10 @@ class ControlApi:
     async def _stream_events(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Server-sent events; a client that comes back names the last one it saw. Source: WHATWG HTML, 9.2."""
         headers = dict(scope["headers"])
-        after = int(headers.get(b"last-event-id", b"0") or b"0")
+        after = headers.get(b"last-event-id", b"0") or b"0"
+        if not after.isdigit():
+            await _reply_json(send, 400, {"error": "Last-Event-ID is the number of an event"})
+            return
         await send(_head(200, "text/event-stream"))
         async with anyio.create_task_group() as tasks:
 
@@ -71,7 +74,7 @@ class ControlApi:
                 tasks.cancel_scope.cancel()
 
             tasks.start_soon(watch_client)
-            async for event in self._events.follow(after):
+            async for event in self._events.follow(int(after)):
                 await send({"type": "http.response.body", "body": _as_sse(event), "more_body": True})
             tasks.cancel_scope.cancel()
         await send({"type": "http.response.body", "body": b""})

@@ -11,9 +11,9 @@ from dynkv.doctor.gpus import gpus
 from dynkv.doctor.sockets import holders
 from dynkv.doctor.stack import find_python, packages
 from dynkv.plan.context import TINY
-from dynkv.plan.environment import SECRETS, holds_credentials, is_inherited
+from dynkv.plan.environment import SECRETS, is_inherited
 from dynkv.plan.facts import HostFacts, ModelFacts
-from dynkv.profile.l2 import directory, expand
+from dynkv.profile.l2 import directory, expand, holds_credentials
 from dynkv.profile.model import Profile
 
 

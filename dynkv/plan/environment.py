@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import Role
-from dynkv.profile.l2 import SECRET_NAME
+from dynkv.profile.l2 import holds_credentials, looks_secret
 from dynkv.profile.model import FORBIDDEN_ENV, Profile
 
 INHERITED = frozenset(
@@ -48,13 +46,9 @@ def is_inherited(name: str) -> bool:
     return name in INHERITED or name.startswith(INHERITED_PREFIXES)
 
 
-def is_secret(name: str) -> bool:
-    return name in SECRETS or SECRET_NAME.search(name) is not None
-
-
-def holds_credentials(value: str) -> bool:
-    """Whether it is a URL with a user and a password in it, as proxies have."""
-    return re.search(r"://[^/@]+:[^/@]+@", value) is not None
+def is_secret(name: str, value: str = "") -> bool:
+    """Judged by its name, or by a password in the address that it holds."""
+    return name in SECRETS or looks_secret(name) or holds_credentials(value)
 
 
 def base_environment(profile: Profile, facts: HostFacts, discovery_dir: str | None, deployment: str) -> dict[str, str]:
@@ -81,14 +75,14 @@ def base_environment(profile: Profile, facts: HostFacts, discovery_dir: str | No
 
 def given_environment(profile: Profile) -> dict[str, str]:
     """The profile's own entries, which have the last word; without secrets."""
-    return {name: value for name, value in profile.env.items() if not is_secret(name)}
+    return {name: value for name, value in profile.env.items() if not is_secret(name, value)}
 
 
 def secret_names(profile: Profile, facts: HostFacts, role: Role) -> tuple[str, ...]:
     """Names only: values are taken from the supervisor's environment when the child starts."""
     purpose = "store" if role is Role.LMCACHE else "model"
     present = {name for name in facts.secret_names if SECRETS.get(name, purpose) == purpose}
-    return tuple(sorted(present | {name for name in profile.env if is_secret(name)}))
+    return tuple(sorted(present | {name for name, value in profile.env.items() if is_secret(name, value)}))
 
 
 def _discovery(profile: Profile, discovery_dir: str | None, deployment: str) -> dict[str, str]:

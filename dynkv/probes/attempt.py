@@ -52,7 +52,7 @@ def model_ids(body: bytes) -> list[str]:
     """The ids in an OpenAI list of models; none in anything else."""
     try:
         return [str(model["id"]) for model in json.loads(body)["data"]]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return []
 
 
@@ -60,11 +60,11 @@ def reason_in(body: bytes) -> str | None:
     """The reason that a JSON body gives in words, as Dynamo's `/ready` does ("missing worker types: prefill")."""
     try:
         given = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if isinstance(given, dict) and isinstance(given.get("namespaces"), dict):
         reasons = [space.get("reason") for space in given["namespaces"].values() if isinstance(space, dict)]
-        given = {"reason": "; ".join(reason for reason in reasons if reason) or given.get("reason")}
+        given = {"reason": "; ".join(reason for reason in reasons if isinstance(reason, str)) or given.get("reason")}
     while isinstance(given, dict):
         given = next((given[key] for key in ("reason", "message", "detail", "error") if given.get(key)), None)
     return given.strip() if isinstance(given, str) and given.strip() else None

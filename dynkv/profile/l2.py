@@ -28,7 +28,12 @@ SECRET_NAME = re.compile(
     r"|(?:^|_)TOKEN$|(?:API|ACCESS|ACCOUNT|SHARED|STORAGE|PRIVATE)_?KEY(?:_ID)?$",
     re.IGNORECASE,
 )
-"""What the name of a secret looks like: of an environment variable or of a key in a raw mapping."""
+
+
+def looks_secret(name: str) -> bool:
+    """Whether this is what the name of a secret looks like: of a variable, an option, or a key in a mapping."""
+    words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lstrip("-").replace("-", "_")
+    return SECRET_NAME.search(words) is not None
 
 
 def _flag(value: Any) -> Any:
@@ -37,6 +42,11 @@ def _flag(value: Any) -> Any:
 
 def _number(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def holds_credentials(value: str) -> bool:
+    """Whether it is a URL with a user and a password in it, as proxies have."""
+    return re.search(r"://[^/@]+:[^/@]+@", value) is not None
 
 
 NixlFlag = Annotated[Literal["true", "false"], BeforeValidator(_flag)]
@@ -155,7 +165,7 @@ _BACKENDS = ("POSIX", "GDS", "GDS_MT", "HF3FS", "OBJ", "AZURE_BLOB")
 
 def _kind(value: Any) -> str:
     """The tag of the model that an adapter is checked against."""
-    given = value if isinstance(value, dict) else value.model_dump()
+    given = value if isinstance(value, dict) else value.model_dump() if isinstance(value, Section) else {}
     if given.get("type") in _NIXL_TYPES:
         return str(given.get("backend"))
     return "fs" if given.get("type") == "fs" else "raw"
@@ -200,7 +210,7 @@ L2Adapter = Annotated[
 def refuse_secrets(mapping: dict[str, Any]) -> None:
     """Raise for a key that names a secret: an adapter's JSON ends up in a command line that all can read."""
     for key, value in mapping.items():
-        if SECRET_NAME.search(key):
+        if looks_secret(key):
             raise PydanticCustomError(
                 "secret", f"{key} would show in the command line; export it in the environment instead"
             )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import json
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,16 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 
 from dynkv.errors import ProfileError, UnknownProfile, UsageError
 from dynkv.profile.explain import explain
 from dynkv.profile.model import Profile
 from dynkv.profile.source import Mark, Source
 from dynkv.profile.source import Path as KeyPath
+
+_TOO_MUCH = (RecursionError, TypeError, AttributeError, ValueError, KeyError)
+"""What ruamel.yaml and json raise for YAML that is valid, but beyond text, numbers, lists and mappings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ def load(name_or_path: str, overrides: Iterable[Override] = ()) -> LoadedProfile
         profile = Profile.model_validate_json(json.dumps(source.data))
     except ValidationError as error:
         raise explain(error, source, path.name) from None
+    except _TOO_MUCH:
+        raise _beyond_profiles(path) from None
     return LoadedProfile(path.stem, profile, source)
 
 
@@ -84,8 +91,8 @@ def parse_set(text: str) -> Override:
             f"--set {text!r} is not of the form key.key=value", hint="for example --set frontend.port=8001"
         )
     try:
-        parsed = _plain(_yaml().load(value))
-    except YAMLError:
+        parsed = _plain(_parse(value))
+    except (YAMLError, *_TOO_MUCH):
         raise UsageError(f"--set {key}: the value {value!r} is not valid YAML", hint="quote it") from None
     return Override(parts, parsed, f"--set {text}")
 
@@ -124,22 +131,35 @@ def _read(path: Path) -> Source:
         raise ProfileError(f"cannot read {path}: {error}", hint="give a readable YAML file") from None
     lines = text.splitlines()
     try:
-        document = _yaml().load(text)
+        document = _parse(text)
     except MarkedYAMLError as error:
         raise _syntax_error(error, path, lines) from None
     except YAMLError as error:
         raise ProfileError(f"not valid YAML: {error}", where=str(path), hint="check the file") from None
+    except _TOO_MUCH:
+        raise _beyond_profiles(path) from None
     if document is None:
         return Source({}, {})
     if not isinstance(document, CommentedMap):
         raise ProfileError("a profile is a mapping of keys", where=str(path), hint="see `dynkv profiles show agg`")
     marks: dict[KeyPath, Mark] = {}
-    _collect_marks(document, (), str(path), lines, marks)
-    return Source(_plain(document), marks)
+    try:
+        _collect_marks(document, (), str(path), lines, marks)
+        return Source(_plain(document), marks)
+    except _TOO_MUCH:
+        raise _beyond_profiles(path) from None
 
 
-def _yaml() -> YAML:
-    return YAML(typ="rt", pure=True)
+def _beyond_profiles(path: Path) -> ProfileError:
+    what = "this is YAML that no profile can hold: a tag, a circle, a merge key, or too deep"
+    return ProfileError(what, where=str(path), hint="write plain text, numbers, lists and mappings")
+
+
+def _parse(text: str) -> Any:
+    """Round-trip objects, which know their lines. An anchor may be given again, as YAML 1.2 allows."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ReusedAnchorWarning)
+        return YAML(typ="rt", pure=True).load(text)
 
 
 def _syntax_error(error: MarkedYAMLError, path: Path, lines: list[str]) -> ProfileError:
@@ -157,7 +177,7 @@ def _syntax_error(error: MarkedYAMLError, path: Path, lines: list[str]) -> Profi
 
 def _collect_marks(node: Any, path: KeyPath, origin: str, lines: list[str], marks: dict[KeyPath, Mark]) -> None:
     if isinstance(node, CommentedMap):
-        children = [(key, child, node.lc.key(key)) for key, child in node.items()]
+        children = [(key, child, node.lc.key(key)) for key, child in node.items() if key in (node.lc.data or {})]
     elif isinstance(node, CommentedSeq):
         children = [(index, child, node.lc.item(index)) for index, child in enumerate(node)]
     else:
@@ -172,4 +192,8 @@ def _plain(node: Any) -> Any:
         return {key if isinstance(key, str) else str(key): _plain(child) for key, child in node.items()}
     if isinstance(node, list):
         return [_plain(child) for child in node]
-    return node
+    if isinstance(node, date):
+        return node.isoformat()  # YAML 1.2 knows no dates: it is text
+    if node is None or isinstance(node, str | int | float):
+        return node
+    raise TypeError(f"a profile holds no {type(node).__name__}")

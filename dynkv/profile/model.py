@@ -6,13 +6,15 @@ The shipped JSON Schema (`dynkv profiles schema`) is made from these models.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from dynkv.profile.fields import EnvValue, Fraction, Port, PositiveFloat, PositiveInt, Seconds, Section
-from dynkv.profile.l2 import SECRET_NAME, L2Adapter
+from dynkv.profile.l2 import L2Adapter, holds_credentials, looks_secret
 
 RESERVED_ARGS = {
     "--model": "model.path",
@@ -46,17 +48,37 @@ HANDSHAKE_ARGS = (
 """Arguments on which prefill and decode must agree, or NIXL refuses the handshake (vLLM 0.31, compatibility hash)."""
 
 
-def _check_args(args: list[str]) -> list[str]:
+RESERVED_SIDECAR_ARGS = {
+    "--host": "nothing: it listens on loopback",
+    "--port": "lmcache.port",
+    "--http-host": "nothing: it listens on loopback",
+    "--http-port": "lmcache.http_port",
+    "--l1-size-gb": "lmcache.l1_size_gb",
+    "--chunk-size": "lmcache.chunk_size",
+    "--l2-adapter": "lmcache.l2",
+}
+RESERVED_FRONTEND_ARGS = {
+    "--http-host": "frontend.host",
+    "--http-port": "frontend.port",
+    "--router-mode": "frontend.router_mode",
+}
+
+
+def _check_args(args: list[str], reserved: Mapping[str, str] = RESERVED_ARGS) -> list[str]:
     for arg in args:
+        if "\0" in arg:
+            raise PydanticCustomError("nul", "an argument cannot hold a NUL character")
         flag = arg.split("=", 1)[0].replace("_", "-")
-        if flag in RESERVED_ARGS:
-            raise PydanticCustomError("reserved", f"{flag} is planned by dynkv; set {RESERVED_ARGS[flag]} instead")
-        if flag.startswith("--") and SECRET_NAME.search(flag.lstrip("-").replace("-", "_")):
+        if flag in reserved:
+            raise PydanticCustomError("reserved", f"{flag} is planned by dynkv; set {reserved[flag]} instead")
+        if flag.startswith("--") and looks_secret(flag):
             raise PydanticCustomError("secret", f"{flag} would show in the command line; use the environment")
     return args
 
 
 WorkerArgs = Annotated[list[str], AfterValidator(_check_args)]
+SidecarArgs = Annotated[list[str], AfterValidator(partial(_check_args, reserved=RESERVED_SIDECAR_ARGS))]
+FrontendArgs = Annotated[list[str], AfterValidator(partial(_check_args, reserved=RESERVED_FRONTEND_ARGS))]
 
 
 class RoleArgs(Section):
@@ -141,7 +163,7 @@ class LMCache(Section):
     l2: list[L2Adapter] = []
     port: Port = 5555
     http_port: Port = 8080
-    args: list[str] = []
+    args: SidecarArgs = []
 
     @model_validator(mode="after")
     def _reaping_is_possible(self) -> Self:
@@ -161,7 +183,7 @@ class FrontendSettings(Section):
     router_mode: Literal[
         "round-robin", "random", "power-of-two", "kv", "direct", "least-loaded", "device-aware-weighted"
     ] = "round-robin"
-    args: list[str] = []
+    args: FrontendArgs = []
 
 
 class Discovery(Section):
@@ -170,6 +192,12 @@ class Discovery(Section):
     """As `http://host:2379`; needed with `etcd`."""
     nats_server: str | None = None
     """As `nats://host:4222`; requests and events go through it when it is set."""
+
+    @model_validator(mode="after")
+    def _addresses_hold_no_password(self) -> Self:
+        if any(holds_credentials(address) for address in (*self.etcd_endpoints, self.nats_server or "")):
+            raise PydanticCustomError("secret", "an address with a password in it would be written to the journal")
+        return self
 
     @model_validator(mode="after")
     def _etcd_has_an_address(self) -> Self:
@@ -263,7 +291,9 @@ class Profile(Section):
 
     @model_validator(mode="after")
     def _environment_is_safe(self) -> Self:
-        for name in self.env:
+        for name, value in self.env.items():
+            if not name or "=" in name or "\0" in name + value:
+                raise PydanticCustomError("env", f"{name!r} cannot be a variable of an environment", {"key": "env"})
             if name in FORBIDDEN_ENV:
                 raise PydanticCustomError("env", f"{name} cannot be set: {FORBIDDEN_ENV[name]}", {"key": f"env.{name}"})
         return self

@@ -78,7 +78,7 @@ def read_journal(path: Path) -> JournalFile | None:
     """None if there is none, or it is damaged or of another version."""
     try:
         journal = msgspec.json.decode(path.read_bytes(), type=JournalFile)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, ValueError, RecursionError, msgspec.MsgspecError):
         return None
     return journal if journal.version == VERSION else None
 

@@ -208,7 +208,7 @@ class Runner:
         """None if it could not be started; the unit is then on its way to a next try."""
         try:
             child = self.child = Child.spawn(self.unit.argv, self._environment(), self.log)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self._turn.release()
             self._die_at_birth(error)
             return None
@@ -437,8 +437,8 @@ class Runner:
         self._request, self._asked = None, anyio.Event()
         return request
 
-    def _die_at_birth(self, error: OSError) -> None:
-        reason = f"cannot run {self.unit.argv[0]}: {error.strerror or error}"
+    def _die_at_birth(self, error: OSError | ValueError) -> None:
+        reason = f"cannot run {self.unit.argv[0]}: {getattr(error, 'strerror', None) or error}"
         self._last_exit = LastExit(None, None, reason, "check `python` in the profile", utc_now())
         self._deaths.append(anyio.current_time())
         self._go(State.RECYCLING, reason)
@@ -449,7 +449,7 @@ class Runner:
         secrets = {name: os.environ[name] for name in self.unit.secret_env if name in os.environ}
         shared = self._shared
         marks = {MARK_HOME: str(shared.place.home), MARK_DEPLOYMENT: shared.place.name, MARK_UNIT: self.unit.name}
-        return {**SHIELD, **marks, **self.unit.env, **secrets, **self._own_tmpdir()}
+        return {**SHIELD, **marks, **self.unit.env, **secrets, **self._own_tmpdir(), **marks}
 
     def _own_tmpdir(self) -> dict[str, str]:
         """Nothing where it cannot be made: the host's own will do."""

@@ -211,6 +211,40 @@ class TestPreflight:
         assert done.err == ""
 
 
+class TestHistory:
+    def test_a_line_that_was_cut_off_costs_only_itself(self, dynkv: Dynkv, tmp_path: Path) -> None:
+        """As a full disk leaves it."""
+        directory = tmp_path / "home" / "agg"
+        directory.mkdir(parents=True)
+        (directory / "journal.json").write_text("{}")
+        event = {"seq": 1, "at": "2026-01-01T00:00:00+00:00", "kind": "state", "unit": None, "message": "up"}
+        (directory / "events.jsonl").write_text(json.dumps(event) + '\n{"seq": 2, "at": "2026')
+        done = dynkv("events", "--json")
+        assert done.code == 0, done.err
+        assert [json.loads(line)["message"] for line in done.out.splitlines()] == ["up"]
+
+    def test_a_damaged_journal_is_no_traceback(self, dynkv: Dynkv, tmp_path: Path) -> None:
+        directory = tmp_path / "home" / "agg"
+        directory.mkdir(parents=True)
+        (directory / "journal.json").write_bytes(b'{"version":1,"boot_id":"\xff"}')
+        assert refused(dynkv("status"), 3)[0] == "deployment 'agg' is not running"
+        assert dynkv("down").code == 0
+
+    def test_no_logs_of_an_unknown_unit(self, dynkv: Dynkv, tmp_path: Path) -> None:
+        logs = tmp_path / "home" / "agg" / "logs"
+        logs.mkdir(parents=True)
+        (logs.parent / "journal.json").write_text("{}")
+        (logs / "worker-0.log").write_text("one\ntwo\n")
+        assert dynkv("logs", "worker-0", "-n", "1") == Done(0, "two\n", "")
+        error, hint = refused(dynkv("logs", "worker-1"), 2)
+        assert "'worker-1'" in error
+        assert hint == "there is worker-0"
+
+    @pytest.mark.parametrize("verb", ["restart", "start", "stop"])
+    def test_a_unit_of_what_does_not_run(self, dynkv: Dynkv, verb: str) -> None:
+        assert refused(dynkv(verb, "worker-0"), 3)[0] == "no deployment is running"
+
+
 class TestLooking:
     def test_version(self, dynkv: Dynkv) -> None:
         assert dynkv("--version") == Done(0, f"dynkv {__version__}\n", "")
@@ -239,3 +273,4 @@ class TestLooking:
         done = dynkv("plan", "agg", *MOCKER, "--set", stack, "--shell")
         assert (done.code, done.err) == (0, "")
         assert done.out.startswith("#!/bin/bash\n")
+        subprocess.run(["bash", "-n"], input=done.out, text=True, check=True)

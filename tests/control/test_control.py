@@ -78,12 +78,12 @@ async def served(lab: Lab) -> AsyncIterator[Served]:
                 tasks.cancel_scope.cancel()
 
 
-def get(path: Path, target: str, method: str = "GET") -> tuple[int, str]:
+def get(path: Path, target: str, method: str = "GET", headers: str = "") -> tuple[int, str]:
     """Status and body, asked by hand."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(20)
         connection.connect(str(path))
-        head = f"{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        head = f"{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n{headers}\r\n"
         connection.sendall(head.encode())
         response = http.client.HTTPResponse(connection)
         response.begin()
@@ -145,6 +145,14 @@ async def test_health_and_metrics(lab: Lab) -> None:
         ready = [sample for sample in families["dynkv_process_state"].samples if sample.labels["state"] == "ready"]
         assert [(sample.labels["process"], sample.value) for sample in ready] == [("frontend", 1.0)]
         assert families["dynkv_process_resident_memory_bytes"].samples[0].value > 1 << 20
+
+
+@pytest.mark.anyio
+async def test_a_last_event_that_is_no_number_is_refused(lab: Lab) -> None:
+    async with served(lab) as it:
+        code, _ = await it.ask(get, it.path, "/v1/events", "GET", "Last-Event-ID: abc\r\n")
+        assert code == 400
+        assert it.stack.state == "ready"
 
 
 @pytest.mark.anyio

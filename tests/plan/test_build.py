@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hosts import GIB, HOME, LOCAL_TINY, PACKAGES, PYTHON, host, option, plan, profile
 
+from dynkv.errors import DynkvError
 from dynkv.plan.environment import SECRETS, is_inherited
 from dynkv.plan.facts import ModelFacts
 from dynkv.plan.lmcache import l1_size_gb
@@ -129,6 +131,23 @@ class TestEnvironment:
     @pytest.mark.parametrize("name", SECRETS)
     def test_a_secret_is_never_inherited_as_text(self, name: str) -> None:
         assert not is_inherited(name)
+
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {"env": {"HTTPS_PROXY": "http://me:s3cr3t@proxy:3128"}},
+            {"discovery": {"nats_server": "nats://me:s3cr3t@hub:4222"}},
+            {"discovery": {"backend": "etcd", "etcd_endpoints": ["http://me:s3cr3t@hub:2379"]}},
+        ],
+    )
+    def test_a_password_in_an_address_is_in_no_plan(self, settings: dict[str, object]) -> None:
+        """It is handed on as a secret, or refused."""
+        try:
+            made = plan("agg", host(1), settings)
+        except DynkvError as error:
+            assert "s3cr3t" not in error.what
+        else:
+            assert b"s3cr3t" not in msgspec.json.encode(made)
 
     def test_secrets_go_where_they_are_needed(self) -> None:
         made = plan("agg", host(1, secret_names=("AWS_SECRET_ACCESS_KEY", "HF_TOKEN")))

@@ -11,6 +11,8 @@ from typing import Any
 import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
+from hypothesis import given
+from hypothesis import strategies as st
 from lab import free_port
 
 from dynkv.plan.model import Frontend, HttpGet, Probe, Probes
@@ -151,6 +153,31 @@ def test_what_is_no_list_of_models_lists_none(body: bytes) -> None:
 @pytest.mark.parametrize("body", [b"", b"nope", b"[1]", b"{}", b'{"reason": ""}', b'{"namespaces": {"a": 1}}', b"3"])
 def test_what_gives_no_reason(body: bytes) -> None:
     assert reason_in(body) is None
+
+
+KEYS = st.sampled_from(["reason", "message", "detail", "error", "namespaces", "data", "id", "dynamo"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(KEYS, inside, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_whatever_is_answered_a_reason_is_words_or_none(body: object) -> None:
+    reason = reason_in(json.dumps(body).encode())
+    assert reason is None or reason.strip()
+    assert isinstance(model_ids(json.dumps(body).encode()), list)
+
+
+def test_one_reason_that_is_no_text_hides_no_other() -> None:
+    spaces = {"a": {"reason": {"code": 5}}, "b": {"reason": "missing worker types: prefill"}}
+    assert reason_in(json.dumps({"namespaces": spaces}).encode()) == "missing worker types: prefill"
+
+
+async def test_an_answer_nested_beyond_reason_is_no_reason() -> None:
+    result = await outcome(b"HTTP/1.1 503 X\r\nContent-Length: 200000\r\n\r\n" + b"[" * 200_000)
+    assert (result.ok, result.detail) == (False, "/health answered 503")
 
 
 # --- the order of a unit's probes ---

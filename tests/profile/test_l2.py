@@ -129,6 +129,27 @@ def test_a_secret_never_gets_into_a_command_line(given: Given, key: str) -> None
     assert "s3cr3t" not in what
 
 
+@pytest.mark.parametrize(
+    "key",
+    ["token", "sas-token", "accessToken", "authToken", "api-key", "apiKey", "accessKeyId", "account-key", "PASSWORD"],
+)
+def test_a_secret_is_known_however_it_is_spelt(key: str) -> None:
+    assert f"{key} would show in the command line" in refuse({"type": "redis", key: "s3cr3t"})
+
+
+@pytest.mark.parametrize("key", ["tokenizer", "max_tokens", "tokens_per_chunk", "key_prefix", "keys"])
+def test_what_only_sounds_like_a_secret_passes(key: str) -> None:
+    assert isinstance(adapter({"type": "redis", key: "x"}), RawAdapter)
+
+
+@pytest.mark.parametrize("item", ["fs", None, 3, ["fs"]])
+def test_an_adapter_is_a_mapping(item: object) -> None:
+    with pytest.raises(ProfileError) as refused:
+        load("agg", [Override(("lmcache", "l2"), [item], "--set lmcache.l2")])
+    assert (refused.value.exit_code, refused.value.where) == (2, "--set lmcache.l2")
+    assert refused.value.hint
+
+
 def test_a_secret_inside_a_list_is_found_too() -> None:
     assert "password would show" in refuse({"type": "redis", "nodes": [{"host": "a", "password": "s3cr3t"}]})
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from dynkv.errors import ProfileError, UnknownProfile
+from dynkv.errors import DynkvError, ProfileError, UnknownProfile
 from dynkv.profile.load import load, parse_set
 
 
@@ -128,6 +130,90 @@ def test_one_more_mistake_is_one(tmp_path: Path) -> None:
     assert "(and 1 more mistake)" in refuse(tmp_path, "modle: 1\nfrontned: 1\n").what
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("description: !!binary aGVsbG8=\n", id="bytes"),
+        pytest.param("workers:\n  gpus: !!set {0, 1}\n", id="set"),
+        pytest.param("description: !mine text\n", id="tagged text"),
+        pytest.param("workers:\n  gpus: !mine 0\n", id="tagged item"),
+        pytest.param("model: &a\n  args: *a\n", id="circle"),
+        pytest.param("env:\n  A: &a [*a]\n", id="circle of a list"),
+        pytest.param(f"env: {'[' * 400}{']' * 400}\n", id="nested too deep"),
+        pytest.param("lmcache:\n  l2: [fs]\n", id="text for a mapping"),
+        pytest.param("lmcache:\n  l2: [~]\n", id="null for a mapping"),
+        pytest.param('description: "\\ud800"\n', id="half a character"),
+        pytest.param("~: 1\n", id="null key"),
+        pytest.param("? [a]\n: 1\n", id="list as key"),
+        pytest.param("restart:\n  window_s: .inf\n", id="infinite"),  # JSON, and so the journal, knows no infinity
+        pytest.param("stop:\n  worker_s: 1e400\n", id="too large"),
+        pytest.param("env:\n  'A=B': c\n", id="variable with ="),
+        pytest.param("env:\n  '': c\n", id="variable without a name"),
+        pytest.param('env:\n  A: "a\\0b"\n', id="NUL in a variable"),
+        pytest.param('model:\n  args: ["a\\0b"]\n', id="NUL in an argument"),
+    ],
+)
+def test_what_yaml_can_say_and_a_profile_cannot(tmp_path: Path, text: str) -> None:
+    assert "mine.yaml" in refuse(tmp_path, text).where
+
+
+def test_a_date_is_text_as_in_yaml_1_2(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("description: 2026-11-24\nenv:\n  A: 2026-11-24\n")
+    profile = load(str(tmp_path / "mine.yaml")).profile
+    assert (profile.description, profile.env) == ("2026-11-24", {"A": "2026-11-24"})
+
+
+def test_a_merge_key_merges_or_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "model: &m\n  path: m\nworkers:\n  decode: &d {replicas: 1}\n  prefill:\n    <<: *d\n"
+    )
+    try:
+        assert load(str(tmp_path / "mine.yaml")).profile.workers.prefill.replicas == 1
+    except ProfileError as error:
+        assert "<<" in error.what
+
+
+WORDS = ["model", "path", "env", "workers", "gpus", "lmcache", "l2", "extends", "agg", "0", "1.5", ".inf", "~", "true"]
+MARKS = [
+    ": ",
+    "\n",
+    "\n  ",
+    "\n    - ",
+    "[",
+    "]",
+    "{",
+    "}",
+    ", ",
+    "&a ",
+    "*a",
+    "!t ",
+    "!!set ",
+    "? ",
+    "'",
+    '"',
+    "<<",
+    "---\n",
+]
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(st.lists(st.sampled_from(WORDS + MARKS), max_size=14).map("".join))
+def test_whatever_is_written_is_a_profile_or_a_mistake(tmp_path: Path, text: str) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    try:
+        load(str(tmp_path / "mine.yaml"))
+    except ProfileError as error:
+        assert error.hint
+
+
+@given(st.lists(st.sampled_from(WORDS + MARKS), max_size=10).map("".join))
+def test_whatever_is_set_is_taken_or_refused(value: str) -> None:
+    try:
+        load("agg", [parse_set(f"env={value}")])
+    except DynkvError as error:
+        assert (error.exit_code, bool(error.hint)) == (2, True)
+
+
 def test_no_mapping_at_all(tmp_path: Path) -> None:
     error = refuse(tmp_path, "- a\n- b\n")
     assert error.what == "a profile is a mapping of keys"
@@ -201,6 +287,19 @@ class TestWorkerArguments:
         error = refuse(tmp_path, f"model:\n  {place}['{argument}', 'x']\n")
         assert f"is planned by dynkv; set {key} instead" in error.what
         assert error.where.startswith(f"{tmp_path}/mine.yaml:")
+
+    @pytest.mark.parametrize(
+        ("section", "flag"),
+        [("lmcache", "--port"), ("lmcache", "--http-port"), ("lmcache", "--http-host"), ("frontend", "--http-port")],
+    )
+    def test_ports_of_the_plan_are_reserved_everywhere(self, tmp_path: Path, section: str, flag: str) -> None:
+        error = refuse(tmp_path, f"{section}:\n  args: ['{flag}', '9']\n")
+        assert flag in error.what
+
+    @pytest.mark.parametrize("section", ["lmcache", "frontend"])
+    def test_secrets_of_every_program(self, tmp_path: Path, section: str) -> None:
+        error = refuse(tmp_path, f"{section}:\n  args: [--api-key, abc]\n")
+        assert "--api-key would show in the command line" in error.what
 
     def test_secrets(self, tmp_path: Path) -> None:
         error = refuse(tmp_path, "model:\n  args: [--hf-token, abc]\n")

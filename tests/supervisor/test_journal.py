@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from lab import Lab
 
 from dynkv.supervisor.journal import VERSION, ChildRecord, Journal, JournalFile, boot_id, read_journal, set_aside
@@ -52,6 +54,24 @@ def test_a_journal_cut_off_anywhere_is_none(lab: Lab, content: JournalFile) -> N
         assert read_journal(path) is None, length
     path.write_bytes(whole)
     assert read_journal(path) == content
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_damage_anywhere_raises_nothing(lab: Lab, content: JournalFile, data: st.DataObject) -> None:
+    whole = msgspec.json.encode(content)
+    at = data.draw(st.integers(0, len(whole) - 1))
+    lab.place.journal.write_bytes(whole[:at] + data.draw(st.binary(max_size=4)) + whole[at + 1 :])
+    read_journal(lab.place.journal)
+
+
+@pytest.mark.parametrize("damage", [b"\xff", b"\x00", b'"', b"{"])
+def test_a_damaged_name_is_none(lab: Lab, content: JournalFile, damage: bytes) -> None:
+    whole = msgspec.json.encode(content)
+    at = whole.index(content.boot_id.encode())
+    lab.place.journal.write_bytes(whole[:at] + damage + whole[at + 1 :])
+    read = read_journal(lab.place.journal)
+    assert read is None or read.boot_id != content.boot_id
 
 
 def test_another_versions_is_none(lab: Lab, content: JournalFile) -> None:

@@ -79,6 +79,15 @@ async def test_its_environment_is_the_plans_with_marks_secrets_and_a_tmpdir(
         assert b"hf_very_secret" not in everything_written(lab)
 
 
+async def test_the_plan_cannot_forge_its_marks(lab: Lab) -> None:
+    """By these a later supervisor finds what is left of a deployment."""
+    forged = dict.fromkeys((MARK_HOME, MARK_DEPLOYMENT, MARK_UNIT, "DYNKV_INCARNATION"), "forged")
+    async with alive(lab, replace(lab.unit(), env=forged)) as life:
+        ready = await life.reaches(State.READY)
+        env = environment_of(ready.pid or 0) or {}
+        assert "forged" not in env.values()
+
+
 def everything_written(lab: Lab) -> bytes:
     return b"".join(path.read_bytes() for path in lab.place.directory.rglob("*") if path.is_file())
 
