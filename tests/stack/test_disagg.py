@@ -12,7 +12,7 @@ from .asking import chat, chat_in_pieces, complete, prompt
 from .figures import figures, registered
 from .harness import Dynkv, Status, first_time, unit
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.full]
 
 START_S = 400.0
 """Two workers one after the other: 90 to 180 s on two cores."""

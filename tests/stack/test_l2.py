@@ -14,7 +14,7 @@ from .figures import figures, registered, wait_for_figure
 from .harness import Dynkv, unit
 from .random_model import ARGS
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.full]
 
 START_S = 240.0
 PROMPT_TOKENS = 1200
