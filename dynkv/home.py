@@ -25,7 +25,7 @@ def home() -> Path:
     """`$DYNKV_HOME`, else `dynkv` in the XDG state directory. Source: XDG Base Directory Specification 0.8."""
     given = os.environ.get("DYNKV_HOME")
     if given:
-        return Path(given).expanduser().absolute()
+        return Path(os.path.expanduser(given)).absolute()
     state = os.environ.get("XDG_STATE_HOME")
     return (Path(state) if state and Path(state).is_absolute() else Path.home() / ".local" / "state") / "dynkv"
 

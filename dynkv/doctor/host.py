@@ -72,10 +72,10 @@ def model_facts(path: str) -> ModelFacts:
     """A directory or something written like one is local; anything else is an id that a hub resolves."""
     if path == TINY:
         return ModelFacts(is_local=True, has_config=True)
-    local = Path(path).expanduser()
-    if not (path.startswith(("/", ".", "~")) or local.is_dir()):
+    local = Path(os.path.expanduser(path))
+    if not (path.startswith(("/", ".", "~")) or os.path.isdir(local)):
         return ModelFacts(is_local=False, has_config=False)
-    return ModelFacts(is_local=True, has_config=(local / "config.json").is_file(), path=str(local.absolute()))
+    return ModelFacts(is_local=True, has_config=os.path.isfile(local / "config.json"), path=str(local.absolute()))
 
 
 def _unwritable(profile: Profile, home: Path) -> dict[str, str]:

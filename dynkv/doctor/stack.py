@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,7 @@ def find_python(given: str | None) -> str:
     """The absolute path of the stack's interpreter; raises PreflightRefused if there is none."""
     if given is None:
         return sys.executable
-    path = shutil.which(str(Path(given).expanduser()))
+    path = shutil.which(os.path.expanduser(given))
     if path is None:
         raise PreflightRefused(f"there is no interpreter {given}", hint="set `python` to one that has the stack")
     # not resolved: a virtual environment's interpreter is a link, and means another one behind it

@@ -7,6 +7,7 @@ find in LMCache's documentation can be pasted. Source: lmcache 0.5.6, lmcache/v1
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -228,4 +229,4 @@ def directory(adapter: L2Adapter) -> str | None:
 
 def expand(path: str, home: str) -> str:
     """An absolute path; `${DYNKV_HOME}` is dynkv's own directory."""
-    return str(Path(path.replace("${DYNKV_HOME}", home)).expanduser().absolute())
+    return str(Path(os.path.expanduser(path.replace("${DYNKV_HOME}", home))).absolute())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -59,8 +60,8 @@ def find(name_or_path: str) -> Path:
     profiles = shipped()
     if name_or_path in profiles:
         return profiles[name_or_path]
-    path = Path(name_or_path).expanduser()
-    if path.is_file():
+    path = Path(os.path.expanduser(name_or_path))
+    if os.path.isfile(path):
         return path
     near = difflib.get_close_matches(name_or_path, profiles, n=1)
     raise UnknownProfile(name_or_path, list(profiles), near[0] if near else None)
@@ -118,7 +119,7 @@ def _read_with_bases(path: Path, seen: tuple[Path, ...]) -> Source:
         )
     try:
         beside = path.parent / str(base)
-        base_path = beside if beside.is_file() else find(str(base))
+        base_path = beside if os.path.isfile(beside) else find(str(base))
     except UnknownProfile as error:
         raise ProfileError(error.what, where=str(mark), hint=error.hint, detail=mark.excerpt()) from None
     return _read_with_bases(base_path, (*seen, path.resolve())).merged(source)

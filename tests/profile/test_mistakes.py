@@ -228,6 +228,10 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
 
 
 class TestExtends:
+    @pytest.mark.parametrize("base", ["~nobody-of-this-name", "a" * 300])
+    def test_a_path_that_the_system_cannot_even_look_up(self, tmp_path: Path, base: str) -> None:
+        assert "no profile named" in refuse(tmp_path, f"extends: {base}\n").what
+
     def test_itself(self, tmp_path: Path) -> None:
         error = refuse(tmp_path, "extends: mine.yaml\n")
         assert error.what == "mine.yaml extends itself"
