@@ -13,6 +13,7 @@ from typing import Self
 import anyio
 
 from dynkv.children.output import open_log
+from dynkv.children.scheduling import set_priority
 from dynkv.children.signals import open_process, send
 from dynkv.children.tree import MARK_INCARNATION, Host, Identity, Process, Root, read_process, tree_of
 
@@ -59,7 +60,7 @@ class Child:
         self._known: frozenset[Identity] = frozenset()
 
     @classmethod
-    def spawn(cls, argv: Sequence[str], env: Mapping[str, str], log: Path) -> Self:
+    def spawn(cls, argv: Sequence[str], env: Mapping[str, str], log: Path, *, nice: int = 0) -> Self:
         """Start a process with exactly this environment plus its marker; raises OSError if it cannot be."""
         incarnation = uuid.uuid4().hex
         out = open_log(log)
@@ -83,6 +84,8 @@ class Child:
         _unreaped.add(pid)
         process = read_process(pid)
         assert process is not None, "an unreaped child of ours is always in /proc"
+        if nice:
+            set_priority(pid, nice)
         return cls(Root(pid, process.start_ticks, incarnation), os.pidfd_open(pid), log_start)
 
     @classmethod

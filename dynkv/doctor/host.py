@@ -40,7 +40,7 @@ def inspect(
     own = left_over or LeftOver()
     return HostFacts(
         gpus=gpus(),
-        cpu_count=len(os.sched_getaffinity(0)),
+        cpus=tuple(sorted(os.sched_getaffinity(0))),
         memory_available_bytes=memory_available_bytes() + own.resident_bytes,
         taken_ports={**holders(own.pids), **planned_ports},
         kept_ports=own.ports,

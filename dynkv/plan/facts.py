@@ -37,7 +37,8 @@ class HostFacts:
     """A snapshot of the host, taken once before planning."""
 
     gpus: tuple[Gpu, ...] = ()
-    cpu_count: int = 1
+    cpus: tuple[int, ...] = (0,)
+    """The numbers of the CPUs that may be used."""
     memory_available_bytes: int = 0
     taken_ports: dict[int, str] = field(default_factory=dict)
     """Every port that something listens on or another deployment has planned, with its holder in words."""

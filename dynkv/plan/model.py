@@ -124,6 +124,11 @@ class Unit:
     secret_env: tuple[str, ...] = ()
     gpus: tuple[str, ...] = ()
     gpu_memory_fraction: float | None = None
+    nice: int = 0
+    """From -20, served first, to 19. Source: setpriority(2)."""
+    cpus: tuple[int, ...] = ()
+    """Where its computing threads belong; threads that bind themselves to other CPUs while it starts are moved here
+    when it is first ready."""
     depends_on: tuple[Dependency, ...] = ()
     restart: RestartPolicy = RestartPolicy()
     stop_timeout_s: float = 30.0

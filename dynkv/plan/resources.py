@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, pairwise
 
 from dynkv.errors import PortTaken, PreflightRefused, UsageError
 from dynkv.plan.facts import Gpu
@@ -83,6 +83,14 @@ def group_gpus(gpus: Sequence[str], size: int) -> list[tuple[str, ...]]:
     return [tuple(gpus[i : i + size]) for i in range(0, len(gpus) - size + 1, size)]
 
 
+def share_cpus(cpus: Sequence[int], shares: int) -> list[tuple[int, ...]]:
+    """Cut into neighbouring parts of nearly one size; where there are too few, several parts are the same CPU."""
+    if shares > len(cpus):
+        return [(cpus[i % len(cpus)],) for i in range(shares)]
+    cuts = [i * len(cpus) // shares for i in range(shares + 1)]
+    return [tuple(cpus[a:b]) for a, b in pairwise(cuts)]
+
+
 def split_roles(groups: int, decode_per_prefill: int) -> tuple[int, int]:
     """How many of `groups` go to (decode, prefill): one each of two, and decode gets the most of more."""
     prefill = max(1, groups // (1 + decode_per_prefill))
@@ -91,11 +99,12 @@ def split_roles(groups: int, decode_per_prefill: int) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A worker to be: its role, its number within the role, and its GPUs."""
+    """A worker to be: its role, its number within the role, and its GPUs, or its CPUs where these compute."""
 
     role: Role
     number: int
-    gpus: tuple[str, ...]
+    gpus: tuple[str, ...] = ()
+    cpus: tuple[int, ...] = ()
 
     @property
     def unit(self) -> str:

@@ -1,11 +1,13 @@
-"""Which workers there will be, and on which GPUs: topology, replicas and GPUs brought together."""
+"""Which workers there will be, and on which GPUs or CPUs: topology, replicas and GPUs brought together."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from dynkv.errors import PreflightRefused, UsageError
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import Role
-from dynkv.plan.resources import Seat, group_gpus, select_gpus, split_roles
+from dynkv.plan.resources import Seat, group_gpus, select_gpus, share_cpus, split_roles
 from dynkv.profile.model import Profile
 
 
@@ -16,7 +18,11 @@ def seats(profile: Profile, facts: HostFacts) -> list[Seat]:
     workers = profile.workers
     if profile.device == "cpu" and profile.engine == "vllm" and workers.gpus != "all" and not workers.share_gpus:
         raise UsageError("GPUs were listed, but the device is cpu", hint="leave --gpus out, or use --device cuda")
-    return _without_gpus(profile)
+    found = _without_gpus(profile)
+    if profile.engine != "vllm":
+        return found
+    shares = share_cpus(facts.cpus, len(found))
+    return [replace(seat, cpus=share) for seat, share in zip(found, shares, strict=True)]
 
 
 def _on_gpus(profile: Profile, facts: HostFacts) -> list[Seat]:

@@ -45,7 +45,11 @@ def shell_script(plan: Plan) -> str:
 def _start(unit: Unit) -> str:
     secrets = [f'{name}="${{{name}-}}"' for name in unit.secret_env]
     settings = [f"{name}={shlex.quote(value)}" for name, value in sorted(unit.env.items())] + secrets
-    words = ["env -i", *settings, *(shlex.quote(word) for word in unit.argv)]
+    words = [
+        f"nice -n {unit.nice} env -i" if unit.nice else "env -i",
+        *settings,
+        *(shlex.quote(word) for word in unit.argv),
+    ]
     return f"# {unit.name}\n" + " \\\n  ".join(words) + f" &\n{_pid(unit.name)}=$!\n"
 
 

@@ -20,6 +20,7 @@ import anyio
 from dynkv.children.child import Child, Exit
 from dynkv.children.oom import oom_kills
 from dynkv.children.output import tail
+from dynkv.children.scheduling import bring_back
 from dynkv.children.stop import Stopped, kill_tree, stop
 from dynkv.children.tree import MARK_DEPLOYMENT, MARK_HOME, MARK_UNIT, SHIELD
 from dynkv.home import Place
@@ -207,7 +208,7 @@ class Runner:
     def _spawn(self) -> Child | None:
         """None if it could not be started; the unit is then on its way to a next try."""
         try:
-            child = self.child = Child.spawn(self.unit.argv, self._environment(), self.log)
+            child = self.child = Child.spawn(self.unit.argv, self._environment(), self.log, nice=self.unit.nice)
         except (OSError, ValueError) as error:
             self._turn.release()
             self._die_at_birth(error)
@@ -309,6 +310,7 @@ class Runner:
                 took = self._ready_after_s = round(anyio.current_time() - self._spawned_at, 3)
             self._first_ready.set()
             self._learn_registrations()
+            self._sort_out_cpus()
             self._go(State.READY, "readiness probe passed", duration_s=took)
         elif news.verdict is Verdict.FAILED and self._state is State.READY:
             self._go(State.UNREADY, news.attempt.detail)
@@ -379,6 +381,11 @@ class Runner:
             self._event("gpu-memory", str(shortage), cause="starting all the same", duration_s=took)
         if not short and took > _WORTH_TELLING_S:
             self._event("gpu-memory", "the memory that it needs is free", duration_s=took)
+
+    def _sort_out_cpus(self) -> None:
+        """vLLM's NixlConnector binds each worker to the last core of the host, all to the same (vllm 0.31.0)."""
+        if self.unit.cpus and self.child is not None:
+            bring_back(self.child.tree(), self.unit.cpus)
 
     def _learn_registrations(self) -> None:
         if self._shared.sidecar is not None and self.unit.role.is_worker and self.child is not None:

@@ -16,7 +16,9 @@ from dynkv.profile.load import LoadedProfile, Override, load
 GIB = 1024**3
 GPUS = tuple(Gpu(index, f"GPU-{index}", "NVIDIA H100", 80 * GIB, 79 * GIB) for index in range(2))
 STACK = {"ai-dynamo": "1.6.1", "vllm": "0.31.0", "lmcache": "0.5.6", "nixl": "1.4.1"}
-HOST = HostFacts(gpus=GPUS, cpu_count=8, memory_available_bytes=64 * GIB, python="/stack/bin/python", packages=STACK)
+HOST = HostFacts(
+    gpus=GPUS, cpus=tuple(range(8)), memory_available_bytes=64 * GIB, python="/stack/bin/python", packages=STACK
+)
 
 
 def without(*names: str) -> HostFacts:

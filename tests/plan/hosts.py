@@ -27,7 +27,7 @@ def host(gpus: int = 0, **more: Any) -> HostFacts:
     """A host with 16 CPUs, 256 GiB free and the whole stack installed."""
     facts: dict[str, Any] = {
         "gpus": tuple(gpu(index) for index in range(gpus)),
-        "cpu_count": 16,
+        "cpus": tuple(range(16)),
         "memory_available_bytes": 256 * GIB,
         "environ": {"PATH": "/usr/bin:/bin"},
         "python": PYTHON,

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 from hosts import gpu, host, option, plan
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dynkv.errors import PortTaken, PreflightRefused, UsageError
 from dynkv.plan.model import Role
-from dynkv.plan.resources import PortPlanner, Seat, group_gpus, select_gpus, split_roles
+from dynkv.plan.resources import PortPlanner, Seat, group_gpus, select_gpus, share_cpus, split_roles
 
 SLICE = "MIG-11111111-2222-3333-4444-555555555555"
 
@@ -212,3 +214,16 @@ class TestPortsOfAPlan:
         made = plan("disagg", host(2, kept_ports=kept))
         assert made.unit("lmcache").ports == {"zmq": 5600, "http": 8100}
         assert made.unit("decode-0").ports == {"system": 8200, "nixl": 20200}
+
+
+@given(st.sets(st.integers(0, 255), min_size=1, max_size=64), st.integers(1, 80))
+def test_every_share_has_a_cpu_and_none_is_idle(cpus: set[int], shares: int) -> None:
+    parts = share_cpus(sorted(cpus), shares)
+    sizes = [len(part) for part in parts]
+    assert len(parts) == shares
+    assert min(sizes) >= 1
+    assert max(sizes) - min(sizes) <= 1
+    if shares <= len(cpus):
+        assert [cpu for part in parts for cpu in part] == sorted(cpus), "each CPU is in one share"
+    else:
+        assert {cpu for part in parts for cpu in part} == cpus

@@ -13,36 +13,23 @@ from .random_model import make_random_model
 
 
 @pytest.fixture(scope="session")
-def shared() -> Iterator[Path]:
-    """What deployments may share without noticing each other: compiled kernels, a model."""
-    with tempfile.TemporaryDirectory(prefix="dynkv-shared-", dir="/tmp") as directory:
-        yield Path(directory)
-
-
-@pytest.fixture(scope="session")
-def kernels(shared: Path) -> Path:
-    path = shared / "kernels"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture(scope="session")
-def random_model(shared: Path) -> Path:
+def random_model() -> Iterator[Path]:
     """A model directory whose answers depend on the whole prompt. Clients know it as `random`."""
-    path = shared / "random"
-    make_random_model(path)
-    return path
+    with tempfile.TemporaryDirectory(prefix="dynkv-model-", dir="/tmp") as directory:
+        path = Path(directory) / "random"
+        make_random_model(path)
+        yield path
 
 
 @pytest.fixture
-def dynkv(kernels: Path) -> Iterator[Dynkv]:
+def dynkv() -> Iterator[Dynkv]:
     """A DYNKV_HOME for one test."""
-    with fresh_dynkv(kernels) as fresh:
+    with fresh_dynkv() as fresh:
         yield fresh
 
 
 @pytest.fixture(scope="module")
-def module_dynkv(kernels: Path) -> Iterator[Dynkv]:
+def module_dynkv() -> Iterator[Dynkv]:
     """A DYNKV_HOME for one file, whose tests share a deployment."""
-    with fresh_dynkv(kernels) as fresh:
+    with fresh_dynkv() as fresh:
         yield fresh

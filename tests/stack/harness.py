@@ -137,13 +137,27 @@ class Dynkv:
             time.sleep(_POLL_S)
 
     def wait_for_restart(self, unit_name: str, before: Status, deadline_s: float = 60.0) -> Status:
-        """The status when another incarnation of the unit, than the one of `before`, and all others are ready."""
-        restarts = unit(before, unit_name)["restarts"]
+        """The status when another incarnation of the unit is ready, and all serve again.
+
+        `before` is of the incarnation before. The supervisor's own request after a restart has been answered too,
+        so that it mixes with nothing that a test counts.
+        """
+        restarts, name = unit(before, unit_name)["restarts"], before["name"]
         return self.wait_until(
-            lambda status: unit(status, unit_name)["restarts"] > restarts and status["state"] == "ready",
-            before["name"],
+            lambda status: (
+                unit(status, unit_name)["restarts"] > restarts
+                and status["state"] == "ready"
+                and self._answered_since_start(name, unit_name)
+            ),
+            name,
             deadline_s,
         )
+
+    def _answered_since_start(self, name: str, unit_name: str) -> bool:
+        events = self.events(name)
+        starts: list[int] = [e["seq"] for e in events if e["unit"] == unit_name and e["data"].get("new") == "starting"]
+        answers: list[int] = [e["seq"] for e in events if "answers requests" in e["message"]]
+        return max(answers) > max(starts)
 
     def events(self, name: str) -> list[Event]:
         """The content of events.jsonl."""
@@ -176,12 +190,9 @@ class Dynkv:
 
 
 @contextmanager
-def fresh_dynkv(cache: Path) -> Iterator[Dynkv]:
+def fresh_dynkv() -> Iterator[Dynkv]:
     """A DYNKV_HOME of its own, with a short path; in the end everything is down, and the host is looked over."""
-    home = Path(tempfile.mkdtemp(prefix="dynkv-", dir="/tmp"))
-    # what torch's compiler made for one deployment does for the next: it takes 12 s
-    (home / "_cache").symlink_to(cache)
-    dynkv = Dynkv(home)
+    dynkv = Dynkv(Path(tempfile.mkdtemp(prefix="dynkv-", dir="/tmp")))
     try:
         yield dynkv
         complaints = dynkv.take_everything_down() + dynkv.left_behind()

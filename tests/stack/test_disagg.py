@@ -12,10 +12,10 @@ from .asking import chat, chat_in_pieces, complete, prompt
 from .figures import figures, registered
 from .harness import Dynkv, Status, first_time, unit
 
-pytestmark = [pytest.mark.stack, pytest.mark.full]
+pytestmark = pytest.mark.stack
 
-START_S = 400.0
-"""Two workers one after the other: 90 to 180 s on two cores."""
+START_S = 300.0
+"""Two workers one after the other: 65 to 150 s on two cores."""
 HYBRID_FLAG = "--disable-hybrid-kv-cache-manager"
 
 

@@ -14,7 +14,7 @@ from .figures import figures, registered, wait_for_figure
 from .harness import Dynkv, unit
 from .random_model import ARGS
 
-pytestmark = [pytest.mark.stack, pytest.mark.full]
+pytestmark = pytest.mark.stack
 
 START_S = 240.0
 PROMPT_TOKENS = 1200
@@ -73,10 +73,10 @@ def test_what_a_restarted_sidecar_answers_comes_from_the_disk(l2: L2) -> None:
     for name in ("frontend", "worker-0"):
         assert unit(after, name)["pid"] == unit(before, name)["pid"], "a soft dependency restarts nobody"
     wait_for_figure(lambda: len(registered(l2.sidecar_port())) == 1, "the worker registered again")
-    assert l2.figure("lookup_hit_l2_tokens") == 0
 
+    hits = l2.figure("lookup_hit_l2_tokens")
     assert l2.ask(text) == answer
-    assert l2.figure("lookup_hit_l2_tokens") >= WHOLE_CHUNKS_TOKENS
+    assert l2.figure("lookup_hit_l2_tokens") - hits >= WHOLE_CHUNKS_TOKENS
     assert l2.ask(prompt(PROMPT_TOKENS, seed=21)) != answer
 
     l2.dynkv.do("down", timeout_s=120)
