@@ -322,7 +322,6 @@ def test_down_without_a_supervisor(dynkv: Dynkv) -> None:
     assert dynkv.run("status").returncode == 3
 
 
-@pytest.mark.full
 def test_up_takes_over_what_a_dead_supervisor_left(dynkv: Dynkv) -> None:
     before = dynkv.up("agg", *ALONE)
     _kill_supervisor(before)

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.stack, pytest.mark.full]
+pytestmark = pytest.mark.stack
 
 SCRIPT = Path(__file__).parents[2] / "dynkv" / "instack" / "release_registration.py"
 ENV = {**os.environ, "LMCACHE_TRACK_USAGE": "false", "LMCACHE_DISABLE_BANNER": "1", "PYTHONHASHSEED": "0"}
