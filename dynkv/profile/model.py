@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from dynkv.profile.fields import EnvValue, Fraction, Port, PositiveFloat, PositiveInt, Seconds, Section
 from dynkv.profile.l2 import L2Adapter, holds_credentials, looks_secret
+from dynkv.profile.source import merge
 
 RESERVED_ARGS = {
     "--model": "model.path",
@@ -229,7 +230,7 @@ class LivenessSettings(Section):
 
 
 class UnitProbes(Section):
-    startup: ProbeSettings
+    startup: ProbeSettings = ProbeSettings()
     readiness: ProbeSettings = ProbeSettings()
     liveness: LivenessSettings = LivenessSettings()
 
@@ -244,6 +245,13 @@ class ProbeGroups(Section):
     lmcache: UnitProbes = _startup(0.5, 300)
     frontend: UnitProbes = _startup(0.25, 120)
     worker: UnitProbes = _startup(1.0, 1800)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_defaults(cls, given: Any) -> Any:
+        """What is not given keeps the default of its unit, not that of probes in general."""
+        defaults = {name: field.default.model_dump() for name, field in cls.model_fields.items()}
+        return merge(defaults, given) if isinstance(given, dict) else given
 
 
 class Restart(Section):

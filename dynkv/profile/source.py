@@ -38,7 +38,7 @@ class Source:
     def merged(self, over: Source) -> Source:
         """This source with `over` laid on it: mappings merge, everything else is replaced."""
         marks = {path: mark for path, mark in self.marks.items() if not _replaced(path, over.data)}
-        return Source(_merge(self.data, over.data), {**marks, **over.marks})
+        return Source(merge(self.data, over.data), {**marks, **over.marks})
 
     def written(self, loc: Path) -> Path:
         """`loc` without the parts that nobody wrote: defaults, and pydantic's names of union members."""
@@ -52,9 +52,10 @@ class Source:
         return self.marks.get(self.written(loc))
 
 
-def _merge(base: Any, over: Any) -> Any:
+def merge(base: Any, over: Any) -> Any:
+    """`over` laid on `base`: mappings merge, everything else is replaced."""
     if isinstance(base, dict) and isinstance(over, dict):
-        return {key: _merge(base.get(key), over[key]) if key in over else base[key] for key in {**base, **over}}
+        return {key: merge(base.get(key), over[key]) if key in over else base[key] for key in {**base, **over}}
     return over
 
 

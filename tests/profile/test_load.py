@@ -28,6 +28,17 @@ def test_an_empty_file_is_a_profile_of_defaults(tmp_path: Path) -> None:
     assert loaded.where("topology") is None
 
 
+def test_what_is_not_said_of_a_probe_keeps_its_default() -> None:
+    """A worker may take half an hour to start, whatever else is set."""
+    usual = load("agg").profile.probes
+    some = load(
+        "agg", [parse_set("probes.worker.startup.period_seconds=2"), parse_set("probes.lmcache.liveness.enabled=false")]
+    )
+    assert some.profile.probes.worker.startup.failure_threshold == usual.worker.startup.failure_threshold == 1800
+    assert some.profile.probes.lmcache.startup == usual.lmcache.startup
+    assert some.profile.probes.frontend == usual.frontend
+
+
 class TestExtends:
     def test_mappings_merge_and_lists_are_replaced(self, tmp_path: Path) -> None:
         write(tmp_path, "base.yaml", "model:\n  path: m\n  args: [--seed, '1']\nworkers:\n  block_size: 32\n")
