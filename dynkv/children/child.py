@@ -98,6 +98,12 @@ class Child:
     def pid(self) -> int:
         return self.root.pid
 
+    @property
+    def is_stopped(self) -> bool:
+        """By SIGSTOP or its like, for now."""
+        process = read_process(self.pid)
+        return process is not None and process.is_stopped
+
     async def watch(self) -> None:
         """Return when the process has ended; sets `exit`, then `exited`."""
         await anyio.wait_readable(self._pidfd)

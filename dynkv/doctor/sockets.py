@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Container
+from collections.abc import Container, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
@@ -19,8 +20,26 @@ def is_free(port: int) -> bool:
 
 def listening_ports() -> frozenset[int]:
     """Every TCP port that something on this host listens on. Source: proc_net(5)."""
-    rows = [row.split() for table in _TABLES if table.exists() for row in table.read_text().splitlines()[1:]]
-    return frozenset(int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == _LISTEN)
+    return frozenset(port for port, _ in _listeners())
+
+
+def ports_of(pids: Iterable[int]) -> frozenset[int]:
+    """The TCP ports that these processes listen on. Source: proc_pid_fd(5)."""
+    own = {link for pid in pids for link in _open_files(pid)}
+    return frozenset(port for port, inode in _listeners() if f"socket:[{inode}]" in own)
+
+
+def _listeners() -> Iterator[tuple[int, str]]:
+    """Port and inode of every listening socket."""
+    rows = (row.split() for table in _TABLES if table.exists() for row in table.read_text().splitlines()[1:])
+    return ((int(row[1].rpartition(":")[2], 16), row[9]) for row in rows if row[3] == _LISTEN)
+
+
+def _open_files(pid: int) -> Iterator[str]:
+    with suppress(OSError):  # it has ended, or belongs to another user
+        for fd in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):  # closed meanwhile
+                yield str(fd.readlink())
 
 
 def refuses(port: int) -> bool:

@@ -1,13 +1,18 @@
-"""Entries of the dead in Dynamo's file discovery, which the frontend would route to for another ten seconds."""
+"""Entries in Dynamo's file discovery: those of the dead, which the frontend would route to for another ten seconds,
+and those of the living that were lost."""
 
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
-from dynkv.doctor.sockets import listening_ports, refuses
+from dynkv.doctor.sockets import listening_ports, ports_of, refuses
 
 _ADDRESS = re.compile(rb'"(?:tcp|endpoint|address)"\s*:\s*"(?:tcp://)?[^":/]+:(\d+)')
+_EXPIRES_S = 9.0
+"""An entry's writer touches it every 3 s; after 10 s without that it is removed (ai-dynamo 1.6.1)."""
 _ID = re.compile(r"%2F([0-9a-f]+)$")
 
 
@@ -30,13 +35,67 @@ def purge(directory: Path) -> list[str]:
     return sorted(path.name for path in stale)
 
 
+class Entries:
+    """What one living worker has in the directory, to put it back when it is lost.
+
+    A worker touches its entries every few seconds, and whoever reads the directory removes those that were not touched
+    for ten. So a host that was busy, or asleep, loses entries of the living; their writer goes on touching them, which
+    fails for as long as they are not there, and never writes them again (ai-dynamo 1.6.1).
+    """
+
+    def __init__(self, directory: Path, pids: Iterable[int]) -> None:
+        """`pids` are the worker's processes, which serve already."""
+        self._directory = directory
+        self._ports = ports_of(pids)
+        self._known: dict[Path, bytes] = {}
+        self._touched = 0.0
+
+    def keep(self) -> list[str]:
+        """Learn of new entries; if its instances have expired, write all again. Returns the names of those written.
+
+        A worker on its way out takes back its entries itself, shortly after it touched them.
+        """
+        entries = [path for path in self._directory.glob("v1/*/*") if path.is_file()]
+        own = [path for path in entries if self._ports & _ports(path)]
+        workers = {_worker(path) for path in own if path.parent.name == "instances"}
+        own += [path for path in entries if path.parent.name == "mdc" and _worker(path) in workers]
+        if workers:
+            self._known |= {path: content for path in own if (content := _content(path))}
+            self._touched = max(self._touched, *map(_touched, own))
+        if workers or time.time() - self._touched < _EXPIRES_S:
+            return []
+        for path, content in self._known.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(path, content, self._directory / ".again")
+        return sorted(path.name for path in self._known)
+
+
 def _ports(path: Path) -> set[int]:
     if path.parent.name == "mdc":
         return set()  # a card's addresses are not where the worker serves
+    return {int(port) for port in _ADDRESS.findall(_content(path))}
+
+
+def _write_whole(path: Path, content: bytes, draft: Path) -> None:
+    """No reader sees a part of it."""
+    draft.write_bytes(content)
+    draft.replace(path)
+
+
+def _touched(path: Path) -> float:
+    """In seconds since the epoch; 0 if it has just gone."""
     try:
-        return {int(port) for port in _ADDRESS.findall(path.read_bytes())}
+        return path.stat().st_mtime
     except FileNotFoundError:
-        return set()
+        return 0.0
+
+
+def _content(path: Path) -> bytes:
+    """Empty if it has just gone."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def _worker(path: Path) -> str | None:

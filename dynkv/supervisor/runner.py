@@ -27,9 +27,9 @@ from dynkv.home import Place
 from dynkv.plan.model import Unit
 from dynkv.probes.streak import Verdict
 from dynkv.probes.worker import News, Phase, probing
-from dynkv.reclaim.discovery import purge
+from dynkv.reclaim.discovery import Entries, purge
 from dynkv.reclaim.gpu import wait_for_memory
-from dynkv.reclaim.ports import wait_for_ports
+from dynkv.reclaim.ports import held_by_others, wait_for_ports
 from dynkv.reclaim.sidecar import Outcome, Registrations, Sidecar, registrations_in, release
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.diagnosis import Diagnosis, diagnose
@@ -48,6 +48,7 @@ _WORTH_TELLING_S = 0.5
 _HUNG_STOP_S = 3.0
 _DRAINED_STOP_S = 12.0
 """A worker without requests ends within 9 s of SIGTERM, 5 of them Dynamo's grace period (measured)."""
+_KEEP_PERIOD_S = 2.0
 _AFTER_FAULT_S = 1.0
 _WAY_ON: dict[State, tuple[State, ...]] = {
     State.PENDING: (),
@@ -273,7 +274,7 @@ class Runner:
             await give_up("asked")
 
         async def on_probes() -> None:
-            await give_up(await self._follow_probes())
+            await give_up(await self._follow_probes(child))
 
         async def on_hang() -> None:
             liveness = self.unit.probes.liveness
@@ -282,21 +283,28 @@ class Runner:
                 await give_up(await until_hung(child, liveness))
 
         async with anyio.create_task_group() as serving:
-            for task in (on_exit, on_request, on_probes, on_hang):
+            for task in (on_exit, on_request, on_probes, on_hang, lambda: self._keep_discovery(child)):
                 serving.start_soon(task)
         return cause
 
-    async def _follow_probes(self) -> str:
-        """Turn results into states; returns why, when the startup probe fails for good."""
+    async def _follow_probes(self, child: Child) -> str:
+        """Turn results into states; returns why, when the unit will never be ready."""
         async with aclosing(probing(self.unit.probes)) as results:
             async for news in results:
                 self._probe = ProbeStatus(news.attempt.ok, round(news.attempt.latency_s, 4), news.attempt.detail)
                 if news.phase is Phase.STARTUP:
+                    if news.verdict is Verdict.PASSED and (other := await self._who_answers_instead(child)):
+                        return other
                     self._on_startup(news)
                 else:
                     self._on_readiness(news)
                 self._publish()
         return f"its startup probe never passed: {self._probe.detail if self._probe else ''}"
+
+    async def _who_answers_instead(self, child: Child) -> str | None:
+        """What answers at the unit's ports may be a stranger that took them while it was starting."""
+        ports = {check.port for check in self.unit.probes.startup.checks}
+        return await held_by_others(ports, lambda: [process.pid for process in child.tree()])
 
     def _on_startup(self, news: News) -> None:
         if news.verdict is Verdict.PASSED:
@@ -402,6 +410,23 @@ class Runner:
         self._event("sidecar", str(outcome), cause="the worker died", duration_s=anyio.current_time() - began)
         if outcome is Outcome.KEPT and self.unit.gpu_memory_fraction is not None:
             self._restart_sidecar(f"it does not let go of {self.unit.name}'s GPU memory; what it held in L1 is lost")
+
+    async def _keep_discovery(self, child: Child) -> None:
+        directory = self._shared.discovery_dir
+        if directory is None or not self.unit.role.is_worker:
+            return
+        await self._first_ready.wait()
+        entries = Entries(directory, [process.pid for process in child.tree()])
+        while True:
+            serves = self._state is State.READY and not child.is_stopped
+            if serves and (back := entries.keep()):
+                self._event(
+                    "discovery",
+                    f"wrote {len(back)} entries again",
+                    cause="they expired: the worker could not touch them in time",
+                    entries=back,
+                )
+            await anyio.sleep(_KEEP_PERIOD_S)
 
     def _purge_discovery(self) -> None:
         """Before anything else: as long as they are there, requests are routed to the dead."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from lab import free_port
 
-from dynkv.reclaim.discovery import purge
+from dynkv.reclaim.discovery import Entries, purge
 
+Wait = Callable[[float], None]
 DEAD, ALIVE = "6d2c1f0a9b8e7d6c", "1a2b3c4d5e6f7a8b"
 
 
@@ -108,3 +111,53 @@ def test_what_names_no_address_is_left_alone(discovery: Discovery, content: obje
 
 def test_without_a_directory_there_is_nothing_to_do(tmp_path: Path) -> None:
     assert purge(tmp_path / "none") == []
+
+
+class TestEntries:
+    """`open_port` is this process's, so what is there is its own."""
+
+    @pytest.fixture
+    def kept(self, discovery: Discovery, open_port: int) -> Entries:
+        discovery.instance(ALIVE, open_port)
+        discovery.card(ALIVE)
+        discovery.channel(ALIVE, open_port)
+        discovery.instance(DEAD, free_port())
+        entries = Entries(discovery.directory, [os.getpid()])
+        assert entries.keep() == []
+        return entries
+
+    @pytest.fixture
+    def wait(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+        def later(seconds: float) -> None:
+            then = time.time() + seconds
+            monkeypatch.setattr(time, "time", lambda: then)
+
+        return later
+
+    def vanish(self, discovery: Discovery, which: str = "v1/*/*") -> None:
+        for path in discovery.directory.glob(which):
+            path.unlink()
+
+    def test_what_expired_is_written_again_as_it_was(self, discovery: Discovery, kept: Entries, wait: Wait) -> None:
+        own = {path: path.read_bytes() for path in discovery.directory.glob("v1/*/*") if DEAD not in path.name}
+        self.vanish(discovery)
+        wait(12)
+        assert kept.keep() == sorted(path.name for path in own)
+        assert {path: path.read_bytes() for path in discovery.directory.rglob("*") if path.is_file()} == own
+        assert kept.keep() == [], "they are there again"
+
+    def test_what_a_worker_took_back_itself_stays_away(self, discovery: Discovery, kept: Entries, wait: Wait) -> None:
+        self.vanish(discovery)
+        wait(4)
+        assert kept.keep() == []
+        assert discovery.names == set()
+
+    def test_what_nobody_else_removes_does_not_count_as_serving(
+        self, discovery: Discovery, kept: Entries, wait: Wait
+    ) -> None:
+        self.vanish(discovery, "v1/instances/*")
+        wait(12)
+        assert len(kept.keep()) == 3
+
+    def test_nothing_is_written_that_was_never_there(self, tmp_path: Path) -> None:
+        assert Entries(tmp_path, [os.getpid()]).keep() == []

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from lab import free_port
 
-from dynkv.reclaim.ports import wait_for_ports
+from dynkv.reclaim.ports import held_by_others, wait_for_ports
 
 pytestmark = pytest.mark.anyio
 
@@ -69,3 +69,16 @@ async def test_connections_that_linger_hold_no_port() -> None:
             accepted.close()
             assert client.recv(1) == b""
     assert await wait_for_ports({"system": port}, deadline_s=0.1) == {}
+
+
+async def test_whose_ports_they_are() -> None:
+    with listener() as held:
+        port = held.getsockname()[1]
+        assert await held_by_others({port}, lambda: [os.getpid()]) is None
+        assert (await held_by_others({port}, lambda: [1]) or "").startswith(
+            f"port {port} is held by pid {os.getpid()} ("
+        )
+
+
+async def test_a_port_without_any_listener_is_held_by_nobody_else() -> None:
+    assert await held_by_others({free_port()}, lambda: [1]) is None

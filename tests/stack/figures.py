@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
 import urllib.request
-from collections.abc import Callable
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -38,11 +36,3 @@ def registered(port: int) -> list[int]:
     """Ids of the workers that the sidecar holds KV caches of."""
     report = sidecar(port)
     return [*report["registered_gpu_ids"], *report["registered_non_cuda_instance_ids"]]
-
-
-def wait_for_figure(what: Callable[[], bool], words: str, deadline_s: float = 30.0) -> None:
-    """Return when `what` holds; nothing tells of a change, so it is asked again."""
-    deadline = time.monotonic() + deadline_s
-    while not what():
-        assert time.monotonic() < deadline, f"not within {deadline_s:g} s: {words}"
-        time.sleep(_POLL_S)

@@ -210,6 +210,14 @@ def _clear(dynkv: Dynkv) -> None:
     shutil.rmtree(dynkv.home, ignore_errors=True)
 
 
+def wait_for(what: Callable[[], bool], words: str, deadline_s: float = 30.0) -> None:
+    """Return when `what` holds; nothing tells of a change, so it is asked again."""
+    deadline = time.monotonic() + deadline_s
+    while not what():
+        assert time.monotonic() < deadline, f"not within {deadline_s:g} s: {words}"
+        time.sleep(_POLL_S)
+
+
 def unit(status: Status, name: str) -> dict[str, Any]:
     found: dict[str, Any] = next(one for one in status["units"] if one["name"] == name)
     return found

@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from .asking import chat, chat_in_pieces, client, complete, prompt
-from .figures import figures, registered, sidecar, wait_for_figure
-from .harness import Dynkv, Status, unit
+from .figures import figures, registered, sidecar
+from .harness import Dynkv, Status, unit, wait_for
 from .random_model import ARGS
 
 pytestmark = pytest.mark.stack
@@ -49,7 +49,7 @@ class Agg:
             l1 = sidecar(port)["storage_manager"]["l1_manager"]
             return bool(l1["total_object_count"] >= chunks and l1["write_locked_count"] == 0)
 
-        wait_for_figure(stored, f"{chunks} chunks in L1")
+        wait_for(stored, f"{chunks} chunks in L1")
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,7 @@ def test_a_sidecar_restarted_soon_after_its_worker_is_found_again(agg: Agg) -> N
 def test_the_sidecar_holds_the_living_worker_alone(agg: Agg) -> None:
     """The dead one's registration is released, or reaped after 30 s."""
     port = agg.sidecar_port()
-    wait_for_figure(lambda: len(registered(port)) == 1, f"one registered worker, not {registered(port)}", 60)
+    wait_for(lambda: len(registered(port)) == 1, f"one registered worker, not {registered(port)}", 60)
 
 
 def _is_another_incarnation(before: Status, after: Status, old_tree: list[psutil.Process]) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from .asking import complete, prompt
-from .figures import figures, registered, wait_for_figure
-from .harness import Dynkv, unit
+from .figures import figures, registered
+from .harness import Dynkv, unit, wait_for
 from .random_model import ARGS
 
 pytestmark = pytest.mark.stack
@@ -61,7 +61,7 @@ def test_what_a_restarted_sidecar_answers_comes_from_the_disk(l2: L2) -> None:
     text, stored = prompt(PROMPT_TOKENS, seed=20), l2.figure("l2_store_completed_objects_chunks")
     answer = l2.ask(text)
     chunks, port = WHOLE_CHUNKS_TOKENS // 256, l2.sidecar_port()
-    wait_for_figure(
+    wait_for(
         lambda: figures(port).get("lmcache_mp_l2_store_completed_objects_chunks_total", 0.0) >= stored + chunks,
         f"{chunks} chunks stored in L2",
     )
@@ -72,7 +72,7 @@ def test_what_a_restarted_sidecar_answers_comes_from_the_disk(l2: L2) -> None:
     after = l2.dynkv.wait_for_restart("lmcache", before)
     for name in ("frontend", "worker-0"):
         assert unit(after, name)["pid"] == unit(before, name)["pid"], "a soft dependency restarts nobody"
-    wait_for_figure(lambda: len(registered(l2.sidecar_port())) == 1, "the worker registered again")
+    wait_for(lambda: len(registered(l2.sidecar_port())) == 1, "the worker registered again")
 
     hits = l2.figure("lookup_hit_l2_tokens")
     assert l2.ask(text) == answer

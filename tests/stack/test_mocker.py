@@ -18,7 +18,7 @@ import pytest
 
 from .asking import chat, chat_in_pieces, client, complete, prompt
 from .census import environment
-from .harness import MOCKER, Dynkv, first_time, free_port, pids, said, unit
+from .harness import MOCKER, Dynkv, first_time, free_port, pids, said, unit, wait_for
 
 pytestmark = pytest.mark.stack
 
@@ -363,6 +363,21 @@ def test_up_gives_up_after_its_timeout(dynkv: Dynkv) -> None:
     assert "not ready after 1 s" in result.stderr
     assert dynkv.left_behind() == []
     assert dynkv.run("status").returncode == 3
+
+
+def test_a_worker_that_slept_is_found_again(dynkv: Dynkv) -> None:
+    """As on a host that slept or was too busy: the frontend forgets a worker that gave no sign for 10 s."""
+    before = dynkv.up("agg", *ALONE, "--set", "probes.worker.liveness.period_seconds=60")
+    worker = psutil.Process(unit(before, "worker-0")["pid"])
+    instances = dynkv.home / "agg" / "discovery" / "v1" / "instances"
+    worker.suspend()
+    wait_for(lambda: not any(instances.iterdir()), "the frontend forgot the worker")
+    worker.resume()
+    wait_for(lambda: any(instances.iterdir()), "the worker is found again")
+    after = dynkv.wait_until(lambda s: s["state"] == "ready", "agg")
+    assert chat(dynkv.endpoint, "tiny", "Hello")
+    assert pids(after) == pids(before)
+    assert any("entries again" in event["message"] for event in dynkv.events("agg"))
 
 
 def test_up_without_waiting(dynkv: Dynkv) -> None:

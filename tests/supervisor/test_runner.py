@@ -293,6 +293,23 @@ async def test_its_leftovers_are_gone_before_the_next_incarnation(lab: Lab) -> N
         assert not any(map(is_alive, members))
 
 
+async def test_a_stranger_that_answers_at_its_port_does_not_make_it_ready(lab: Lab) -> None:
+    """It took the port between two incarnations, and the unit did not notice that it could not bind it."""
+    unit = lab.unit(restart=NEVER)
+    stranger = Child.spawn(unit.argv, {}, lab.place.logs / "stranger.log")
+    try:
+        deaf = replace(unit, argv=(sys.executable, "-S", "-c", "import signal; signal.pause()"))
+        async with alive(lab, deaf) as life:
+            failed = await life.reaches(State.FAILED)
+            assert failed.last_exit is not None
+            assert f"port {unit.ports['system']} is held by pid {stranger.pid} (" in failed.last_exit.reason
+            assert "ready" not in await life.states()
+        assert is_alive(stranger.pid)
+    finally:
+        kill(stranger.pid)
+        stranger.reap()
+
+
 async def test_its_tmpdir_is_emptied_behind_it(lab: Lab) -> None:
     async with alive(lab, lab.unit()) as life:
         await life.reaches(State.READY)
