@@ -72,7 +72,7 @@ async def _run(plan: Plan, place: Place, notify_fd: int, foreground: bool) -> No
             await stack.run()
             await anyio.lowlevel.checkpoint()
             tasks.cancel_scope.cancel()
-    clear_files(plan, place)
+    clear_files(place)
     journal.close()
 
 
@@ -82,19 +82,19 @@ async def _take_stock(plan: Plan, place: Place, events: EventLog) -> tuple[dict[
     if damaged is not None:
         events.record("journal", f"the journal could not be read and was kept as {damaged.name}")
     left = read_journal(place.journal)
-    if left is None or left.stopped:
-        clear_files(plan, place)
+    if left is not None and left.stopped:
+        clear_files(place)
         return {}, utc_now()
-    adopted = adoptable(left, plan)
+    adopted = {} if left is None else adoptable(left, plan)
     ended = await end_all_but(adopted.values(), left, place)
     if adopted or ended:
         found = f"{len(adopted)} children to take over, {ended} processes ended"
         events.record("deployment", f"a supervisor of {plan.name} died: {found}", ended=ended, adopted=sorted(adopted))
     # a discovery entry of an earlier run would make the frontend route to the dead
-    clear_files(plan, place, adopted)
+    clear_files(place, adopted)
     if plan.discovery_dir is not None:
         purge(Path(plan.discovery_dir))
-    return adopted, left.started_at if adopted else utc_now()
+    return adopted, left.started_at if left and adopted else utc_now()
 
 
 async def _on_signals(stack: Stack) -> None:

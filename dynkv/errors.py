@@ -84,6 +84,16 @@ class NotRunning(DynkvError):
         super().__init__(what, hint="start one with `dynkv up agg`; `dynkv profiles` lists what there is")
 
 
+class JournalLost(DynkvError):
+    """A deployment's supervisor is dead, and what it wrote down cannot be read."""
+
+    def __init__(self, name: str, processes: int) -> None:
+        super().__init__(
+            f"the supervisor of {name!r} is dead and its journal damaged; {processes} of its processes still run",
+            hint=f"`dynkv down {name}` ends them; `dynkv up` does so too, and starts it anew",
+        )
+
+
 class PreflightRefused(DynkvError):
     """The host cannot run this plan as it is; nothing was started."""
 

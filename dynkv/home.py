@@ -70,11 +70,21 @@ class Place:
             return usual
         return _runtime_directory() / f"{self._digest}.sock"
 
+    @property
+    def discovery(self) -> Path:
+        """What Dynamo's file discovery writes."""
+        return self.directory / "discovery"
+
     def scratch(self, unit: str) -> Path:
         """A TMPDIR of the unit's own, emptied behind it. Programs make sockets in it, so it has to be short."""
-        usual = self.directory / "tmp"
+        usual, short = self.scratch_roots
         longest = len(os.fsencode(usual)) + len(unit) + 1
-        return (usual if longest <= _TMPDIR_MAX else _runtime_directory() / self._digest) / unit
+        return (usual if longest <= _TMPDIR_MAX else short) / unit
+
+    @property
+    def scratch_roots(self) -> tuple[Path, Path]:
+        """Where `scratch` may be: in the deployment's directory, or at a short path in the runtime directory."""
+        return self.directory / "tmp", _runtime_directory() / self._digest
 
     @property
     def _digest(self) -> str:

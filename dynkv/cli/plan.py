@@ -68,11 +68,11 @@ def make_plan(loaded: LoadedProfile, where: Place) -> Planned:
 
 
 def _left_over(where: Place) -> LeftOver:
-    journal = None if where.has_supervisor() else read_journal(where.journal)
-    if journal is None or journal.stopped:
+    journal = read_journal(where.journal)
+    if where.has_supervisor() or (journal is not None and journal.stopped):
         return LeftOver()
     own = survivors(journal, where)
-    units = [journal.plan.unit(name) for name in journal.children]
+    units = [] if journal is None else [journal.plan.unit(name) for name in journal.children]
     ports = {f"{unit.name}.{name}": port for unit in units for name, port in unit.ports.items()}
     return LeftOver(frozenset(process.pid for process in own), resident_bytes(own), ports)
 

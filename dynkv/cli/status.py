@@ -13,7 +13,7 @@ from dynkv.cli import view
 from dynkv.cli.deployments import Deployment, find
 from dynkv.cli.options import JsonOption, NameArgument
 from dynkv.control.client import SupervisorGone
-from dynkv.errors import NotRunning, TimedOut
+from dynkv.errors import JournalLost, NotRunning, TimedOut
 from dynkv.supervisor.journal import JournalFile
 from dynkv.supervisor.salvage import end_survivors, orphaned_status, survivors
 from dynkv.supervisor.status import DeploymentStatus
@@ -35,15 +35,19 @@ def read_status(deployment: Deployment) -> DeploymentStatus:
     if deployment.is_supervised:
         return deployment.client().status()
     journal = deployment.journal
-    if journal is None or journal.stopped or not survivors(journal, deployment.place):
+    left = [] if journal is not None and journal.stopped else survivors(journal, deployment.place)
+    if not left:
         raise NotRunning(deployment.place.name)
+    if journal is None:
+        raise JournalLost(deployment.place.name, len(left))
     return orphaned_status(journal, deployment.place)
 
 
 def down(
     name: NameArgument = None,
     timeout: Annotated[
-        float | None, typer.Option("--timeout", metavar="SECONDS", help="Stop waiting after this long; it goes on.")
+        float | None,
+        typer.Option("--timeout", min=0, metavar="SECONDS", help="Stop waiting after this long; it goes on."),
     ] = None,
 ) -> None:
     """Take a deployment down, and leave nothing behind. Works without its supervisor too. Example: dynkv down agg"""
@@ -86,8 +90,9 @@ def _ask_supervisor(deployment: Deployment, deadline: float | None) -> None:
 
 def _end_rest(deployment: Deployment, journal: JournalFile | None) -> bool:
     """What a dead supervisor left; whether there was anything."""
-    if journal is None or journal.stopped:
+    if journal is not None and journal.stopped:
         return False
     count = anyio.run(end_survivors, journal, deployment.place)
-    deployment.close_journal(journal)
+    if journal is not None:
+        deployment.close_journal(journal)
     return count > 0

@@ -26,7 +26,9 @@ def restart(
         bool, typer.Option("--rolling", help="One after the other, each ready before the next; takes roles too.")
     ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Return when they are ready again.")] = False,
-    timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="How long one may take.")] = 1800.0,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0, metavar="SECONDS", help="How long one may take.")
+    ] = 1800.0,
 ) -> None:
     """End units and start them again. Examples: dynkv restart worker-0 · dynkv restart --rolling worker"""
     deployment = _running(name)

@@ -51,7 +51,7 @@ def up(
     no_lmcache: NoLMCacheOption = False,
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay, and be the supervisor.")] = False,
     timeout: Annotated[
-        float | None, typer.Option("--timeout", metavar="SECONDS", help="Give up after this long.")
+        float | None, typer.Option("--timeout", min=0, metavar="SECONDS", help="Give up after this long.")
     ] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return as soon as the supervisor runs.")] = False,
 ) -> None:

@@ -26,4 +26,6 @@ SystemPort = Annotated[int, Field(ge=1, le=32767)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PositiveInt = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=1, le=256)]
+"""Of workers on one machine."""
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]

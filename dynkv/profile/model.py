@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from dynkv.profile.fields import EnvValue, Fraction, Port, PositiveFloat, PositiveInt, Seconds, Section
+from dynkv.profile.fields import Count, EnvValue, Fraction, Port, PositiveFloat, PositiveInt, Seconds, Section
 from dynkv.profile.l2 import L2Adapter, holds_credentials, looks_secret
 from dynkv.profile.source import merge
 
@@ -122,7 +122,7 @@ class Model(Section):
 class RoleSettings(Section):
     """What one role of a disagg deployment may have of its own."""
 
-    replicas: PositiveInt | None = None
+    replicas: Count | None = None
     gpu_memory_fraction: Fraction | None = None
 
 
@@ -132,9 +132,9 @@ class Workers(Section):
     share_gpus: bool = False
     """Let several workers have the same GPU; each then needs its own gpu_memory_fraction."""
     tensor_parallel_size: PositiveInt = 1
-    replicas: PositiveInt | None = None
+    replicas: Count | None = None
     """Workers in agg; one per GPU group when left out."""
-    min_replicas: PositiveInt = 1
+    min_replicas: Count = 1
     """The fewest workers that agg makes sense with; a host without the GPUs for them is refused."""
     decode_per_prefill: PositiveInt = 2
     """In disagg, how many GPU groups decode gets for each that prefill gets."""
@@ -178,7 +178,7 @@ class LMCache(Section):
 
 
 class FrontendSettings(Section):
-    host: str = "127.0.0.1"
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Port = 8000
     """The one port people rely on: it is never moved."""
     router_mode: Literal[

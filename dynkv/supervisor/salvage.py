@@ -7,7 +7,6 @@ import shutil
 import signal
 from collections.abc import Collection
 from functools import partial
-from pathlib import Path
 
 import anyio
 
@@ -22,11 +21,14 @@ from dynkv.supervisor.states import State
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
 
 
-def survivors(journal: JournalFile, place: Place) -> list[Process]:
-    """Every living process of a deployment whose supervisor is dead; none of a journal from before a reboot."""
+def survivors(journal: JournalFile | None, place: Place) -> list[Process]:
+    """Every living process of a deployment whose supervisor is dead.
+
+    Without a journal that can be read, and by one from before a reboot, none is found but by its markers.
+    """
     host = Host.now()
     found = {process.pid: process for process in marked(host, str(place.home), place.name)}
-    if journal.boot_id == boot_id():
+    if journal is not None and journal.boot_id == boot_id():
         for record in journal.children.values():
             found |= {process.pid: process for process in tree_of(root_of(record), host)}
     return list(found.values())
@@ -45,7 +47,7 @@ def adoptable(journal: JournalFile, plan: Plan) -> dict[str, ChildRecord]:
     return {name: r for name, r in records if name in units and units[name].digest() == r.digest and _is_ours(r)}
 
 
-async def end_all_but(kept: Collection[ChildRecord], journal: JournalFile, place: Place) -> int:
+async def end_all_but(kept: Collection[ChildRecord], journal: JournalFile | None, place: Place) -> int:
     """SIGKILL every other process that the dead supervisor left; how many there were."""
 
     def others() -> list[Process]:
@@ -57,30 +59,34 @@ async def end_all_but(kept: Collection[ChildRecord], journal: JournalFile, place
     return killed
 
 
-async def end_survivors(journal: JournalFile, place: Place) -> int:
-    """SIGTERM in the order of a stop, each unit's deadline, SIGKILL; then socket and discovery. How many there were."""
+async def end_survivors(journal: JournalFile | None, place: Place) -> int:
+    """SIGTERM in the order of a stop, each unit's deadline, SIGKILL; then socket and discovery. How many there were.
+
+    Without a journal nothing tells the order, nor whom to ask: SIGKILL at once.
+    """
     count = len(survivors(journal, place))
-    if journal.boot_id == boot_id():
+    if journal is not None and journal.boot_id == boot_id():
         for stage in stop_stages(journal.plan.units):
             units = [journal.plan.unit(name) for name in stage if name in journal.children]
             async with anyio.create_task_group() as stops:
                 for unit in units:
                     stops.start_soon(_end, unit, journal.children[unit.name])
     await kill_tree(partial(survivors, journal, place))
-    clear_files(journal.plan, place)
+    clear_files(place)
     return count
 
 
-def clear_files(plan: Plan, place: Place, kept: Collection[str] = ()) -> None:
+def clear_files(place: Place, kept: Collection[str] = ()) -> None:
     """What only a running deployment needs: its socket, discovery entries and temporary files.
 
     With units that are `kept` running, their temporary files stay, and so does discovery.
     """
     place.socket.unlink(missing_ok=True)
-    for unit in (unit for unit in plan.units if unit.name not in kept):
-        shutil.rmtree(place.scratch(unit.name), ignore_errors=True)
-    if not kept and plan.discovery_dir is not None and Path(plan.discovery_dir).parent == place.directory:
-        shutil.rmtree(plan.discovery_dir, ignore_errors=True)
+    for directory in [directory for root in place.scratch_roots for directory in root.glob("*")]:
+        if directory.name not in kept:
+            shutil.rmtree(directory, ignore_errors=True)
+    if not kept:
+        shutil.rmtree(place.discovery, ignore_errors=True)
 
 
 def orphaned_status(journal: JournalFile, place: Place) -> DeploymentStatus:

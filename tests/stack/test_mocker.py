@@ -341,6 +341,21 @@ def test_up_of_another_plan_ends_what_a_dead_supervisor_left(dynkv: Dynkv) -> No
     assert not any(psutil.pid_exists(pid) for pid in pids(before).values())
 
 
+@pytest.mark.parametrize("verb", ["down", "up"])
+def test_a_damaged_journal_hides_nobody(dynkv: Dynkv, verb: str) -> None:
+    before = dynkv.up("agg", *ALONE)
+    _kill_supervisor(before)
+    (dynkv.home / "agg" / "journal.json").write_text('{"version": 1, "children"')
+    lost = dynkv.run("status")
+    assert lost.returncode == 1, said(lost)
+    assert "dynkv down agg" in lost.stderr
+    if verb == "up":
+        assert dynkv.up("agg", *ALONE)["state"] == "ready"
+    dynkv.do(*(["down"] if verb == "up" else ["down", "agg"]))
+    assert not any(psutil.pid_exists(pid) for pid in pids(before).values())
+    assert dynkv.left_behind() == []
+
+
 def _kill_supervisor(status: dict[str, Any]) -> None:
     supervisor = psutil.Process(status["supervisor"]["pid"])
     supervisor.kill()

@@ -115,6 +115,15 @@ def test_the_marked_survive_a_lost_record_and_none_is_of_another_home(lab: Lab, 
 
 
 @pytest.mark.anyio
+async def test_without_a_journal_the_marked_are_found_and_ended(lab: Lab, left: Left, tmp_path: Path) -> None:
+    with running(Lab(lab.directory, "other"), tmp_path / "bystander") as bystander:
+        assert {process.pid for process in survivors(None, lab.place)} == left.pids
+        assert await end_survivors(None, lab.place) == 2
+        assert survivors(None, lab.place) == []
+        assert all(map(is_alive, bystander.pids))
+
+
+@pytest.mark.anyio
 async def test_they_are_ended_and_a_bystander_is_spared(lab: Lab, left: Left, tmp_path: Path) -> None:
     with running(Lab(lab.directory, "other"), tmp_path / "bystander") as bystander:
         lab.place.socket.touch()
@@ -147,21 +156,14 @@ async def test_all_but_the_kept_are_killed(lab: Lab, left: Left, tmp_path: Path)
 
 
 def test_files_of_the_kept_stay(lab: Lab) -> None:
-    plan = replace(lab.plan(lab.unit("a"), lab.unit("b")), discovery_dir=str(lab.place.directory / "discovery"))
     for name in ("a", "b"):
         lab.place.scratch(name).mkdir(parents=True)
-    discovery = lab.place.directory / "discovery"
+    discovery = lab.place.discovery
     discovery.mkdir()
-    clear_files(plan, lab.place, ["a"])
+    clear_files(lab.place, ["a"])
     assert (lab.place.scratch("a").exists(), lab.place.scratch("b").exists(), discovery.exists()) == (True, False, True)
-    clear_files(plan, lab.place)
+    clear_files(lab.place)
     assert (lab.place.scratch("a").exists(), discovery.exists()) == (False, False)
-
-
-def test_a_discovery_directory_that_is_not_the_deployments_own_is_left_alone(lab: Lab, tmp_path: Path) -> None:
-    plan = replace(lab.plan(lab.unit()), discovery_dir=str(tmp_path))
-    clear_files(plan, lab.place)
-    assert tmp_path.exists()
 
 
 def test_how_it_looks_from_outside(lab: Lab, left: Left) -> None:
