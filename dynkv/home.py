@@ -124,10 +124,10 @@ def place(home_dir: Path, name: str) -> Place:
 
 
 def deployments(home_dir: Path) -> list[str]:
-    """Names of all deployments that have left a journal, running or not."""
-    if not home_dir.is_dir():
+    """Names of all deployments that have left a journal, running or not; of those that may be looked at."""
+    if not os.path.isdir(home_dir) or not os.access(home_dir, os.R_OK | os.X_OK):
         return []
-    return sorted(d.name for d in home_dir.iterdir() if (d / "journal.json").exists() and _NAME.fullmatch(d.name))
+    return sorted(d.name for d in home_dir.iterdir() if _NAME.fullmatch(d.name) and os.path.exists(d / "journal.json"))
 
 
 def take_lock(path: Path) -> int | None:

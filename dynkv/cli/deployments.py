@@ -9,6 +9,7 @@ from dynkv.control.client import Client
 from dynkv.errors import NotRunning, UnknownDeployment, UsageError
 from dynkv.home import Place, deployments, home, place
 from dynkv.supervisor.journal import Journal, JournalFile, read_journal
+from dynkv.supervisor.neighbours import homes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +57,17 @@ def find(name: str | None, *, past: bool = False) -> Deployment:
 
 
 def planned_ports(except_for: str) -> dict[int, str]:
-    """Ports that other running deployments have planned, also those of units that are down just now."""
+    """Ports that other deployments of this host have planned, also those of units that are down just now."""
     taken: dict[int, str] = {}
-    for name in deployments(home()):
-        deployment = _open(name)
-        if name == except_for or deployment.journal is None or deployment.journal.stopped:
+    for directory, name in [(it, name) for it in {home(), *homes()} for name in deployments(it)]:
+        deployment = _open(name, directory)
+        if (directory, name) == (home(), except_for) or deployment.journal is None or deployment.journal.stopped:
             continue
         for unit in deployment.journal.plan.units:
             taken |= dict.fromkeys(unit.ports.values(), f"the deployment {name!r} ({unit.name})")
     return taken
 
 
-def _open(name: str) -> Deployment:
-    where = place(home(), name)
+def _open(name: str, home_dir: Path | None = None) -> Deployment:
+    where = place(home_dir or home(), name)
     return Deployment(where, read_journal(where.journal))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import PurePath
 
 from dynkv.plan.context import TINY, Context
@@ -107,7 +108,14 @@ def _worker_units(ctx: Context, workers: list[Seat]) -> list[Unit]:
     make = vllm_unit if ctx.profile.engine == "vllm" else mocker_unit
     decode = [seat.unit for seat in workers if seat.role is Role.DECODE]
     has_sidecar = ctx.sidecar_port is not None
-    return [make(ctx, seat, worker_dependencies(seat.role, sidecar=has_sidecar, decode=decode)) for seat in workers]
+    units = [make(ctx, seat, worker_dependencies(seat.role, sidecar=has_sidecar, decode=decode)) for seat in workers]
+    return [replace(unit, restart_with=_restarts_with(ctx.profile, unit, units)) for unit in units]
+
+
+def _restarts_with(profile: Profile, unit: Unit, workers: list[Unit]) -> tuple[str, ...]:
+    own = {Role.DECODE: profile.workers.decode, Role.PREFILL: profile.workers.prefill}.get(unit.role)
+    roles = [] if own is None else own.restart_with
+    return tuple(other.name for other in workers if other.role in roles and other.name != unit.name)
 
 
 def _unused_gpus(profile: Profile, facts: HostFacts, workers: list[Seat]) -> tuple[str, ...]:

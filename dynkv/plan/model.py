@@ -69,8 +69,8 @@ class Liveness:
     """Judged by progress, not by how fast something answers: a busy engine is late, and alive.
 
     A unit is hung when for `failure_threshold` samples in a row, `period_seconds` apart, it was stopped by a
-    signal, lacked the engine it had, or neither answered nor used a CPU; or when for `stall_seconds` requests
-    ran without a token.
+    signal, lacked the engine it had, neither answered nor used a CPU, or failed its canary; or when for
+    `stall_seconds` requests ran without a token.
     """
 
     check: HttpGet
@@ -78,6 +78,8 @@ class Liveness:
     timeout_seconds: float = 10.0
     failure_threshold: int = 3
     stall_seconds: float = 120.0
+    canary: HttpGet | None = None
+    """Answers 5xx when a request that the worker sent itself while idle has failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,8 @@ class Unit:
     """Where its computing threads belong; threads that bind themselves to other CPUs while it starts are moved here
     when it is first ready."""
     depends_on: tuple[Dependency, ...] = ()
+    restart_with: tuple[str, ...] = ()
+    """Units whose restart restarts this one too; a restart for this reason restarts no further one."""
     restart: RestartPolicy = RestartPolicy()
     stop_timeout_s: float = 30.0
     """Seconds from SIGTERM to SIGKILL of the whole tree."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dynkv.plan.context import Context, probes
 from dynkv.plan.environment import given_environment
-from dynkv.plan.model import Dependency, HttpGet, Role, Unit
+from dynkv.plan.model import Dependency, HttpGet, Probes, Role, Unit
 from dynkv.plan.resources import SYSTEM_PORT_MAX, Seat
 
 FIRST_SYSTEM_PORT = 8081
@@ -32,11 +34,12 @@ def worker_unit(
             **ctx.env,
             "DYN_SYSTEM_HOST": "127.0.0.1",
             "DYN_SYSTEM_PORT": str(system),
+            **_canary(ctx),
             **env,
             **given_environment(ctx.profile),
         },
         ports={"system": system, **more_ports},
-        probes=probes(ctx.profile.probes.worker, serving, serving, serving[1]),
+        probes=_probes(ctx, serving),
         secret_env=ctx.secrets(seat.role),
         gpus=seat.gpus,
         gpu_memory_fraction=ctx.profile.gpu_memory_fraction(seat.role) if on_gpu else None,
@@ -44,6 +47,26 @@ def worker_unit(
         restart=ctx.restart(),
         stop_timeout_s=ctx.profile.stop.worker_s,
     )
+
+
+def _canary(ctx: Context) -> dict[str, str]:
+    """Source: Dynamo, "Health Checks"; 1.6.1 sends it to an idle worker's own endpoint, and tells by `/health`."""
+    canary = ctx.profile.probes.canary
+    if not canary.enabled:
+        return {}
+    return {
+        "DYN_HEALTH_CHECK_ENABLED": "true",
+        "DYN_CANARY_WAIT_TIME": str(canary.idle_seconds),
+        "DYN_HEALTH_CHECK_REQUEST_TIMEOUT": str(canary.timeout_seconds),
+    }
+
+
+def _probes(ctx: Context, serving: tuple[HttpGet, HttpGet]) -> Probes:
+    health, figures = serving
+    made = probes(ctx.profile.probes.worker, serving, serving, figures)
+    if made.liveness is None or not ctx.profile.probes.canary.enabled:
+        return made
+    return replace(made, liveness=replace(made.liveness, canary=health))
 
 
 def publishes_kv_events(ctx: Context, role: Role) -> bool:

@@ -124,6 +124,9 @@ class RoleSettings(Section):
 
     replicas: Count | None = None
     gpu_memory_fraction: Fraction | None = None
+    restart_with: list[Literal["decode", "prefill"]] = []
+    """Roles whose restart restarts this one too. With ai-dynamo 1.6.1 and vllm 0.31.0 on a CPU each survives the
+    other's, and serves with its successor; vllm#49238 reports a crash."""
 
 
 class Workers(Section):
@@ -241,10 +244,20 @@ def _startup(period: float, seconds: float) -> UnitProbes:
     return UnitProbes(startup=startup, readiness=ProbeSettings())
 
 
+class Canary(Section):
+    """Requests for one token that Dynamo sends an idle worker; its engine has hung if they fail while HTTP answers."""
+
+    enabled: bool = False
+    idle_seconds: PositiveInt = 10
+    """How long a worker has to be without a request."""
+    timeout_seconds: PositiveInt = 10
+
+
 class ProbeGroups(Section):
     lmcache: UnitProbes = _startup(0.5, 300)
     frontend: UnitProbes = _startup(0.25, 120)
     worker: UnitProbes = _startup(1.0, 1800)
+    canary: Canary = Canary()
 
     @model_validator(mode="before")
     @classmethod

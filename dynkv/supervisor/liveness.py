@@ -37,6 +37,7 @@ async def _sample(child: Child, liveness: Liveness) -> Sample:
     is_stopped = any(process.is_stopped for process in tree)
     figures = None if is_stopped else await _figures(liveness.check, liveness.timeout_seconds)
     moving = [value for name in _MOVING if (value := total(figures, name)) is not None]
+    canary_failed = not is_stopped and await _fails(liveness.canary, liveness.timeout_seconds)
     return Sample(
         at=anyio.current_time(),
         answered=figures is not None,
@@ -45,7 +46,20 @@ async def _sample(child: Child, liveness: Liveness) -> Sample:
         has_engine=any(process.name == _ENGINE for process in tree),
         running=total(figures, _RUNNING),
         tokens=sum(moving) if moving else None,
+        canary_failed=canary_failed,
     )
+
+
+async def _fails(canary: HttpGet | None, timeout_s: float) -> bool:
+    """Whether it says so; not answering is not a canary's failure."""
+    if canary is None:
+        return False
+    try:
+        with anyio.fail_after(timeout_s):
+            response = await request(canary.host, canary.port, canary.path)
+    except (OSError, TimeoutError):
+        return False
+    return response.status >= 500
 
 
 async def _figures(check: HttpGet, timeout_s: float) -> str | None:

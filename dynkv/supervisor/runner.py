@@ -79,6 +79,8 @@ class Request:
     cause: str
     final: bool = False
     """The whole deployment is on its way down."""
+    follows: bool = False
+    """Another unit's restart is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +103,15 @@ class Runner:
         shared: Shared,
         adopted: ChildRecord | None = None,
         restart_sidecar: Callable[[str], None] = lambda cause: None,
+        restart_followers: Callable[[str], None] = lambda leader: None,
     ) -> None:
-        """`restart_sidecar` asks for that, when a registration cannot be released otherwise."""
+        """`restart_sidecar` asks for that, when a registration cannot be released otherwise.
+
+        `restart_followers` is told of each restart that is not itself one of a follower.
+        """
         self.unit = unit
         self._restart_sidecar = restart_sidecar
+        self._restart_followers = restart_followers
         self._registrations: Registrations = frozenset()
         self.child: Child | None = None
         self._adopted = adopted
@@ -140,11 +147,11 @@ class Runner:
     def _scratch(self) -> Path:
         return self._shared.place.scratch(self.unit.name)
 
-    def ask(self, ask: Ask, cause: str, *, final: bool = False) -> None:
+    def ask(self, ask: Ask, cause: str, *, final: bool = False, follows: bool = False) -> None:
         """Ask for something; the newest request counts, and asking twice is asking once."""
         if ask is Ask.START and self._state not in (State.STOPPED, State.FAILED, State.BACKOFF):
             return
-        self._request = Request(ask, cause, final)
+        self._request = Request(ask, cause, final, follows)
         self._asked.set()
 
     async def run(self) -> None:
@@ -187,6 +194,8 @@ class Runner:
             request = self._take_request() if self._request is not None else None
             stopping = request is not None and request.ask is Ask.STOP
             self._go(State.STOPPING if stopping else State.RECYCLING, request.cause if request else cause)
+            if not stopping and not (request is not None and request.follows):
+                self._restart_followers(self.unit.name)
             stopped = await stop(child, self._stop_deadline_s(child, request))
             self._purge_discovery()  # once more: on a busy host its sockets may close after it has ended
             watching.cancel_scope.cancel()

@@ -45,7 +45,8 @@ class Stack:
         self._pid = supervisor_pid
         self._began = anyio.current_time()
         self._runners = {
-            unit.name: Runner(unit, shared, adopted.get(unit.name), self._restart_sidecar) for unit in plan.units
+            unit.name: Runner(unit, shared, adopted.get(unit.name), self._restart_sidecar, self._restart_followers)
+            for unit in plan.units
         }
         self._down = anyio.Event()
         self._answered = False
@@ -111,6 +112,11 @@ class Stack:
         for unit in self.plan.units:
             if unit.role is Role.LMCACHE:
                 self.ask(unit.name, Ask.RESTART, cause)
+
+    def _restart_followers(self, leader: str) -> None:
+        for unit in self.plan.units:
+            if leader in unit.restart_with and self._runners[unit.name].child is not None:
+                self._runners[unit.name].ask(Ask.RESTART, f"it is restarted with {leader}", follows=True)
 
     def _with_live_figures(self, status: UnitStatus, host: Host) -> UnitStatus:
         child = self._runners[status.name].child

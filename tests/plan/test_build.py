@@ -13,7 +13,7 @@ from dynkv.errors import DynkvError
 from dynkv.plan.environment import SECRETS, is_inherited
 from dynkv.plan.facts import ModelFacts
 from dynkv.plan.lmcache import l1_size_gb
-from dynkv.plan.model import Condition, Dependency, Frontend
+from dynkv.plan.model import Condition, Dependency, Frontend, HttpGet
 from dynkv.plan.order import start_stages, stop_stages
 from dynkv.plan.versions import at_least
 
@@ -199,6 +199,21 @@ class TestEnvironment:
         made = plan("disagg", host(0, environ={"VLLM_CPU_OMP_THREADS_BIND": "nobind"}), {"device": "cpu"})
         assert [unit.env["VLLM_CPU_OMP_THREADS_BIND"] for unit in made.workers] == ["nobind", "nobind"]
         assert [unit.cpus for unit in made.workers] == [(), ()]
+
+    def test_roles_that_are_restarted_together_are_units_in_the_plan(self) -> None:
+        together = plan("disagg", host(4), {"workers.decode.restart_with": ["prefill", "decode"]})
+        assert together.unit("decode-1").restart_with == ("decode-0", "decode-2", "prefill-0")
+        assert together.unit("prefill-0").restart_with == ()
+        assert all(unit.restart_with == () for unit in plan("disagg", host(4)).units)
+
+    def test_a_canary_only_where_asked_for(self) -> None:
+        quiet = plan("agg", host(1)).unit("worker-0")
+        assert quiet.probes.liveness is not None
+        assert (quiet.probes.liveness.canary, "DYN_HEALTH_CHECK_ENABLED" in quiet.env) == (None, False)
+        asked = plan("agg", host(1), {"probes.canary.enabled": True, "probes.canary.idle_seconds": 4}).unit("worker-0")
+        assert asked.probes.liveness is not None
+        assert asked.probes.liveness.canary == HttpGet(asked.ports["system"], "/health")
+        assert (asked.env["DYN_HEALTH_CHECK_ENABLED"], asked.env["DYN_CANARY_WAIT_TIME"]) == ("true", "4")
 
     def test_who_computes_on_cpus_is_served_last(self) -> None:
         made = plan("disagg", host(0), {"device": "cpu"})

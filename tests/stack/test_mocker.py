@@ -18,7 +18,7 @@ import pytest
 
 from .asking import chat, chat_in_pieces, client, complete, prompt
 from .census import environment
-from .harness import MOCKER, Dynkv, first_time, free_port, pids, said, unit, wait_for
+from .harness import MOCKER, Dynkv, first_time, free_port, fresh_dynkv, pids, said, unit, wait_for
 
 pytestmark = pytest.mark.stack
 
@@ -360,6 +360,16 @@ def _kill_supervisor(status: dict[str, Any]) -> None:
     supervisor = psutil.Process(status["supervisor"]["pid"])
     supervisor.kill()
     supervisor.wait(10)
+
+
+def test_another_home_has_other_ports_also_while_a_unit_is_down(dynkv: Dynkv) -> None:
+    dynkv.up("agg", *ALONE)
+    dynkv.do("stop", "worker-0")
+    dynkv.wait_until(lambda s: unit(s, "worker-0")["pid"] is None, "agg")
+    with fresh_dynkv() as other:
+        planned = json.loads(other.do("plan", *other.up_words("agg", *ALONE)[1:], "--json").stdout)
+    own = {port for one in dynkv.status()["units"] for port in one["ports"].values()}
+    assert own.isdisjoint(port for one in planned["units"] for port in one["ports"].values())
 
 
 def test_ctrl_c_while_up_waits(dynkv: Dynkv) -> None:

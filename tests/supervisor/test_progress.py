@@ -81,3 +81,17 @@ def test_who_answers_and_gets_on_is_never_hung(steps: list[tuple[float, float]])
         at, cpu, tokens = at + elapsed, cpu + work, tokens + 1
         samples.append(Sample(at, True, False, cpu, True, 3, tokens))
         assert hung(samples, LIVENESS) is None
+
+
+def test_a_canary_that_fails_three_times_while_nothing_moves_is_a_hang() -> None:
+    def samples(failed: Iterable[int], tokens: Iterable[float]) -> list[Sample]:
+        pairs = zip(failed, tokens, strict=True)
+        return [
+            Sample(n * 5.0, True, False, 0.0, tokens=count, canary_failed=bool(one))
+            for n, (one, count) in enumerate(pairs)
+        ]
+
+    assert hung(samples([0, 1, 1], [7, 7, 7]), LIVENESS) is None
+    assert hung(samples([1, 0, 1, 1], [7, 7, 7, 7]), LIVENESS) is None
+    assert hung(samples([1, 1, 1], [7, 7, 9]), LIVENESS) is None, "it works, and is late"
+    assert hung(samples([0, 1, 1, 1], [7, 7, 7, 7]), LIVENESS) == "its canary fails: HTTP answers, its engine does not"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
@@ -13,7 +14,7 @@ import pytest
 from lab import Lab, events_of
 from processes import is_alive
 
-from dynkv.plan.model import Condition, Dependency, Role
+from dynkv.plan.model import Condition, Dependency, Role, Unit
 from dynkv.supervisor.runner import Ask, Shared
 from dynkv.supervisor.stack import Stack
 from dynkv.supervisor.states import State
@@ -43,11 +44,11 @@ class Running:
 
 
 @asynccontextmanager
-async def deployment(lab: Lab) -> AsyncIterator[Running]:
-    """A frontend, and a worker that waits for it; taken down at the end."""
+async def deployment(lab: Lab, *units: Unit) -> AsyncIterator[Running]:
+    """These units, or else a frontend and a worker that waits for it; taken down at the end."""
     frontend = lab.unit("frontend", role=Role.FRONTEND)
     worker = lab.unit("worker-0", depends_on=(Dependency("frontend", Condition.READY),))
-    plan = lab.plan(worker, frontend)
+    plan = lab.plan(*(units or (worker, frontend)))
     shared = lab.shared(plan)
     running = Running(Stack(plan, shared, os.getpid()), shared, anyio.Event())
 
@@ -171,3 +172,28 @@ async def test_what_cannot_be_written_is_told(lab: Lab) -> None:
         lab.place.events.mkdir()
         it.shared.events.record("a", "b")
         assert it.stack.status().detail.startswith(f"cannot write to {lab.place.directory}: ")
+
+
+async def test_a_unit_is_restarted_with_the_one_that_it_names_and_that_is_all(lab: Lab) -> None:
+    """Each names the other, which must not go on for ever."""
+    decode = replace(lab.unit("decode-0", role=Role.DECODE), restart_with=("prefill-0",))
+    prefill = replace(lab.unit("prefill-0", role=Role.PREFILL), restart_with=("decode-0",))
+    frontend = lab.unit("frontend", role=Role.FRONTEND)
+    async with deployment(lab, decode, prefill, frontend) as it:
+        await it.until("ready")
+        prefills_pid = it.shared.board["prefill-0"].pid
+        assert prefills_pid is not None
+        os.kill(prefills_pid, signal.SIGKILL)
+        with anyio.fail_after(20):
+            await it.shared.board.until(
+                lambda: all(
+                    (unit.state, unit.restarts) == (State.READY, 1)
+                    for unit in (it.shared.board["decode-0"], it.shared.board["prefill-0"])
+                )
+            )
+        exits = {unit.name: unit.last_exit for unit in it.shared.board.units}
+        assert exits["frontend"] is None
+        assert exits["decode-0"] is not None
+        assert exits["decode-0"].reason == "it is restarted with prefill-0"
+        await anyio.sleep(0.2)  # long enough for another round to begin
+        assert [it.shared.board[name].restarts for name in ("decode-0", "prefill-0")] == [1, 1]
