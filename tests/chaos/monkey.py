@@ -1,0 +1,80 @@
+"""Something that ends, stops or floods processes of a deployment at random, and waits until all is well again."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from dataclasses import dataclass, field
+
+import psutil
+from stack.harness import Dynkv, Status, unit
+
+from .traffic import Traffic
+
+SUPERVISOR = "supervisor"
+BACK_S = 240.0
+"""The longest that a deployment may take to serve again: a worker of the real stack starts in 30 to 60 s here."""
+
+_BREATH_S = 0.3
+"""Between two rounds, so that a request that fails belongs to one of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blow:
+    """One round: what was done to whom, and how long until the deployment was ready again."""
+
+    victims: tuple[str, ...]
+    kills: int
+    at: float
+    ready_after_s: float
+
+
+@dataclass
+class Monkey:
+    """`up` is the command line that brought the deployment up: after the supervisor's death it is given again."""
+
+    dynkv: Dynkv
+    name: str
+    up: tuple[str, ...]
+    traffic: Traffic
+    chance: random.Random
+    blows: list[Blow] = field(default_factory=list)
+
+    @property
+    def kills(self) -> int:
+        return sum(blow.kills for blow in self.blows)
+
+    def strike(self, targets: list[str], *, stop: bool = False, flood: int = 0) -> Blow:
+        """Kill -9 (or SIGSTOP) one process of each target at the same moment, and wait until all serve again.
+
+        A target is a unit, `unit/NAME` for a process below its first one whose name begins so, or the supervisor.
+        """
+        time.sleep(_BREATH_S)
+        before = self.dynkv.wait_until(lambda status: status["state"] == "ready", self.name, BACK_S)
+        victims = [(target, self._process(before, target)) for target in targets]
+        self.traffic.flood(flood)
+        began = time.monotonic()
+        for _, process in victims:
+            os.kill(process.pid, signal.SIGSTOP if stop else signal.SIGKILL)
+        if SUPERVISOR in targets:
+            psutil.wait_procs([process for target, process in victims if target == SUPERVISOR], timeout=10)
+            self.dynkv.do(*self.up, timeout_s=BACK_S)
+        hit = {target.partition("/")[0] for target in targets} - {SUPERVISOR}
+        self.dynkv.wait_until(lambda status: self._is_back(before, status, hit), self.name, BACK_S)
+        blow = Blow(tuple(targets), 0 if stop else len(targets), began, time.monotonic() - began)
+        self.blows.append(blow)
+        return blow
+
+    def _is_back(self, before: Status, now: Status, hit: set[str]) -> bool:
+        return now["state"] == "ready" and all(unit(now, name)["pid"] != unit(before, name)["pid"] for name in hit)
+
+    def _process(self, status: Status, target: str) -> psutil.Process:
+        if target == SUPERVISOR:
+            return psutil.Process(status["supervisor"]["pid"])
+        name, _, child = target.partition("/")
+        first = psutil.Process(unit(status, name)["pid"])
+        if not child:
+            return first
+        return self.chance.choice([p for p in first.children(recursive=True) if p.name().startswith(child)])
