@@ -53,10 +53,10 @@ def test_mockers_survive_anything(dynkv: Dynkv, report: Report) -> None:
         for number in range(10_000):
             if monkey.kills >= KILLS:
                 break
-            if number % 20 == 19:
+            if number % 25 == 24:
                 monkey.strike([chance.choice(["worker-0", "worker-1"])], stop=True)
             else:
-                some = sorted({chance.choice(targets) for _ in range(chance.choice([1, 2, 3, 4]))})
+                some = sorted({chance.choice(targets) for _ in range(chance.choice([2, 3, 4]))})
                 monkey.strike(some, flood=chance.choice([0, 0, 40]))
         _settle()
         assert _processes(dynkv) == before

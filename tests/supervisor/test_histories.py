@@ -1,0 +1,129 @@
+"""Any history of a unit, with real processes: crashes, hangs, requests, and supervisors that die and are followed.
+
+At no moment are there two living incarnations; nobody else is signalled; and there is always a way to ready and to
+stopped, where nothing is left.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from lab import SERVER, Lab
+from processes import is_alive
+
+from dynkv.children.child import Child
+from dynkv.children.tree import MARK_INCARNATION, Host, environment_of, marked
+from dynkv.plan.model import HttpGet, Liveness, Unit
+from dynkv.supervisor.runner import Ask, Runner, Shared
+from dynkv.supervisor.salvage import adoptable, end_all_but
+from dynkv.supervisor.states import State
+
+FAMILY = f"import os, signal\nif os.fork() == 0:\n    os.setsid()\n    signal.pause()\n{SERVER}"
+"""A server whose child leaves its session."""
+STEPS = ("kill", "kill child", "suspend", "sick", "well", "start", "stop", "restart", "supervisor dies", "wait")
+DEADLINE_S = 30.0
+
+
+class History:
+    """One unit and its supervisors, of whom only the last one lives."""
+
+    def __init__(self, lab: Lab) -> None:
+        liveness = Liveness(HttpGet(1, "/metrics"), period_seconds=0.05, timeout_seconds=0.5, failure_threshold=3)
+        unit = lab.unit(stop_timeout_s=0.5)
+        check = HttpGet(unit.ports["system"], "/metrics")
+        probes = replace(unit.probes, liveness=replace(liveness, check=check))
+        self.unit: Unit = replace(unit, probes=probes, argv=(*unit.argv[:3], FAMILY, *unit.argv[4:]))
+        self.lab = lab
+        self.plan = lab.plan(self.unit)
+        self.shared: Shared = lab.shared(self.plan)
+        self.runner = Runner(self.unit, self.shared)
+        self.spawned: dict[int, Child] = {}
+
+    @property
+    def state(self) -> State:
+        return self.shared.board[self.unit.name].state
+
+    async def live(self, steps: list[tuple[str, float]]) -> None:
+        while True:
+            async with anyio.create_task_group() as supervisor:
+                supervisor.start_soon(self.runner.run)
+                while steps and (step := steps.pop(0))[0] != "supervisor dies":
+                    self.take(step[0])
+                    await anyio.sleep(step[1])
+                    self.check()
+                if not steps:
+                    await self.end_well()
+                self.remember()
+                supervisor.cancel_scope.cancel()
+            if not steps:
+                return
+            journal = self.shared.journal.content
+            adopted = adoptable(journal, self.plan)
+            await end_all_but(adopted.values(), journal, self.lab.place)
+            self.reap_the_dead()
+            self.runner = Runner(self.unit, self.shared, adopted.get(self.unit.name))
+
+    def take(self, step: str) -> None:
+        self.remember()
+        tree = self.runner.child.tree() if self.runner.child is not None else []
+        numbers = {"kill": signal.SIGKILL, "kill child": signal.SIGKILL, "suspend": signal.SIGSTOP}
+        if step in numbers and tree:
+            with suppress(ProcessLookupError):
+                os.kill(tree[-1 if step == "kill child" else 0].pid, numbers[step])
+        elif step in ("sick", "well"):
+            self.lab.set_sick(self.unit.name, step == "sick")
+        elif step in ("start", "stop", "restart"):
+            self.runner.ask(Ask(step), "test")
+
+    def check(self) -> None:
+        living = marked(Host.now(), str(self.lab.directory), self.lab.name)
+        incarnations = {(environment_of(process.pid) or {}).get(MARK_INCARNATION) for process in living} - {None}
+        assert len(incarnations) <= 1, f"{incarnations} in {self.state}"
+
+    async def end_well(self) -> None:
+        self.lab.set_sick(self.unit.name, False)
+        with anyio.fail_after(DEADLINE_S):
+            while self.state is not State.READY:
+                if self.state in (State.STOPPED, State.FAILED, State.BACKOFF):
+                    self.runner.ask(Ask.START, "test")
+                await anyio.sleep(0.02)
+                self.check()
+            self.runner.ask(Ask.STOP, "test")
+            await self.shared.board.until(lambda: self.state is State.STOPPED)
+        assert marked(Host.now(), str(self.lab.directory), self.lab.name) == []
+
+    def remember(self) -> None:
+        """A supervisor that follows here is the same process, and the parent of what the one before spawned."""
+        if (child := self.runner.child) is not None:
+            self.spawned.setdefault(child.pid, child)
+
+    def reap_the_dead(self) -> None:
+        for child in self.spawned.values():
+            if not is_alive(child.pid):
+                child.reap()
+
+
+@settings(max_examples=25, phases=(Phase.explicit, Phase.generate))
+@given(st.lists(st.tuples(st.sampled_from(STEPS), st.sampled_from([0.0, 0.02, 0.1, 0.4])), max_size=8))
+def test_every_history_ends_well(steps: list[tuple[str, float]]) -> None:
+    async def play() -> None:
+        with tempfile.TemporaryDirectory(prefix="dynkv-", dir="/tmp") as directory:
+            history = History(Lab(Path(directory)))
+            bystander = Child.spawn(["sleep", "60"], {"PATH": os.environ["PATH"]}, Path(directory) / "bystander.log")
+            try:
+                await history.live(list(steps))
+                assert is_alive(bystander.pid)
+            finally:
+                history.reap_the_dead()
+                os.kill(bystander.pid, signal.SIGKILL)
+                bystander.reap()
+
+    anyio.run(play)
