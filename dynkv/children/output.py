@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 _TAIL_BYTES = 64 * 1024
@@ -22,7 +21,7 @@ def open_log(path: Path) -> int:
 
 
 def rotate(path: Path, max_bytes: int, keep: int) -> bool:
-    """Copy a log that has grown past `max_bytes` to `path.1` and empty it; whether it had.
+    """Copy the last `max_bytes` of a log that has grown past that to `path.1` and empty it; whether it had.
 
     Older copies move up to `path.<keep>`. Lines written between copy and truncation are lost: the child holds
     the file open, so it cannot be renamed. Raises OSError where the copy cannot be made; the log is then
@@ -38,10 +37,22 @@ def rotate(path: Path, max_bytes: int, keep: int) -> bool:
             if (older := _copy_of(path, number)).exists():
                 older.replace(_copy_of(path, number + 1))
         if keep > 0:
-            shutil.copyfile(path, _copy_of(path, 1))
+            _copy_end(path, _copy_of(path, 1), max_bytes)
     finally:
         os.truncate(path, 0)
     return True
+
+
+def _copy_end(path: Path, copy: Path, max_bytes: int) -> None:
+    """Whole lines, as many as fit; none of it passes through this process."""
+    with path.open("rb") as log, copy.open("wb") as out:
+        end = os.fstat(log.fileno()).st_size
+        at = max(0, end - max_bytes)
+        if at > 0:
+            log.seek(at - 1)
+            at += len(log.readline(max_bytes)) - 1
+        while at < end and (sent := os.sendfile(out.fileno(), log.fileno(), at, end - at)):
+            at += sent
 
 
 def _copy_of(path: Path, number: int) -> Path:

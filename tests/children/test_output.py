@@ -59,12 +59,23 @@ def test_rotation_keeps_the_newest_copies_and_the_writer_goes_on(tmp_path: Path)
     log = tmp_path / "log"
     fd = open_log(log)
     for number in range(4):
-        os.write(fd, f"{number} is more than ten bytes\n".encode())
+        os.write(fd, f"{number} early\n{number} late\n".encode())
         assert rotate(log, max_bytes=10, keep=2)
     os.write(fd, b"now\n")
     os.close(fd)
-    found = {path.name: path.read_text()[:3].strip() for path in tmp_path.iterdir()}
-    assert found == {"log": "now", "log.1": "3 i", "log.2": "2 i"}
+    found = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert found == {"log": "now\n", "log.1": "3 late\n", "log.2": "2 late\n"}
+
+
+def test_a_copy_has_whole_lines_and_no_more_than_a_log_may_have(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    lines = [f"line {number}\n" for number in range(100)]
+    for allowed in (9, 50, 500, 780):
+        log.write_text("".join(lines))
+        assert rotate(log, max_bytes=allowed, keep=1)
+        copy = (tmp_path / "log.1").read_text()
+        assert copy == "".join(lines[-copy.count("\n") :] if copy else [])
+        assert allowed - len(lines[-1]) < len(copy) <= allowed
 
 
 def test_a_small_log_is_left_alone(tmp_path: Path) -> None:
