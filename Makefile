@@ -8,7 +8,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install up down test check lint unit stack requirements clean
+.PHONY: help install up down test check lint unit stack chaos requirements clean
 
 ifndef STACK
 STACK := $(shell timeout 20 nvidia-smi -L 2>/dev/null | grep -q '^GPU ' && echo gpu || echo cpu)
@@ -57,10 +57,13 @@ lint: $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## Format, lint an
 	@"$(CPU_BIN)/mypy"
 
 unit: $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## The tests that need no stack
-	@"$(CPU_BIN)/python" -m pytest --ignore=tests/stack $(ARGS)
+	@"$(CPU_BIN)/python" -m pytest --ignore=tests/stack --ignore=tests/chaos $(ARGS)
 
 stack: $(CPU_VENV)/.installed-cpu $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## The tests that run the real stack on CPU
 	@"$(CPU_BIN)/python" -m pytest tests/stack $(ARGS)
+
+chaos: $(CPU_VENV)/.installed-cpu $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## Kill at random; DYNKV_CHAOS_KILLS=2000 makes it a long run
+	@"$(CPU_BIN)/python" -m pytest tests/chaos --timeout 36000 $(ARGS)
 
 requirements: ## Compile requirements/*.txt from pyproject.toml; UPGRADE=1 takes new versions
 	@requirements/install.sh "$(CPU_VENV)" uv
