@@ -10,7 +10,6 @@ from pathlib import Path
 import msgspec
 
 from dynkv.children.output import open_log, tail
-from dynkv.daemon import READY, TAKEN
 from dynkv.errors import AlreadyRunning, DynkvError
 from dynkv.home import Place
 from dynkv.plan.model import Plan
@@ -59,6 +58,8 @@ def _in_memory(plan: Plan) -> int:
 
 
 def _check(line: bytes, place: Place) -> None:
+    from dynkv.daemon import READY, TAKEN  # it takes a while, which the supervisor needs as well
+
     if line == TAKEN:
         raise AlreadyRunning(place.name)
     if line != READY:

@@ -1,13 +1,10 @@
-"""Options that several verbs share, and what they override in a profile."""
+"""Arguments and options that several verbs share."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
-
-from dynkv.errors import UsageError
-from dynkv.profile.load import Override, parse_set
 
 ProfileArgument = Annotated[
     str, typer.Argument(metavar="PROFILE", help="A shipped profile (see `dynkv profiles`) or the path of a YAML file.")
@@ -31,35 +28,3 @@ SetOption = Annotated[
 ]
 NoLMCacheOption = Annotated[bool, typer.Option("--no-lmcache", help="Leave the sidecar out.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-
-
-def overrides(
-    gpus: str | None,
-    model: str | None,
-    engine: str | None,
-    device: str | None,
-    no_lmcache: bool,
-    sets: list[str] | None,
-) -> list[Override]:
-    """In the order in which they win: --set first, so that an option of its own has the last word."""
-    found = [parse_set(text) for text in sets or []]
-    if gpus is not None:
-        found.append(Override(("workers", "gpus"), _gpu_list(gpus), f"--gpus {gpus}"))
-    if model is not None:
-        found.append(Override(("model", "path"), model, f"--model {model}"))
-    if engine is not None:
-        found.append(Override(("engine",), engine, f"--engine {engine}"))
-    if device is not None:
-        found.append(Override(("device",), device, f"--device {device}"))
-    if no_lmcache:
-        found.append(Override(("lmcache", "enabled"), False, "--no-lmcache"))
-    return found
-
-
-def _gpu_list(text: str) -> list[int | str] | str:
-    if text.strip() == "all":
-        return "all"
-    parts = [part.strip() for part in text.split(",")]
-    if not all(parts):
-        raise UsageError(f"--gpus {text!r} has an empty item", hint="for example --gpus 0,1")
-    return [int(part) if part.isdigit() else part for part in parts]

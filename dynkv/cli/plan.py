@@ -22,15 +22,14 @@ from dynkv.cli.options import (
     NoLMCacheOption,
     ProfileArgument,
     SetOption,
-    overrides,
 )
-from dynkv.doctor.checks import Finding, Severity, findings
+from dynkv.doctor.checks import Finding, findings
 from dynkv.doctor.host import LeftOver, inspect
-from dynkv.errors import PreflightRefused
+from dynkv.errors import PreflightRefused, UsageError
 from dynkv.home import Place, home, place
 from dynkv.plan.build import build
 from dynkv.plan.model import Plan
-from dynkv.profile.load import LoadedProfile, Override, find, load, shipped
+from dynkv.profile.load import LoadedProfile, Override, find, load, parse_set, shipped
 from dynkv.profile.model import Profile
 from dynkv.supervisor.journal import read_journal
 from dynkv.supervisor.salvage import survivors
@@ -46,7 +45,7 @@ class Planned:
     def refuse_errors(self) -> None:
         """Raise PreflightRefused for the first finding that is an error."""
         for finding in self.findings:
-            if finding.severity is Severity.ERROR:
+            if finding.is_error:
                 raise PreflightRefused(
                     finding.what, where=finding.where, hint=finding.hint, detail=finding.excerpt or f"  {finding.why}"
                 )
@@ -121,7 +120,7 @@ def doctor(
         print(msgspec.json.encode(planned.findings).decode())  # noqa: T201
     else:
         view.show_findings(planned.findings)
-    if any(finding.severity is Severity.ERROR for finding in planned.findings):
+    if any(finding.is_error for finding in planned.findings):
         raise typer.Exit(PreflightRefused.exit_code)
     if not as_json:
         view.say(f"{planned.loaded.name} can run on this host")
@@ -158,3 +157,35 @@ def profile_schema() -> dict[str, object]:
     made = Profile.model_json_schema()
     made["properties"]["extends"] = {"type": "string", "description": "A shipped profile or a file to begin with."}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "dynkv profile", **made}
+
+
+def overrides(
+    gpus: str | None,
+    model: str | None,
+    engine: str | None,
+    device: str | None,
+    no_lmcache: bool,
+    sets: list[str] | None,
+) -> list[Override]:
+    """In the order in which they win: --set first, so that an option of its own has the last word."""
+    found = [parse_set(text) for text in sets or []]
+    if gpus is not None:
+        found.append(Override(("workers", "gpus"), _gpu_list(gpus), f"--gpus {gpus}"))
+    if model is not None:
+        found.append(Override(("model", "path"), model, f"--model {model}"))
+    if engine is not None:
+        found.append(Override(("engine",), engine, f"--engine {engine}"))
+    if device is not None:
+        found.append(Override(("device",), device, f"--device {device}"))
+    if no_lmcache:
+        found.append(Override(("lmcache", "enabled"), False, "--no-lmcache"))
+    return found
+
+
+def _gpu_list(text: str) -> list[int | str] | str:
+    if text.strip() == "all":
+        return "all"
+    parts = [part.strip() for part in text.split(",")]
+    if not all(parts):
+        raise UsageError(f"--gpus {text!r} has an empty item", hint="for example --gpus 0,1")
+    return [int(part) if part.isdigit() else part for part in parts]

@@ -1,11 +1,11 @@
-"""`status` and `down`."""
+"""`status`, `wait` and `down`."""
 
 from __future__ import annotations
 
 import time
+from enum import StrEnum
 from typing import Annotated
 
-import anyio
 import msgspec
 import typer
 
@@ -15,10 +15,18 @@ from dynkv.cli.options import JsonOption, NameArgument
 from dynkv.control.client import SupervisorGone
 from dynkv.errors import JournalLost, NotRunning, TimedOut
 from dynkv.supervisor.journal import JournalFile
-from dynkv.supervisor.salvage import end_survivors, orphaned_status, survivors
 from dynkv.supervisor.status import DeploymentStatus
 
 _POLL_S = 0.1
+_WAIT_POLL_S = 0.2
+
+
+UNWATCHED = "without a supervisor"
+
+
+class Goal(StrEnum):
+    READY = "ready"
+    DOWN = "down"
 
 
 def status(name: NameArgument = None, as_json: JsonOption = False) -> None:
@@ -34,6 +42,8 @@ def read_status(deployment: Deployment) -> DeploymentStatus:
     """From the supervisor, or without it from what still runs; raises NotRunning if nothing does."""
     if deployment.is_supervised:
         return deployment.client().status()
+    from dynkv.supervisor.salvage import orphaned_status, survivors
+
     journal = deployment.journal
     left = [] if journal is not None and journal.stopped else survivors(journal, deployment.place)
     if not left:
@@ -41,6 +51,38 @@ def read_status(deployment: Deployment) -> DeploymentStatus:
     if journal is None:
         raise JournalLost(deployment.place.name, len(left))
     return orphaned_status(journal, deployment.place)
+
+
+def wait(
+    name: NameArgument = None,
+    goal: Annotated[Goal, typer.Option("--for", help="What to wait for.")] = Goal.READY,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", min=0, metavar="SECONDS", help="Give up after this long: exit code 5.")
+    ] = None,
+) -> None:
+    """Return when a deployment is ready, or down. Example: dynkv wait agg --for ready --timeout 600"""
+    deployment = find(name)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while (state := _state(deployment)) != goal:
+        if goal is Goal.READY and state in (UNWATCHED, Goal.DOWN):
+            raise NotRunning(deployment.place.name)
+        if deadline is not None and time.monotonic() > deadline:
+            raise TimedOut(
+                f"{deployment.place.name} is {state}, and was not {goal} after {timeout:g} s",
+                hint="`dynkv status` shows what it waits for",
+            )
+        time.sleep(_WAIT_POLL_S)
+
+
+def _state(deployment: Deployment) -> str:
+    """As `status` has it; `down` where nothing runs."""
+    try:
+        current = read_status(deployment)
+    except SupervisorGone:  # on its way in, or out
+        return "not answering"
+    except NotRunning:
+        return Goal.DOWN
+    return current.state if current.supervisor is not None else UNWATCHED
 
 
 def down(
@@ -92,6 +134,10 @@ def _end_rest(deployment: Deployment, journal: JournalFile | None) -> bool:
     """What a dead supervisor left; whether there was anything."""
     if journal is not None and journal.stopped:
         return False
+    import anyio
+
+    from dynkv.supervisor.salvage import end_survivors
+
     count = anyio.run(end_survivors, journal, deployment.place)
     if journal is not None:
         deployment.close_journal(journal)

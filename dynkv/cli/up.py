@@ -24,9 +24,8 @@ from dynkv.cli.options import (
     NoLMCacheOption,
     ProfileArgument,
     SetOption,
-    overrides,
 )
-from dynkv.cli.plan import Planned, locate, make_plan
+from dynkv.cli.plan import Planned, locate, make_plan, overrides
 from dynkv.cli.status import take_down
 from dynkv.control.client import Client, SupervisorGone
 from dynkv.errors import AlreadyRunning, DynkvError, PreflightRefused, TimedOut, UnitFailed

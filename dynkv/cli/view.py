@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -15,12 +16,14 @@ from rich.table import Table
 from rich.text import Text
 
 from dynkv.children.output import tail
-from dynkv.doctor.checks import Finding, Severity
 from dynkv.errors import DynkvError
 from dynkv.plan.model import Plan
 from dynkv.supervisor.events import Event
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
+
+if TYPE_CHECKING:
+    from dynkv.doctor.checks import Finding
 
 _WIDE = 200
 _STATE_STYLE = {
@@ -65,7 +68,7 @@ def show_error(error: DynkvError) -> None:
 def show_findings(findings: Iterable[Finding]) -> None:
     console = _console(stderr=True)
     for finding in findings:
-        style = "bold red" if finding.severity is Severity.ERROR else "yellow"
+        style = "bold red" if finding.is_error else "yellow"
         console.print(f"[{style}]{finding.severity}:[/] {escape(finding.what)} [dim]({finding.id})[/]")
         if finding.where:
             console.print(f"  [dim]at[/] {escape(finding.where)}")

@@ -31,6 +31,10 @@ class Finding:
     where: str = ""
     excerpt: str = ""
 
+    @property
+    def is_error(self) -> bool:
+        return self.severity is Severity.ERROR
+
 
 def findings(loaded: LoadedProfile, plan: Plan, facts: HostFacts) -> list[Finding]:
     """Errors first."""
@@ -44,7 +48,7 @@ def findings(loaded: LoadedProfile, plan: Plan, facts: HostFacts) -> list[Findin
         *_l2_persistence(loaded),
         *_router(loaded),
     ]
-    return sorted(found, key=lambda finding: finding.severity is not Severity.ERROR)
+    return sorted(found, key=lambda finding: not finding.is_error)
 
 
 def _packages(plan: Plan, facts: HostFacts) -> Iterator[Finding]:

@@ -408,9 +408,16 @@ def test_a_worker_that_slept_is_found_again(dynkv: Dynkv) -> None:
 def test_up_without_waiting(dynkv: Dynkv) -> None:
     dynkv.do(*dynkv.up_words("agg", *ALONE, "--no-wait"))
     assert dynkv.wait_until(lambda s: True, "agg")["state"] == "starting"
-    status = dynkv.wait_until(lambda s: s["state"] == "ready", "agg")
+    early = dynkv.run("wait", "agg", "--timeout", "0")
+    assert early.returncode == 5, said(early)
+    assert "was not ready after 0 s" in early.stderr
+    dynkv.do("wait", "--for", "ready", "--timeout", "60")
+    status = dynkv.status()
     assert [one["name"] for one in status["units"]] == ["frontend", "worker-0"]
     assert chat(dynkv.endpoint, "tiny", "Hello")
+    dynkv.do("down")
+    dynkv.do("wait", "--for", "down")
+    assert dynkv.run("wait").returncode == 3
 
 
 def test_a_unit_that_dies_during_start_ends_up_at_once(dynkv: Dynkv) -> None:
