@@ -10,6 +10,7 @@ import argparse
 import os
 import signal
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from dynkv.supervisor.turns import Turns
 
 READY = b"ready\n"
 """What the daemon writes to its notify descriptor when its socket is open."""
+_LOCK_TRIES, _LOCK_PAUSE_S = 5, 0.02
 TAKEN = b"taken\n"
 """Another supervisor has the deployment."""
 
@@ -43,14 +45,22 @@ def main() -> int:
     _keep_descriptors()
     plan = _read_plan(options.plan_fd)
     place = Place(options.home, plan.name)
-    lock = take_lock(place.lock)
-    if lock is None:
+    if _take_lock(place) is None:
         os.write(options.notify_fd, TAKEN)
         return 4
     os.chdir(place.directory)
     become_subreaper()
     anyio.run(_run, plan, place, options.notify_fd, options.foreground)
     return 0
+
+
+def _take_lock(place: Place) -> int | None:
+    """The descriptor stays open to the end. A verb that looks whether there is a supervisor holds it for a moment."""
+    for _ in range(_LOCK_TRIES):
+        if (lock := take_lock(place.lock)) is not None:
+            return lock
+        time.sleep(_LOCK_PAUSE_S)
+    return None
 
 
 async def _run(plan: Plan, place: Place, notify_fd: int, foreground: bool) -> None:

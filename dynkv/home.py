@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,6 +97,8 @@ class Place:
         try:
             for directory in (self.directory, self.logs, self.socket.parent):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not is_own_directory(self.socket.parent):
+                raise PermissionError(errno.EPERM, f"{self.socket.parent} belongs to someone else")
             self.directory.chmod(0o700)
             with tempfile.TemporaryFile(dir=self.directory):
                 pass
@@ -156,6 +160,15 @@ def _try_lock(fd: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def is_own_directory(path: Path) -> bool:
+    """Whether it is a directory of this user's, and no link to one: others may have put it into /tmp."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
 
 
 def _runtime_directory() -> Path:

@@ -44,13 +44,14 @@ def rotate(path: Path, max_bytes: int, keep: int) -> bool:
 
 
 def _copy_end(path: Path, copy: Path, max_bytes: int) -> None:
-    """Whole lines, as many as fit; none of it passes through this process."""
+    """Whole lines, unless they are very long, as many as fit; they do not pass through this process."""
     with path.open("rb") as log, copy.open("wb") as out:
         end = os.fstat(log.fileno()).st_size
         at = max(0, end - max_bytes)
         if at > 0:
             log.seek(at - 1)
-            at += len(log.readline(max_bytes)) - 1
+            rest = log.readline(_TAIL_BYTES)
+            at += len(rest) - 1 if rest.endswith(b"\n") else 0
         while at < end and (sent := os.sendfile(out.fileno(), log.fileno(), at, end - at)):
             at += sent
 

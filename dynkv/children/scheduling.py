@@ -30,9 +30,16 @@ def bring_back(tree: Iterable[Process], cpus: Iterable[int]) -> int:
     own = frozenset(cpus)
     moved = 0
     for process in tree:
-        with suppress(OSError):  # it has ended meanwhile
-            for thread in (int(entry.name) for entry in Path(f"/proc/{process.pid}/task").iterdir()):
+        for thread in _threads(process.pid):
+            with suppress(OSError):  # it has ended meanwhile
                 if not own & os.sched_getaffinity(thread):
                     os.sched_setaffinity(thread, own)
                     moved += 1
     return moved
+
+
+def _threads(pid: int) -> list[int]:
+    try:
+        return [int(entry.name) for entry in Path(f"/proc/{pid}/task").iterdir()]
+    except OSError:
+        return []

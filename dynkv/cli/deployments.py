@@ -42,8 +42,8 @@ def find(name: str | None, *, past: bool = False) -> Deployment:
     if name is not None:
         if name not in known:
             raise UnknownDeployment(name, known)
-        return _open(name)
-    found = [_open(other) for other in known]
+        return opened(name)
+    found = [opened(other) for other in known]
     running = [deployment for deployment in found if deployment.is_supervised]
     candidates = running or [d for d in found if d.journal is None or not d.journal.stopped]
     if not candidates and (past or len(found) == 1):
@@ -60,7 +60,7 @@ def planned_ports(except_for: str) -> dict[int, str]:
     """Ports that other deployments of this host have planned, also those of units that are down just now."""
     taken: dict[int, str] = {}
     for directory, name in [(it, name) for it in {home(), *homes()} for name in deployments(it)]:
-        deployment = _open(name, directory)
+        deployment = opened(name, directory)
         if (directory, name) == (home(), except_for) or deployment.journal is None or deployment.journal.stopped:
             continue
         for unit in deployment.journal.plan.units:
@@ -68,6 +68,7 @@ def planned_ports(except_for: str) -> dict[int, str]:
     return taken
 
 
-def _open(name: str, home_dir: Path | None = None) -> Deployment:
+def opened(name: str, home_dir: Path | None = None) -> Deployment:
+    """Also one that has left nothing yet."""
     where = place(home_dir or home(), name)
     return Deployment(where, read_journal(where.journal))

@@ -21,7 +21,7 @@ def launch(plan: Plan, place: Place, secrets: dict[str, str]) -> None:
     notify_read, notify_write = os.pipe()
     log = open_log(place.supervisor_log)
     try:
-        subprocess.Popen(
+        process = subprocess.Popen(
             _command(place, plan_fd, notify_write),
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -33,8 +33,13 @@ def launch(plan: Plan, place: Place, secrets: dict[str, str]) -> None:
     finally:
         for fd in (plan_fd, notify_write, log):
             os.close(fd)
-    with os.fdopen(notify_read, "rb") as notify:
-        _check(notify.read(), place)
+    try:
+        with os.fdopen(notify_read, "rb") as notify:
+            _check(notify.read(), place)
+    except KeyboardInterrupt:
+        process.kill()  # it starts nothing before it has reported
+        process.wait()
+        raise
 
 
 def become_supervisor(plan: Plan, place: Place, secrets: dict[str, str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from enum import StrEnum
 from typing import Annotated
@@ -9,16 +11,21 @@ from typing import Annotated
 import msgspec
 import typer
 
+from dynkv.children.signals import open_process, send
 from dynkv.cli import view
 from dynkv.cli.deployments import Deployment, find
 from dynkv.cli.options import JsonOption, NameArgument
-from dynkv.control.client import SupervisorGone
+from dynkv.control.client import SupervisorGone, SupervisorSilent
 from dynkv.errors import JournalLost, NotRunning, TimedOut
+from dynkv.home import take_lock
 from dynkv.supervisor.journal import JournalFile
+from dynkv.supervisor.neighbours import supervisor_of
 from dynkv.supervisor.status import DeploymentStatus
 
 _POLL_S = 0.1
 _WAIT_POLL_S = 0.2
+_STUCK_S = 60.0
+"""A supervisor that answers nothing for so long will not: on a host under full load it took 10 s."""
 
 
 UNWATCHED = "without a supervisor"
@@ -41,7 +48,7 @@ def status(name: NameArgument = None, as_json: JsonOption = False) -> None:
 def read_status(deployment: Deployment) -> DeploymentStatus:
     """From the supervisor, or without it from what still runs; raises NotRunning if nothing does."""
     if deployment.is_supervised:
-        return deployment.client().status()
+        return _ask_for_status(deployment)
     from dynkv.supervisor.salvage import orphaned_status, survivors
 
     journal = deployment.journal
@@ -51,6 +58,22 @@ def read_status(deployment: Deployment) -> DeploymentStatus:
     if journal is None:
         raise JournalLost(deployment.place.name, len(left))
     return orphaned_status(journal, deployment.place)
+
+
+def _ask_for_status(deployment: Deployment) -> DeploymentStatus:
+    journal = deployment.journal
+    if journal is None:
+        return deployment.client().status()
+    from dynkv.supervisor.salvage import orphaned_status
+
+    process = supervisor_of(journal, deployment.place.home)
+    if process is not None and process.is_stopped:
+        why = f"its supervisor (pid {process.pid}) is stopped by a signal; `kill -CONT {process.pid}` lets it go on"
+        return orphaned_status(journal, deployment.place, why)
+    try:
+        return deployment.client().status()
+    except SupervisorSilent as error:
+        return orphaned_status(journal, deployment.place, error.what)
 
 
 def wait(
@@ -103,24 +126,29 @@ def down(
 def take_down(deployment: Deployment, timeout_s: float | None = None) -> bool:
     """Return when nothing of it runs any more; whether anything did. Raises TimedOut."""
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    ran = deployment.is_supervised
-    if ran:
+    ran = False
+    while (lock := take_lock(deployment.place.lock)) is None:
+        ran = True
         _ask_supervisor(deployment, deadline)
-    journal = deployment.fresh_journal()
-    return _end_rest(deployment, journal) or ran
+    try:  # with the lock, so that no new supervisor takes over what is being ended
+        return _end_rest(deployment, deployment.fresh_journal()) or ran
+    finally:
+        os.close(lock)
 
 
 def _ask_supervisor(deployment: Deployment, deadline: float | None) -> None:
     """Until its lock is free: it keeps that to the end, and a dead one cannot keep it."""
     client = deployment.client()
     with view.progress() as progress:
-        asked = False
+        asked, answered_at = False, time.monotonic()
         while deployment.is_supervised:
+            _rouse(deployment, time.monotonic() - answered_at)
             try:
                 if not asked:
                     client.down()
                     asked = True
                 progress.update(client.status())
+                answered_at = time.monotonic()
             except SupervisorGone:
                 pass  # on its way out, or killed: the lock tells
             if deadline is not None and time.monotonic() > deadline:
@@ -128,6 +156,18 @@ def _ask_supervisor(deployment: Deployment, deadline: float | None) -> None:
                     f"{deployment.place.name} is still going down", hint="`dynkv status` shows what takes long"
                 )
             time.sleep(_POLL_S)
+
+
+def _rouse(deployment: Deployment, silent_s: float) -> None:
+    """Let a supervisor that is stopped go on, and kill one that is stuck: what it leaves is ended without it."""
+    journal = deployment.fresh_journal()
+    process = None if journal is None else supervisor_of(journal, deployment.place.home)
+    if process is None or not (process.is_stopped or silent_s > _STUCK_S):
+        return
+    fd = open_process(process.identity)
+    if fd is not None:
+        send(fd, signal.SIGCONT if process.is_stopped else signal.SIGKILL)
+        os.close(fd)
 
 
 def _end_rest(deployment: Deployment, journal: JournalFile | None) -> bool:

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from dynkv.cli import view
-from dynkv.cli.deployments import Deployment, find
+from dynkv.cli.deployments import Deployment, find, opened
 from dynkv.cli.launch import become_supervisor, launch
 from dynkv.cli.options import (
     DeviceOption,
@@ -72,7 +72,12 @@ def up(
         secrets = {name: value for name, value in loaded.profile.env.items() if is_secret(name, value)}
         if foreground:
             become_supervisor(planned.plan, where, secrets)
-        launch(planned.plan, where, secrets)
+        signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            launch(planned.plan, where, secrets)
+        except KeyboardInterrupt:
+            take_down(opened(where.name))
+            raise typer.Exit(_INTERRUPTED) from None
     if not no_wait:
         _wait_or_take_down(where, timeout)
 
@@ -80,7 +85,6 @@ def up(
 def _wait_or_take_down(where: Place, timeout_s: float | None) -> None:
     """A start that fails, takes too long or is interrupted leaves nothing running."""
     deployment = find(where.name)
-    previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         status = _wait(deployment, timeout_s)
     except (DynkvError, KeyboardInterrupt) as error:
@@ -89,8 +93,6 @@ def _wait_or_take_down(where: Place, timeout_s: float | None) -> None:
         if isinstance(error, KeyboardInterrupt):
             raise typer.Exit(_INTERRUPTED) from None
         raise
-    finally:
-        signal.signal(signal.SIGTERM, previous)
     view.show_started(status, where.directory)
 
 

@@ -21,7 +21,12 @@ class SupervisorGone(DynkvError):
     exit_code = 3
 
     def __init__(self, socket_path: Path, why: str) -> None:
-        super().__init__(f"the supervisor does not answer: {why}", where=str(socket_path), hint="see `dynkv status`")
+        hint = "it may be on its way up or down: try again in a moment"
+        super().__init__(f"the supervisor does not answer: {why}", where=str(socket_path), hint=hint)
+
+
+class SupervisorSilent(SupervisorGone):
+    """It is there, and did not answer in time: stopped by a signal, or stuck."""
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -71,6 +76,8 @@ class Client:
             connection.request(method, path)
             response = connection.getresponse()
             body = response.read()
+        except TimeoutError:
+            raise SupervisorSilent(self._path, f"not within {self._timeout_s:g} s") from None
         except (OSError, http.client.HTTPException) as error:
             raise SupervisorGone(self._path, str(error)) from None
         finally:

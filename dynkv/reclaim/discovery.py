@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from dynkv.doctor.sockets import listening_ports, ports_of, refuses
@@ -43,31 +44,50 @@ class Entries:
     fails for as long as they are not there, and never writes them again (ai-dynamo 1.6.1).
     """
 
-    def __init__(self, directory: Path, pids: Iterable[int]) -> None:
+    def __init__(self, directory: Path, pids: Callable[[], Iterable[int]]) -> None:
         """`pids` are the worker's processes, which serve already."""
         self._directory = directory
-        self._ports = ports_of(pids)
-        self._known: dict[Path, bytes] = {}
-        self._touched = 0.0
+        self._pids = pids
+        self._ports: frozenset[int] = frozenset()
+        self._known: dict[Path, _Entry] = {}
+        self.withdrew = False
+        """It took back entries itself, which it does on its way out."""
+
+    @property
+    def is_unknown(self) -> bool:
+        """Nothing is routed to it, and nothing is known that could be put back."""
+        return not self._known and not self.withdrew
 
     def keep(self) -> list[str]:
-        """Learn of new entries; if its instances have expired, write all again. Returns the names of those written.
+        """Learn of new entries, and write those that expired again; their names. Raises OSError if it cannot."""
+        if not self._known:
+            self._ports = ports_of(self._pids())  # /proc's table of sockets can miss one
+        for path in [path for path in self._known if not path.exists()]:
+            if time.time() - self._known[path].touched < _EXPIRES_S:
+                del self._known[path]
+                self.withdrew = True
+        expired = {path: entry for path, entry in self._known.items() if not path.exists()}
+        for path, entry in expired.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(path, entry.content, self._directory / ".again")
+        self._learn()
+        return sorted(path.name for path in expired)
 
-        A worker on its way out takes back its entries itself, shortly after it touched them.
-        """
+    def _learn(self) -> None:
         entries = [path for path in self._directory.glob("v1/*/*") if path.is_file()]
         own = [path for path in entries if self._ports & _ports(path)]
         workers = {_worker(path) for path in own if path.parent.name == "instances"}
-        own += [path for path in entries if path.parent.name == "mdc" and _worker(path) in workers]
-        if workers:
-            self._known |= {path: content for path in own if (content := _content(path))}
-            self._touched = max(self._touched, *map(_touched, own))
-        if workers or time.time() - self._touched < _EXPIRES_S:
-            return []
-        for path, content in self._known.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(path, content, self._directory / ".again")
-        return sorted(path.name for path in self._known)
+        cards = [path for path in entries if path.parent.name == "mdc" and _worker(path) in workers]
+        for path in (*own, *cards) if workers else ():
+            if content := _content(path):
+                self._known[path] = _Entry(content, _touched(path))
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    content: bytes
+    touched: float
+    """In seconds since the epoch."""
 
 
 def _ports(path: Path) -> set[int]:

@@ -20,16 +20,24 @@ _MOVING = ("vllm:iteration_tokens_total_sum", "vllm:prompt_tokens_total", "vllm:
 """Source: vllm 0.23.0 and 0.31.0, /metrics; the first moves with every step of the engine."""
 
 
-async def until_hung(child: Child, liveness: Liveness) -> str:
-    """Sample the unit for as long as it does well; returns why it counts as hung."""
+async def until_hung(child: Child, liveness: Liveness, ready: anyio.Event) -> str:
+    """Sample the unit for as long as it does well; returns why it counts as hung.
+
+    Before it is first `ready`, its startup probe judges it; but one that is stopped by a signal is not slow.
+    """
     kept = max(liveness.failure_threshold, int(liveness.stall_seconds / liveness.period_seconds)) + 2
     samples: deque[Sample] = deque(maxlen=kept)
     while True:
-        samples.append(await _sample(child, liveness))
+        samples.append(await _sample(child, liveness) if ready.is_set() else _early_sample(child))
         reason = hung(tuple(samples), liveness)
         if reason is not None:
             return reason
         await anyio.sleep(liveness.period_seconds)
+
+
+def _early_sample(child: Child) -> Sample:
+    is_stopped = any(process.is_stopped for process in child.tree())
+    return Sample(anyio.current_time(), answered=True, is_stopped=is_stopped, cpu_s=0.0)
 
 
 async def _sample(child: Child, liveness: Liveness) -> Sample:

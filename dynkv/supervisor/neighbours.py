@@ -1,20 +1,32 @@
-"""Other supervisors on this host, and where they keep their deployments."""
+"""Supervisors on this host, found by their command line, and where they keep their deployments."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from dynkv.children.tree import command_line
+from dynkv.children.tree import Process, command_line, read_process
+from dynkv.supervisor.journal import JournalFile
 
 _MODULE = b"dynkv.daemon"
 
 
 def homes() -> frozenset[Path]:
     """Every DYNKV_HOME that a living supervisor works in, whoever runs it."""
-    found = set()
-    for entry in Path("/proc").iterdir():
-        words = command_line(int(entry.name)).split(b"\0") if entry.name.isdigit() else []
-        if _MODULE in words and b"--home" in words[:-1]:
-            found.add(Path(os.fsdecode(words[words.index(b"--home") + 1])))
-    return frozenset(found)
+    pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    return frozenset(home for pid in pids if (home := _home_of(pid)) is not None)
+
+
+def supervisor_of(journal: JournalFile, home: Path) -> Process | None:
+    """The living supervisor that wrote the journal; None if its pid is that of any other process."""
+    process = read_process(journal.supervisor_pid)
+    if process is None or process.start_ticks != journal.supervisor_start_ticks:
+        return None
+    return process if _home_of(process.pid) == home else None
+
+
+def _home_of(pid: int) -> Path | None:
+    words = command_line(pid).split(b"\0")
+    if _MODULE not in words or b"--home" not in words[:-1]:
+        return None
+    return Path(os.fsdecode(words[words.index(b"--home") + 1]))

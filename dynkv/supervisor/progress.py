@@ -36,7 +36,8 @@ def hung(samples: Sequence[Sample], liveness: Liveness) -> str | None:
             return "it is stopped (SIGSTOP)"
         if not any(sample.has_engine for sample in last) and any(sample.has_engine for sample in samples):
             return "its engine died under a live main process"
-        if all(sample.canary_failed for sample in last) and last[0].tokens == last[-1].tokens:
+        is_idle = not any(sample.running for sample in last)
+        if is_idle and all(sample.canary_failed for sample in last) and last[0].tokens == last[-1].tokens:
             return "its canary fails: HTTP answers, its engine does not"
         if _is_silent_and_idle(last):
             return f"it has not answered for {last[-1].at - last[0].at:.0f} s, and does nothing"

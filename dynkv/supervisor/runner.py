@@ -22,7 +22,7 @@ from dynkv.children.oom import oom_kills
 from dynkv.children.output import tail
 from dynkv.children.scheduling import bring_back
 from dynkv.children.stop import Stopped, kill_tree, stop
-from dynkv.children.tree import MARK_DEPLOYMENT, MARK_HOME, MARK_UNIT, SHIELD
+from dynkv.children.tree import MARK_DEPLOYMENT, MARK_HOME, MARK_UNIT, SHIELD, Host, tree_of
 from dynkv.home import Place
 from dynkv.plan.model import Unit
 from dynkv.probes.streak import Verdict
@@ -49,6 +49,8 @@ _HUNG_STOP_S = 3.0
 _DRAINED_STOP_S = 12.0
 """A worker without requests ends within 9 s of SIGTERM, 5 of them Dynamo's grace period (measured)."""
 _KEEP_PERIOD_S = 2.0
+_UNROUTED_S = 60.0
+"""A worker that is ready is in discovery within a second."""
 _AFTER_FAULT_S = 1.0
 _WAY_ON: dict[State, tuple[State, ...]] = {
     State.PENDING: (),
@@ -63,6 +65,9 @@ _WAY_ON: dict[State, tuple[State, ...]] = {
     State.FAILED: (),
 }
 """The states to go through after a fault, to one from which the unit can go on."""
+
+
+_FOLLOWING = (State.STARTING, State.READY, State.UNREADY)
 
 
 class Ask(StrEnum):
@@ -151,6 +156,8 @@ class Runner:
         """Ask for something; the newest request counts, and asking twice is asking once."""
         if ask is Ask.START and self._state not in (State.STOPPED, State.FAILED, State.BACKOFF):
             return
+        if follows and (self._request is not None or self._state not in _FOLLOWING):
+            return  # it ends for a reason of its own, or does not run
         self._request = Request(ask, cause, final, follows)
         self._asked.set()
 
@@ -182,7 +189,10 @@ class Runner:
 
     async def _live(self) -> None:
         """From the start of the process until nothing of it is left."""
-        child = self._take_over() or self._spawn()
+        record, self._adopted = self._adopted, None
+        child = self._spawn() if record is None else self._take_over(record)
+        if child is None and record is not None:
+            await self._clear_up_behind(record)
         if child is None:
             return
         self._publish()
@@ -228,15 +238,28 @@ class Runner:
         self._record_child(child)
         return child
 
-    def _take_over(self) -> Child | None:
-        """The child that another supervisor left, once; None if there is none or it has just gone."""
-        record, self._adopted = self._adopted, None
-        child = None if record is None else Child.adopt(root_of(record), record.log_start_byte)
-        if child is not None and record is not None:
+    def _take_over(self, record: ChildRecord) -> Child | None:
+        """The child that another supervisor left; None if it has just gone."""
+        child = Child.adopt(root_of(record), record.log_start_byte)
+        if child is not None:
             self.child, self._spawned_wall = child, record.started_at
             self._shared.journal.remember(self.unit.name, record)
             self._event("adopt", f"took over pid {child.pid}", cause="its supervisor died")
         return child
+
+    async def _clear_up_behind(self, record: ChildRecord) -> None:
+        """A child that was to be taken over has died, and what it started may live."""
+        cause = f"pid {record.pid} died before it could be taken over"
+        self._go(State.RECYCLING, cause)
+        self._purge_discovery()
+        root = root_of(record)
+        await kill_tree(lambda: tree_of(root, Host.now()))
+        self._go(State.RECLAIMING, cause)
+        if self._shared.sidecar is not None and self.unit.role.is_worker:
+            self._registrations = registrations_in(self.log, record.log_start_byte)
+        await self._give_back()
+        self._deaths.append(anyio.current_time())
+        self._go(State.BACKOFF, cause)
 
     async def _back_off(self) -> None:
         if self._is_hopeless:
@@ -288,8 +311,7 @@ class Runner:
         async def on_hang() -> None:
             liveness = self.unit.probes.liveness
             if liveness is not None:
-                await self._first_ready.wait()
-                await give_up(await until_hung(child, liveness))
+                await give_up(await until_hung(child, liveness, self._first_ready))
 
         async with anyio.create_task_group() as serving:
             for task in (on_exit, on_request, on_probes, on_hang, lambda: self._keep_discovery(child)):
@@ -349,6 +371,9 @@ class Runner:
         child.reap()
         self.child = None
         self._spawned_at, self._started, self._ready_after_s, self._probe = None, False, None, None
+        await self._give_back(final=final)
+
+    async def _give_back(self, *, final: bool = False) -> None:
         self._shared.journal.forget(self.unit.name)
         shutil.rmtree(self._scratch, ignore_errors=True)
         if not final:  # otherwise the sidecar goes too
@@ -425,24 +450,39 @@ class Runner:
         if directory is None or not self.unit.role.is_worker:
             return
         await self._first_ready.wait()
-        entries = Entries(directory, [process.pid for process in child.tree()])
+        entries = Entries(directory, lambda: [process.pid for process in child.tree()])
+        seen_at, error = anyio.current_time(), ""
         while True:
-            serves = self._state is State.READY and not child.is_stopped
-            if serves and (back := entries.keep()):
-                self._event(
-                    "discovery",
-                    f"wrote {len(back)} entries again",
-                    cause="they expired: the worker could not touch them in time",
-                    entries=back,
-                )
+            if self._state is State.READY and not child.is_stopped:
+                error = self._keep_entries(entries, error)
+            if self._state is not State.READY or not entries.is_unknown:
+                seen_at = anyio.current_time()
+            elif anyio.current_time() > seen_at + _UNROUTED_S:
+                self.ask(Ask.RESTART, "it is not in discovery, so that nothing is routed to it")
             await anyio.sleep(_KEEP_PERIOD_S)
+
+    def _keep_entries(self, entries: Entries, told: str) -> str:
+        """Put back what expired; what went wrong, of which `told` is known already."""
+        try:
+            back = entries.keep()
+        except OSError as error:
+            if str(error) != told:
+                self._event("discovery", f"entries that expired could not be written again: {error}")
+            return str(error)
+        if back:
+            cause = "they expired: the worker could not touch them in time"
+            self._event("discovery", f"wrote {len(back)} entries again", cause=cause, entries=back)
+        return ""
 
     def _purge_discovery(self) -> None:
         """Before anything else: as long as they are there, requests are routed to the dead."""
         directory = self._shared.discovery_dir
         if directory is not None and self.unit.role.is_worker:
-            began = anyio.current_time()
-            gone = purge(directory)
+            began, gone = anyio.current_time(), []
+            try:
+                gone = purge(directory)
+            except OSError as error:
+                self._event("discovery", f"its entries could not be removed: {error}")
             if gone:
                 took = anyio.current_time() - began
                 self._event("discovery", f"removed {len(gone)} stale entries", duration_s=took, entries=gone)

@@ -13,7 +13,7 @@ import anyio
 from dynkv.children.signals import open_process, send
 from dynkv.children.stop import kill_tree
 from dynkv.children.tree import MARK_INCARNATION, Host, Process, Root, environment_of, marked, read_process, tree_of
-from dynkv.home import Place
+from dynkv.home import Place, is_own_directory
 from dynkv.plan.model import Plan, Unit
 from dynkv.plan.order import stop_stages
 from dynkv.supervisor.journal import ChildRecord, JournalFile, boot_id
@@ -29,13 +29,15 @@ def survivors(journal: JournalFile | None, place: Place) -> list[Process]:
     host = Host.now()
     found = {process.pid: process for process in marked(host, str(place.home), place.name)}
     if journal is not None and journal.boot_id == boot_id():
-        for record in journal.children.values():
+        for record in _trusted(journal).values():
             found |= {process.pid: process for process in tree_of(root_of(record), host)}
     return list(found.values())
 
 
 def adoptable(journal: JournalFile, plan: Plan) -> dict[str, ChildRecord]:
     """The children of a dead supervisor that still run as `plan` would start them, by unit.
+
+    One that is to be restarted with another goes when that one has to.
 
     Each is known for certain by pid, start time and, where /proc shows it, marker; and its unit's digest says that
     nothing has changed that it would have to be restarted for.
@@ -44,7 +46,8 @@ def adoptable(journal: JournalFile, plan: Plan) -> dict[str, ChildRecord]:
         return {}
     units = {unit.name: unit for unit in plan.units}
     records = journal.children.items()
-    return {name: r for name, r in records if name in units and units[name].digest() == r.digest and _is_ours(r)}
+    kept = {name: r for name, r in records if name in units and units[name].digest() == r.digest and _is_ours(r)}
+    return {name: record for name, record in kept.items() if kept.keys() >= {*units[name].restart_with}}
 
 
 async def end_all_but(kept: Collection[ChildRecord], journal: JournalFile | None, place: Place) -> int:
@@ -67,10 +70,10 @@ async def end_survivors(journal: JournalFile | None, place: Place) -> int:
     count = len(survivors(journal, place))
     if journal is not None and journal.boot_id == boot_id():
         for stage in stop_stages(journal.plan.units):
-            units = [journal.plan.unit(name) for name in stage if name in journal.children]
+            records = _trusted(journal)
             async with anyio.create_task_group() as stops:
-                for unit in units:
-                    stops.start_soon(_end, unit, journal.children[unit.name])
+                for name in (name for name in stage if name in records):
+                    stops.start_soon(_end, journal.plan.unit(name), records[name])
     await kill_tree(partial(survivors, journal, place))
     clear_files(place)
     return count
@@ -82,14 +85,17 @@ def clear_files(place: Place, kept: Collection[str] = ()) -> None:
     With units that are `kept` running, their temporary files stay, and so does discovery.
     """
     place.socket.unlink(missing_ok=True)
-    for directory in [directory for root in place.scratch_roots for directory in root.glob("*")]:
+    roots = [root for root in place.scratch_roots if is_own_directory(root.parent) and is_own_directory(root)]
+    for directory in [directory for root in roots for directory in root.glob("*")]:
         if directory.name not in kept:
             shutil.rmtree(directory, ignore_errors=True)
     if not kept:
         shutil.rmtree(place.discovery, ignore_errors=True)
 
 
-def orphaned_status(journal: JournalFile, place: Place) -> DeploymentStatus:
+def orphaned_status(
+    journal: JournalFile, place: Place, why: str = "its supervisor is dead; nothing is watched or restarted"
+) -> DeploymentStatus:
     """The deployment as seen without its supervisor: what runs serves, but nothing would be restarted."""
     return DeploymentStatus(
         name=journal.plan.name,
@@ -100,7 +106,7 @@ def orphaned_status(journal: JournalFile, place: Place) -> DeploymentStatus:
         started_at=journal.started_at,
         supervisor=None,
         units=tuple(_orphaned_unit(unit, journal, place) for unit in journal.plan.units),
-        detail="its supervisor is dead; nothing is watched or restarted",
+        detail=why,
     )
 
 
@@ -127,6 +133,11 @@ async def _end(unit: Unit, record: ChildRecord) -> None:
         os.close(pidfd)
     root = root_of(record)
     await kill_tree(lambda: tree_of(root, Host.now()))
+
+
+def _trusted(journal: JournalFile) -> dict[str, ChildRecord]:
+    """Without those whose process is there and shows that it is another's, whatever the journal says of it."""
+    return {name: record for name, record in journal.children.items() if not _is_alive(record) or _is_ours(record)}
 
 
 def _is_ours(record: ChildRecord) -> bool:

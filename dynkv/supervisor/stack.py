@@ -115,7 +115,7 @@ class Stack:
 
     def _restart_followers(self, leader: str) -> None:
         for unit in self.plan.units:
-            if leader in unit.restart_with and self._runners[unit.name].child is not None:
+            if leader in unit.restart_with and not self._down.is_set():
                 self._runners[unit.name].ask(Ask.RESTART, f"it is restarted with {leader}", follows=True)
 
     def _with_live_figures(self, status: UnitStatus, host: Host) -> UnitStatus:

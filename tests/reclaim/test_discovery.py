@@ -122,7 +122,7 @@ class TestEntries:
         discovery.card(ALIVE)
         discovery.channel(ALIVE, open_port)
         discovery.instance(DEAD, free_port())
-        entries = Entries(discovery.directory, [os.getpid()])
+        entries = Entries(discovery.directory, lambda: [os.getpid()])
         assert entries.keep() == []
         return entries
 
@@ -150,14 +150,21 @@ class TestEntries:
         self.vanish(discovery)
         wait(4)
         assert kept.keep() == []
+        wait(12)
+        assert kept.keep() == [], "also when it drains for long"
         assert discovery.names == set()
+        assert kept.withdrew
 
-    def test_what_nobody_else_removes_does_not_count_as_serving(
-        self, discovery: Discovery, kept: Entries, wait: Wait
-    ) -> None:
+    def test_a_part_that_expired_is_written_again_too(self, discovery: Discovery, kept: Entries, wait: Wait) -> None:
         self.vanish(discovery, "v1/instances/*")
         wait(12)
-        assert len(kept.keep()) == 3
+        assert len(kept.keep()) == 1
+
+    def test_one_without_any_entry_is_known_as_such(self, tmp_path: Path, kept: Entries) -> None:
+        assert not kept.is_unknown
+        never = Entries(tmp_path / "other", lambda: [os.getpid()])
+        assert never.keep() == []
+        assert never.is_unknown
 
     def test_nothing_is_written_that_was_never_there(self, tmp_path: Path) -> None:
-        assert Entries(tmp_path, [os.getpid()]).keep() == []
+        assert Entries(tmp_path, lambda: [os.getpid()]).keep() == []

@@ -356,6 +356,18 @@ def test_a_damaged_journal_hides_nobody(dynkv: Dynkv, verb: str) -> None:
     assert dynkv.left_behind() == []
 
 
+def test_a_supervisor_that_is_stopped_is_told_of_and_no_obstacle(dynkv: Dynkv) -> None:
+    before = dynkv.up("agg", *ALONE)
+    supervisor = psutil.Process(before["supervisor"]["pid"])
+    supervisor.suspend()
+    seen = dynkv.status()
+    assert (seen["state"], seen["supervisor"], pids(seen)) == ("degraded", None, pids(before))
+    assert f"kill -CONT {supervisor.pid}" in seen["detail"]
+    dynkv.do("down")
+    assert not supervisor.is_running()
+    assert dynkv.left_behind() == []
+
+
 def _kill_supervisor(status: dict[str, Any]) -> None:
     supervisor = psutil.Process(status["supervisor"]["pid"])
     supervisor.kill()

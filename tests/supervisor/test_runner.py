@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio
 import pytest
 from lab import SERVER, Lab, alive, living
-from processes import is_alive
+from processes import family, is_alive
 
 from dynkv.children.child import Child
 from dynkv.children.tree import MARK_DEPLOYMENT, MARK_HOME, MARK_UNIT, environment_of, read_process
@@ -26,6 +26,7 @@ from dynkv.supervisor.status import UnitStatus
 pytestmark = pytest.mark.anyio
 NEVER = RestartPolicy(max_restarts=0, backoff_initial_s=0.02, backoff_max_s=0.02)
 PATIENT = RestartPolicy(max_restarts=5, backoff_initial_s=60, backoff_max_s=60)
+FORKS = "if os.fork() == 0:\n    os.setsid(); say('grandchild'); wait()\nwait()"
 DIES = (sys.executable, "-S", "-c", "print('a last word', flush=True); raise SystemExit(3)")
 
 
@@ -364,7 +365,24 @@ async def test_a_child_that_was_to_be_taken_over_and_has_gone_is_started_anew(la
     async with alive(lab, lab.unit(), adopted=record) as life:
         ready = await life.reaches(State.READY)
         assert ready.pid != os.getpid()
-        assert (await life.states()) == ["pending", "starting", "ready"]
+        cleared = ["recycling", "reclaiming", "backoff", "pending"]
+        assert (await life.states()) == ["pending", "starting", *cleared, "starting", "ready"]
+
+
+async def test_what_it_left_goes_before_its_successor_comes(lab: Lab, tmp_path: Path) -> None:
+    """Its main process died while the new supervisor was looking around; its engine did not."""
+    with family(tmp_path, FORKS, {MARK_UNIT: "worker-0"}) as left:
+        engine = left.pid()
+        root = left.child.root
+        kill(root.pid)
+        await left.child.watch()
+        left.child.reap()
+        unit = lab.unit()
+        digest, began = unit.digest(), "2026-01-01T00:00:00+00:00"
+        record = ChildRecord(root.pid, root.start_ticks, root.incarnation, digest, {}, began)
+        async with alive(lab, unit, adopted=record) as life:
+            await life.reaches(State.READY)
+            assert not is_alive(engine)
 
 
 async def test_engines_on_one_gpu_start_one_after_the_other(lab: Lab) -> None:

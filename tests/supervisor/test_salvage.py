@@ -115,6 +115,17 @@ def test_the_marked_survive_a_lost_record_and_none_is_of_another_home(lab: Lab, 
 
 
 @pytest.mark.anyio
+async def test_a_record_of_a_stranger_reaches_nobody(lab: Lab, left: Left, tmp_path: Path) -> None:
+    """Its pid and start time are true, but the process shows that it is none of the deployment's."""
+    with running(Lab(lab.directory, "other"), tmp_path / "stranger") as stranger:
+        forged = replace(stranger.record, incarnation=left.record.incarnation)
+        journal = lab.journal_file(left.plan, {"worker-0": forged})
+        assert {process.pid for process in survivors(journal, lab.place)} == left.pids
+        assert await end_survivors(journal, lab.place) == 2
+        assert all(map(is_alive, stranger.pids))
+
+
+@pytest.mark.anyio
 async def test_without_a_journal_the_marked_are_found_and_ended(lab: Lab, left: Left, tmp_path: Path) -> None:
     with running(Lab(lab.directory, "other"), tmp_path / "bystander") as bystander:
         assert {process.pid for process in survivors(None, lab.place)} == left.pids
