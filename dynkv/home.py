@@ -128,10 +128,12 @@ def place(home_dir: Path, name: str) -> Place:
 
 
 def deployments(home_dir: Path) -> list[str]:
-    """Names of all deployments that have left a journal, running or not; of those that may be looked at."""
+    """Names of all deployments that have had a supervisor, running or not; of those that may be looked at."""
     if not os.path.isdir(home_dir) or not os.access(home_dir, os.R_OK | os.X_OK):
         return []
-    return sorted(d.name for d in home_dir.iterdir() if _NAME.fullmatch(d.name) and os.path.exists(d / "journal.json"))
+    traces = ("journal.json", "lock")
+    had_one = (d.name for d in home_dir.iterdir() if any(os.path.exists(d / trace) for trace in traces))
+    return sorted(name for name in had_one if _NAME.fullmatch(name))
 
 
 def take_lock(path: Path) -> int | None:

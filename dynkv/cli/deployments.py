@@ -47,13 +47,20 @@ def find(name: str | None, *, past: bool = False) -> Deployment:
     running = [deployment for deployment in found if deployment.is_supervised]
     candidates = running or [d for d in found if d.journal is None or not d.journal.stopped]
     if not candidates and (past or len(found) == 1):
-        candidates = sorted(found, key=lambda d: d.place.journal.stat().st_mtime)[-1:]
+        candidates = sorted(found, key=_last_change)[-1:]
     if not candidates:
         raise NotRunning
     if len(candidates) > 1:
         names = ", ".join(deployment.place.name for deployment in candidates)
         raise UsageError(f"there are several deployments: {names}", hint="name one of them")
     return candidates[0]
+
+
+def _last_change(deployment: Deployment) -> float:
+    try:
+        return deployment.place.journal.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def planned_ports(except_for: str) -> dict[int, str]:

@@ -35,7 +35,7 @@ class Sightings:
     def survivors(self) -> list[psutil.Process]:
         """Living processes that are marked, were seen, or are in a session of one that was seen."""
         mine = (process for process in psutil.process_iter() if self._is_of_deployment(process))
-        return list({*mine, *(process for process in self._processes if _lives(process))})
+        return list({*mine, *(process for process in self._processes if lives(process))})
 
     def left_behind(self) -> list[str]:
         """All that is still there, in words; empty after a clean end."""
@@ -43,7 +43,7 @@ class Sightings:
         return [*processes, *self._ports(), *self._leaked_shared_memory(), *self._files()]
 
     def _is_of_deployment(self, process: psutil.Process) -> bool:
-        if process.pid == os.getpid() or not _lives(process):
+        if process.pid == os.getpid() or not lives(process):
             return False
         try:
             session = os.getsid(process.pid)
@@ -103,7 +103,8 @@ def _mapped_files() -> set[str]:
     return found
 
 
-def _lives(process: psutil.Process) -> bool:
+def lives(process: psutil.Process) -> bool:
+    """A zombie does not: its parent, pid 1 for an orphan, may take its time."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from .asking import chat, chat_in_pieces, client, complete, prompt
-from .census import environment
+from .census import environment, lives
 from .harness import MOCKER, Dynkv, first_time, free_port, fresh_dynkv, pids, said, unit, wait_for
 
 pytestmark = pytest.mark.stack
@@ -338,21 +338,25 @@ def test_up_of_another_plan_ends_what_a_dead_supervisor_left(dynkv: Dynkv) -> No
     after = dynkv.up("agg", *ALONE, "--set", "env.ANOTHER=plan")
     assert after["state"] == "ready"
     assert not set(pids(after).values()) & set(pids(before).values())
-    assert not any(psutil.pid_exists(pid) for pid in pids(before).values())
+    assert not any(runs(pid) for pid in pids(before).values())
 
 
-@pytest.mark.parametrize("verb", ["down", "up"])
-def test_a_damaged_journal_hides_nobody(dynkv: Dynkv, verb: str) -> None:
+@pytest.mark.parametrize(("verb", "harm"), [("down", "damaged"), ("up", "damaged"), ("down", "removed")])
+def test_a_lost_journal_hides_nobody(dynkv: Dynkv, verb: str, harm: str) -> None:
     before = dynkv.up("agg", *ALONE)
     _kill_supervisor(before)
-    (dynkv.home / "agg" / "journal.json").write_text('{"version": 1, "children"')
+    journal = dynkv.home / "agg" / "journal.json"
+    if harm == "removed":
+        journal.unlink()
+    else:
+        journal.write_text('{"version": 1, "children"')
     lost = dynkv.run("status")
     assert lost.returncode == 1, said(lost)
     assert "dynkv down agg" in lost.stderr
     if verb == "up":
         assert dynkv.up("agg", *ALONE)["state"] == "ready"
     dynkv.do(*(["down"] if verb == "up" else ["down", "agg"]))
-    assert not any(psutil.pid_exists(pid) for pid in pids(before).values())
+    assert not any(runs(pid) for pid in pids(before).values())
     assert dynkv.left_behind() == []
 
 
@@ -364,8 +368,12 @@ def test_a_supervisor_that_is_stopped_is_told_of_and_no_obstacle(dynkv: Dynkv) -
     assert (seen["state"], seen["supervisor"], pids(seen)) == ("degraded", None, pids(before))
     assert f"kill -CONT {supervisor.pid}" in seen["detail"]
     dynkv.do("down")
-    assert not supervisor.is_running()
+    assert not lives(supervisor)
     assert dynkv.left_behind() == []
+
+
+def runs(pid: int) -> bool:
+    return psutil.pid_exists(pid) and lives(psutil.Process(pid))
 
 
 def _kill_supervisor(status: dict[str, Any]) -> None:
