@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import openai
 import psutil
 import pytest
 
@@ -382,6 +383,13 @@ def _kill_supervisor(status: dict[str, Any]) -> None:
     supervisor.wait(10)
 
 
+def _answers(dynkv: Dynkv) -> bool:
+    try:
+        return bool(chat(dynkv.endpoint, "tiny", "Hello"))
+    except openai.APIStatusError:
+        return False
+
+
 def test_another_home_has_other_ports_also_while_a_unit_is_down(dynkv: Dynkv) -> None:
     dynkv.up("agg", *ALONE)
     dynkv.do("stop", "worker-0")
@@ -419,8 +427,8 @@ def test_a_worker_that_slept_is_found_again(dynkv: Dynkv) -> None:
     wait_for(lambda: not any(instances.iterdir()), "the frontend forgot the worker")
     worker.resume()
     wait_for(lambda: any(instances.iterdir()), "the worker is found again")
+    wait_for(lambda: _answers(dynkv), "the frontend knows it again")
     after = dynkv.wait_until(lambda s: s["state"] == "ready", "agg")
-    assert chat(dynkv.endpoint, "tiny", "Hello")
     assert pids(after) == pids(before)
     assert any("entries again" in event["message"] for event in dynkv.events("agg"))
 
