@@ -79,8 +79,8 @@ class Entries:
         workers = {_worker(path) for path in own if path.parent.name == "instances"}
         cards = [path for path in entries if path.parent.name == "mdc" and _worker(path) in workers]
         for path in (*own, *cards) if workers else ():
-            if content := _content(path):
-                self._known[path] = _Entry(content, _touched(path))
+            if (content := _content(path)) and (touched := _touched(path)):
+                self._known[path] = _Entry(content, touched)
 
 
 @dataclass(frozen=True, slots=True)
