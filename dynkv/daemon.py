@@ -19,6 +19,7 @@ import msgspec
 
 from dynkv.children.reaper import become_subreaper, reap_orphans
 from dynkv.children.tree import read_process
+from dynkv.control.handshake import READY, TAKEN
 from dynkv.control.server import ControlApi, control_socket, serve
 from dynkv.home import Place, take_lock
 from dynkv.metrics.gather import gather_forever
@@ -33,11 +34,7 @@ from dynkv.supervisor.salvage import adoptable, clear_files, end_all_but
 from dynkv.supervisor.stack import Stack
 from dynkv.supervisor.turns import Turns
 
-READY = b"ready\n"
-"""What the daemon writes to its notify descriptor when its socket is open."""
 _LOCK_TRIES, _LOCK_PAUSE_S = 5, 0.02
-TAKEN = b"taken\n"
-"""Another supervisor has the deployment."""
 
 
 def main() -> int:

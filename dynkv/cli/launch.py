@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from dynkv.children.output import open_log, tail
+from dynkv.control.handshake import READY, TAKEN
 from dynkv.errors import AlreadyRunning, DynkvError
 from dynkv.home import Place
 from dynkv.plan.model import Plan
@@ -33,13 +34,14 @@ def launch(plan: Plan, place: Place, secrets: dict[str, str]) -> None:
     finally:
         for fd in (plan_fd, notify_write, log):
             os.close(fd)
-    try:
-        with os.fdopen(notify_read, "rb") as notify:
-            _check(notify.read(), place)
-    except KeyboardInterrupt:
-        process.kill()  # it starts nothing before it has reported
-        process.wait()
-        raise
+    with os.fdopen(notify_read, "rb") as notify:
+        try:
+            line = notify.read()
+        except KeyboardInterrupt:
+            process.kill()  # it starts nothing before it has reported
+            process.wait()
+            raise
+    _check(line, place)
 
 
 def become_supervisor(plan: Plan, place: Place, secrets: dict[str, str]) -> None:
@@ -63,8 +65,6 @@ def _in_memory(plan: Plan) -> int:
 
 
 def _check(line: bytes, place: Place) -> None:
-    from dynkv.daemon import READY, TAKEN  # it takes a while, which the supervisor needs as well
-
     if line == TAKEN:
         raise AlreadyRunning(place.name)
     if line != READY:

@@ -21,7 +21,7 @@ from processes import is_alive, until
 
 from dynkv.children.stop import kill_tree
 from dynkv.control.client import Client, SupervisorGone
-from dynkv.daemon import READY, TAKEN
+from dynkv.control.handshake import READY, TAKEN
 from dynkv.plan.model import Condition, Dependency, Plan, Role
 from dynkv.supervisor.journal import read_journal
 from dynkv.supervisor.salvage import survivors
