@@ -20,6 +20,7 @@ from lab import SERVER, Lab
 from processes import is_alive
 
 from dynkv.children.child import Child
+from dynkv.children.stop import kill_tree
 from dynkv.children.tree import MARK_INCARNATION, Host, environment_of, marked
 from dynkv.plan.model import HttpGet, Liveness, Unit
 from dynkv.supervisor.runner import Ask, Runner, Shared
@@ -121,7 +122,8 @@ def test_every_history_ends_well(steps: list[tuple[str, float]]) -> None:
             try:
                 await history.live(list(steps))
                 assert is_alive(bystander.pid)
-            finally:
+            finally:  # whatever became of it, nobody of it lives on
+                await kill_tree(lambda: marked(Host.now(), directory, history.lab.name))
                 history.reap_the_dead()
                 os.kill(bystander.pid, signal.SIGKILL)
                 bystander.reap()
