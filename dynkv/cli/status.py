@@ -28,7 +28,7 @@ _STUCK_S = 60.0
 """A supervisor that answers nothing for so long will not: on a host under full load it took 10 s."""
 
 
-UNWATCHED = "without a supervisor"
+_UNWATCHED = "without a supervisor"
 
 
 class Goal(StrEnum):
@@ -87,7 +87,7 @@ def wait(
     deployment = find(name)
     deadline = None if timeout is None else time.monotonic() + timeout
     while (state := _state(deployment)) != goal:
-        if goal is Goal.READY and state in (UNWATCHED, Goal.DOWN):
+        if goal is Goal.READY and state in (_UNWATCHED, Goal.DOWN):
             raise NotRunning(deployment.place.name)
         if deadline is not None and time.monotonic() > deadline:
             raise TimedOut(
@@ -105,7 +105,7 @@ def _state(deployment: Deployment) -> str:
         return "not answering"
     except NotRunning:
         return Goal.DOWN
-    return current.state if current.supervisor is not None else UNWATCHED
+    return current.state if current.supervisor is not None else _UNWATCHED
 
 
 def down(

@@ -85,12 +85,13 @@ def clear_files(place: Place, kept: Collection[str] = ()) -> None:
     With units that are `kept` running, their temporary files stay, and so does discovery.
     """
     place.socket.unlink(missing_ok=True)
-    roots = [root for root in place.scratch_roots if is_own_directory(root.parent) and is_own_directory(root)]
-    for directory in [directory for root in roots for directory in root.glob("*")]:
-        if directory.name not in kept:
-            shutil.rmtree(directory, ignore_errors=True)
-    if not kept:
-        shutil.rmtree(place.discovery, ignore_errors=True)
+    scratch = [root for root in place.scratch_roots if is_own_directory(root.parent) and is_own_directory(root)]
+    if kept:
+        gone = [directory for root in scratch for directory in root.glob("*") if directory.name not in kept]
+    else:
+        gone = [*scratch, place.discovery]
+    for directory in gone:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def orphaned_status(
