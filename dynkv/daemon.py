@@ -11,19 +11,22 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import anyio
 import msgspec
 
+from dynkv.children.child import Child
 from dynkv.children.reaper import become_subreaper, reap_orphans
 from dynkv.children.tree import read_process
 from dynkv.control.handshake import READY, TAKEN
 from dynkv.control.server import ControlApi, control_socket, serve
 from dynkv.home import Place, take_lock
 from dynkv.metrics.gather import gather_forever
-from dynkv.plan.model import Plan, Role
+from dynkv.plan.model import SIDECAR_HELPER, Plan, Role
 from dynkv.reclaim.discovery import purge
 from dynkv.reclaim.sidecar import Sidecar
 from dynkv.supervisor.board import Board
@@ -32,6 +35,7 @@ from dynkv.supervisor.journal import VERSION, ChildRecord, Journal, JournalFile,
 from dynkv.supervisor.runner import Shared
 from dynkv.supervisor.salvage import adoptable, clear_files, end_all_but
 from dynkv.supervisor.stack import Stack
+from dynkv.supervisor.standby import Standby
 from dynkv.supervisor.turns import Turns
 
 _LOCK_TRIES, _LOCK_PAUSE_S = 5, 0.02
@@ -65,7 +69,9 @@ async def _run(plan: Plan, place: Place, notify_fd: int, foreground: bool) -> No
     adopted, started_at = await _take_stock(plan, place, events)
     journal = Journal(place.journal, _first_journal(plan, place, started_at, adopted))
     discovery = Path(plan.discovery_dir) if plan.discovery_dir else None
-    shared = Shared(place, Board(), events, journal, Turns(), discovery, _sidecar(plan, place))
+    board = Board()
+    standbys = _standbys(plan, place, board, events, adopted)
+    shared = Shared(place, board, events, journal, Turns(), discovery, _sidecar(plan, place, standbys), standbys)
     stack = Stack(plan, shared, os.getpid(), adopted)
     with control_socket(place.socket) as listener:
         async with anyio.create_task_group() as tasks:
@@ -124,12 +130,30 @@ def _as_line(event: Event) -> str:
     return f"{event.at} {event.unit or 'deployment'}: {event.message}{took}{cause}"
 
 
-def _sidecar(plan: Plan, place: Place) -> Sidecar | None:
+def _standbys(
+    plan: Plan, place: Place, board: Board, events: EventLog, adopted: dict[str, ChildRecord]
+) -> tuple[Standby, ...]:
+    to_start = {unit.role for unit in plan.units if unit.name not in adopted}
+    return tuple(
+        Standby(spare, plan.python, place, board, events, at_once=bool(to_start & {*spare.roles}))
+        for spare in plan.spares
+    )
+
+
+def _sidecar(plan: Plan, place: Place, standbys: tuple[Standby, ...]) -> Sidecar | None:
+    helper = next((standby for standby in standbys if standby.spare.name == SIDECAR_HELPER), None)
     for unit in plan.units:
         if unit.role is Role.LMCACHE:
             log = place.logs / "reclaim.log"
-            return Sidecar(plan.python, unit.env, unit.ports["zmq"], unit.ports["http"], plan.reap_timeout_s, log)
+            start = None if helper is None else partial(_start_from, helper, unit.env, log)
+            return Sidecar(
+                plan.python, unit.env, unit.ports["zmq"], unit.ports["http"], plan.reap_timeout_s, log, start
+            )
     return None
+
+
+async def _start_from(helper: Standby, env: Mapping[str, str], log: Path, argv: Sequence[str]) -> Child | None:
+    return await helper.launch("what tells the sidecar", argv, env, log)
 
 
 def _first_journal(plan: Plan, place: Place, started_at: str, adopted: dict[str, ChildRecord]) -> JournalFile:

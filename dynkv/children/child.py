@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import uuid
@@ -19,6 +20,9 @@ from dynkv.children.tree import MARK_INCARNATION, Host, Identity, Process, Root,
 
 _DEFAULTED = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGQUIT)
 """Signals that Python ignores or catches, set back to their default for the child."""
+
+
+CHANNEL_FD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +64,15 @@ class Child:
         self._known: frozenset[Identity] = frozenset()
 
     @classmethod
-    def spawn(cls, argv: Sequence[str], env: Mapping[str, str], log: Path, *, nice: int = 0) -> Self:
-        """Start a process with exactly this environment plus its marker; raises OSError if it cannot be."""
+    def spawn(
+        cls, argv: Sequence[str], env: Mapping[str, str], log: Path, *, nice: int = 0, channel: int | None = None
+    ) -> Self:
+        """Start a process with exactly this environment plus its marker; raises OSError if it cannot be.
+
+        It finds the descriptor `channel` as its CHANNEL_FD.
+        """
         incarnation = uuid.uuid4().hex
+        more = [] if channel is None else [(os.POSIX_SPAWN_DUP2, channel, CHANNEL_FD)]
         out = open_log(log)
         try:
             log_start = os.fstat(out).st_size
@@ -74,6 +84,7 @@ class Child:
                     (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_DUP2, out, 1),
                     (os.POSIX_SPAWN_DUP2, out, 2),
+                    *more,
                 ],
                 setsid=True,
                 setsigmask=(),
@@ -81,12 +92,18 @@ class Child:
             )
         finally:
             os.close(out)
-        _unreaped.add(pid)
+        return cls.born(pid, incarnation, log_start, nice=nice)
+
+    @classmethod
+    def born(cls, pid: int, incarnation: str, log_start_byte: int, *, nice: int = 0) -> Self:
+        """The handle of a new child of ours, in a session of its own; raises ProcessLookupError if it is gone."""
         process = read_process(pid)
-        assert process is not None, "an unreaped child of ours is always in /proc"
+        if process is None:
+            raise ProcessLookupError(errno.ESRCH, f"pid {pid} is gone")
+        _unreaped.add(pid)
         if nice:
             set_priority(pid, nice)
-        return cls(Root(pid, process.start_ticks, incarnation), os.pidfd_open(pid), log_start)
+        return cls(Root(pid, process.start_ticks, incarnation), os.pidfd_open(pid), log_start_byte)
 
     @classmethod
     def adopt(cls, root: Root, log_start_byte: int = 0) -> Self | None:

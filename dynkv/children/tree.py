@@ -25,6 +25,13 @@ SHIELD = {"DYNKV_SHIELD": "1", "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
 variable that the program has set again, which vLLM does with this one: so the markers behind it stay
 readable in /proc (vllm 0.31.0, setproctitle 1.3; measured)."""
 
+
+def marked_environment(home: Path, deployment: str, unit: str, env: Mapping[str, str]) -> dict[str, str]:
+    """`env` with the markers by which a process is known as a unit's; nothing in `env` can replace them."""
+    marks = {MARK_HOME: str(home), MARK_DEPLOYMENT: deployment, MARK_UNIT: unit}
+    return {**SHIELD, **marks, **env, **marks}
+
+
 Identity = tuple[int, int]
 """A process for certain: its pid, and its start time in clock ticks since boot."""
 

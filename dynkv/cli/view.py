@@ -20,7 +20,7 @@ from dynkv.errors import DynkvError
 from dynkv.plan.model import Plan
 from dynkv.supervisor.events import Event
 from dynkv.supervisor.states import State
-from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
+from dynkv.supervisor.status import DeploymentState, DeploymentStatus, SpareState, SpareStatus, UnitStatus
 
 if TYPE_CHECKING:
     from dynkv.doctor.checks import Finding
@@ -136,6 +136,8 @@ class Progress:
         for unit in status.units:
             line = f"{unit.name}: {unit.state}" + (f", waiting for {unit.waiting_for}" if unit.waiting_for else "")
             self._say_once(unit.name, line)
+        for spare in status.spares:
+            self._say_once(spare.name, f"{spare.name}: {spare.state}" + (f", {spare.detail}" if spare.detail else ""))
         self._say_once("", status.detail)
 
     def _say_once(self, key: str, line: str) -> None:
@@ -162,6 +164,9 @@ def _progress(status: DeploymentStatus) -> RenderableType:
         table.add_row(
             unit.name, _state(unit.state), _age(unit), Text(told, style="dim", overflow="ellipsis", no_wrap=True)
         )
+    for spare in status.spares:
+        if spare.state is not SpareState.ENDED:
+            table.add_row(spare.name, str(spare.state), "", Text(_spare_words(spare), style="dim"))
     return Group(table, Text(status.detail, style="cyan"))
 
 
@@ -186,7 +191,20 @@ def _status(status: DeploymentStatus) -> RenderableType:
             escape(unit.waiting_for or _probe_words(unit)),
             escape(unit.last_exit.reason if unit.last_exit else "-"),
         )
-    return Group(head, table)
+    spares = [Text(f"{spare.name} is {spare.state}, {_spare_words(spare)}", style="dim") for spare in status.spares]
+    return Group(head, table, *spares)
+
+
+def _spare_words(spare: SpareStatus) -> str:
+    """What it is for, and what it takes."""
+    if spare.detail:
+        return spare.detail
+    purpose = f"{' or '.join(spare.roles)} can start from it" if spare.roles else "for what talks to the sidecar"
+    if spare.state is SpareState.PARKING:
+        return "imports what the workers share"
+    if spare.state is SpareState.ENDED:
+        return f"{spare.launched} started from it"
+    return purpose + (f", pid {spare.pid}, {spare.rss_bytes / 1e6:.0f} MB" if spare.rss_bytes else "")
 
 
 def _table(*columns: str) -> Table:

@@ -15,6 +15,7 @@ from dynkv.plan.model import Frontend, LogPolicy, Plan, Role, Unit
 from dynkv.plan.order import worker_dependencies
 from dynkv.plan.resources import PortPlanner, Seat
 from dynkv.plan.seats import seats
+from dynkv.plan.standby import spares
 from dynkv.plan.versions import at_least
 from dynkv.plan.vllm import vllm_unit
 from dynkv.profile.model import Profile
@@ -45,7 +46,8 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
     )
     # in this order, so that the sidecar has its usual port whatever the workers take
     units = [] if sidecar_port is None else [lmcache_unit(ctx, sidecar_port)]
-    units += [frontend_unit(ctx, frontend_port), *_worker_units(ctx, workers)]
+    worker_units = _worker_units(ctx, workers)
+    units += [frontend_unit(ctx, frontend_port), *worker_units]
     return Plan(
         name=name,
         profile=profile_name,
@@ -60,6 +62,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         reap_timeout_s=profile.lmcache.worker_reap_timeout_s if profile.lmcache.enabled else 0.0,
         tiny_model=_tiny_model_path(home) if ctx.is_tiny else None,
         warm_up_tokens=_warm_up_tokens(profile),
+        spares=spares(ctx, worker_units),
         notes=(*notes, *_unused_gpus(profile, facts, workers)),
     )
 

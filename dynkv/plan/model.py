@@ -143,6 +143,31 @@ class Unit:
         return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:16]
 
 
+SIDECAR_HELPER = "standby-helper"
+"""The spare from which the supervisor starts what talks to the sidecar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spare:
+    """A process that has done others' imports ahead and becomes them on request, as often as it is asked.
+
+    It holds nothing of a single unit: arguments, ports, GPUs and the rest of the environment come with the request.
+    """
+
+    name: str
+    modules: tuple[str, ...]
+    """What it imports."""
+    env: dict[str, str]
+    roles: tuple[Role, ...]
+    """Units of these roles start from it; none where it serves the supervisor itself."""
+    keep: bool
+    """It stays when all are ready, for the next start; otherwise it ends then."""
+    memory_bytes: int
+    """What it takes, roughly, while nothing shares its pages."""
+    cuda: bool = False
+    """What starts from it uses GPUs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frontend:
     """Where requests go in, and what proves that the deployment answers them."""
@@ -184,6 +209,7 @@ class Plan:
     """After how long the sidecar lets go of a dead worker by itself; 0 for never."""
     tiny_model: str | None = None
     """Where the tiny model has to be made before anything starts; None for any other model."""
+    spares: tuple[Spare, ...] = ()
     notes: tuple[str, ...] = field(default=())
     """Decisions made for the person, in words."""
 

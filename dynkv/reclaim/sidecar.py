@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -50,6 +50,8 @@ class Sidecar:
     reap_timeout_s: float
     log: Path
     """Where the helper's output goes."""
+    start_parked: Callable[[Sequence[str]], Awaitable[Child | None]] | None = None
+    """Starts the helper from a process with its imports done; None comes back where that cannot be."""
 
 
 def registrations_in(log: Path, since_byte: int) -> Registrations:
@@ -108,7 +110,8 @@ async def _is_gone(sidecar: Sidecar, dead: Registrations) -> bool:
 async def _tell(sidecar: Sidecar, dead: Registrations) -> None:
     """Run LMCache's own client in the stack's interpreter; its success is judged by the server's /status."""
     argv = [sidecar.python, script("release_registration"), str(sidecar.zmq_port), *sorted(dead)]
-    helper = Child.spawn(argv, sidecar.env, sidecar.log)
+    parked = await sidecar.start_parked(argv) if sidecar.start_parked else None
+    helper = parked or Child.spawn(argv, sidecar.env, sidecar.log)
     async with anyio.create_task_group() as watching:
         watching.start_soon(helper.watch)
         with anyio.move_on_after(_TELL_DEADLINE_S):

@@ -22,7 +22,7 @@ from dynkv.children.oom import oom_kills
 from dynkv.children.output import tail
 from dynkv.children.scheduling import bring_back
 from dynkv.children.stop import Stopped, kill_tree, stop
-from dynkv.children.tree import MARK_DEPLOYMENT, MARK_HOME, MARK_UNIT, SHIELD, Host, tree_of
+from dynkv.children.tree import Host, marked_environment, tree_of
 from dynkv.home import Place
 from dynkv.plan.model import Unit
 from dynkv.probes.streak import Verdict
@@ -38,6 +38,7 @@ from dynkv.supervisor.journal import ChildRecord, Journal
 from dynkv.supervisor.liveness import until_hung
 from dynkv.supervisor.restart import backoff_s
 from dynkv.supervisor.salvage import root_of
+from dynkv.supervisor.standby import Standby
 from dynkv.supervisor.states import State, advance
 from dynkv.supervisor.status import LastExit, ProbeStatus, UnitStatus
 from dynkv.supervisor.turns import Turn, Turns
@@ -99,6 +100,11 @@ class Shared:
     turns: Turns
     discovery_dir: Path | None = None
     sidecar: Sidecar | None = None
+    standbys: tuple[Standby, ...] = ()
+
+    def standby_of(self, unit: Unit) -> Standby | None:
+        """The one that the unit may start from."""
+        return next((standby for standby in self.standbys if unit.role in standby.spare.roles), None)
 
 
 class Runner:
@@ -190,7 +196,7 @@ class Runner:
     async def _live(self) -> None:
         """From the start of the process until nothing of it is left."""
         record, self._adopted = self._adopted, None
-        child = self._spawn() if record is None else self._take_over(record)
+        child = await self._spawn() if record is None else self._take_over(record)
         if child is None and record is not None:
             await self._clear_up_behind(record)
         if child is None:
@@ -225,10 +231,14 @@ class Runner:
             return min(self.unit.stop_timeout_s, _DRAINED_STOP_S)
         return self.unit.stop_timeout_s
 
-    def _spawn(self) -> Child | None:
+    async def _spawn(self) -> Child | None:
         """None if it could not be started; the unit is then on its way to a next try."""
+        unit, env = self.unit, self._environment()
         try:
-            child = self.child = Child.spawn(self.unit.argv, self._environment(), self.log, nice=self.unit.nice)
+            child = None
+            if (standby := self._shared.standby_of(unit)) is not None:
+                child = await standby.launch(unit.name, unit.argv, env, self.log, unit.nice)
+            child = self.child = child or Child.spawn(unit.argv, env, self.log, nice=unit.nice)
         except (OSError, ValueError) as error:
             self._turn.release()
             self._die_at_birth(error)
@@ -407,6 +417,9 @@ class Runner:
         while (unmet := board.unmet(needs)) is not None:
             self._wait_for(f"{unmet.unit} to be {unmet.condition}")
             await board.until(lambda: board.unmet(needs) != unmet)
+        if (standby := self._shared.standby_of(self.unit)) is not None:
+            self._wait_for("the imports that workers share")
+            await standby.settled()
         self._wait_for("its turn on the GPU" if self.unit.gpus else None)
         self._turn = await self._shared.turns.take(self.unit.gpus)
         await self._gpu_memory()
@@ -528,9 +541,9 @@ class Runner:
 
     def _environment(self) -> dict[str, str]:
         secrets = {name: os.environ[name] for name in self.unit.secret_env if name in os.environ}
-        shared = self._shared
-        marks = {MARK_HOME: str(shared.place.home), MARK_DEPLOYMENT: shared.place.name, MARK_UNIT: self.unit.name}
-        return {**SHIELD, **marks, **self.unit.env, **secrets, **self._own_tmpdir(), **marks}
+        place = self._shared.place
+        env = {**self.unit.env, **secrets, **self._own_tmpdir()}
+        return marked_environment(place.home, place.name, self.unit.name, env)
 
     def _own_tmpdir(self) -> dict[str, str]:
         """Nothing where it cannot be made: the host's own will do."""

@@ -63,6 +63,8 @@ class Stack:
             tasks.start_soon(self._tend)
             tasks.start_soon(self._take_census)
             tasks.start_soon(self._rotate_logs)
+            for standby in self._shared.standbys:
+                tasks.start_soon(standby.run)
             await self._down.wait()
             await self._stop_in_order()
             tasks.cancel_scope.cancel()
@@ -100,6 +102,7 @@ class Stack:
             units=tuple(self._with_live_figures(board[unit.name], host) for unit in self.plan.units),
             kv=self._kv,
             detail=self._detail_of_state(),
+            spares=tuple(standby.status() for standby in self._shared.standbys),
         )
 
     @property

@@ -68,6 +68,33 @@ class UnitStatus:
     """When this incarnation's process was started; ISO 8601, UTC."""
 
 
+class SpareState(StrEnum):
+    WAITING = "waiting"
+    """It starts when nothing else does, and there is memory for it."""
+    PARKING = "parking"
+    """It imports."""
+    PARKED = "parked"
+    ENDED = "ended"
+    """It is not needed any more, or could not be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpareStatus:
+    """A process that waits with its imports done, to become what has to start quickly."""
+
+    name: str
+    roles: tuple[str, ...]
+    state: SpareState
+    pid: int | None = None
+    parked_after_s: float | None = None
+    launched: int = 0
+    """How many units have started from it."""
+    rss_bytes: int | None = None
+    log: str = ""
+    detail: str = ""
+    """Why it is not there, in words."""
+
+
 @dataclass(frozen=True, slots=True)
 class SupervisorStatus:
     pid: int
@@ -88,6 +115,7 @@ class DeploymentStatus:
     kv: dict[str, float | int | None] = field(default_factory=dict)
     detail: str = ""
     """What the state is about, in words: what is waited for, or which units are not well."""
+    spares: tuple[SpareStatus, ...] = ()
 
 
 def deployment_state(units: Iterable[UnitStatus], *, answered: bool, stopping: bool) -> DeploymentState:

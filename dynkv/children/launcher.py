@@ -1,0 +1,102 @@
+"""A process that has imported what programs need, and forks such programs on request: instack/launcher.py's handle."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import anyio
+
+from dynkv.children.child import CHANNEL_FD, Child
+from dynkv.children.output import open_log
+from dynkv.children.tree import MARK_INCARNATION
+from dynkv.instack import script
+
+_MESSAGE_MAX_BYTES = 64 * 1024
+_ROOM = {"DYNKV_ROOM": "." * 32 * 1024}
+"""Where a program that is forked off shows its own arguments and environment in /proc; they take some 4 KB."""
+
+
+class LauncherFailed(Exception):
+    """It could not import, or could not fork; in words."""
+
+
+class Launcher:
+    """`child` is the process itself: one task has to watch it, as any child, and its owner ends it.
+
+    What it launches goes on without it.
+    """
+
+    def __init__(self, child: Child, channel: socket.socket) -> None:
+        self.child = child
+        self._channel = channel
+        self._turn = anyio.Lock()
+
+    @classmethod
+    def spawn(cls, python: str, modules: Sequence[str], env: Mapping[str, str], log: Path, *, cuda: bool) -> Self:
+        """Start it; raises OSError if it cannot be. `cuda`: what it launches uses GPUs."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        argv = [python, script("launcher"), *(["--cuda"] if cuda else []), str(CHANNEL_FD), *modules]
+        try:
+            child = Child.spawn(argv, {**env, **_ROOM}, log, channel=theirs.fileno())
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return cls(child, ours)
+
+    async def parked(self) -> None:
+        """Return when it has imported all; raises LauncherFailed when it cannot."""
+        await self._receive()
+
+    async def launch(self, argv: Sequence[str], env: Mapping[str, str], log: Path, *, nice: int = 0) -> Child:
+        """Start `python -m MODULE …` or `python FILE …` as Child.spawn would; raises LauncherFailed.
+
+        The interpreter is the launcher's own, whatever `argv` names.
+        """
+        incarnation = uuid.uuid4().hex
+        log_start = _size(log)
+        order = {"argv": list(argv), "env": {**env, MARK_INCARNATION: incarnation}, "log": str(log)}
+        async with self._turn:
+            try:
+                self._channel.send(json.dumps(order).encode())
+            except OSError as error:
+                raise LauncherFailed(f"it takes no orders: {error}") from None
+            pid = (await self._receive())["pid"]
+        try:
+            return Child.born(pid, incarnation, log_start, nice=nice)
+        except ProcessLookupError:
+            raise LauncherFailed(f"what it forked has ended at once (pid {pid})") from None
+
+    def close(self) -> None:
+        """It ends by itself after this, unless it is stopped or still importing."""
+        self._channel.close()
+
+    async def _receive(self) -> dict[str, Any]:
+        await anyio.wait_readable(self._channel)
+        try:
+            message = self._channel.recv(_MESSAGE_MAX_BYTES)
+        except OSError as error:
+            raise LauncherFailed(str(error)) from None
+        if not message:
+            raise LauncherFailed("it has ended")
+        content: dict[str, Any] = json.loads(message)
+        if "failed" in content:
+            raise LauncherFailed(content["failed"])
+        return content
+
+
+def _size(log: Path) -> int:
+    """Of the log as it will be found; makes the file, so that the forked process does not have to make directories."""
+    fd = open_log(log)
+    try:
+        return os.fstat(fd).st_size
+    finally:
+        os.close(fd)

@@ -1,0 +1,73 @@
+"""What is imported ahead, so that a worker's start, or a message to the sidecar, does not take that long.
+
+Source: ai-dynamo 1.3.1 with vllm 0.23.0 and 1.6.1 with 0.31.0, in which `dynamo.vllm.main` imports nearly all of it.
+"""
+
+from __future__ import annotations
+
+from dynkv.plan.context import Context
+from dynkv.plan.environment import given_environment
+from dynkv.plan.model import SIDECAR_HELPER, Spare, Unit
+from dynkv.plan.versions import at_least
+
+WORKERS = "standby"
+_GIB = 1024**3
+_WORKERS_BYTES = {"vllm": int(1.5 * _GIB), "mocker": int(0.25 * _GIB)}
+"""Measured: 1.0 GB on a CPU, 1.1 GB on an H200."""
+_HELPER_BYTES = int(0.75 * _GIB)
+"""Measured: 0.6 GB."""
+_ENGINE = ("vllm.v1.engine.core", "vllm.v1.executor.multiproc_executor", "vllm.v1.worker.worker_base")
+_ENGINE_ON = {
+    "cpu": ("vllm.v1.worker.cpu_worker", "dynamo.vllm.main"),
+    "cuda": ("vllm.v1.executor.uniproc_executor", "vllm.v1.worker.gpu_worker"),
+}
+"""On a GPU `dynamo.vllm.main` is left out: its imports begin with CUDA, which a fork could not use any more."""
+
+
+def spares(ctx: Context, workers: list[Unit]) -> tuple[Spare, ...]:
+    """One for all workers, whatever their role; with `always` also one for what talks to the sidecar."""
+    mode = ctx.profile.standby
+    if mode == "off" or not workers:
+        return ()
+    keep = mode == "always"
+    found = [_for_workers(ctx, workers, keep=keep)]
+    if keep and ctx.profile.engine == "vllm" and ctx.sidecar_port is not None:
+        found.append(_for_helper(ctx))
+    return tuple(found)
+
+
+def _for_workers(ctx: Context, workers: list[Unit], *, keep: bool) -> Spare:
+    engine, device = ctx.profile.engine, ctx.profile.device
+    modules = (*_ENGINE, *_ENGINE_ON[device]) if engine == "vllm" else ("dynamo.mocker.main",)
+    return Spare(
+        name=WORKERS,
+        modules=modules,
+        env=_common(ctx, workers),
+        roles=tuple(dict.fromkeys(unit.role for unit in workers)),
+        keep=keep,
+        memory_bytes=_WORKERS_BYTES[engine],
+        cuda=engine == "vllm" and device == "cuda",
+    )
+
+
+def _common(ctx: Context, workers: list[Unit]) -> dict[str, str]:
+    """What every worker has, so that nothing of one unit is there while it waits: not its ports, GPUs or cores."""
+    first, *rest = (unit.env for unit in workers)
+    kept = {**ctx.env, **given_environment(ctx.profile)}.keys() | SHARED_BY_WORKERS
+    return {name: value for name, value in first.items() if name in kept and all(env[name] == value for env in rest)}
+
+
+SHARED_BY_WORKERS = frozenset({"OMP_NUM_THREADS", "TORCH_COMPILE_DISABLE", "TORCHINDUCTOR_CACHE_DIR", "VLLM_HOST_IP"})
+"""What workers have beyond every process's environment, and may be read while modules are imported."""
+
+
+def _for_helper(ctx: Context) -> Spare:
+    new = at_least(ctx.facts.packages, "lmcache", 0, 5, 6)
+    return Spare(
+        name=SIDECAR_HELPER,
+        modules=("lmcache.v1.multiprocess.transport.factory" if new else "lmcache.v1.multiprocess.mq",),
+        env=ctx.env,
+        roles=(),
+        keep=True,
+        memory_bytes=_HELPER_BYTES,
+    )

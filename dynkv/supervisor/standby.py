@@ -1,0 +1,272 @@
+"""Keeping a spare parked: a process with a worker's imports done, from which workers are started.
+
+It is never in the way: it parks when nothing else is starting, but for the deployment's own start, and whoever wants to
+start from one that is not there, or fails, starts the plain way.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import anyio
+
+from dynkv.children.child import Child
+from dynkv.children.launcher import Launcher, LauncherFailed
+from dynkv.children.stop import kill_tree
+from dynkv.children.tree import marked_environment, read_process, resident_bytes
+from dynkv.home import Place
+from dynkv.plan.model import Spare
+from dynkv.supervisor.board import Board
+from dynkv.supervisor.events import EventLog
+from dynkv.supervisor.states import State
+from dynkv.supervisor.status import SpareState, SpareStatus
+
+_PERIOD_S = 5.0
+_STALLED_S = 30.0
+"""Imports that use no CPU for so long hang, and would in the worker, too."""
+_ORDER_DEADLINE_S = 10.0
+"""Forking a process of 1 GB takes 0.4 s."""
+_GROWN = 1.5
+"""A parked process does nothing; one that has grown by this has a leak."""
+_FIRST_PAUSE_S, _LAST_PAUSE_S = 5.0, 300.0
+
+
+class Standby:
+    def __init__(
+        self, spare: Spare, python: str, place: Place, board: Board, events: EventLog, *, at_once: bool
+    ) -> None:
+        """`at_once`: units are about to start from it; otherwise it parks when nothing starts."""
+        self.spare = spare
+        self._at_once = at_once
+        self._python = python
+        self._place = place
+        self._board = board
+        self._events = events
+        self._launcher: Launcher | None = None
+        self._settled = anyio.Event()
+        self._given_up = anyio.Event()
+        self._state = SpareState.WAITING
+        self._detail = ""
+        self._parked_after_s: float | None = None
+        self._launched = 0
+        if not at_once:
+            self._settled.set()
+
+    @property
+    def log(self) -> Path:
+        return self._place.logs / f"{self.spare.name}.log"
+
+    def status(self) -> SpareStatus:
+        child = self._launcher.child if self._launcher else None
+        return SpareStatus(
+            name=self.spare.name,
+            roles=self.spare.roles,
+            state=self._state,
+            pid=child.pid if child else None,
+            parked_after_s=self._parked_after_s if child else None,
+            launched=self._launched,
+            rss_bytes=self._resident(child) if child else None,
+            log=str(self.log),
+            detail=self._detail,
+        )
+
+    async def settled(self) -> None:
+        """Return when it is parked, or will not be soon."""
+        await self._settled.wait()
+
+    async def launch(
+        self, what: str, argv: Sequence[str], env: Mapping[str, str], log: Path, nice: int = 0
+    ) -> Child | None:
+        """Start a program from it; None where that cannot be, and the plain way is left."""
+        launcher = self._launcher
+        if launcher is None or self._state is not SpareState.PARKED:
+            return None
+        began = anyio.current_time()
+        try:
+            if launcher.child.is_stopped:
+                raise LauncherFailed("it was stopped by a signal")
+            with anyio.fail_after(_ORDER_DEADLINE_S, shield=True):  # what has been forked must not get lost
+                child = await launcher.launch(argv, env, log, nice=nice)
+        except (LauncherFailed, TimeoutError) as error:
+            self._tell(f"{what} starts the plain way", cause=str(error) or "the standby does not answer")
+            self._given_up.set()
+            return None
+        self._launched += 1
+        self._tell(f"{what} starts from it", duration_s=anyio.current_time() - began)
+        return child
+
+    async def run(self) -> None:
+        """Until cancelled, or until it is not needed any more."""
+        try:
+            await self._live()
+        except Exception as error:  # noqa: BLE001 (a fault in what only saves time must not end the rest)
+            self._fail(f"a fault in dynkv: {type(error).__name__}: {error}")
+        self._state = SpareState.ENDED
+        self._settled.set()
+
+    async def _live(self) -> None:
+        pause_s = _FIRST_PAUSE_S
+        if self._at_once:
+            await self._one_life()
+        while self.spare.keep:
+            await self._board.until(self._nothing_starts)
+            if self._has_memory():
+                began = anyio.current_time()
+                await self._one_life()
+                pause_s = _FIRST_PAUSE_S if anyio.current_time() - began > _LAST_PAUSE_S else pause_s * 2
+            await anyio.sleep(min(pause_s, _LAST_PAUSE_S))
+
+    # --- one process ---
+
+    async def _one_life(self) -> None:
+        """From its start until it dies, leaks, fails or is not needed any more."""
+        self._state, self._detail = SpareState.PARKING, ""
+        self._settled, self._given_up = anyio.Event(), anyio.Event()
+        env = marked_environment(self._place.home, self._place.name, self.spare.name, self._own_environment())
+        try:
+            launcher = self._launcher = Launcher.spawn(
+                self._python, self.spare.modules, env, self.log, cuda=self.spare.cuda
+            )
+        except OSError as error:
+            self._fail(f"cannot run {self._python}: {error.strerror or error}")
+            return
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(launcher.child.watch)
+                await self._attend(launcher)
+                tasks.cancel_scope.cancel()
+        finally:
+            self._launcher = None
+            self._state = SpareState.WAITING if self.spare.keep else SpareState.ENDED
+            self._settled.set()
+            launcher.close()
+            with anyio.CancelScope(shield=True):
+                await kill_tree(launcher.child.tree)
+            launcher.child.reap()
+            shutil.rmtree(self._place.scratch(self.spare.name), ignore_errors=True)
+
+    async def _attend(self, launcher: Launcher) -> None:
+        began = anyio.current_time()
+        try:
+            await self._until_parked(launcher)
+        except LauncherFailed as error:
+            self._fail(str(error))
+            return
+        self._parked_after_s = round(anyio.current_time() - began, 3)
+        self._state = SpareState.PARKED
+        self._settled.set()
+        self._tell("parked", duration_s=self._parked_after_s)
+        why = await self._until_unfit(launcher)
+        if why:
+            self._tell(f"ended: {why}")
+
+    async def _until_parked(self, launcher: Launcher) -> None:
+        failure = f"its imports have not moved for {_STALLED_S:g} s"
+        async with anyio.create_task_group() as tasks:
+
+            async def watch_progress() -> None:
+                await self._stall(launcher)
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(watch_progress)
+            try:
+                await launcher.parked()
+                failure = ""
+            except LauncherFailed as error:
+                failure = str(error)
+            tasks.cancel_scope.cancel()
+        if failure:
+            raise LauncherFailed(failure)
+
+    async def _stall(self, launcher: Launcher) -> None:
+        """Return when it has not used a CPU for a while."""
+        used, since = -1, anyio.current_time()
+        while anyio.current_time() < since + _STALLED_S:
+            process = read_process(launcher.child.pid)
+            if process is not None and process.cpu_ticks > used:
+                used, since = process.cpu_ticks, anyio.current_time()
+            await anyio.sleep(1.0)
+
+    async def _until_unfit(self, launcher: Launcher) -> str:
+        """Why it has to go; nothing to tell where it has just done its work."""
+        baseline = self._resident(launcher.child)
+        async with anyio.create_task_group() as tasks:
+            why = ""
+
+            async def end(reason: str) -> None:
+                nonlocal why
+                why = reason
+                tasks.cancel_scope.cancel()
+
+            async def on_exit() -> None:
+                await launcher.child.exited.wait()
+                await end(str(launcher.child.exit))
+
+            async def on_failure() -> None:
+                await self._given_up.wait()
+                await end("it failed")
+
+            async def on_all_ready() -> None:
+                await self._board.until(self._all_served)
+                await end("")
+
+            async def on_growth() -> None:
+                while self._resident(launcher.child) <= baseline * _GROWN and not launcher.child.is_stopped:  # noqa: ASYNC110
+                    await anyio.sleep(_PERIOD_S)  # another process's state
+                await end("it was stopped" if launcher.child.is_stopped else "it has grown, and should not")
+
+            for task in (on_exit, on_failure, on_growth, *([] if self.spare.keep else [on_all_ready])):
+                tasks.start_soon(task)
+        return why
+
+    # --- small parts ---
+
+    def _own_environment(self) -> dict[str, str]:
+        scratch = self._place.scratch(self.spare.name)
+        try:
+            scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError:
+            return self.spare.env
+        return {**self.spare.env, "TMPDIR": str(scratch)}
+
+    def _nothing_starts(self) -> bool:
+        calm = (State.READY, State.UNREADY, State.STOPPED, State.FAILED)
+        return all(unit.state in calm for unit in self._board.units)
+
+    def _all_served(self) -> bool:
+        served = (State.READY, State.STOPPED, State.FAILED)
+        return all(unit.state in served for unit in self._board.units if unit.role in self.spare.roles)
+
+    def _has_memory(self) -> bool:
+        available = available_bytes()
+        if available >= self.spare.memory_bytes:
+            return True
+        short = f"it takes {self.spare.memory_bytes / 1e9:.1f} GB, and {available / 1e9:.1f} GB of memory are free"
+        if not self._detail:
+            self._tell("waits for memory", cause=short)
+        self._detail = short
+        return False
+
+    def _resident(self, child: Child) -> int:
+        """Of its own process alone: what is just being forked belongs to its tree for a moment only."""
+        process = read_process(child.pid)
+        return 0 if process is None else resident_bytes([process])
+
+    def _fail(self, why: str) -> None:
+        self._detail = why
+        self._settled.set()
+        self._tell("not available: units start the plain way", cause=why)
+
+    def _tell(self, message: str, *, cause: str = "", duration_s: float | None = None) -> None:
+        self._events.record("standby", message, unit=self.spare.name, cause=cause, duration_s=duration_s)
+
+
+def available_bytes() -> int:
+    """Memory that can be had without swapping. Source: proc_meminfo(5), MemAvailable."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
