@@ -31,6 +31,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from multiprocessing import forkserver, resource_tracker, spawn, util
 from pathlib import Path
 from typing import Any, cast
@@ -79,11 +80,13 @@ def import_all(modules: Sequence[str]) -> str | None:
 
 
 def has_begun_with_cuda() -> str | None:
-    """CUDA cannot be used in a fork of a process that has begun with it, which opens this; NVML alone does no harm."""
-    for fd in Path("/proc/self/fd").iterdir():
-        with suppress(OSError):  # the one that the directory was read through
-            if str(fd.readlink()) == "/dev/nvidia-uvm":
-                return "the imports have begun with CUDA, which what is forked could not use any more"
+    """Ask torch in a fork: what only looks for GPUs does no harm (measured), but with CUDA in use it refuses there."""
+    pid = os.fork()
+    if pid == 0:
+        torch = sys.modules.get("torch")
+        os._exit(int(torch is not None and bool(torch.cuda._is_in_bad_fork())))
+    if os.waitpid(pid, 0)[1]:
+        return "the imports have begun with CUDA, which what is forked could not use any more"
     return None
 
 
@@ -159,7 +162,7 @@ def serve_spawns() -> None:
         importlib.import_module("setproctitle").setproctitle = set_title  # type: ignore[attr-defined]
     resource_tracker.ensure_running()
     run_program = util.spawnv_passfds
-    util.spawnv_passfds = fork_forkserver  # type: ignore[assignment]
+    util.spawnv_passfds = partial(fork_forkserver, open_descriptors())
     try:
         forkserver.set_forkserver_preload([])
         forkserver.ensure_running()
@@ -177,13 +180,15 @@ class Environment:
         )
 
 
-def fork_forkserver(_path: bytes, words: Sequence[str], passed: Sequence[int]) -> int:
-    """In place of running `python -c CODE`: run the code in a fork, with no more descriptors than it would have."""
+def fork_forkserver(kept: set[int], _path: bytes, words: Sequence[str], passed: Sequence[int]) -> int:
+    """In place of running `python -c CODE`: run the code in a fork, without what was opened for its parent alone.
+
+    What libraries had open before has to stay so: NVML's is lost for good without it.
+    """
     pid = os.fork()
     if pid == 0:
-        for fd in {int(entry.name) for entry in Path("/proc/self/fd").iterdir()} - {0, 1, 2, *passed}:
-            with suppress(OSError):  # the one that the directory was read through
-                os.close(fd)
+        for fd in open_descriptors() - kept - {*passed}:
+            os.close(fd)
         show(words)
         share(passed[0])
         try:
@@ -191,6 +196,12 @@ def fork_forkserver(_path: bytes, words: Sequence[str], passed: Sequence[int]) -
         finally:
             os._exit(0)
     return pid
+
+
+def open_descriptors() -> set[int]:
+    """Without the one through which they are listed."""
+    listed = [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]
+    return {fd for fd in listed if Path(f"/proc/self/fd/{fd}").is_symlink()}
 
 
 def share(listener: int) -> None:

@@ -18,10 +18,9 @@ _HELPER_BYTES = int(0.75 * _GIB)
 """Measured: 0.6 GB."""
 _ENGINE = ("vllm.v1.engine.core", "vllm.v1.executor.multiproc_executor", "vllm.v1.worker.worker_base")
 _ENGINE_ON = {
-    "cpu": ("vllm.v1.worker.cpu_worker", "dynamo.vllm.main"),
+    "cpu": ("vllm.v1.worker.cpu_worker",),
     "cuda": ("vllm.v1.executor.uniproc_executor", "vllm.v1.worker.gpu_worker"),
 }
-"""On a GPU `dynamo.vllm.main` is left out: its imports begin with CUDA, which a fork could not use any more."""
 
 
 def spares(ctx: Context, workers: list[Unit]) -> tuple[Spare, ...]:
@@ -38,7 +37,7 @@ def spares(ctx: Context, workers: list[Unit]) -> tuple[Spare, ...]:
 
 def _for_workers(ctx: Context, workers: list[Unit], *, keep: bool) -> Spare:
     engine, device = ctx.profile.engine, ctx.profile.device
-    modules = (*_ENGINE, *_ENGINE_ON[device]) if engine == "vllm" else ("dynamo.mocker.main",)
+    modules = (f"dynamo.{engine}.main", *((*_ENGINE, *_ENGINE_ON[device]) if engine == "vllm" else ()))
     return Spare(
         name=WORKERS,
         modules=modules,
