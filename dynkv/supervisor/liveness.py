@@ -11,9 +11,10 @@ from dynkv.children.child import Child
 from dynkv.plan.model import HttpGet, Liveness
 from dynkv.probes.figures import total
 from dynkv.probes.http import request
-from dynkv.supervisor.progress import Sample, hung
+from dynkv.supervisor.progress import IDLE_CPU, Sample, hung
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_IDLE_S, _IDLE_PERIOD_S = 60.0, 5.0
 _ENGINE = "VLLM::EngineCore"[:15]
 _RUNNING = "vllm:num_requests_running"
 _MOVING = ("vllm:iteration_tokens_total_sum", "vllm:prompt_tokens_total", "vllm:generation_tokens_total")
@@ -33,6 +34,22 @@ async def until_hung(child: Child, liveness: Liveness, ready: anyio.Event) -> st
         if reason is not None:
             return reason
         await anyio.sleep(liveness.period_seconds)
+
+
+async def until_idle(child: Child, ready: anyio.Event) -> None:
+    """Return when all of its tree has done nothing for a while before it was ready, as one that waits for a lock does.
+
+    Also one that waits for something does nothing, so this says only that it is worth trying another way.
+    """
+    used, since = 0.0, anyio.current_time()
+    while anyio.current_time() < since + _IDLE_S:
+        now = sum(process.cpu_ticks for process in child.tree()) / _TICKS_PER_S
+        if now > used + _IDLE_PERIOD_S * IDLE_CPU:
+            since = anyio.current_time()
+        used = now
+        await anyio.sleep(_IDLE_PERIOD_S)
+        if ready.is_set():
+            await anyio.sleep_forever()
 
 
 def _early_sample(child: Child) -> Sample:

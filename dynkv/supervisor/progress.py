@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dynkv.plan.model import Liveness
 
-_IDLE_CPU = 0.02
+IDLE_CPU = 0.02
 """Share of one CPU below which a process does nothing; a waiting Python program uses less."""
 
 
@@ -48,7 +48,7 @@ def _is_silent_and_idle(last: Sequence[Sample]) -> bool:
     if any(sample.answered for sample in last) or len(last) < 2:
         return False
     elapsed = last[-1].at - last[0].at
-    return last[-1].cpu_s - last[0].cpu_s < _IDLE_CPU * elapsed
+    return last[-1].cpu_s - last[0].cpu_s < IDLE_CPU * elapsed
 
 
 def _stalled(samples: Sequence[Sample], stall_s: float) -> str | None:

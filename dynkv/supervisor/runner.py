@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ from dynkv.supervisor.board import Board
 from dynkv.supervisor.diagnosis import Diagnosis, diagnose
 from dynkv.supervisor.events import EventLog, utc_now
 from dynkv.supervisor.journal import ChildRecord, Journal
-from dynkv.supervisor.liveness import until_hung
+from dynkv.supervisor.liveness import until_hung, until_idle
 from dynkv.supervisor.restart import backoff_s
 from dynkv.supervisor.salvage import root_of
 from dynkv.supervisor.standby import Standby
@@ -68,6 +69,8 @@ _WAY_ON: dict[State, tuple[State, ...]] = {
 """The states to go through after a fault, to one from which the unit can go on."""
 
 
+_IDLE_AFTER_FORK = "it did nothing for a while after it had started from the standby"
+_SENT_BY_OTHERS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _FOLLOWING = (State.STARTING, State.READY, State.UNREADY)
 
 
@@ -143,6 +146,9 @@ class Runner:
         self._is_hopeless = False
         self._oom_kills_before = oom_kills()
         self._waiting_for: str | None = None
+        self._standby = shared.standby_of(unit)
+        self._is_warm = False
+        self._starts_plainly = False
         self._publish()
 
     @property
@@ -216,6 +222,10 @@ class Runner:
             self._purge_discovery()  # once more: on a busy host its sockets may close after it has ended
             watching.cancel_scope.cancel()
         self._learn_registrations()
+        if request is None and self._blames_standby(child, cause):
+            self._starts_plainly = True
+            await self._make_room(child, cause, stopped, Request(Ask.RESTART, "it starts again the plain way"))
+            return
         self._note_exit(child, request.cause if request else cause, planned=request is not None)
         if stopping:
             await self._reclaim(child, final=request is not None and request.final)
@@ -236,8 +246,9 @@ class Runner:
         unit, env = self.unit, self._environment()
         try:
             child = None
-            if (standby := self._shared.standby_of(unit)) is not None:
-                child = await standby.launch(unit.name, unit.argv, env, self.log, unit.nice)
+            if self._standby is not None and not self._starts_plainly:
+                child = await self._standby.launch(unit.name, unit.argv, env, self.log, unit.nice)
+            self._starts_plainly, self._is_warm = False, child is not None
             child = self.child = child or Child.spawn(unit.argv, env, self.log, nice=unit.nice)
         except (OSError, ValueError) as error:
             self._turn.release()
@@ -318,13 +329,18 @@ class Runner:
         async def on_probes() -> None:
             await give_up(await self._follow_probes(child))
 
+        async def on_idle() -> None:
+            if self._is_warm:
+                await until_idle(child, self._first_ready)
+                await give_up(_IDLE_AFTER_FORK)
+
         async def on_hang() -> None:
             liveness = self.unit.probes.liveness
             if liveness is not None:
                 await give_up(await until_hung(child, liveness, self._first_ready))
 
         async with anyio.create_task_group() as serving:
-            for task in (on_exit, on_request, on_probes, on_hang, lambda: self._keep_discovery(child)):
+            for task in (on_exit, on_request, on_probes, on_hang, on_idle, lambda: self._keep_discovery(child)):
                 serving.start_soon(task)
         return cause
 
@@ -358,6 +374,8 @@ class Runner:
             if self._ready_after_s is None and self._spawned_at is not None:
                 took = self._ready_after_s = round(anyio.current_time() - self._spawned_at, 3)
             self._first_ready.set()
+            if self._is_warm and self._standby is not None:
+                self._standby.praise()
             self._learn_registrations()
             self._sort_out_cpus()
             self._go(State.READY, "readiness probe passed", duration_s=took)
@@ -410,6 +428,20 @@ class Runner:
             self._go(state, "a fault in dynkv")
         await anyio.sleep(_AFTER_FAULT_S)
 
+    def _blames_standby(self, child: Child, cause: str) -> bool:
+        """Whether it may have died of having been forked; that counts against the standby, and not against the unit."""
+        exit_ = child.exit or Exit()
+        if self._standby is None or not self._is_warm or self._first_ready.is_set():
+            return False
+        by_itself = cause == str(exit_) and exit_.signal not in _SENT_BY_OTHERS
+        found = diagnose(exit_, tail(self.log, _DIAGNOSED_LINES, child.log_start_byte))
+        if found.permanent or not (by_itself or cause == _IDLE_AFTER_FORK):
+            return False
+        reason = found.reason if by_itself else cause
+        self._event("standby", "died before it was ready, after a start from the standby", cause=reason)
+        self._standby.blame()
+        return True
+
     # --- small parts ---
 
     async def _dependencies_and_turn(self) -> None:
@@ -417,9 +449,9 @@ class Runner:
         while (unmet := board.unmet(needs)) is not None:
             self._wait_for(f"{unmet.unit} to be {unmet.condition}")
             await board.until(lambda: board.unmet(needs) != unmet)
-        if (standby := self._shared.standby_of(self.unit)) is not None:
+        if self._standby is not None and not self._starts_plainly:
             self._wait_for("the imports that workers share")
-            await standby.settled()
+            await self._standby.settled()
         self._wait_for("its turn on the GPU" if self.unit.gpus else None)
         self._turn = await self._shared.turns.take(self.unit.gpus)
         await self._gpu_memory()

@@ -31,6 +31,7 @@ _ORDER_DEADLINE_S = 10.0
 """Forking a process of 1 GB takes 0.4 s."""
 _GROWN = 1.5
 """A parked process does nothing; one that has grown by this has a leak."""
+_FAILURES_MAX = 2
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 5.0, 300.0
 
 
@@ -52,6 +53,7 @@ class Standby:
         self._detail = ""
         self._parked_after_s: float | None = None
         self._launched = 0
+        self._failures = 0
         if not at_once:
             self._settled.set()
 
@@ -82,7 +84,7 @@ class Standby:
     ) -> Child | None:
         """Start a program from it; None where that cannot be, and the plain way is left."""
         launcher = self._launcher
-        if launcher is None or self._state is not SpareState.PARKED:
+        if launcher is None or self._state is not SpareState.PARKED or self._given_up.is_set():
             return None
         began = anyio.current_time()
         try:
@@ -98,6 +100,17 @@ class Standby:
         self._tell(f"{what} starts from it", duration_s=anyio.current_time() - began)
         return child
 
+    def praise(self) -> None:
+        """What started from it is ready."""
+        self._failures = 0
+
+    def blame(self) -> None:
+        """What started from it died before it was ready. Twice in a row, and it is given up for good."""
+        self._failures += 1
+        if self._failures == _FAILURES_MAX:
+            self._fail(f"what started from it died before it was ready, {_FAILURES_MAX} times in a row")
+            self._given_up.set()
+
     async def run(self) -> None:
         """Until cancelled, or until it is not needed any more."""
         try:
@@ -111,7 +124,7 @@ class Standby:
         pause_s = _FIRST_PAUSE_S
         if self._at_once:
             await self._one_life()
-        while self.spare.keep:
+        while self.spare.keep and self._failures < _FAILURES_MAX:
             await self._board.until(self._nothing_starts)
             if self._has_memory():
                 began = anyio.current_time()
@@ -140,7 +153,8 @@ class Standby:
                 tasks.cancel_scope.cancel()
         finally:
             self._launcher = None
-            self._state = SpareState.WAITING if self.spare.keep else SpareState.ENDED
+            goes_on = self.spare.keep and self._failures < _FAILURES_MAX
+            self._state = SpareState.WAITING if goes_on else SpareState.ENDED
             self._settled.set()
             launcher.close()
             with anyio.CancelScope(shield=True):
