@@ -16,7 +16,7 @@ import anyio
 from dynkv.children.output import open_log
 from dynkv.children.scheduling import set_priority
 from dynkv.children.signals import open_process, send
-from dynkv.children.tree import MARK_INCARNATION, Host, Identity, Process, Root, read_process, tree_of
+from dynkv.children.tree import MARK_INCARNATION, Host, Identity, Process, Root, own_children, read_process, tree_of
 
 _DEFAULTED = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGQUIT)
 """Signals that Python ignores or catches, set back to their default for the child."""
@@ -44,6 +44,15 @@ _unreaped: set[int] = set()
 def unreaped() -> frozenset[int]:
     """Pids of all children that this process has spawned and not let go of: their handles reap them."""
     return frozenset(_unreaped)
+
+
+_orphans_come_to_us = False
+
+
+def expect_orphans() -> None:
+    """From now on this process is a subreaper."""
+    global _orphans_come_to_us
+    _orphans_come_to_us = True
 
 
 class Child:
@@ -136,6 +145,15 @@ class Child:
         members = tree_of(self.root, host or Host.now(), self._known)
         self._known = frozenset(process.identity for process in members)
         return members
+
+    @property
+    def may_have_left_others(self) -> bool:
+        """Whether anything of its tree can be alive after it has ended.
+
+        What it leaves is given to us, the subreaper, before we are told of its end; so where we have no child but those
+        that we started, there is nothing. What an adopted one leaves goes elsewhere.
+        """
+        return self._adopted or not _orphans_come_to_us or not _unreaped.issuperset(own_children())
 
     def reap(self) -> None:
         """Let go of the process; call it once its tree is gone. Safe to call twice."""

@@ -20,6 +20,14 @@ def open_log(path: Path) -> int:
         return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
 
 
+def size_of(path: Path) -> int:
+    """In bytes; 0 where there is no such file."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 def rotate(path: Path, max_bytes: int, keep: int) -> bool:
     """Copy the last `max_bytes` of a log that has grown past that to `path.1` and empty it; whether it had.
 
@@ -27,10 +35,7 @@ def rotate(path: Path, max_bytes: int, keep: int) -> bool:
     the file open, so it cannot be renamed. Raises OSError where the copy cannot be made; the log is then
     emptied all the same, since a disk that fills up would end more than a log.
     """
-    try:
-        if path.stat().st_size <= max_bytes:
-            return False
-    except FileNotFoundError:
+    if size_of(path) <= max_bytes:
         return False
     try:
         for number in range(keep - 1, 0, -1):

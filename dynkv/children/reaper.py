@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-from pathlib import Path
 
-from dynkv.children.child import unreaped
-from dynkv.children.tree import read_process
+from dynkv.children.child import expect_orphans, unreaped
+from dynkv.children.tree import own_children, read_process
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
@@ -17,20 +16,15 @@ def become_subreaper() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER) failed")
+    expect_orphans()
 
 
 def reap_orphans() -> int:
     """Reap the zombies that were spawned by others and came to this process; how many there were."""
     reaped, own = 0, unreaped()
-    for pid in _children():
+    for pid in own_children():
         process = None if pid in own else read_process(pid)
         if process is not None and process.state == "Z":
             os.waitpid(pid, os.WNOHANG)
             reaped += 1
     return reaped
-
-
-def _children() -> list[int]:
-    """Source: proc_tid_children(5)."""
-    files = Path("/proc/self/task").glob("*/children")
-    return [int(pid) for file in files for pid in file.read_text().split()]

@@ -35,6 +35,8 @@ class Stopped:
 
 async def stop(child: Child, deadline_s: float) -> Stopped:
     """End a child whose `watch` is running. Afterwards nothing of its tree runs, but for what is `left`."""
+    if child.exited.is_set() and not child.may_have_left_others:
+        return Stopped(True, 0, ())
     child.tree()  # remember who belongs to it before its first process goes
     if not child.exited.is_set():
         child.signal(signal.SIGTERM)

@@ -85,7 +85,8 @@ def show_plan(plan: Plan) -> None:
     console.print(
         f"[bold]{escape(plan.name)}[/]: {plan.topology}, {plan.engine} on {plan.device}, {escape(plan.python)}"
     )
-    console.print(f"endpoint {plan.frontend.endpoint}, model {escape(plan.frontend.model)}")
+    if plan.frontend is not None:
+        console.print(f"endpoint {plan.endpoint}, model {escape(plan.model)}")
     for note in plan.notes:
         console.print(f"[yellow]note:[/] {escape(note)}")
     for unit in plan.units:
@@ -114,6 +115,10 @@ def show_event(event: Event) -> None:
 def show_started(status: DeploymentStatus, directory: Path) -> None:
     body = f'{{"model": "{status.model}", "messages": [{{"role": "user", "content": "Hello"}}], "max_tokens": 32}}'
     console = _console()
+    if not status.endpoint:
+        console.print(f"[bold green]ready:[/] {len(status.units)} units")
+        console.print(f"logs:  {escape(str(directory / 'logs'))}", style="dim")
+        return
     console.print(f"[bold green]ready:[/] {status.endpoint}  [dim]model[/] {escape(status.model)}")
     console.print(
         f"try:   curl -s {status.endpoint}/v1/chat/completions -H 'Content-Type: application/json' \\", style="dim"
@@ -173,7 +178,10 @@ def _progress(status: DeploymentStatus) -> RenderableType:
 def _status(status: DeploymentStatus) -> RenderableType:
     style = _DEPLOYMENT_STYLE.get(status.state, "")
     head = Text.assemble(
-        (status.name, "bold"), " is ", (status.state, style), f"  {status.endpoint}  model {status.model}"
+        (status.name, "bold"),
+        " is ",
+        (status.state, style),
+        f"  {status.endpoint}  model {status.model}" * bool(status.endpoint),
     )
     if status.detail:
         head.append(f"\n{status.detail}", style="yellow")

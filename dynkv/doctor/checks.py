@@ -38,6 +38,8 @@ class Finding:
 
 def findings(loaded: LoadedProfile, plan: Plan, facts: HostFacts) -> list[Finding]:
     """Errors first."""
+    if plan.frontend is None:
+        return []  # units of one's own need nothing that is checked here
     found = [
         *_packages(plan, facts),
         *_lmcache_version(plan, facts),
@@ -107,7 +109,7 @@ def _served_name(loaded: LoadedProfile, plan: Plan, facts: HostFacts) -> Iterato
         yield Finding(
             "served-name-not-found",
             Severity.ERROR,
-            f"ai-dynamo {facts.packages['ai-dynamo']} cannot serve a local model under the name {plan.frontend.model}",
+            f"ai-dynamo {facts.packages['ai-dynamo']} cannot serve a local model under the name {plan.model}",
             "its frontend looks for the tokenizer under the served name, so it would never be ready",
             "leave model.served_name out, or install ai-dynamo 1.4 or later",
             str(mark or ""),

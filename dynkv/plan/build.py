@@ -13,6 +13,7 @@ from dynkv.plan.lmcache import lmcache_unit
 from dynkv.plan.mocker import mocker_unit
 from dynkv.plan.model import Frontend, LogPolicy, Plan, Role, Unit
 from dynkv.plan.order import worker_dependencies
+from dynkv.plan.own import own_units
 from dynkv.plan.resources import PortPlanner, Seat
 from dynkv.plan.seats import seats
 from dynkv.plan.standby import spares
@@ -28,11 +29,14 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
     UsageError where the profile contradicts itself.
     """
     profile, notes = _settle(profile, facts)
-    workers = seats(profile, facts)
+    has_stack = profile.topology != "none"
+    workers = seats(profile, facts) if has_stack else []
     ports = PortPlanner(facts.taken_ports, facts.kept_ports)
-    frontend_port = ports.fixed(profile.frontend.port, "frontend.port")
-    sidecar_port = ports.free_from(profile.lmcache.port, "lmcache.zmq") if profile.lmcache.enabled else None
-    discovery_dir = f"{home}/{name}/discovery" if profile.discovery.backend == "file" else None
+    frontend_port = ports.fixed(profile.frontend.port, "frontend.port") if has_stack else None
+    has_sidecar = profile.lmcache.enabled and has_stack
+    sidecar_port = ports.free_from(profile.lmcache.port, "lmcache.zmq") if has_sidecar else None
+    has_directory = has_stack and profile.discovery.backend == "file"
+    discovery_dir = f"{home}/{name}/discovery" if has_directory else None
     ctx = Context(
         profile=profile,
         facts=facts,
@@ -47,20 +51,22 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
     # in this order, so that the sidecar has its usual port whatever the workers take
     units = [] if sidecar_port is None else [lmcache_unit(ctx, sidecar_port)]
     worker_units = _worker_units(ctx, workers)
-    units += [frontend_unit(ctx, frontend_port), *worker_units]
+    units += [] if frontend_port is None else [frontend_unit(ctx, frontend_port)]
+    units += worker_units
+    units += own_units(ctx, units)
     return Plan(
         name=name,
         profile=profile_name,
         topology=profile.topology,
         engine=profile.engine,
         device=profile.device,
-        frontend=Frontend(profile.frontend.host, frontend_port, ctx.served_name),
+        frontend=Frontend(profile.frontend.host, frontend_port, ctx.served_name) if frontend_port else None,
         units=tuple(units),
         python=facts.python,
         discovery_dir=discovery_dir,
         logs=LogPolicy(profile.logs.max_mb * 1_000_000, profile.logs.keep),
-        reap_timeout_s=profile.lmcache.worker_reap_timeout_s if profile.lmcache.enabled else 0.0,
-        tiny_model=_tiny_model_path(home) if ctx.is_tiny else None,
+        reap_timeout_s=profile.lmcache.worker_reap_timeout_s if has_sidecar else 0.0,
+        tiny_model=_tiny_model_path(home) if ctx.is_tiny and has_stack else None,
         warm_up_tokens=_warm_up_tokens(profile),
         spares=spares(ctx, worker_units),
         notes=(*notes, *_unused_gpus(profile, facts, workers)),
@@ -122,7 +128,7 @@ def _restarts_with(profile: Profile, unit: Unit, workers: list[Unit]) -> tuple[s
 
 
 def _unused_gpus(profile: Profile, facts: HostFacts, workers: list[Seat]) -> tuple[str, ...]:
-    if profile.device != "cuda" or profile.engine != "vllm":
+    if profile.device != "cuda" or profile.engine != "vllm" or profile.topology == "none":
         return ()
     used = {gpu for seat in workers for gpu in seat.gpus}
     listed = [str(g) for g in profile.workers.gpus] if profile.workers.gpus != "all" else None

@@ -17,6 +17,8 @@ class Role(StrEnum):
     WORKER = "worker"
     DECODE = "decode"
     PREFILL = "prefill"
+    UNIT = "unit"
+    """A unit of the person's own."""
 
     @property
     def is_worker(self) -> bool:
@@ -196,7 +198,8 @@ class Plan:
     topology: str
     engine: str
     device: str
-    frontend: Frontend
+    frontend: Frontend | None
+    """None where only units of one's own run."""
     units: tuple[Unit, ...]
     python: str
     discovery_dir: str | None
@@ -212,6 +215,15 @@ class Plan:
     spares: tuple[Spare, ...] = ()
     notes: tuple[str, ...] = field(default=())
     """Decisions made for the person, in words."""
+
+    @property
+    def endpoint(self) -> str:
+        """Where requests go in; empty where there is nothing for them."""
+        return self.frontend.endpoint if self.frontend else ""
+
+    @property
+    def model(self) -> str:
+        return self.frontend.model if self.frontend else ""
 
     def unit(self, name: str) -> Unit:
         return next(u for u in self.units if u.name == name)

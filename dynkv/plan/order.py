@@ -23,8 +23,11 @@ def start_stages(units: Sequence[Unit]) -> list[list[str]]:
 
 
 def stop_stages(units: Sequence[Unit]) -> list[list[str]]:
-    """The frontend drains first, so that no request meets a dead worker; the sidecar goes last."""
-    stages = ([u.name for u in units if u.role is role] for role in _STOP_ORDER)
+    """One's own units first, since they use the stack; then the frontend drains, so that no request meets a dead
+    worker; the sidecar goes last."""
+    own = {u.name for u in units if u.role is Role.UNIT}
+    stages = [[name for name in stage if name in own] for stage in reversed(start_stages(units))]
+    stages += [[u.name for u in units if u.role is role] for role in _STOP_ORDER]
     return [stage for stage in stages if stage]
 
 

@@ -29,7 +29,10 @@ class News:
 
 
 async def probing(probes: Probes) -> AsyncGenerator[News, None]:
-    """Results as they come; ends only if the startup probe fails for good. Close it with `aclosing`."""
+    """Results as they come; ends only if the startup probe fails for good. Close it with `aclosing`.
+
+    A probe without checks passes once, and is not asked again.
+    """
     async with aclosing(_results(probes.startup, probes.startup.period_seconds)) as results:
         async for verdict, result in results:
             yield News(Phase.STARTUP, verdict, result)
@@ -44,6 +47,8 @@ async def probing(probes: Probes) -> AsyncGenerator[News, None]:
             yield News(Phase.READINESS, verdict, result)
             if verdict is Verdict.PASSED:
                 break
+    if not probes.readiness.checks:
+        await anyio.sleep_forever()
     async with aclosing(_results(probes.readiness, probes.readiness.period_seconds, wait_first=True)) as results:
         async for verdict, result in results:
             yield News(Phase.READINESS, verdict, result)

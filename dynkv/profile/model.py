@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from dynkv.profile.fields import Count, EnvValue, Fraction, Port, PositiveFloat, PositiveInt, Seconds, Section
 from dynkv.profile.l2 import L2Adapter, holds_credentials, looks_secret
 from dynkv.profile.source import merge
+from dynkv.profile.units import OwnUnit
 
 RESERVED_ARGS = {
     "--model": "model.path",
@@ -291,7 +292,8 @@ class Logs(Section):
 
 class Profile(Section):
     description: str = ""
-    topology: Literal["agg", "disagg"] = "agg"
+    topology: Literal["agg", "disagg", "none"] = "agg"
+    """`none` runs only the `units` of one's own."""
     engine: Literal["vllm", "mocker"] = "vllm"
     device: Literal["cuda", "cpu"] = "cuda"
     model: Model = Model()
@@ -303,6 +305,8 @@ class Profile(Section):
     restart: Restart = Restart()
     stop: Stop = Stop()
     logs: Logs = Logs()
+    units: list[OwnUnit] = []
+    """Programs to run beside the stack: an exporter, a proxy, a router."""
     standby: Literal["off", "start", "always"] = "start"
     """Whether a process does the workers' imports ahead and they are forked from it: while the rest of the deployment
     starts, or always, so that a dead worker is back in a fraction of the time, for about 1 GB of memory."""
@@ -318,6 +322,12 @@ class Profile(Section):
                 raise PydanticCustomError("env", f"{name!r} cannot be a variable of an environment", {"key": "env"})
             if name in FORBIDDEN_ENV:
                 raise PydanticCustomError("env", f"{name} cannot be set: {FORBIDDEN_ENV[name]}", {"key": f"env.{name}"})
+        return self
+
+    @model_validator(mode="after")
+    def _something_runs(self) -> Self:
+        if self.topology == "none" and not self.units:
+            raise PydanticCustomError("units", "with topology none there have to be units", {"key": "units"})
         return self
 
     @model_validator(mode="after")

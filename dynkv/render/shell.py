@@ -38,7 +38,7 @@ def shell_script(plan: Plan) -> str:
             waited.update(needs)
             parts.append(_start(unit))
     parts += [_wait(unit, Condition.READY) for unit in plan.units]
-    parts.append(f"echo {shlex.quote(f'ready: {plan.frontend.endpoint}')}\nwait\n")
+    parts.append(f"echo {shlex.quote(f'ready: {plan.endpoint}')}\nwait\n")
     return "\n".join(parts)
 
 

@@ -10,9 +10,9 @@ from functools import partial
 import anyio
 
 from dynkv import __version__
-from dynkv.children.output import rotate
+from dynkv.children.output import rotate, size_of
 from dynkv.children.tree import Host, resident_bytes
-from dynkv.plan.model import Plan, Role, local_host
+from dynkv.plan.model import Frontend, Plan, Role, local_host
 from dynkv.plan.order import stop_stages
 from dynkv.probes.completion import complete, warm_up_prompt
 from dynkv.reclaim.sidecar import Sidecar, registered
@@ -95,8 +95,8 @@ class Stack:
             name=self.plan.name,
             profile=self.plan.profile,
             state=self.state,
-            endpoint=self.plan.frontend.endpoint,
-            model=self.plan.frontend.model,
+            endpoint=self.plan.endpoint,
+            model=self.plan.model,
             started_at=content.started_at,
             supervisor=SupervisorStatus(self._pid, __version__, round(anyio.current_time() - self._began, 1)),
             units=tuple(self._with_live_figures(board[unit.name], host) for unit in self.plan.units),
@@ -145,19 +145,20 @@ class Stack:
             await board.until(partial(self._is_ready_unlike, tended))
             current = self._incarnations()
             if not self._answered or await self._is_known_to_sidecar():
-                await self._warm_up()
+                if self.plan.frontend is not None:
+                    await self._warm_up(self.plan.frontend)
                 self._answered = True
             tended = current
 
-    async def _warm_up(self) -> None:
+    async def _warm_up(self, frontend: Frontend) -> None:
         """A real completion through every worker: the proof that it serves, and the start of their heartbeats."""
         began, seen, number = anyio.current_time(), set[str](), 0
         wanted, tries = len(self.plan.workers), 4 * len(self.plan.workers)
-        host = local_host(self.plan.frontend.host)
+        host = local_host(frontend.host)
         while True:
             number += 1
             self._detail = "waiting for a first completion"
-            answer = await complete(self.plan.frontend, host, warm_up_prompt(number, self.plan.warm_up_tokens))
+            answer = await complete(frontend, host, warm_up_prompt(number, self.plan.warm_up_tokens))
             seen |= answer.workers
             if answer.ok and (len(seen) >= wanted or number >= tries):
                 break
@@ -212,6 +213,8 @@ class Stack:
         while True:
             for unit in self.plan.units:
                 path = logs / f"{unit.name}.log"
+                if size_of(path) <= policy.max_bytes:
+                    continue
                 try:
                     rotated = await anyio.to_thread.run_sync(rotate, path, policy.max_bytes, policy.keep)
                 except OSError as error:

@@ -47,28 +47,28 @@ def test_a_version_of_two_numbers_is_as_new_as_one_that_ends_in_zero() -> None:
 
 class TestServedName:
     def test_an_id_stands_for_itself(self) -> None:
-        assert plan("agg", host(1)).frontend.model == "Qwen/Qwen3-0.6B"
+        assert plan("agg", host(1)).model == "Qwen/Qwen3-0.6B"
 
     def test_a_directory_is_known_by_its_last_part(self) -> None:
         made = plan("agg", host(1, model=LLAMA), {"model.path": "/models/llama"})
-        assert made.frontend.model == "llama"
+        assert made.model == "llama"
         assert option(made.unit("worker-0").argv, "--model") == "/models/llama"
 
     def test_before_1_4_it_is_the_path(self) -> None:
         made = plan("agg", host(1, model=LLAMA, packages=DYNAMO_1_3), {"model.path": "/models/llama"})
-        assert made.frontend.model == "/models/llama"
+        assert made.model == "/models/llama"
         assert option(made.unit("worker-0").argv, "--served-model-name") == "/models/llama"
 
     def test_before_1_4_an_id_stays_an_id(self) -> None:
-        assert plan("agg", host(1, packages=DYNAMO_1_3)).frontend.model == "Qwen/Qwen3-0.6B"
+        assert plan("agg", host(1, packages=DYNAMO_1_3)).model == "Qwen/Qwen3-0.6B"
 
     def test_before_1_4_the_tiny_model_too(self) -> None:
         made = plan("agg", host(0, model=LOCAL_TINY, packages=DYNAMO_1_3), {"model.path": "tiny", "device": "cpu"})
-        assert made.frontend.model == made.tiny_model == f"{HOME}/_models/tiny"
+        assert made.model == made.tiny_model == f"{HOME}/_models/tiny"
 
     def test_one_that_is_given_wins(self) -> None:
         made = plan("agg", host(1, model=LLAMA, packages=DYNAMO_1_3), {"model.served_name": "chat"})
-        assert made.frontend.model == "chat"
+        assert made.model == "chat"
 
     def test_a_slash_is_quoted_in_the_readiness_check(self) -> None:
         checks = plan("agg", host(1)).unit("frontend").probes.readiness.checks

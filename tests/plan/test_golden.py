@@ -62,7 +62,7 @@ def _planned(name: str, facts: HostFacts, settings: dict[str, Any]) -> str:
 
 
 def _lines(made: Plan) -> Iterator[str]:
-    yield f"{made.frontend.endpoint} serves {made.frontend.model}, first prompt {made.warm_up_tokens} tokens"
+    yield f"{made.endpoint} serves {made.model}, first prompt {made.warm_up_tokens} tokens"
     yield from (f"note: {note}" for note in made.notes)
     for unit in made.units:
         ports = " ".join(f"{name}={port}" for name, port in unit.ports.items())

@@ -62,7 +62,7 @@ def refuse(folder: Path, text: str) -> ProfileError:
             "workers: 3\n", "1:1", "workers should be an object, not 3", "change that line", id="no mapping",
         ),
         pytest.param(
-            "topology: both\n", "1:1", "topology should be 'agg' or 'disagg', not the text 'both'",
+            "topology: both\n", "1:1", "topology should be 'agg', 'disagg' or 'none', not the text 'both'",
             "change that line", id="choice",
         ),
         pytest.param(

@@ -1,0 +1,69 @@
+"""Units of one's own: any program that is to run beside the stack, or without one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from dynkv.profile.fields import EnvValue, Port, PositiveFloat, PositiveInt, Seconds, Section
+
+
+def _check_words(argv: list[str]) -> list[str]:
+    if not argv[0] or any("\0" in word for word in argv):
+        raise PydanticCustomError("argv", "argv begins with a program, and no word can hold a NUL character")
+    return argv
+
+
+class HttpCheck(Section):
+    """GET, which passes with 200 to 399, as a Kubernetes httpGet probe does."""
+
+    port: Port | str
+    """A number, or a name from the unit's `ports`."""
+    path: str = "/"
+    host: str = "127.0.0.1"
+
+
+class OwnProbes(Section):
+    """How a unit is asked whether it is ready. Kubernetes' probe parameters; the same check serves while it starts."""
+
+    http_get: HttpCheck
+    initial_delay_seconds: Seconds = 0.0
+    period_seconds: PositiveFloat = 5.0
+    timeout_seconds: PositiveFloat = 5.0
+    success_threshold: PositiveInt = 1
+    failure_threshold: PositiveInt = 3
+    startup_seconds: PositiveFloat = 60.0
+    """How long it may take until the check first passes."""
+    restart_when_hung: bool = True
+    """Whether it is restarted when it is stopped, or neither answers nor uses a CPU, three times in a row."""
+
+
+class OwnUnit(Section):
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+    argv: Annotated[list[str], Field(min_length=1), AfterValidator(_check_words)]
+    """The program and its arguments, one list item for each word; no shell reads them."""
+    env: dict[str, EnvValue] = {}
+    """Added to the environment that every process of the deployment has."""
+    ports: dict[str, Port] = {}
+    """By a name of one's own. They have to be free when the unit starts, and are waited for when it has died."""
+    probes: OwnProbes | None = None
+    """Without them it is ready as soon as it runs."""
+    depends_on: list[str] = []
+    """Units that have to be ready before this one starts."""
+    stop_timeout_s: PositiveFloat = 10.0
+    """Seconds from SIGTERM to SIGKILL."""
+
+    @model_validator(mode="after")
+    def _port_is_known(self) -> Self:
+        port = self.probes.http_get.port if self.probes else None
+        if isinstance(port, str) and port not in self.ports:
+            raise PydanticCustomError("port", f"units: {self.name} has no port named {port!r}")
+        return self
+
+    @property
+    def probed_port(self) -> int | None:
+        """The number of the port that is asked; None without probes."""
+        port = self.probes.http_get.port if self.probes else None
+        return self.ports[port] if isinstance(port, str) else port
