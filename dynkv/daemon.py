@@ -23,7 +23,8 @@ from dynkv.children.child import Child
 from dynkv.children.reaper import become_subreaper, reap_orphans
 from dynkv.children.tree import read_process
 from dynkv.control.handshake import READY, TAKEN
-from dynkv.control.server import ControlApi, control_socket, serve
+from dynkv.control.http import serve
+from dynkv.control.server import ControlApi, control_socket
 from dynkv.home import Place, take_lock
 from dynkv.metrics.gather import gather_forever
 from dynkv.plan.model import SIDECAR_HELPER, Plan, Role
@@ -77,7 +78,7 @@ async def _run(plan: Plan, place: Place, notify_fd: int, foreground: bool) -> No
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_on_signals, stack)
             tasks.start_soon(gather_forever, plan, stack.note_kv)
-            tasks.start_soon(serve, ControlApi(stack, events), listener)
+            tasks.start_soon(serve, ControlApi(stack, events).answer, listener)
             if foreground:
                 tasks.start_soon(_print_events, events)
             os.write(notify_fd, READY)

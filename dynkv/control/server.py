@@ -4,93 +4,64 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import anyio
 import msgspec
-import uvicorn
 
+from dynkv.control.http import Reply, Request
 from dynkv.metrics.exposition import CONTENT_TYPE, exposition
 from dynkv.supervisor.events import Event, EventLog
 from dynkv.supervisor.runner import Ask
 from dynkv.supervisor.stack import Stack
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+JSON = "application/json"
 
 
 class ControlApi:
-    """An ASGI application. Source of the interface: ASGI 3.0, HTTP."""
+    """What each request means to the supervisor."""
 
     def __init__(self, stack: Stack, events: EventLog) -> None:
         self._stack = stack
         self._events = events
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method, parts = scope["method"], tuple(scope["path"].strip("/").split("/"))
-        match method, parts:
+    async def answer(self, request: Request) -> Reply:
+        match request.method, tuple(request.path.strip("/").split("/")):
             case "GET", ("healthz",):
-                await _reply(send, 200, b"ok\n", "text/plain")
+                return Reply(200, b"ok\n", "text/plain")
             case "GET", ("metrics",):
-                await _reply(send, 200, exposition(self._stack.status()).encode(), CONTENT_TYPE)
+                return Reply(200, exposition(self._stack.status()).encode(), CONTENT_TYPE)
             case "GET", ("v1", "status"):
-                await _reply_json(send, 200, self._stack.status())
+                return _json(200, self._stack.status())
             case "GET", ("v1", "events"):
-                await self._stream_events(scope, receive, send)
+                return self._stream_events(request)
             case "POST", ("v1", "down"):
                 self._stack.take_down("asked for through the control API")
-                await _reply_json(send, 202, {"name": self._stack.plan.name, "asked": "down"})
+                return _json(202, {"name": self._stack.plan.name, "asked": "down"})
             case "POST", ("v1", "units", unit, ("restart" | "start" | "stop") as verb):
-                await self._ask_unit(send, unit, Ask(verb))
+                return self._ask_unit(unit, Ask(verb))
             case _:
-                await _reply_json(send, 404, {"error": f"there is no {method} {scope['path']}"})
+                return _json(404, {"error": f"there is no {request.method} {request.path}"})
 
-    async def _ask_unit(self, send: Send, unit: str, ask: Ask) -> None:
+    def _ask_unit(self, unit: str, ask: Ask) -> Reply:
         known = [u.name for u in self._stack.plan.units]
         if unit not in known:
-            await _reply_json(send, 404, {"error": f"no unit named {unit!r}; there is {', '.join(known)}"})
-        elif not self._stack.ask(unit, ask, f"{ask} asked for through the control API"):
-            await _reply_json(send, 409, {"error": "the deployment is being taken down"})
-        else:
-            await _reply_json(send, 202, {"unit": unit, "asked": ask})
+            return _json(404, {"error": f"no unit named {unit!r}; there is {', '.join(known)}"})
+        if not self._stack.ask(unit, ask, f"{ask} asked for through the control API"):
+            return _json(409, {"error": "the deployment is being taken down"})
+        return _json(202, {"unit": unit, "asked": ask})
 
-    async def _stream_events(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _stream_events(self, request: Request) -> Reply:
         """Server-sent events; a client that comes back names the last one it saw. Source: WHATWG HTML, 9.2."""
-        headers = dict(scope["headers"])
-        after = headers.get(b"last-event-id", b"0") or b"0"
+        after = request.headers.get(b"last-event-id", b"0") or b"0"
         if not after.isdigit():
-            await _reply_json(send, 400, {"error": "Last-Event-ID is the number of an event"})
-            return
-        await send(_head(200, "text/event-stream"))
-        async with anyio.create_task_group() as tasks:
+            return _json(400, {"error": "Last-Event-ID is the number of an event"})
+        return Reply(200, self._pieces(int(after)), "text/event-stream")
 
-            async def watch_client() -> None:
-                while (await receive())["type"] != "http.disconnect":
-                    pass
-                tasks.cancel_scope.cancel()
-
-            tasks.start_soon(watch_client)
-            async for event in self._events.follow(int(after)):
-                await send({"type": "http.response.body", "body": _as_sse(event), "more_body": True})
-            tasks.cancel_scope.cancel()
-        await send({"type": "http.response.body", "body": b""})
-
-
-class _Server(uvicorn.Server):
-    def capture_signals(self) -> Any:
-        return nullcontext()  # signals belong to the supervisor
-
-
-async def serve(app: ControlApi, listener: socket.socket) -> None:
-    """Until cancelled."""
-    config = uvicorn.Config(
-        app, http="h11", ws="none", lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1
-    )
-    await _Server(config).serve(sockets=[listener])
+    async def _pieces(self, after: int) -> AsyncIterator[bytes]:
+        async for event in self._events.follow(after):
+            yield _as_sse(event)
 
 
 @contextmanager
@@ -114,18 +85,8 @@ def control_socket(path: Path) -> Iterator[socket.socket]:
         path.unlink(missing_ok=True)
 
 
-def _head(status: int, content_type: str) -> dict[str, Any]:
-    headers = [(b"content-type", content_type.encode()), (b"cache-control", b"no-store")]
-    return {"type": "http.response.start", "status": status, "headers": headers}
-
-
-async def _reply(send: Send, status: int, body: bytes, content_type: str) -> None:
-    await send(_head(status, content_type))
-    await send({"type": "http.response.body", "body": body})
-
-
-async def _reply_json(send: Send, status: int, content: object) -> None:
-    await _reply(send, status, msgspec.json.encode(content), "application/json")
+def _json(status: int, content: object) -> Reply:
+    return Reply(status, msgspec.json.encode(content), JSON)
 
 
 def _as_sse(event: Event) -> bytes:

@@ -19,7 +19,8 @@ from lab import Lab
 from prometheus_client.parser import text_string_to_metric_families
 
 from dynkv.control.client import Client, SupervisorGone
-from dynkv.control.server import ControlApi, control_socket, serve
+from dynkv.control.http import serve
+from dynkv.control.server import ControlApi, control_socket
 from dynkv.errors import DynkvError
 from dynkv.plan.model import Role
 from dynkv.supervisor.events import EventLog
@@ -66,7 +67,7 @@ async def served(lab: Lab) -> AsyncIterator[Served]:
     with control_socket(lab.place.socket) as listener:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(run)
-            tasks.start_soon(serve, ControlApi(stack, shared.events), listener)
+            tasks.start_soon(serve, ControlApi(stack, shared.events).answer, listener)
             it = Served(Client(lab.place.socket, 20), stack, shared.events, lab.place.socket)
             try:
                 await it.until("ready")
