@@ -1,0 +1,265 @@
+"""Programs forked from a process that has done their imports, with tiny programs instead of vLLM.
+
+Each story runs in a process of its own, which is a subreaper as the supervisor is.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HEAD = """
+import json, os, signal, sys, time
+from pathlib import Path
+import anyio
+from dynkv.children.child import Child
+from dynkv.children.launcher import Launcher, LauncherFailed
+from dynkv.children.reaper import become_subreaper
+from dynkv.children.stop import kill_tree
+from dynkv.children.tree import command_line, environment_of, read_process
+
+become_subreaper()
+here = Path(sys.argv[1])
+ENV = {"PATH": os.environ["PATH"], "GIVEN": "to the launcher", "DYNKV_INCARNATION": "launcher's own"}
+
+def launcher(*modules, cuda=False):
+    return Launcher.spawn(sys.executable, modules, ENV, here / "launcher.log", cuda=cuda)
+
+async def over(child):
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(child.watch)
+        with anyio.fail_after(20):
+            await child.exited.wait()
+    child.reap()
+    return child.exit
+
+async def end(it):
+    it.close()
+    await over(it.child)
+"""
+
+TELLS = """
+import json, os, sys
+if __name__ == "__main__":
+    print(json.dumps({
+        "argv": sys.argv, "orig": sys.orig_argv, "path": sys.path[0], "sid": os.getsid(0), "pid": os.getpid(),
+        "env": {name: os.environ.get(name) for name in ("GIVEN", "OWN", "DYNKV_ROOM")},
+        "fds": sorted(os.listdir("/proc/self/fd")), "imported": "colorsys" in sys.modules,
+        "tmp": __import__("tempfile").gettempdir(),
+    }), flush=True)
+    raise SystemExit(int(os.environ.get("CODE", "0")))
+"""
+
+
+def story(tmp_path: Path, body: str, **programs: str) -> Any:
+    """What `body`, the inside of an async function, reports as `said`."""
+    for name, text in programs.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    script = tmp_path / "story.py"
+    lines = "\n".join(f"    {line}" for line in body.strip().splitlines())
+    script.write_text(
+        f"{HEAD}\nasync def main():\n    said = {{}}\n{lines}\n    print(json.dumps(said))\nanyio.run(main)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, timeout=60, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("how", ["-m", "file"])
+def test_a_program_finds_everything_as_if_it_had_been_started(tmp_path: Path, how: str) -> None:
+    words = '"-m", "tells"' if how == "-m" else 'str(here / "tells.py")'
+    said = story(
+        tmp_path,
+        f"""
+it = launcher("colorsys")
+await it.parked()
+log = here / "unit.log"
+log.write_text("before\\n")
+argv = [sys.executable, {words}, "--one", "two"]
+child = await it.launch(argv, {{"OWN": "x", "CODE": "7", "TMPDIR": str(here)}}, log)
+said["log_start"] = child.log_start_byte
+said["exit"] = (await over(child)).code
+said["pid"], said["incarnation"] = child.pid, child.root.incarnation
+said["told"] = json.loads(log.read_text().splitlines()[-1])
+said["first"] = log.read_text().splitlines()[0]
+await end(it)
+""",
+        tells=TELLS,
+    )
+    told = said["told"]
+    assert said["exit"] == 7
+    assert (said["first"], said["log_start"]) == ("before", len("before\n"))
+    assert told["argv"] == [str(tmp_path / "tells.py"), "--one", "two"]
+    assert told["orig"] == [sys.executable, *(["-m", "tells"] if how == "-m" else told["argv"][:1]), "--one", "two"]
+    assert told["path"] == str(tmp_path)
+    assert told["env"] == {"GIVEN": None, "OWN": "x", "DYNKV_ROOM": None}
+    assert told["pid"] == told["sid"] == said["pid"]
+    assert told["imported"]
+    assert told["tmp"] == str(tmp_path)
+
+
+def test_proc_shows_the_program_and_not_the_launcher(tmp_path: Path) -> None:
+    said = story(
+        tmp_path,
+        """
+it = launcher("colorsys")
+await it.parked()
+argv = [sys.executable, str(here / "waits.py"), "a" * 3000]
+child = await it.launch(argv, {"OWN": "x"}, here / "unit.log")
+shown = command_line(child.pid).decode().split(chr(0))
+said["argv"] = shown == [*argv, ""]
+said["env"] = environment_of(child.pid)
+said["incarnation"] = child.root.incarnation
+said["launchers"] = environment_of(it.child.pid)["DYNKV_INCARNATION"]
+said["parent_is_us"] = read_process(child.pid).ppid == os.getpid()
+said["in_launchers_tree"] = child.pid in [process.pid for process in it.child.tree()]
+child.signal(signal.SIGKILL)
+said["exit"] = (await over(child)).signal
+await end(it)
+""",
+        waits="import time\ntime.sleep(60)\n",
+    )
+    assert said["argv"]
+    assert said["env"] == {"OWN": "x", "DYNKV_INCARNATION": said["incarnation"]}
+    assert said["launchers"] != said["incarnation"]
+    assert said["parent_is_us"]
+    assert not said["in_launchers_tree"]
+    assert said["exit"] == 9
+
+
+SPAWNS = """
+import json, multiprocessing, os, sys
+from multiprocessing import parent_process
+
+def grandchild(queue):
+    queue.put(("grandchild", "colorsys" in sys.modules, os.environ.get("LATE"), os.environ.get("LATER"), os.getsid(0)))
+
+def child(queue):
+    os.environ["LATER"] = "set by the child"
+    queue.put(("child", "colorsys" in sys.modules, os.environ.get("LATE"), os.environ.get("LATER"), os.getsid(0)))
+    process = multiprocessing.get_context("spawn").Process(target=grandchild, args=(queue,))
+    process.start()
+    process.join()
+    raise SystemExit(5)
+
+if __name__ == "__main__":
+    os.environ["LATE"] = "set by the program"
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    process = context.Process(target=child, args=(queue,))
+    process.start()
+    print(json.dumps(queue.get(timeout=20)), json.dumps(queue.get(timeout=20)), sep="\\n", flush=True)
+    process.join()
+    print(json.dumps([os.getsid(0), process.exitcode]), flush=True)
+"""
+
+
+def test_what_it_spawns_has_the_imports_and_the_environment_of_that_moment(tmp_path: Path) -> None:
+    said = story(
+        tmp_path,
+        """
+it = launcher("colorsys", "multiprocessing.forkserver")
+await it.parked()
+child = await it.launch([sys.executable, "-m", "spawns"], {}, here / "unit.log")
+said["exit"] = (await over(child)).code
+said["told"] = (here / "unit.log").read_text()
+with anyio.fail_after(20):
+    while child.tree():
+        await anyio.sleep(0.01)
+await end(it)
+""",
+        spawns=SPAWNS,
+    )
+    assert said["exit"] == 0, said["told"]
+    child, grandchild, (session, exit_code) = (json.loads(line) for line in said["told"].splitlines())
+    assert child == ["child", True, "set by the program", "set by the child", session]
+    assert grandchild == ["grandchild", True, "set by the program", "set by the child", session]
+    assert exit_code == 5
+
+
+def test_a_module_that_is_gone_is_told(tmp_path: Path) -> None:
+    said = story(
+        tmp_path,
+        """
+for modules in (["no_such_module"], ["raises"], ["leaves"]):
+    it = launcher(*modules)
+    try:
+        await it.parked()
+    except LauncherFailed as error:
+        said[modules[0]] = str(error)
+    await over(it.child)
+""",
+        raises="raise RuntimeError('another version')\n",
+        leaves="import sys\nsys.exit(3)\n",
+    )
+    assert said == {
+        "no_such_module": "no_such_module cannot be imported: ModuleNotFoundError: No module named 'no_such_module'",
+        "raises": "raises cannot be imported: RuntimeError: another version",
+        "leaves": "leaves cannot be imported: SystemExit: 3",
+    }
+
+
+def test_imports_that_have_begun_with_cuda_are_refused_where_it_matters(tmp_path: Path) -> None:
+    said = story(
+        tmp_path,
+        """
+for cuda in (True, False):
+    it = launcher("torch", cuda=cuda)
+    try:
+        await it.parked()
+        said[str(cuda)] = "parked"
+        await end(it)
+    except LauncherFailed as error:
+        said[str(cuda)] = str(error)
+        await over(it.child)
+""",
+        torch="class cuda:\n    @staticmethod\n    def _is_in_bad_fork(): return True\n",
+    )
+    assert "begun with CUDA" in said["True"]
+    assert said["False"] == "parked"
+
+
+def test_what_was_launched_survives_the_launcher_and_the_other_way_round(tmp_path: Path) -> None:
+    said = story(
+        tmp_path,
+        """
+it = launcher("colorsys")
+await it.parked()
+first = await it.launch([sys.executable, str(here / "waits.py")], {}, here / "a.log")
+second = await it.launch([sys.executable, str(here / "waits.py")], {}, here / "b.log")
+first.signal(signal.SIGKILL)
+await over(first)
+said["launcher_lives"] = read_process(it.child.pid).is_alive
+it.child.signal(signal.SIGKILL)
+await over(it.child)
+said["second_lives"] = read_process(second.pid).is_alive
+try:
+    await it.launch([sys.executable, str(here / "waits.py")], {}, here / "c.log")
+except LauncherFailed as error:
+    said["then"] = "refused"
+second.signal(signal.SIGKILL)
+await over(second)
+""",
+        waits="import time\ntime.sleep(60)\n",
+    )
+    assert said == {"launcher_lives": True, "second_lives": True, "then": "refused"}
+
+
+def test_it_ends_with_whoever_gives_its_orders(tmp_path: Path) -> None:
+    said = story(
+        tmp_path,
+        """
+it = launcher("colorsys")
+await it.parked()
+await end(it)
+said["exit"] = it.child.exit.code
+""",
+    )
+    assert said == {"exit": 0}
