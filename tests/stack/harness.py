@@ -171,9 +171,12 @@ class Dynkv:
 
     def take_everything_down(self) -> list[str]:
         """`down` of all deployments that there are; complaints in words."""
-        names = [directory.name for directory in self.home.iterdir() if (directory / "journal.json").exists()]
-        results = [self.run("down", name, timeout_s=120) for name in names]
+        results = [self.run("down", name, timeout_s=120) for name in self.names()]
         return [f"down: {said(result)}" for result in results if result.returncode != 0]
+
+    def names(self) -> list[str]:
+        """Of all deployments that there are."""
+        return [directory.name for directory in self.home.iterdir() if (directory / "journal.json").exists()]
 
     def left_behind(self) -> list[str]:
         return self.sightings.left_behind()

@@ -1,0 +1,84 @@
+"""Workers that start from the standby answer as those that start plainly, and come back from it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import psutil
+import pytest
+
+from .asking import complete, prompt
+from .harness import Dynkv, Status, unit
+
+pytestmark = pytest.mark.stack
+
+START_S = 300.0
+PROMPTS = [prompt(length, seed=length) for length in (5, 300, 1200)]
+
+
+def test_agg_answers_the_same_however_its_worker_started(dynkv: Dynkv, random_model: Any) -> None:
+    """Without a sidecar, so that nothing of an answer can come from an earlier worker."""
+    words = ("--device", "cpu", "--model", str(random_model), "--no-lmcache", "--set", "standby=always")
+    before = dynkv.up("agg", *words, "--set", "workers.block_size=128", timeout_s=START_S)
+    first = _answers(dynkv, "random")
+    assert len(set(first)) == len(first), "the answer depends on the prompt"
+    _is_like_a_plain_tree(before)
+
+    after = _kill(dynkv, before, "worker-0")
+    assert _starts_from_standby(dynkv, "agg") == ["worker-0", "worker-0"]
+    assert _answers(dynkv, "random") == first
+
+    os.kill(_spare(dynkv.status())["pid"], signal.SIGSTOP)
+    plain = _kill(dynkv, after, "worker-0")
+    assert _starts_from_standby(dynkv, "agg") == ["worker-0", "worker-0"], "a stopped one costs no start"
+    assert _answers(dynkv, "random") == first
+    warm_s, plain_s = (unit(status, "worker-0")["ready_after_s"] for status in (after, plain))
+    print(f"ready after {warm_s} s from the standby, after {plain_s} s without")
+
+
+def test_disagg_comes_back_from_one_standby_for_both_roles(dynkv: Dynkv) -> None:
+    status = dynkv.up("disagg", "--device", "cpu", "--model", "tiny", "--set", "standby=always", timeout_s=START_S)
+    assert _starts_from_standby(dynkv, "disagg") == ["decode-0", "prefill-0"]
+    assert _spare(status)["roles"] == ["decode", "prefill"]
+    first = _answers(dynkv, "tiny")
+    for name in ("decode-0", "prefill-0"):
+        status = _kill(dynkv, status, name)
+        assert _answers(dynkv, "tiny") == first
+    assert _starts_from_standby(dynkv, "disagg") == ["decode-0", "prefill-0"] * 2
+    helped = [event for event in dynkv.events("disagg") if "what tells the sidecar starts from it" in event["message"]]
+    assert len(helped) == 1, "prefill alone is registered at the sidecar"
+
+
+def _answers(dynkv: Dynkv, model: str) -> list[str]:
+    return [complete(dynkv.endpoint, model, text).text for text in PROMPTS]
+
+
+def _kill(dynkv: Dynkv, before: Status, name: str) -> Status:
+    """The status when its successor serves, and the spares wait for the next."""
+    os.kill(unit(before, name)["pid"], signal.SIGKILL)
+    dynkv.wait_for_restart(name, before, START_S)
+    return dynkv.wait_until(
+        lambda status: all(spare["state"] in ("parked", "ended") for spare in status["spares"]), before["name"], 120
+    )
+
+
+def _spare(status: Status) -> dict[str, Any]:
+    found: dict[str, Any] = next(spare for spare in status["spares"] if spare["name"] == "standby")
+    return found
+
+
+def _starts_from_standby(dynkv: Dynkv, name: str) -> list[str]:
+    messages = [event["message"] for event in dynkv.events(name) if event["unit"] == "standby"]
+    return [message.split()[0] for message in messages if "starts from it" in message]
+
+
+def _is_like_a_plain_tree(status: Status) -> None:
+    """The names and markers by which people and dynkv know a worker's processes."""
+    main = psutil.Process(unit(status, "worker-0")["pid"])
+    tree = [main, *main.children(recursive=True)]
+    assert main.cmdline()[1:3] == ["-m", "dynamo.vllm"]
+    assert {"VLLM::EngineCore", "VLLM::Worker"} <= {" ".join(process.cmdline()) for process in tree}
+    assert {process.environ()["DYNKV_UNIT"] for process in tree} == {"worker-0"}
+    assert {os.getsid(process.pid) for process in tree} == {main.pid}
