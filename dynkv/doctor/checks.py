@@ -46,6 +46,7 @@ def findings(loaded: LoadedProfile, plan: Plan, facts: HostFacts) -> list[Findin
         *_model(loaded, facts),
         *_served_name(loaded, plan, facts),
         *_l1_memory(loaded, facts),
+        *_standby_memory(loaded, plan, facts),
         *_l2_directories(loaded, facts),
         *_l2_persistence(loaded),
         *_router(loaded),
@@ -129,6 +130,24 @@ def _l1_memory(loaded: LoadedProfile, facts: HostFacts) -> Iterator[Finding]:
             f"lmcache.l1_size_gb is {wanted / _GIB:g}, and {free:.1f} GiB of memory are free",
             "the sidecar would be killed, or push everything else out of memory",
             f"set it to {max(1, int(free / 2))} or less, or to auto",
+            str(mark or ""),
+            mark.excerpt() if mark else "",
+        )
+
+
+def _standby_memory(loaded: LoadedProfile, plan: Plan, facts: HostFacts) -> Iterator[Finding]:
+    """Looked at again before it parks, when the workers have taken theirs."""
+    kept = sum(spare.memory_bytes for spare in plan.spares if spare.keep)
+    l1 = l1_size_gb(loaded.profile, facts) * _GIB if loaded.profile.lmcache.enabled else 0
+    if kept and kept + l1 > facts.memory_available_bytes:
+        mark = loaded.where("standby")
+        free = facts.memory_available_bytes / _GIB
+        yield Finding(
+            "standby-memory",
+            Severity.WARNING,
+            f"a standby that stays takes {kept / _GIB:.1f} GiB beside L1, and {free:.1f} GiB of memory are free",
+            "it waits until there is room, and until then a dead worker's successor starts the plain way",
+            "lower lmcache.l1_size_gb, or set standby to start",
             str(mark or ""),
             mark.excerpt() if mark else "",
         )

@@ -137,6 +137,16 @@ def test_served_name_not_found(dynamo: str, local: bool, served_name: str | None
     assert not fires or found[0].where == "--set model.served_name=chat"
 
 
+@pytest.mark.parametrize(
+    ("mode", "free_gib", "fires"),
+    [("always", 22, True), ("always", 64, False), ("start", 22, False), ("off", 22, False)],
+)
+def test_memory_for_a_standby_that_stays(mode: str, free_gib: float, fires: bool) -> None:
+    facts = replace(HOST, memory_available_bytes=int(free_gib * GIB))
+    settings = {"standby": mode, "lmcache.l1_size_gb": 20}
+    assert ids("agg", facts, settings) == (["standby-memory"] if fires else [])
+
+
 class TestL1:
     @pytest.mark.parametrize(
         ("settings", "free_gib", "fires"),

@@ -1,0 +1,73 @@
+"""What waits with its imports done, and that it holds nothing of a single unit."""
+
+from __future__ import annotations
+
+import pytest
+from hosts import LOCAL_TINY, PACKAGES, host, plan
+
+from dynkv.plan.model import Role
+
+ON_CPU = {"device": "cpu", "model.path": "tiny"}
+
+
+@pytest.mark.parametrize("mode", ["off", "start", "always"])
+def test_the_mode_decides_what_there_is(mode: str) -> None:
+    made = plan("agg", host(model=LOCAL_TINY), {**ON_CPU, "standby": mode})
+    assert [(spare.name, spare.keep) for spare in made.spares] == {
+        "off": [],
+        "start": [("standby", False)],
+        "always": [("standby", True), ("standby-helper", True)],
+    }[mode]
+
+
+@pytest.mark.parametrize("settings", [{"lmcache.enabled": False}, {"engine": "mocker"}])
+def test_no_helper_where_nothing_is_registered(settings: dict[str, object]) -> None:
+    made = plan("agg", host(model=LOCAL_TINY), {**ON_CPU, "standby": "always", **settings})
+    assert [spare.name for spare in made.spares] == ["standby"]
+
+
+def test_one_serves_both_roles() -> None:
+    assert plan("disagg", host(2)).spares[0].roles == (Role.DECODE, Role.PREFILL)
+
+
+@pytest.mark.parametrize("gpus", [1, 2])
+def test_it_holds_nothing_of_a_single_unit(gpus: int) -> None:
+    """One worker has nothing in common with another that is not its own; so what is its own is named."""
+    made = plan("agg-router" if gpus == 2 else "agg", host(gpus))
+    env = made.spares[0].env
+    ports = {str(port) for unit in made.units for port in unit.ports.values()}
+    assert not ports & set(env.values())
+    assert not {"CUDA_VISIBLE_DEVICES", "DYN_SYSTEM_PORT", "VLLM_NIXL_SIDE_CHANNEL_PORT"} & env.keys()
+    workers = made.workers
+    assert all(unit.env[name] == value for unit in workers for name, value in env.items())
+    assert env["PYTHONHASHSEED"] == "0"
+
+
+def test_in_disagg_no_side_channel_and_no_cores() -> None:
+    env = plan("disagg", host(model=LOCAL_TINY, cpus=(0, 1)), ON_CPU).spares[0].env
+    assert not {"VLLM_CPU_OMP_THREADS_BIND", "VLLM_NIXL_SIDE_CHANNEL_PORT", "VLLM_NIXL_SIDE_CHANNEL_HOST"} & env.keys()
+    assert env["OMP_NUM_THREADS"] == "1"
+
+
+def test_the_engine_decides_what_is_imported() -> None:
+    on_gpu, on_cpu = plan("agg", host(1)).spares[0], plan("agg", host(model=LOCAL_TINY), ON_CPU).spares[0]
+    assert "vllm.v1.worker.gpu_worker" in on_gpu.modules
+    assert "vllm.v1.worker.cpu_worker" in on_cpu.modules
+    assert (on_gpu.cuda, on_cpu.cuda) == (True, False)
+    mocker = plan("agg", host(model=LOCAL_TINY), {"engine": "mocker", "model.path": "tiny"}).spares[0]
+    assert mocker.modules == ("dynamo.mocker.main",)
+
+
+@pytest.mark.parametrize(
+    ("lmcache", "module"),
+    [("0.5.6", "lmcache.v1.multiprocess.transport.factory"), ("0.5.2", "lmcache.v1.multiprocess.mq")],
+)
+def test_the_helper_imports_the_client_of_its_version(lmcache: str, module: str) -> None:
+    facts = host(1, packages={**PACKAGES, "lmcache": lmcache})
+    assert plan("agg", facts, {"standby": "always"}).spares[1].modules == (module,)
+
+
+def test_a_unit_is_the_same_whether_it_starts_from_one_or_not() -> None:
+    """So that a supervisor takes over children when only this has changed."""
+    digests = {mode: [u.digest() for u in plan("agg", host(1), {"standby": mode}).units] for mode in ("off", "always")}
+    assert digests["off"] == digests["always"]
