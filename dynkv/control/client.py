@@ -1,18 +1,19 @@
-"""Talking to a supervisor through its socket. On http.client, which costs a command far less than httpx."""
+"""Talking to a supervisor through its socket."""
 
 from __future__ import annotations
 
-import http.client
-import json
-import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from dynkv.control.exchange import exchange, opened, receive_head
 from dynkv.errors import DynkvError, UsageError
-from dynkv.supervisor.events import Event
 from dynkv.supervisor.status import DeploymentStatus
+
+if TYPE_CHECKING:
+    from dynkv.supervisor.events import Event
 
 
 class SupervisorGone(DynkvError):
@@ -27,17 +28,6 @@ class SupervisorGone(DynkvError):
 
 class SupervisorSilent(SupervisorGone):
     """It is there, and did not answer in time: stopped by a signal, or stuck."""
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout_s: float | None) -> None:
-        super().__init__("localhost", timeout=timeout_s)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
 
 
 class Client:
@@ -59,30 +49,25 @@ class Client:
 
     def events(self, after_seq: int = 0) -> Iterator[Event]:
         """Remembered events after `after_seq`, then new ones until the supervisor ends."""
-        connection = _UnixConnection(self._path, None)
+        from dynkv.supervisor.events import Event  # brings anyio, which no other call needs
+
         try:
-            connection.request("GET", "/v1/events", headers={"Last-Event-ID": str(after_seq)})
-            for line in connection.getresponse():
-                if line.startswith(b"data: "):
-                    yield msgspec.json.decode(line[6:], type=Event)
-        except (OSError, http.client.HTTPException) as error:
+            with opened(self._path, None, "GET", "/v1/events", {"Last-Event-ID": str(after_seq)}) as stream:
+                receive_head(stream)
+                for line in stream:
+                    if line.startswith(b"data: "):
+                        yield msgspec.json.decode(line[6:], type=Event)
+        except OSError as error:
             raise SupervisorGone(self._path, str(error)) from None
-        finally:
-            connection.close()
 
     def _exchange(self, method: str, path: str) -> bytes:
-        connection = _UnixConnection(self._path, self._timeout_s)
         try:
-            connection.request(method, path)
-            response = connection.getresponse()
-            body = response.read()
+            status, body = exchange(self._path, self._timeout_s, method, path)
         except TimeoutError:
             raise SupervisorSilent(self._path, f"not within {self._timeout_s:g} s") from None
-        except (OSError, http.client.HTTPException) as error:
+        except OSError as error:
             raise SupervisorGone(self._path, str(error)) from None
-        finally:
-            connection.close()
-        if response.status >= 400:
-            kind = UsageError if response.status == 404 else DynkvError
-            raise kind(json.loads(body).get("error", f"{path} answered {response.status}"))
+        if status >= 400:
+            kind = UsageError if status == 404 else DynkvError
+            raise kind(msgspec.json.decode(body).get("error", f"{path} answered {status}"))
         return body

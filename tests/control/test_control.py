@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -216,3 +217,23 @@ def test_one_that_takes_the_connection_and_says_nothing_is_gone_as_well(tmp_path
     path = tmp_path / "control.sock"
     with control_socket(path), pytest.raises(SupervisorGone):
         Client(path, timeout_s=0.1).status()
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"", "without an answer"),
+        (b"SSH-2.0-x\r\n", "not HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: x\r\n", "cut short"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", "cut short"),
+    ],
+)
+def test_an_answer_that_is_not_whole_counts_as_none(tmp_path: Path, answer: bytes, why: str) -> None:
+    with control_socket(tmp_path / "x") as listener, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(Client(tmp_path / "x").status)
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(1000)
+            connection.sendall(answer)
+        with pytest.raises(SupervisorGone, match=why):
+            asked.result(20)
