@@ -68,9 +68,9 @@ def main() -> int:
     try:
         command_line(sys.argv[1:])(standalone_mode=True)
     except DynkvError as error:
-        from dynkv.cli import view
+        from dynkv.cli.report import show_error
 
-        view.show_error(error)
+        show_error(error)
         return error.exit_code
     except BrokenPipeError:
         # whoever read our output has gone; Python would complain once more while it flushes

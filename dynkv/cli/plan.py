@@ -23,6 +23,7 @@ from dynkv.cli.options import (
     ProfileArgument,
     SetOption,
 )
+from dynkv.cli.report import say
 from dynkv.doctor.checks import Finding, findings
 from dynkv.doctor.host import LeftOver, inspect
 from dynkv.errors import PreflightRefused, UsageError
@@ -123,7 +124,7 @@ def doctor(
     if any(finding.is_error for finding in planned.findings):
         raise typer.Exit(PreflightRefused.exit_code)
     if not as_json:
-        view.say(f"{planned.loaded.name} can run on this host")
+        say(f"{planned.loaded.name} can run on this host")
 
 
 profiles = typer.Typer(help="Shipped profiles: list them, print one, or print the JSON Schema.")

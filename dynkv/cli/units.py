@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from dynkv.cli import view
 from dynkv.cli.deployments import Deployment, find
+from dynkv.cli.report import say
 from dynkv.control.client import Client
 from dynkv.errors import DynkvError, NotRunning, TimedOut, UsageError
 from dynkv.supervisor.states import State
@@ -69,7 +69,7 @@ def _running(name: str | None) -> Deployment:
 
 def _ask(client: Client, unit: str, verb: str) -> None:
     client.ask_unit(unit, verb)
-    view.say(f"{unit}: {verb} asked for")
+    say(f"{unit}: {verb} asked for")
 
 
 def _resolve(known: tuple[UnitStatus, ...], wanted: list[str]) -> list[str]:
@@ -93,7 +93,7 @@ def _wait_until_ready(client: Client, name: str, old_pid: int | None, timeout_s:
     while time.monotonic() < deadline:
         unit = next(unit for unit in client.status().units if unit.name == name)
         if unit.state is State.READY and unit.pid != old_pid:
-            view.say(f"{name}: ready after {unit.ready_after_s:g} s" if unit.ready_after_s else f"{name}: ready")
+            say(f"{name}: ready after {unit.ready_after_s:g} s" if unit.ready_after_s else f"{name}: ready")
             return
         if unit.state is State.FAILED:
             raise DynkvError(f"{name} did not come back", where=unit.log, hint="`dynkv status` says why")

@@ -26,7 +26,9 @@ from dynkv.cli.options import (
     SetOption,
 )
 from dynkv.cli.plan import Planned, locate, make_plan, overrides
-from dynkv.cli.status import take_down
+from dynkv.cli.progress import progress
+from dynkv.cli.report import say
+from dynkv.cli.takedown import take_down
 from dynkv.control.client import Client, SupervisorGone
 from dynkv.errors import AlreadyRunning, DynkvError, PreflightRefused, TimedOut, UnitFailed
 from dynkv.home import Place, planning
@@ -67,7 +69,7 @@ def up(
         planned.refuse_errors()
         view.show_findings(planned.findings)
         for note in planned.plan.notes:
-            view.say(f"note: {note}")
+            say(f"note: {note}")
         _prepare(planned)
         secrets = {name: value for name, value in loaded.profile.env.items() if is_secret(name, value)}
         if foreground:
@@ -88,7 +90,7 @@ def _wait_or_take_down(where: Place, timeout_s: float | None) -> None:
     try:
         status = _wait(deployment, timeout_s)
     except (DynkvError, KeyboardInterrupt) as error:
-        view.say("taking it down again")
+        say("taking it down again")
         take_down(deployment)
         if isinstance(error, KeyboardInterrupt):
             raise typer.Exit(_INTERRUPTED) from None
@@ -98,10 +100,10 @@ def _wait_or_take_down(where: Place, timeout_s: float | None) -> None:
 
 def _wait(deployment: Deployment, timeout_s: float | None) -> DeploymentStatus:
     client, deadline = deployment.client(), None if timeout_s is None else time.monotonic() + timeout_s
-    with view.progress() as progress:
+    with progress() as shown:
         while True:
             status = _patiently(client, deployment)
-            progress.update(status)
+            shown.update(status)
             if status.state is DeploymentState.READY:
                 return status
             _raise_if_dead(status)

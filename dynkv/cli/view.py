@@ -1,4 +1,4 @@
-"""Everything that is shown to a person. The only importer of rich; plain text where stdout is no terminal."""
+"""What is shown to a person with rich, whose only importer this is; plain text where stdout is no terminal."""
 
 from __future__ import annotations
 
@@ -16,30 +16,16 @@ from rich.table import Table
 from rich.text import Text
 
 from dynkv.children.output import tail
-from dynkv.errors import DynkvError
+from dynkv.cli.status_text import STATE_STYLE, age, probe_words, spare_words
 from dynkv.plan.model import Plan
-from dynkv.supervisor.events import Event
 from dynkv.supervisor.states import State
-from dynkv.supervisor.status import DeploymentState, DeploymentStatus, SpareState, SpareStatus, UnitStatus
+from dynkv.supervisor.status import DeploymentStatus, SpareState
 
 if TYPE_CHECKING:
     from dynkv.doctor.checks import Finding
+    from dynkv.supervisor.events import Event
 
 _WIDE = 200
-_STATE_STYLE = {
-    State.READY: "green",
-    State.STARTING: "cyan",
-    State.PENDING: "dim",
-    State.STOPPED: "dim",
-    State.STOPPING: "yellow",
-    State.FAILED: "bold red",
-}
-_DEPLOYMENT_STYLE = {
-    DeploymentState.READY: "bold green",
-    DeploymentState.STARTING: "cyan",
-    DeploymentState.FAILED: "bold red",
-    DeploymentState.DEGRADED: "bold yellow",
-}
 
 
 def _console(*, stderr: bool = False) -> Console:
@@ -47,22 +33,6 @@ def _console(*, stderr: bool = False) -> Console:
     # a pipe has no width: lines stay whole for grep and friends
     width = None if stream.isatty() or "COLUMNS" in os.environ else _WIDE
     return Console(stderr=stderr, width=width, highlight=False, soft_wrap=not stream.isatty())
-
-
-def say(text: str) -> None:
-    _console().print(escape(text))
-
-
-def show_error(error: DynkvError) -> None:
-    """One shape for all: what, where, the lines it is about, and what to do next."""
-    console = _console(stderr=True)
-    console.print(f"[bold red]error:[/] {escape(error.what)}")
-    if error.where:
-        console.print(f"  [dim]at[/] {escape(error.where)}")
-    if error.detail:
-        console.print(Text(error.detail, style="dim"))
-    if error.hint:
-        console.print(f"  [cyan]hint:[/] {escape(error.hint)}")
 
 
 def show_findings(findings: Iterable[Finding]) -> None:
@@ -74,10 +44,6 @@ def show_findings(findings: Iterable[Finding]) -> None:
             console.print(f"  [dim]at[/] {escape(finding.where)}")
         console.print(f"  [dim]why:[/] {escape(finding.why)}")
         console.print(f"  [cyan]hint:[/] {escape(finding.hint)}")
-
-
-def show_status(status: DeploymentStatus) -> None:
-    _console().print(_status(status))
 
 
 def show_plan(plan: Plan) -> None:
@@ -127,92 +93,34 @@ def show_started(status: DeploymentStatus, directory: Path) -> None:
     console.print(f"logs:  {escape(str(directory / 'logs'))}", style="dim")
 
 
-class Progress:
-    """What `up` and `down` show while they wait: live in a terminal, a line per change elsewhere."""
+class LiveProgress:
+    """What `up` and `down` show in a terminal while they wait."""
 
-    def __init__(self, live: Live | None) -> None:
+    def __init__(self, live: Live) -> None:
         self._live = live
-        self._said: dict[str, str] = {}
 
     def update(self, status: DeploymentStatus) -> None:
-        if self._live is not None:
-            self._live.update(_progress(status))
-            return
-        for unit in status.units:
-            line = f"{unit.name}: {unit.state}" + (f", waiting for {unit.waiting_for}" if unit.waiting_for else "")
-            self._say_once(unit.name, line)
-        for spare in status.spares:
-            self._say_once(spare.name, f"{spare.name}: {spare.state}" + (f", {spare.detail}" if spare.detail else ""))
-        self._say_once("", status.detail)
-
-    def _say_once(self, key: str, line: str) -> None:
-        if line and self._said.get(key) != line:
-            self._said[key] = line
-            say(line)
+        self._live.update(_progress(status))
 
 
 @contextmanager
-def progress() -> Iterator[Progress]:
-    console = _console()
-    if not console.is_terminal:
-        yield Progress(None)
-        return
-    with Live(console=console, refresh_per_second=8, transient=True) as live:
-        yield Progress(live)
+def live_progress() -> Iterator[LiveProgress]:
+    with Live(console=_console(), refresh_per_second=8, transient=True) as live:
+        yield LiveProgress(live)
 
 
 def _progress(status: DeploymentStatus) -> RenderableType:
     table = _table("unit", "state", "time", "")
     for unit in status.units:
         last = tail(Path(unit.log), 1, unit.log_start_byte) if unit.state is State.STARTING else []
-        told = (unit.waiting_for and f"waiting for {unit.waiting_for}") or (last[0] if last else _probe_words(unit))
+        told = (unit.waiting_for and f"waiting for {unit.waiting_for}") or (last[0] if last else probe_words(unit))
         table.add_row(
-            unit.name, _state(unit.state), _age(unit), Text(told, style="dim", overflow="ellipsis", no_wrap=True)
+            unit.name, _state(unit.state), age(unit), Text(told, style="dim", overflow="ellipsis", no_wrap=True)
         )
     for spare in status.spares:
         if spare.state is not SpareState.ENDED:
-            table.add_row(spare.name, str(spare.state), "", Text(_spare_words(spare), style="dim"))
+            table.add_row(spare.name, str(spare.state), "", Text(spare_words(spare), style="dim"))
     return Group(table, Text(status.detail, style="cyan"))
-
-
-def _status(status: DeploymentStatus) -> RenderableType:
-    style = _DEPLOYMENT_STYLE.get(status.state, "")
-    head = Text.assemble(
-        (status.name, "bold"),
-        " is ",
-        (status.state, style),
-        f"  {status.endpoint}  model {status.model}" * bool(status.endpoint),
-    )
-    if status.detail:
-        head.append(f"\n{status.detail}", style="yellow")
-    table = _table("unit", "state", "pid", "gpu", "ports", "age", "restarts", "memory", "probe", "last exit")
-    for unit in status.units:
-        table.add_row(
-            unit.name,
-            _state(unit.state),
-            str(unit.pid or "-"),
-            ",".join(unit.gpus) or "-",
-            " ".join(f"{name}:{port}" for name, port in unit.ports.items()),
-            _age(unit),
-            str(unit.restarts),
-            f"{unit.rss_bytes / 1e6:.0f} MB" if unit.rss_bytes else "-",
-            escape(unit.waiting_for or _probe_words(unit)),
-            escape(unit.last_exit.reason if unit.last_exit else "-"),
-        )
-    spares = [Text(f"{spare.name} is {spare.state}, {_spare_words(spare)}", style="dim") for spare in status.spares]
-    return Group(head, table, *spares)
-
-
-def _spare_words(spare: SpareStatus) -> str:
-    """What it is for, and what it takes."""
-    if spare.detail:
-        return spare.detail
-    purpose = f"{' or '.join(spare.roles)} can start from it" if spare.roles else "for what talks to the sidecar"
-    if spare.state is SpareState.PARKING:
-        return "imports what the workers share"
-    if spare.state is SpareState.ENDED:
-        return f"{spare.launched} started from it"
-    return purpose + (f", pid {spare.pid}, {spare.rss_bytes / 1e6:.0f} MB" if spare.rss_bytes else "")
 
 
 def _table(*columns: str) -> Table:
@@ -223,18 +131,4 @@ def _table(*columns: str) -> Table:
 
 
 def _state(state: State) -> Text:
-    return Text(state, style=_STATE_STYLE.get(state, "yellow"))
-
-
-def _age(unit: UnitStatus) -> str:
-    if unit.uptime_s is None:
-        return "-"
-    minutes, seconds = divmod(int(unit.uptime_s), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02}m" if hours else (f"{minutes}m{seconds:02}s" if minutes else f"{seconds}s")
-
-
-def _probe_words(unit: UnitStatus) -> str:
-    if unit.probe is None:
-        return "-"
-    return f"ok {unit.probe.latency_s * 1000:.0f} ms" if unit.probe.ok else unit.probe.detail
+    return Text(state, style=STATE_STYLE.get(state, "yellow"))

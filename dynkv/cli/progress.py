@@ -1,0 +1,46 @@
+"""What `up` and `down` show while they wait: live in a terminal, a line per change elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from dynkv.cli.ink import Ink
+from dynkv.cli.report import say
+
+if TYPE_CHECKING:
+    from dynkv.cli.view import LiveProgress
+    from dynkv.supervisor.status import DeploymentStatus
+
+
+class LineProgress:
+    """A line for each change, and none twice in a row."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, str] = {}
+
+    def update(self, status: DeploymentStatus) -> None:
+        for unit in status.units:
+            line = f"{unit.name}: {unit.state}" + (f", waiting for {unit.waiting_for}" if unit.waiting_for else "")
+            self._say_once(unit.name, line)
+        for spare in status.spares:
+            self._say_once(spare.name, f"{spare.name}: {spare.state}" + (f", {spare.detail}" if spare.detail else ""))
+        self._say_once("", status.detail)
+
+    def _say_once(self, key: str, line: str) -> None:
+        if line and self._said.get(key) != line:
+            self._said[key] = line
+            say(line)
+
+
+@contextmanager
+def progress() -> Iterator[LineProgress | LiveProgress]:
+    if not Ink(sys.stdout).is_terminal:
+        yield LineProgress()
+        return
+    from dynkv.cli.view import live_progress
+
+    with live_progress() as live:
+        yield live

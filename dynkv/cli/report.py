@@ -1,0 +1,28 @@
+"""What every verb says, without rich: a line, and an error."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from dynkv.cli.ink import Ink
+
+if TYPE_CHECKING:
+    from dynkv.errors import DynkvError
+
+
+def say(text: str) -> None:
+    print(Ink(sys.stdout).fold(text), flush=True)  # noqa: T201
+
+
+def show_error(error: DynkvError) -> None:
+    """One shape for all: what, where, the lines it is about, and what to do next."""
+    ink = Ink(sys.stderr)
+    lines = [ink.fold(error.what, label="error: ", label_style="bold red")]
+    if error.where:
+        lines.append(ink.fold(error.where, label="  at ", label_style="dim"))
+    if error.detail:
+        lines.append(ink.fold(error.detail, "dim"))
+    if error.hint:
+        lines.append(ink.fold(error.hint, label="  hint: ", label_style="cyan"))
+    print("\n".join(lines), file=sys.stderr)  # noqa: T201

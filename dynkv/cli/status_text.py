@@ -1,0 +1,116 @@
+"""`dynkv status` for people: a head line, a table of the units, and the spares. Without rich, which takes 60 ms."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from dynkv.cli.ink import Ink, folded
+
+if TYPE_CHECKING:
+    from dynkv.supervisor.status import DeploymentStatus, SpareStatus, UnitStatus
+
+STATE_STYLE = {
+    "ready": "green",
+    "starting": "cyan",
+    "pending": "dim",
+    "stopped": "dim",
+    "stopping": "yellow",
+    "failed": "bold red",
+}
+"""By a unit's state; all others are yellow."""
+_DEPLOYMENT_STYLE = {
+    "ready": "bold green",
+    "starting": "cyan",
+    "failed": "bold red",
+    "degraded": "bold yellow",
+}
+_COLUMNS = ("unit", "state", "pid", "gpu", "ports", "age", "restarts", "memory", "probe", "last exit")
+_STATE = _COLUMNS.index("state")
+_GAP = "  "
+_NARROWEST = 6
+"""A column still narrower cannot be read."""
+
+
+def status_text(status: DeploymentStatus, ink: Ink) -> str:
+    """States may be those of the classes or plain text: a document read without the classes does too."""
+    state = ink.paint(f"{status.state}", _DEPLOYMENT_STYLE.get(status.state, ""))
+    served = f"  {status.endpoint}  model {status.model}" if status.endpoint else ""
+    lines = [f"{ink.paint(status.name, 'bold')} is {state}{served}"]
+    if status.detail:
+        lines.append(ink.fold(status.detail, "yellow"))
+    lines += _table([_row(unit) for unit in status.units], ink)
+    lines += [ink.fold(f"{spare.name} is {spare.state}, {spare_words(spare)}", "dim") for spare in status.spares]
+    return "\n".join(lines)
+
+
+def _row(unit: UnitStatus) -> tuple[str, ...]:
+    return (
+        unit.name,
+        f"{unit.state}",
+        str(unit.pid or "-"),
+        ",".join(unit.gpus) or "-",
+        " ".join(f"{name}:{port}" for name, port in unit.ports.items()),
+        age(unit),
+        str(unit.restarts),
+        f"{unit.rss_bytes / 1e6:.0f} MB" if unit.rss_bytes else "-",
+        unit.waiting_for or probe_words(unit),
+        unit.last_exit.reason if unit.last_exit else "-",
+    )
+
+
+def _table(rows: list[tuple[str, ...]], ink: Ink) -> list[str]:
+    """Columns as wide as their longest cell; in a terminal too narrow for that, cells go on below."""
+    columns = list(zip(_COLUMNS, *rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    if ink.width is not None:
+        longest_words = [max(len(word) for cell in column for word in cell.split() or [""]) for column in columns]
+        room = ink.width - len(_GAP) * (len(widths) - 1)
+        widths = _narrowed(_narrowed(widths, longest_words, room), [_NARROWEST] * len(widths), room)
+    lines = [ink.paint(_GAP.join(cells).rstrip(), "dim") for cells in _lines(_COLUMNS, widths)]
+    for row in rows:
+        for cells in _lines(row, widths):
+            cells[_STATE] = ink.paint(cells[_STATE], STATE_STYLE.get(row[_STATE], "yellow"))
+            lines.append(_GAP.join(cells).rstrip())
+    return lines
+
+
+def _narrowed(widths: list[int], floors: list[int], room: int) -> list[int]:
+    """The widest columns give up as much as is missing, each down to its floor."""
+    widths = list(widths)
+    while sum(widths) > room and (spare := [i for i, width in enumerate(widths) if width > floors[i]]):
+        widths[max(spare, key=widths.__getitem__)] -= 1
+    return widths
+
+
+def _lines(row: tuple[str, ...], widths: list[int]) -> list[list[str]]:
+    """One row, its cells padded; more than one line where a cell does not fit."""
+    cells = [folded(cell, width) for cell, width in zip(row, widths, strict=True)]
+    lines = zip_longest(*cells, fillvalue="")
+    return [[part.ljust(width) for part, width in zip(line, widths, strict=True)] for line in lines]
+
+
+def spare_words(spare: SpareStatus) -> str:
+    """What it is for, and what it takes."""
+    if spare.detail:
+        return spare.detail
+    purpose = f"{' or '.join(spare.roles)} can start from it" if spare.roles else "for what talks to the sidecar"
+    if spare.state == "parking":
+        return "imports what the workers share"
+    if spare.state == "ended":
+        return f"{spare.launched} started from it"
+    return purpose + (f", pid {spare.pid}, {spare.rss_bytes / 1e6:.0f} MB" if spare.rss_bytes else "")
+
+
+def age(unit: UnitStatus) -> str:
+    if unit.uptime_s is None:
+        return "-"
+    minutes, seconds = divmod(int(unit.uptime_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02}m" if hours else (f"{minutes}m{seconds:02}s" if minutes else f"{seconds}s")
+
+
+def probe_words(unit: UnitStatus) -> str:
+    if unit.probe is None:
+        return "-"
+    return f"ok {unit.probe.latency_s * 1000:.0f} ms" if unit.probe.ok else unit.probe.detail
