@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from dynkv.errors import PreflightRefused, UsageError
 
@@ -32,8 +30,7 @@ def home() -> Path:
     return (Path(state) if state and Path(state).is_absolute() else Path.home() / ".local" / "state") / "dynkv"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """One deployment's directory and what lies in it."""
 
     home: Path
@@ -90,10 +87,14 @@ class Place:
 
     @property
     def _digest(self) -> str:
+        import hashlib
+
         return hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:16]
 
     def create(self) -> None:
         """Make the directory, for its owner only; raises PreflightRefused where it cannot be written."""
+        import tempfile
+
         try:
             for directory in (self.directory, self.logs, self.socket.parent):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -177,4 +178,6 @@ def _runtime_directory() -> Path:
     given = os.environ.get("XDG_RUNTIME_DIR")
     if given and Path(given).is_dir():
         return Path(given) / "dynkv"
+    import tempfile
+
     return Path(tempfile.gettempdir()) / f"dynkv-{os.getuid()}"

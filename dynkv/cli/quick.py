@@ -1,0 +1,53 @@
+"""What is asked most often, answered before anything large is imported: typer alone takes 90 ms, rich 60.
+
+Only the plainest forms; whatever else is on the command line, or is not as usual, is for commands.py.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from dynkv import __version__
+
+_COMPLETION = "_DYNKV_COMPLETE"
+"""The shell asks what could come next. Source: click, "Shell Completion"."""
+_NO_VERB = 2
+
+
+def quick(words: list[str]) -> int | None:
+    """The exit code, when all is done; None when nothing has been. Raises DynkvError."""
+    if _COMPLETION in os.environ or sys.stdout is None:  # closed by whoever started this
+        return None
+    match words:
+        case ["--version"]:
+            print(f"dynkv {__version__}")  # noqa: T201
+            return 0
+        case ["--help"] | ["-h"]:
+            return 0 if _help() else None
+        case []:
+            return _NO_VERB if _help() else None
+        case ["status", *rest] if (given := _name(rest, "--json")) is not None:
+            from dynkv.cli.glance import glance
+
+            return 0 if glance(*given, as_json="--json" in rest) else None
+        case ["down", *rest] if (given := _name(rest)) is not None:
+            from dynkv.cli.takedown import bring_down
+
+            bring_down(*given)
+            return 0
+    return None
+
+
+def _help() -> bool:
+    from dynkv.cli.help import print_help
+
+    return print_help()
+
+
+def _name(words: list[str], option: str = "") -> tuple[str | None] | None:
+    """The one name in `words`, or that there is none; None if there is more than that and `option`."""
+    rest = [word for word in words if word != option]
+    if len(rest) > 1 or len(words) - len(rest) > 1 or any(word.startswith("-") for word in rest):
+        return None
+    return (rest[0] if rest else None,)

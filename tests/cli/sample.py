@@ -1,0 +1,44 @@
+"""A deployment of two units and two spares, for what shows a status."""
+
+from __future__ import annotations
+
+from dynkv import __version__
+from dynkv.supervisor.states import State
+from dynkv.supervisor.status import (
+    DeploymentState,
+    DeploymentStatus,
+    LastExit,
+    ProbeStatus,
+    SpareState,
+    SpareStatus,
+    SupervisorStatus,
+    UnitStatus,
+)
+
+STATUS = DeploymentStatus(
+    name="agg",
+    profile="agg",
+    state=DeploymentState.DEGRADED,
+    endpoint="http://127.0.0.1:8000",
+    model="tiny",
+    started_at="2026-01-01T00:00:00.000+00:00",
+    supervisor=SupervisorStatus(1, __version__, 5.0),
+    units=(
+        UnitStatus("frontend", "frontend", State.READY, 12, ports={"http": 8000}, probe=ProbeStatus(True, 0.004, "")),
+        UnitStatus(
+            "worker-0",
+            "worker",
+            State.FAILED,
+            gpus=("0", "1"),
+            restarts=5,
+            uptime_s=3700.0,
+            rss_bytes=12_000_000,
+            last_exit=LastExit(1, None, "exit code 1", "", ""),
+        ),
+    ),
+    detail="worker-0 is failed",
+    spares=(
+        SpareStatus("standby", ("worker",), SpareState.PARKED, 77, rss_bytes=500_000_000),
+        SpareStatus("standby-helper", (), SpareState.ENDED, launched=2),
+    ),
+)

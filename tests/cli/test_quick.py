@@ -1,0 +1,236 @@
+"""What is answered before anything large is imported, and that it is the same answer."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+from sample import STATUS
+
+from dynkv.cli import commands
+from dynkv.cli.glance import glance
+from dynkv.cli.help import MADE_AHEAD, without_colours
+from dynkv.cli.quick import quick
+from dynkv.errors import NotRunning, UnknownDeployment
+from dynkv.supervisor.status import DeploymentStatus, SupervisorStatus
+
+LARGE = {"typer", "click", "rich", "anyio", "pydantic", "ruamel", "uvicorn"}
+CLASSES = {"msgspec", "dataclasses", "inspect", "http", "email"}
+HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DYNKV_HOME", str(tmp_path))
+    for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR", "_DYNKV_COMPLETE"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@contextmanager
+def supervised(home: Path, answer: bytes | None, name: str = "agg") -> Iterator[None]:
+    """A deployment whose supervisor, played by this process, gives one answer to all, or none at all."""
+    directory = home / name
+    directory.mkdir()
+    path = str(directory / "control.sock")
+    (directory / "journal.json").write_text(json.dumps({"socket": path, "stopped": False}))
+    with (directory / "lock").open("wb") as lock, socket.socket(socket.AF_UNIX) as listener:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        listener.bind(path)
+        listener.listen()
+        server = threading.Thread(target=answer_all, args=(listener, answer))
+        server.start()
+        try:
+            yield
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            server.join()
+
+
+def answer_all(listener: socket.socket, answer: bytes | None) -> None:
+    kept = []
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            break
+        kept.append(connection)
+        connection.recv(1000)
+        if answer is not None:
+            connection.sendall(answer)
+            connection.close()
+    for connection in kept:
+        connection.close()
+
+
+def encoded(status: DeploymentStatus = STATUS) -> bytes:
+    return HEAD + msgspec.json.encode(status)
+
+
+def taken_down(home: Path, name: str) -> None:
+    (home / name).mkdir()
+    (home / name / "journal.json").write_text('{"stopped": true}')
+
+
+def imported_by(*words: str, code: int) -> set[str]:
+    script = (
+        "import sys\nfrom dynkv.__main__ import main\n"
+        "code = main()\n"
+        "print(code, *sys.modules, file=open(sys.argv[0] + '.modules', 'w'))"
+    )
+    path = Path(os.environ["DYNKV_HOME"]) / "_script.py"
+    path.write_text(script)
+    subprocess.run([sys.executable, str(path), *words], capture_output=True, check=True)
+    found, *modules = Path(f"{path}.modules").read_text().split()
+    assert int(found) == code
+    return {module.split(".")[0] for module in modules}
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [(("--version",), 0), (("--help",), 0), ((), 2), (("status",), 3), (("status", "--json"), 3)]
+)
+def test_nothing_large_is_imported(words: tuple[str, ...], code: int) -> None:
+    assert not imported_by(*words, code=code) & (LARGE | CLASSES)
+
+
+@pytest.mark.parametrize("words", [("status",), ("status", "--json"), ("status", "agg")])
+def test_nothing_large_is_imported_for_the_status_of_what_runs(home: Path, words: tuple[str, ...]) -> None:
+    with supervised(home, encoded()):
+        assert not imported_by(*words, code=0) & (LARGE | CLASSES)
+
+
+def test_nothing_large_is_imported_before_down_says_something(home: Path) -> None:
+    assert not imported_by("down", code=3) & LARGE
+
+
+@pytest.mark.parametrize("words", [["status"], ["status", "--json"], ["status", "--json", "agg"]])
+@pytest.mark.parametrize("colour", ["", "1"])
+def test_the_answer_is_the_same_with_the_classes(
+    home: Path, words: list[str], colour: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", colour)
+    with supervised(home, encoded()):
+        assert quick(words) == 0
+        quickly = capsys.readouterr().out
+        with pytest.raises(SystemExit) as ended:
+            commands.run(words)
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == quickly
+    if "--json" in words:
+        assert msgspec.json.decode(quickly, type=DeploymentStatus) == STATUS
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        b"",
+        HEAD + b"[1]",
+        HEAD + b'{"name": "agg"}',
+        HEAD + b'{"supervisor": null}',
+        encoded()[:-1],
+        encoded(replace(STATUS, supervisor=SupervisorStatus(1, "0.0.1", 5.0))),
+        encoded().replace(b"200", b"500"),
+    ],
+    ids="silent closed list incomplete unsupervised half version error".split(),
+)
+def test_an_unusual_answer_is_left_to_the_patient_way(
+    home: Path, answer: bytes | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with supervised(home, answer):
+        assert not glance(as_json=False)
+    assert capsys.readouterr().out == ""
+
+
+def test_it_says_what_is_down(home: Path) -> None:
+    with pytest.raises(NotRunning, match="no deployment is running"):
+        glance(as_json=False)
+    with pytest.raises(UnknownDeployment):
+        glance("agg", as_json=False)
+    taken_down(home, "agg")
+    with pytest.raises(NotRunning, match="'agg'"):
+        glance(as_json=False)
+    taken_down(home, "other")
+    with pytest.raises(NotRunning, match="no deployment"):
+        glance(as_json=False)
+    with pytest.raises(NotRunning, match="'other'"):
+        glance("other", as_json=False)
+
+
+def test_what_died_without_being_taken_down_is_left_to_the_patient_way(home: Path) -> None:
+    (home / "agg").mkdir()
+    (home / "agg" / "journal.json").write_text('{"stopped": false}')
+    assert not glance(as_json=False)
+
+
+def test_the_one_that_runs_is_shown_and_of_two_none(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    taken_down(home, "old")
+    with supervised(home, encoded()):
+        assert glance(as_json=True)
+        capsys.readouterr()
+        with supervised(home, encoded(), "second"):
+            assert not glance(as_json=True)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status", "--help"],
+        ["status", "a", "b"],
+        ["status", "--json", "--json"],
+        ["status", "--", "a"],
+        ["down", "--timeout", "5"],
+        ["--version", "status"],
+        ["--verbose"],
+        ["up", "agg"],
+    ],
+    ids=" ".join,
+)
+def test_everything_else_is_typers(words: list[str]) -> None:
+    assert quick(words) is None
+
+
+def test_completion_is_typers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_DYNKV_COMPLETE", "complete_bash")
+    assert quick([]) is None
+
+
+def made_by_typer(**environ: str) -> str:
+    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "GITHUB_ACTIONS")}
+    done = subprocess.run(
+        [sys.executable, "-c", "from dynkv.cli.commands import run; run(['--help'])"],
+        capture_output=True,
+        encoding="utf-8",
+        env={**kept, "COLUMNS": "80", **environ},
+        check=True,
+    )
+    return done.stdout
+
+
+def test_the_help_made_ahead_is_what_typer_prints() -> None:
+    """If not: FORCE_COLOR=1 COLUMNS=80 TERM=xterm-256color python -c \
+    'from dynkv.cli.commands import run; run(["--help"])' > dynkv/cli/help.ansi"""
+    ahead = Path(MADE_AHEAD).read_text(encoding="utf-8")
+    assert made_by_typer(FORCE_COLOR="1", TERM="xterm-256color") == ahead
+    assert made_by_typer() == without_colours(ahead)
+
+
+@pytest.mark.parametrize(("columns", "code"), [("80", 0), ("60", None), ("120", None)])
+def test_the_help_made_ahead_has_80_columns(
+    columns: str, code: int | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert quick(["--help"]) == code
+    assert capsys.readouterr().out.startswith(" " * 80) == (code == 0)

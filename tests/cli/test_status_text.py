@@ -1,0 +1,105 @@
+"""How a status looks in a pipe, in a terminal, and in a narrow one."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from sample import STATUS
+
+from dynkv.cli.help import without_colours
+from dynkv.cli.ink import Ink
+from dynkv.cli.report import say, show_error
+from dynkv.cli.status_text import status_text
+from dynkv.errors import DynkvError
+
+PLAIN = """\
+agg is degraded  http://127.0.0.1:8000  model tiny
+worker-0 is failed
+unit      state   pid  gpu  ports      age    restarts  memory  probe    last exit
+frontend  ready   12   -    http:8000  -      0         -       ok 4 ms  -
+worker-0  failed  -    0,1             1h01m  5         12 MB   -        exit code 1
+standby is parked, worker can start from it, pid 77, 500 MB
+standby-helper is ended, 2 started from it"""
+
+NARROW = """\
+agg is degraded  http://127.0.0.1:8000  model tiny
+worker-0 is failed
+unit      state   pid  gpu  ports      age    restarts  memory  probe   last
+                                                                        exit
+frontend  ready   12   -    http:8000  -      0         -       ok 4    -
+                                                                ms
+worker-0  failed  -    0,1             1h01m  5         12 MB   -       exit
+                                                                        code 1
+standby is parked, worker can start from it, pid 77, 500 MB
+standby-helper is ended, 2 started from it"""
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_in_a_pipe_it_is_plain_and_lines_are_whole() -> None:
+    assert status_text(STATUS, Ink(io.StringIO())) == PLAIN
+
+
+def test_where_nothing_is_served_there_is_no_endpoint() -> None:
+    text = status_text(replace(STATUS, endpoint="", model=""), Ink(io.StringIO()))
+    assert text.splitlines()[0] == "agg is degraded"
+
+
+def test_in_a_terminal_states_have_colours_and_columns_stay_where_they_are() -> None:
+    text = status_text(STATUS, Ink(Terminal()))
+    assert "agg\x1b[0m is \x1b[1;33mdegraded" in text
+    assert "\x1b[32mready" in text
+    assert "\x1b[1;31mfailed" in text
+    assert without_colours(text) == PLAIN
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_a_terminal_without_colours_gets_none(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    assert status_text(STATUS, Ink(Terminal())) == PLAIN
+
+
+def test_in_a_narrow_terminal_cells_go_on_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "78")
+    assert without_colours(status_text(STATUS, Ink(Terminal()))) == NARROW
+
+
+def test_in_a_very_narrow_terminal_words_are_cut_and_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+    lines = without_colours(status_text(STATUS, Ink(Terminal()))).splitlines()
+    assert max(map(len, lines)) <= 70
+    frontend, rest = (line.split() for line in lines[4:6])
+    assert f"{frontend[0]}{rest[0]} {frontend[4]}{rest[1]}" == "frontend http:8000"
+
+
+def test_an_error_has_one_shape(capsys: pytest.CaptureFixture[str]) -> None:
+    show_error(DynkvError("it broke [here]", where="/a/file", detail="line 1\nline 2", hint="mend it"))
+    assert capsys.readouterr().err == "error: it broke [here]\n  at /a/file\nline 1\nline 2\n  hint: mend it\n"
+
+
+def test_in_a_terminal_an_error_is_folded_between_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "20")
+    show_error(DynkvError("one two three four five", hint="mend it"))
+    err = capsys.readouterr().err
+    assert err == "\x1b[1;31merror: \x1b[0mone two three\nfour five\n\x1b[36m  hint: \x1b[0mmend it\n"
+
+
+def test_in_a_pipe_a_line_stays_whole(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    say("word " * 20)
+    assert capsys.readouterr().out == "word " * 20 + "\n"
