@@ -71,6 +71,8 @@ class Child:
         self._pidfd = pidfd
         self._adopted = adopted
         self._known: frozenset[Identity] = frozenset()
+        self.pids = {root.pid}
+        """Of all that have been seen in its tree, alive or dead."""
 
     @classmethod
     def spawn(
@@ -144,6 +146,7 @@ class Child:
         """All living processes of this child; what is found once is remembered for as long as it lives."""
         members = tree_of(self.root, host or Host.now(), self._known)
         self._known = frozenset(process.identity for process in members)
+        self.pids.update(process.pid for process in members)
         return members
 
     @property

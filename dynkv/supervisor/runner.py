@@ -31,6 +31,7 @@ from dynkv.probes.worker import News, Phase, probing
 from dynkv.reclaim.discovery import Entries, purge
 from dynkv.reclaim.gpu import wait_for_memory
 from dynkv.reclaim.ports import held_by_others, wait_for_ports
+from dynkv.reclaim.shared_memory import remove_of
 from dynkv.reclaim.sidecar import Outcome, Registrations, Sidecar, registrations_in, release
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.diagnosis import Diagnosis, diagnose
@@ -400,6 +401,8 @@ class Runner:
         """Give back what the dead child held, so that its successor finds the host as the plan expects it."""
         child.reap()
         self.child = None
+        if removed := remove_of(child.pids):
+            self._event("shared-memory", f"removed {len(removed)} files that it left in /dev/shm", files=removed)
         self._spawned_at, self._started, self._ready_after_s, self._probe = None, False, None, None
         await self._give_back(final=final)
 

@@ -404,3 +404,26 @@ async def test_a_turn_is_given_back_by_one_that_dies_while_it_starts(lab: Lab) -
     async with living(shared, first) as one, living(shared, second) as two:
         await one.reaches(State.FAILED)
         await two.reaches(State.READY)
+
+
+async def test_what_a_killed_engine_left_in_shared_memory_is_removed(lab: Lab) -> None:
+    engine = (
+        "import os, time\nif os.fork() == 0:\n"
+        "    open(f'/dev/shm/torch_{os.getpid()}_1_0', 'w').close(); time.sleep(60)\n"
+    )
+    unit = lab.unit()
+    argv = (*unit.argv[:3], engine + unit.argv[3], *unit.argv[4:])
+    async with alive(lab, replace(unit, argv=argv)) as life:
+        pid = (await life.reaches(State.READY)).pid
+        assert life.runner.child is not None
+        left = {Path(f"/dev/shm/torch_{process.pid}_1_0") for process in life.runner.child.tree()}
+        kill(pid)
+        await life.until(lambda status: status.restarts == 1 and status.state is State.READY)
+        found = [event for event in await life.events() if event.kind == "shared-memory"]
+        (removed,) = (event.data["files"] for event in found)
+        assert len(removed) == 1
+        assert Path("/dev/shm") / removed[0] in left
+        assert not any(path.exists() for path in left)
+        left = {Path(f"/dev/shm/torch_{process.pid}_1_0") for process in life.runner.child.tree()}
+    for path in left:
+        path.unlink(missing_ok=True)
