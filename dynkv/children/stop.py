@@ -11,7 +11,7 @@ import anyio
 
 from dynkv.children.child import Child
 from dynkv.children.signals import open_process, send
-from dynkv.children.tree import Identity, Process, command_line
+from dynkv.children.tree import Host, Identity, Process, command_line
 
 KILL_DEADLINE_S = 10.0
 """How long a process may take to vanish after SIGKILL; one stuck in the kernel takes longer, or for ever."""
@@ -35,14 +35,14 @@ class Stopped:
 
 async def stop(child: Child, deadline_s: float) -> Stopped:
     """End a child whose `watch` is running. Afterwards nothing of its tree runs, but for what is `left`."""
-    if child.exited.is_set() and not child.may_have_left_others:
-        return Stopped(True, 0, ())
-    child.tree()  # remember who belongs to it before its first process goes
     if not child.exited.is_set():
+        child.tree(Host.lately())  # remember who belongs to it before its first process goes
         child.signal(signal.SIGTERM)
         with anyio.move_on_after(deadline_s):
             await child.exited.wait()
     in_time = child.exited.is_set()
+    if in_time and not child.may_have_left_others:
+        return Stopped(True, 0, ())
     killed, left = await kill_tree(child.tree)
     return Stopped(in_time, killed, left)
 
@@ -50,6 +50,8 @@ async def stop(child: Child, deadline_s: float) -> Stopped:
 async def kill_tree(find: Callable[[], list[Process]]) -> tuple[int, tuple[int, ...]]:
     """SIGKILL what `find` finds until it finds nothing; how many were killed, and the pids of what stays."""
     killed: set[Identity] = set()
+    if not find():
+        return 0, ()
     with anyio.move_on_after(KILL_DEADLINE_S):
         while members := [process for process in find() if not _cleans_up(process)]:
             killed |= {process.identity for process in members}

@@ -9,6 +9,7 @@ engine uses, wipes what /proc shows of a process's environment.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -134,6 +135,14 @@ class Host:
         found = (read_process(int(name)) for name in os.listdir("/proc") if name.isdigit())  # noqa: PTH208
         return cls(process for process in found if process is not None)
 
+    @classmethod
+    def lately(cls) -> Host:
+        """As it was within the last second: hundreds that are stopped at once need not look each for itself."""
+        global _lately
+        if _lately is None or time.monotonic() > _lately[0] + _LATELY_S:
+            _lately = (time.monotonic(), cls.now())
+        return _lately[1]
+
     @cached_property
     def children(self) -> Mapping[int, list[int]]:
         """Pids by that of their parent."""
@@ -159,6 +168,10 @@ class Host:
             if incarnation := (self.environment(process.pid) or {}).get(MARK_INCARNATION):
                 found.setdefault(incarnation, []).append(process)
         return found
+
+
+_LATELY_S = 1.0
+_lately: tuple[float, Host] | None = None
 
 
 def tree_of(root: Root, host: Host, known: Iterable[Identity] = ()) -> list[Process]:
