@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import anyio
 
@@ -19,7 +20,11 @@ class Board:
         self._changed = anyio.Event()
 
     def put(self, status: UnitStatus) -> None:
+        """Whoever waits is told, unless a probe has only taken another time: that happens all the time."""
+        before = self._units.get(status.name)
         self._units[status.name] = status
+        if before is not None and _is_same(before, status):
+            return
         self._changed.set()
         self._changed = anyio.Event()
 
@@ -44,3 +49,10 @@ class Board:
         if dependency.condition is Condition.READY:
             return status.state is State.READY
         return status.started
+
+
+def _is_same(before: UnitStatus, now: UnitStatus) -> bool:
+    """But for how long the probe took."""
+    if before.probe is None or now.probe is None or now.probe.ok != before.probe.ok:
+        return False
+    return now.probe.detail == before.probe.detail and replace(now, probe=before.probe) == before

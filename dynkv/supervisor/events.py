@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -85,8 +86,11 @@ class EventLog:
 
     def _write(self, event: Event) -> None:
         try:
-            with self._path.open("ab") as file:
-                file.write(msgspec.json.encode(event) + b"\n")
+            fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.write(fd, msgspec.json.encode(event) + b"\n")
+            finally:
+                os.close(fd)
             self.write_error = None
         except OSError as error:
             self.write_error = str(error)

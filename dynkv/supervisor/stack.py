@@ -27,7 +27,9 @@ from dynkv.supervisor.status import (
     deployment_state,
 )
 
-_CENSUS_PERIOD_S = 5.0
+_CENSUS_PERIOD_S, _LATER_CENSUS_PERIOD_S = 5.0, 20.0
+_YOUNG_S = 120.0
+"""Processes are started by one that starts; later ones are rare, and a look at all of /proc takes some 10 ms."""
 _ROTATE_PERIOD_S = 2.0
 _RETRY_S = 0.5
 _REGISTRATION_DEADLINE_S = 30.0
@@ -201,12 +203,16 @@ class Stack:
 
     async def _take_census(self) -> None:
         """Learn who belongs to each child while descent still shows it; a later orphan is then recognised."""
+        known, since = Incarnations(), anyio.current_time()
         while True:
             host = Host.now()
             for runner in self._runners.values():
                 if runner.child is not None:
                     runner.child.tree(host)
-            await anyio.sleep(_CENSUS_PERIOD_S)
+            if (current := self._incarnations()) != known:
+                known, since = current, anyio.current_time()
+            is_young = anyio.current_time() < since + _YOUNG_S
+            await anyio.sleep(_CENSUS_PERIOD_S if is_young else _LATER_CENSUS_PERIOD_S)
 
     async def _rotate_logs(self) -> None:
         policy, logs = self.plan.logs, self._shared.place.logs
