@@ -361,7 +361,7 @@ class Runner:
 
     async def _who_answers_instead(self, child: Child) -> str | None:
         """What answers at the unit's ports may be a stranger that took them while it was starting."""
-        ports = {check.port for check in self.unit.probes.startup.checks}
+        ports = {check.port for check in self.unit.probes.startup.checks} & {*self.unit.ports.values()}
         if not ports:
             return None
         return await held_by_others(ports, lambda: [process.pid for process in child.tree()])
