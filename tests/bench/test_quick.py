@@ -1,0 +1,58 @@
+"""That `make bench` works: all figures come out, and none is absurd. What they say is for a quiet machine to tell."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .subjects import ALL
+
+TIMES = ("start_3", "stop_3", "restart", "status")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    out = tmp_path_factory.mktemp("bench")
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--quick", "--only", "supervisors", "--out", str(out)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (out / "results.md").read_text().startswith("# Measured")
+    found: dict[str, Any] = json.loads((out / "results.json").read_text())["supervisors"]
+    return found
+
+
+def test_everyone_who_could_be_installed_has_all_figures(results: dict[str, Any]) -> None:
+    assert "dynkv" in results["versions"]
+    absent = [subject.name for subject in ALL if subject.name not in results["versions"]]
+    for name in absent:
+        assert any(failure.startswith(f"{name} could not be installed") for failure in results["failures"])
+    assert len(results["failures"]) == len(absent), results["failures"]
+    for figure in results["figures"]:
+        assert set(figure["values"]) == set(results["versions"]), figure["title"]
+
+
+def test_figures_are_numbers_and_their_ratios_sane(results: dict[str, Any]) -> None:
+    figures = {figure["key"]: figure["values"] for figure in results["figures"]}
+    every = [value for values in figures.values() for summary in values.values() for value in summary["values"]]
+    assert all(math.isfinite(value) and value >= 0 for value in every)
+    for key in (*TIMES, "pss_3", "flood_rate"):
+        own = figures[key]["dynkv"]["median"]
+        assert all(1e-4 < summary["median"] / own < 1e4 for summary in figures[key].values()), key
+
+
+def test_dynkv_leaves_nothing_and_starts_nothing_twice(results: dict[str, Any]) -> None:
+    figures = {figure["key"]: figure["values"]["dynkv"]["median"] for figure in results["figures"]}
+    nothing = [key for key in figures if key.startswith(("orphans", "left", "duplicates"))]
+    assert {key: figures[key] for key in nothing} == dict.fromkeys(nothing, 0)
+    assert figures["survivors"] == 10
