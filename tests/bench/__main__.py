@@ -45,8 +45,8 @@ def supervisors(effort: Effort, date: str) -> Part:
     peers = install_peers()
     samples = Samples()
     for name, why in peers.missing.items():
-        samples.failures.append(f"{name} could not be installed: {why}")
-        _say(samples.failures[-1])
+        samples.failures.append(f"{name} could not be installed")
+        _say(f"{samples.failures[-1]}: {why}")  # names hosts and paths, which are nobody's business in the table
     subjects = available(peers)
     with tempfile.TemporaryDirectory(prefix="dynkv-bench-") as directory:
         found = {one.name: one(Path(directory), uuid4().hex, peers).version() for one in subjects}

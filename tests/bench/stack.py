@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -62,6 +64,10 @@ class Launcher(ABC):
     def __init__(self, home: Path, profile: str) -> None:
         self.home = home
         self.profile = profile
+        self.port = _free_port()
+
+    def words(self) -> list[str]:
+        return [self.profile, "--device", "cpu", "--model", "tiny", "--set", f"frontend.port={self.port}"]
 
     @abstractmethod
     def start(self) -> None:
@@ -79,18 +85,22 @@ class Launcher(ABC):
         """All of it, by whatever means."""
 
     def dynkv(self, *words: str) -> str:
-        return subprocess.run(
+        """What it printed. Raises RuntimeError when it fails."""
+        done = subprocess.run(
             [sys.executable, "-m", "dynkv", *words],
             env=_environment(self.home),
-            check=True,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=300,
-        ).stdout
+            timeout=_UP_LIMIT_S,
+        )
+        if done.returncode != 0:
+            said = " ".join(done.stderr.replace(str(self.home), "…").split())[-300:]
+            raise RuntimeError(f"dynkv {words[0]} ended with {done.returncode}: {said}")
+        return done.stdout
 
     def plan(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.dynkv("plan", *_words(self.profile), "--json"))
+        found: dict[str, Any] = json.loads(self.dynkv("plan", *self.words(), "--json"))
         return found
 
 
@@ -102,7 +112,7 @@ class UnderDynkv(Launcher):
     def start(self) -> None:
         with (self.home / "up.out").open("wb") as out:
             self._up = subprocess.Popen(
-                [sys.executable, "-m", "dynkv", "up", *_words(self.profile), "--set", f"standby={self.standby}"],
+                [sys.executable, "-m", "dynkv", "up", *self.words(), "--set", f"standby={self.standby}"],
                 env=_environment(self.home),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -122,7 +132,7 @@ class UnderDynkv(Launcher):
         return next(int(one["pid"]) for one in self._status()["units"] if one["name"] == unit)
 
     def stop(self) -> None:
-        with suppress(subprocess.SubprocessError):
+        with suppress(RuntimeError, subprocess.SubprocessError):
             self.dynkv("down")
         self._up.wait(60)
 
@@ -176,7 +186,7 @@ def measure_stack(rounds: int, samples: Samples, say: Callable[[str], None]) -> 
                     for key, value in _one(subject, profile):
                         samples.add(f"{key}_{profile}", subject, value)
                         say(f"round {number + 1}, {profile}, {subject}, {key}: {value:.1f} s")
-                except (TimeoutError, OSError, StopIteration, subprocess.SubprocessError) as error:
+                except (RuntimeError, OSError, StopIteration, subprocess.SubprocessError) as error:
                     samples.failures.append(f"{subject}, {profile}, round {number + 1}: {error}")
                     say(f"failed: {samples.failures[-1]}")
 
@@ -242,15 +252,20 @@ def _started(subject: str, profile: str) -> Iterator[tuple[Launcher, float, Clie
         began = time.monotonic()
         launcher.start()
         try:
-            yield launcher, began, Client(plan["frontend"]["port"])
+            yield launcher, began, Client(launcher.port)
         finally:
             launcher.stop()
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _words(profile: str) -> list[str]:
-    return [profile, "--device", "cpu", "--model", "tiny"]
+def _free_port() -> int:
+    """Below what the kernel gives to outgoing connections."""
+    while True:
+        port = random.randrange(18000, 32000)
+        with socket.socket() as one, suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
 
 
 def _environment(home: Path) -> dict[str, str]:
