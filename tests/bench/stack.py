@@ -80,6 +80,10 @@ class Launcher(ABC):
     @abstractmethod
     def pid_of(self, unit: str) -> int: ...
 
+    def story(self) -> str:
+        """What it did in vain, for the note about a start or a recovery that did not succeed."""
+        return ""
+
     @abstractmethod
     def stop(self) -> None:
         """All of it, by whatever means."""
@@ -163,6 +167,10 @@ class UnderScript(Launcher):
     def pid_of(self, unit: str) -> int:
         return next(pid for pid in self._session() if command_line(pid) == self._commands[unit])
 
+    def story(self) -> str:
+        again = (self.home / "launch.out").read_text(errors="replace").count("starting it again")
+        return f"; by then its loops had started something again {again} times"
+
     def stop(self) -> None:
         """By session: `kill 0` reaches no orphan that has a group of its own."""
         while pids := self._session():
@@ -192,7 +200,7 @@ def measure_stack(rounds: int, samples: Samples, say: Callable[[str], None]) -> 
 
 
 def _one(subject: str, profile: str) -> Iterator[tuple[str, float]]:
-    with _started(subject, profile) as (launcher, began, client):
+    with _started(subject, profile) as (launcher, began, client), _told(launcher):
         client.wait_for_answer(began, _UP_LIMIT_S, "of the start")
         yield "up", time.monotonic() - began
         launcher.calm_down()
@@ -203,6 +211,15 @@ def _one(subject: str, profile: str) -> Iterator[tuple[str, float]]:
         client.wait_for_failure(began, 30.0)
         client.wait_for_answer(began, _KILL_LIMIT_S, f"after kill -9 of {PROFILES[profile]}")
         yield "kill", time.monotonic() - began
+
+
+@contextmanager
+def _told(launcher: Launcher) -> Iterator[None]:
+    """A TimeoutError leaves with the launcher's story."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise TimeoutError(f"{error}{launcher.story()}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ def _section(title: str, one: Part) -> str:
         *(_row(figure, one["subjects"]) for figure in one["figures"]),
         "",
         *(f"- {note}" for note in [*(f["note"] for f in one["figures"] if f["note"]), *one["notes"]]),
-        *(f"- Not measured: {failure}" for failure in one["failures"]),
+        *(f"- Failed: {failure}" for failure in one["failures"]),
     ]
     return "\n".join(lines) + "\n"
 
