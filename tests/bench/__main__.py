@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ _STACK_ROUNDS = 3
 
 def main() -> int:
     options = _parser().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that it cleans up, as after Ctrl-C
     if options.out is None and not options.quick:
         options.out = Path(__file__).parent
     date = datetime.now(UTC).date().isoformat()
@@ -58,7 +60,11 @@ def supervisors(effort: Effort, date: str) -> Part:
         date=date,
         machine=machine(),
         versions=found,
-        notes=[f"{one.name}: {one.settings}." for one in subjects],
+        notes=[
+            f"Rounds: {effort.rounds}, for more than 100 children and for idling at most {effort.long_rounds}; "
+            f"{effort.restarts} restarts and {effort.statuses} status commands in each.",
+            *(f"{one.name}: {one.settings}." for one in subjects),
+        ],
     )
 
 

@@ -26,7 +26,8 @@ from .subjects import Subject, SubjectError
 MB = 1e6
 _CHILDREN_TIMEOUT_S = 120.0
 _RESTART_TIMEOUT_S = 20.0
-_GONE_TIMEOUT_S = 30.0
+_GONE_TIMEOUT_S = 180.0
+"""supervisord stops one program after the other, and at times waits a second for each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from bench.install import Peers
 from bench.jobs import Job
-from bench.processes import RUN_MARK
+from bench.processes import RUN_MARK, wait_until_gone
 
 COMMAND_TIMEOUT_S = 180.0
 
@@ -66,19 +66,21 @@ class Subject(ABC):
         """One command to its end; what it said. A file takes its output: a pipe would stay open in a daemon."""
         output = self.directory / "said"
         with output.open("wb") as out:
-            try:
-                code = subprocess.run(
-                    words,
-                    env=self.environment(),
-                    cwd=self.directory,
-                    stdin=subprocess.DEVNULL,
-                    stdout=out,
-                    stderr=subprocess.STDOUT,
-                    timeout=COMMAND_TIMEOUT_S,
-                ).returncode
-                outcome = f"ended with {code}"
-            except subprocess.TimeoutExpired:
-                code, outcome = -1, f"took longer than {COMMAND_TIMEOUT_S:g} s"
+            process = subprocess.Popen(
+                words,
+                env=self.environment(),
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+            # subprocess's own time-out looks each 50 ms, which would be half of what a status command takes
+            if wait_until_gone([process.pid], COMMAND_TIMEOUT_S):
+                process.kill()
+                outcome = f"took longer than {COMMAND_TIMEOUT_S:g} s"
+            else:
+                outcome = f"ended with {process.wait()}"
+            code = process.wait()
         said = output.read_text(errors="replace")
         if code != 0:
             words = (Path(words[0]).name, *(word.replace(str(self.directory), "…") for word in words[1:]))
