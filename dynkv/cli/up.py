@@ -37,7 +37,7 @@ from dynkv.plan.environment import is_secret
 from dynkv.profile.l2 import directory, expand
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
 
-_POLL_S = 0.2
+_FIRST_POLL_S, _POLL_S = 0.01, 0.2
 _INTERRUPTED = 130
 
 
@@ -100,6 +100,7 @@ def _wait_or_take_down(where: Place, timeout_s: float | None) -> None:
 
 def _wait(deployment: Deployment, timeout_s: float | None) -> DeploymentStatus:
     client, deadline = deployment.client(), None if timeout_s is None else time.monotonic() + timeout_s
+    pause_s = _FIRST_POLL_S
     with progress() as shown:
         while True:
             status = _patiently(client, deployment)
@@ -110,7 +111,8 @@ def _wait(deployment: Deployment, timeout_s: float | None) -> DeploymentStatus:
             if deadline is not None and time.monotonic() > deadline:
                 waited = status.detail or "; ".join(_unfinished(unit) for unit in status.units if unit.state != "ready")
                 raise TimedOut(f"not ready after {timeout_s:g} s: {waited}", hint="give it longer with --timeout")
-            time.sleep(_POLL_S)
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, _POLL_S)
 
 
 def _patiently(client: Client, deployment: Deployment) -> DeploymentStatus:
