@@ -111,10 +111,11 @@ class Child:
         process = read_process(pid)
         if process is None:
             raise ProcessLookupError(errno.ESRCH, f"pid {pid} is gone")
+        pidfd = os.pidfd_open(pid)
         _unreaped.add(pid)
         if nice:
             set_priority(pid, nice)
-        return cls(Root(pid, process.start_ticks, incarnation), os.pidfd_open(pid), log_start_byte)
+        return cls(Root(pid, process.start_ticks, incarnation), pidfd, log_start_byte)
 
     @classmethod
     def adopt(cls, root: Root, log_start_byte: int = 0) -> Self | None:
@@ -149,6 +150,12 @@ class Child:
         self.pids.update(process.pid for process in members)
         return members
 
+    def remember(self, host: Host) -> None:
+        """Look who belongs to it, and forget nobody who was known before: `host` may be older than that."""
+        known = self._known
+        self.tree(host)
+        self._known |= known
+
     @property
     def may_have_left_others(self) -> bool:
         """Whether anything of its tree can be alive after it has ended.
@@ -156,7 +163,9 @@ class Child:
         What it leaves is given to us, the subreaper, before we are told of its end; so where we have no child but those
         that we started, there is nothing. What an adopted one leaves goes elsewhere.
         """
-        return self._adopted or not _orphans_come_to_us or not _unreaped.issuperset(own_children())
+        own = own_children()  # it is among them until it is reaped, unless the kernel does not tell
+        is_told = _orphans_come_to_us and self.pid in own
+        return self._adopted or not is_told or not _unreaped.issuperset(own)
 
     def reap(self) -> None:
         """Let go of the process; call it once its tree is gone. Safe to call twice."""

@@ -7,6 +7,7 @@ import os
 import socket
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ import anyio
 
 from dynkv.children.child import CHANNEL_FD, Child
 from dynkv.children.output import open_log
-from dynkv.children.tree import MARK_INCARNATION
+from dynkv.children.tree import MARK_INCARNATION, Host, Process
 from dynkv.instack import script
 
 _MESSAGE_MAX_BYTES = 64 * 1024
@@ -36,6 +37,8 @@ class Launcher:
         self.child = child
         self._channel = channel
         self._turn = anyio.Lock()
+        self._has_failed = False
+        self._lost: set[str] = set()
 
     @classmethod
     def spawn(cls, python: str, modules: Sequence[str], env: Mapping[str, str], log: Path, *, cuda: bool) -> Self:
@@ -56,28 +59,43 @@ class Launcher:
         """Return when it has imported all; raises LauncherFailed when it cannot."""
         await self._receive()
 
-    async def launch(self, argv: Sequence[str], env: Mapping[str, str], log: Path, *, nice: int = 0) -> Child:
+    async def launch(
+        self, argv: Sequence[str], env: Mapping[str, str], log: Path, *, nice: int = 0, deadline_s: float = 10.0
+    ) -> Child:
         """Start `python -m MODULE …` or `python FILE …` as Child.spawn would; raises LauncherFailed.
 
-        The interpreter is the launcher's own, whatever `argv` names.
+        The interpreter is the launcher's own, whatever `argv` names. After a failure it takes no more orders, and what
+        it may have forked all the same is among what `remains` finds.
         """
         incarnation = uuid.uuid4().hex
         log_start = _size(log)
         order = {"argv": list(argv), "env": {**env, MARK_INCARNATION: incarnation}, "log": str(log)}
         async with self._turn:
+            if self._has_failed:
+                raise LauncherFailed("it has failed before")
             try:
-                self._channel.send(json.dumps(order).encode())
-            except OSError as error:
-                raise LauncherFailed(f"it takes no orders: {error}") from None
-            pid = (await self._receive())["pid"]
-        try:
-            return Child.born(pid, incarnation, log_start, nice=nice)
-        except ProcessLookupError:
-            raise LauncherFailed(f"what it forked has ended at once (pid {pid})") from None
+                with anyio.fail_after(deadline_s, shield=True):  # what has been forked must not get lost
+                    self._channel.send(json.dumps(order).encode())
+                    pid = (await self._receive())["pid"]
+                return Child.born(pid, incarnation, log_start, nice=nice)
+            except (OSError, LauncherFailed) as error:  # a TimeoutError is an OSError
+                self._has_failed = True
+                self._lost.add(incarnation)
+                raise LauncherFailed(str(error) or f"it has not answered within {deadline_s:g} s") from None
 
-    def close(self) -> None:
+    def remains(self) -> list[Process]:
+        """Its own living processes, and of what it has forked those that nobody was told of."""
+        host = Host.now()
+        lost = [process for incarnation in self._lost for process in host.marked.get(incarnation, [])]
+        return [*self.child.tree(host), *(process for process in lost if process.is_alive)]
+
+    async def close(self) -> None:
         """It ends by itself after this, unless it is stopped or still importing."""
-        self._channel.close()
+        self._has_failed = True
+        with suppress(OSError):  # it has ended already
+            self._channel.shutdown(socket.SHUT_RDWR)  # whoever waits for an answer is told
+        async with self._turn:  # a descriptor that someone waits for must not be closed
+            self._channel.close()
 
     async def _receive(self) -> dict[str, Any]:
         await anyio.wait_readable(self._channel)

@@ -36,7 +36,7 @@ class Stopped:
 async def stop(child: Child, deadline_s: float) -> Stopped:
     """End a child whose `watch` is running. Afterwards nothing of its tree runs, but for what is `left`."""
     if not child.exited.is_set():
-        child.tree(Host.lately())  # remember who belongs to it before its first process goes
+        child.remember(Host.lately())  # before its first process goes
         child.signal(signal.SIGTERM)
         with anyio.move_on_after(deadline_s):
             await child.exited.wait()

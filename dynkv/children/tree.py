@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -98,8 +99,11 @@ def read_process(pid: int) -> Process | None:
 
 def own_children() -> list[int]:
     """Pids of this process's children, those that it was given as a subreaper too. Source: proc_tid_children(5)."""
-    files = Path("/proc/self/task").glob("*/children")
-    return [int(pid) for file in files for pid in file.read_text().split()]
+    pids: list[int] = []
+    for file in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):  # a thread that has just ended
+            pids += map(int, file.read_text().split())
+    return pids
 
 
 EnvironmentReader = Callable[[int], Mapping[str, str] | None]
@@ -214,6 +218,16 @@ def _with_descendants(members: set[int], children: Mapping[int, list[int]]) -> s
 def resident_bytes(processes: Iterable[Process]) -> int:
     """Resident memory of all of them together; shared pages count once for each process."""
     return sum(_resident_pages(process.pid) for process in processes) * os.sysconf("SC_PAGE_SIZE")
+
+
+def bytes_read(processes: Iterable[Process]) -> int:
+    """From files and sockets, and from disks into memory that is mapped. Source: proc_pid_io(5)."""
+    total = 0
+    for process in processes:
+        with suppress(OSError):  # it has ended
+            fields = dict(line.split(b": ") for line in _read(f"/proc/{process.pid}/io").splitlines())
+            total += int(fields[b"rchar"]) + int(fields[b"read_bytes"])
+    return total
 
 
 def _resident_pages(pid: int) -> int:

@@ -62,9 +62,16 @@ async def _attend(answer: Answer, client: socket.socket) -> None:
         try:
             request = await _request(connection, client)
             if request is not None:
-                await _reply(connection, client, await answer(request))
+                await _reply(connection, client, await _answered(answer, request))
         except (h11.ProtocolError, OSError):
             pass  # it speaks something else, or has left
+
+
+async def _answered(answer: Answer, request: Request) -> Reply:
+    try:
+        return await answer(request)
+    except Exception as error:  # noqa: BLE001 (a fault in one answer must not end the supervisor)
+        return Reply(500, f"a fault in dynkv: {type(error).__name__}: {error}\n".encode(), "text/plain")
 
 
 async def _request(connection: h11.Connection, client: socket.socket) -> Request | None:
@@ -98,7 +105,7 @@ async def _reply(connection: h11.Connection, client: socket.socket, reply: Reply
     await _send(client, head)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_until_gone, client, tasks.cancel_scope.cancel)
-        with suppress(OSError):  # it has left; raised in here, it would come out as a group
+        with suppress(OSError, h11.ProtocolError):  # it has left; raised in here, it would come out as a group
             async for piece in reply.body:
                 await _send(client, connection.send(h11.Data(data=piece)) or b"")
         tasks.cancel_scope.cancel()

@@ -17,6 +17,7 @@ from dynkv.supervisor.runner import Ask
 from dynkv.supervisor.stack import Stack
 
 JSON = "application/json"
+_SEQ_DIGITS = 18
 
 
 class ControlApi:
@@ -55,7 +56,7 @@ class ControlApi:
     def _stream_events(self, request: Request) -> Reply:
         """Server-sent events; a client that comes back names the last one it saw. Source: WHATWG HTML, 9.2."""
         after = request.headers.get(b"last-event-id", b"0") or b"0"
-        if not after.isdigit():
+        if not after.isdigit() or len(after) > _SEQ_DIGITS:
             return _json(400, {"error": "Last-Event-ID is the number of an event"})
         return Reply(200, self._pieces(int(after)), "text/event-stream")
 

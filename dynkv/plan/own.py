@@ -10,7 +10,7 @@ from dynkv.plan.model import Condition, Dependency, HttpGet, Liveness, Probe, Pr
 from dynkv.plan.order import start_stages
 from dynkv.profile.units import OwnUnit
 
-_STARTUP_PERIOD_S = 0.1
+_STARTUP_PERIOD_S, _STARTUP_TIMEOUT_S = 0.2, 1.0
 _OTHER_LOGS = ("standby", "standby-helper", "supervisor", "reclaim")
 """A unit's log is named after it."""
 
@@ -61,7 +61,7 @@ def _probes(own: OwnUnit) -> Probes:
         (check,),
         given.initial_delay_seconds,
         period_s,
-        given.timeout_seconds,
+        min(given.timeout_seconds, _STARTUP_TIMEOUT_S),
         failure_threshold=max(1, int(given.startup_seconds / period_s)),
     )
     readiness = Probe(

@@ -70,7 +70,10 @@ async def _addresses(host: str, port: int) -> list[tuple[int, tuple[str, int]]]:
     try:
         socket.inet_pton(family, host)
     except OSError:
-        found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        try:
+            found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except UnicodeError as error:
+            raise OSError(f"{host} is no name of a host") from error
         return [(kind, (str(address[0]), port)) for kind, _, _, _, address in found]
     return [(family, (host, port))]
 

@@ -21,8 +21,8 @@ class HttpCheck(Section):
 
     port: Port | str
     """A number, or a name from the unit's `ports`."""
-    path: str = "/"
-    host: str = "127.0.0.1"
+    path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = "/"
+    host: Annotated[str, Field(pattern=r"^[0-9A-Za-z.:_-]+$")] = "127.0.0.1"
 
 
 class OwnProbes(Section):
@@ -35,7 +35,7 @@ class OwnProbes(Section):
     success_threshold: PositiveInt = 1
     failure_threshold: PositiveInt = 3
     startup_seconds: PositiveFloat = 60.0
-    """How long it may take until the check first passes."""
+    """How long it may take until the check first passes; several times that where it accepts and does not answer."""
     restart_when_hung: bool = True
     """Whether it is restarted when it is stopped, or neither answers nor uses a CPU, three times in a row."""
 

@@ -8,13 +8,15 @@ from collections import deque
 import anyio
 
 from dynkv.children.child import Child
+from dynkv.children.tree import bytes_read
 from dynkv.plan.model import HttpGet, Liveness
 from dynkv.probes.figures import total
 from dynkv.probes.http import request
 from dynkv.supervisor.progress import IDLE_CPU, Sample, hung
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-_IDLE_S, _IDLE_PERIOD_S = 60.0, 5.0
+_IDLE_S, _IDLE_PERIOD_S = 120.0, 5.0
+_IDLE_READ_BYTES = 1_000_000
 _ENGINE = "VLLM::EngineCore"[:15]
 _RUNNING = "vllm:num_requests_running"
 _MOVING = ("vllm:iteration_tokens_total_sum", "vllm:prompt_tokens_total", "vllm:generation_tokens_total")
@@ -41,12 +43,13 @@ async def until_idle(child: Child, ready: anyio.Event) -> None:
 
     Also one that waits for something does nothing, so this says only that it is worth trying another way.
     """
-    used, since = 0.0, anyio.current_time()
+    used, read, since = 0.0, 0, anyio.current_time()
     while anyio.current_time() < since + _IDLE_S:
-        now = sum(process.cpu_ticks for process in child.tree()) / _TICKS_PER_S
-        if now > used + _IDLE_PERIOD_S * IDLE_CPU:
+        tree = child.tree()
+        now, now_read = sum(process.cpu_ticks for process in tree) / _TICKS_PER_S, bytes_read(tree)
+        if now > used + _IDLE_PERIOD_S * IDLE_CPU or now_read > read + _IDLE_READ_BYTES:
             since = anyio.current_time()
-        used = now
+        used, read = now, now_read
         await anyio.sleep(_IDLE_PERIOD_S)
         if ready.is_set():
             await anyio.sleep_forever()

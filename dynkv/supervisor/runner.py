@@ -12,6 +12,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from traceback import format_exception
@@ -70,6 +71,8 @@ _WAY_ON: dict[State, tuple[State, ...]] = {
 """The states to go through after a fault, to one from which the unit can go on."""
 
 
+_IMPORTS_DEADLINE_S = 120.0
+"""Measured: 8 to 22 s, on a cold disk too."""
 _IDLE_AFTER_FORK = "it did nothing for a while after it had started from the standby"
 _SENT_BY_OTHERS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _FOLLOWING = (State.STARTING, State.READY, State.UNREADY)
@@ -401,7 +404,7 @@ class Runner:
         """Give back what the dead child held, so that its successor finds the host as the plan expects it."""
         child.reap()
         self.child = None
-        if removed := remove_of(child.pids):
+        if removed := remove_of(child.pids, since=self._spawned_at_wall()):
             self._event("shared-memory", f"removed {len(removed)} files that it left in /dev/shm", files=removed)
         self._spawned_at, self._started, self._ready_after_s, self._probe = None, False, None, None
         await self._give_back(final=final)
@@ -444,7 +447,8 @@ class Runner:
             return False
         reason = found.reason if by_itself else cause
         self._event("standby", "died before it was ready, after a start from the standby", cause=reason)
-        self._standby.blame()
+        if by_itself:
+            self._standby.blame()
         return True
 
     # --- small parts ---
@@ -456,7 +460,13 @@ class Runner:
             await board.until(lambda: board.unmet(needs) != unmet)
         if self._standby is not None and not self._starts_plainly:
             self._wait_for("the imports that workers share")
-            await self._standby.settled()
+            with anyio.move_on_after(_IMPORTS_DEADLINE_S) as waiting:
+                await self._standby.settled()
+            if waiting.cancelled_caught:
+                self._event(
+                    "standby", "starts the plain way", cause=f"the imports take more than {_IMPORTS_DEADLINE_S:g} s"
+                )
+                self._starts_plainly = True
         self._wait_for("its turn on the GPU" if self.unit.gpus else None)
         self._turn = await self._shared.turns.take(self.unit.gpus)
         await self._gpu_memory()
@@ -633,6 +643,10 @@ class Runner:
         self, kind: str, message: str, *, cause: str = "", duration_s: float | None = None, **data: object
     ) -> None:
         self._shared.events.record(kind, message, unit=self.unit.name, cause=cause, duration_s=duration_s, **data)
+
+    def _spawned_at_wall(self) -> float:
+        """Seconds since 1970; of an adopted child, when an earlier supervisor started it."""
+        return datetime.fromisoformat(self._spawned_wall or utc_now()).timestamp()
 
     def _publish(self) -> None:
         child = self.child

@@ -18,15 +18,16 @@ from dynkv.children.launcher import Launcher, LauncherFailed
 from dynkv.children.stop import kill_tree
 from dynkv.children.tree import marked_environment, read_process, resident_bytes
 from dynkv.home import Place
-from dynkv.plan.model import Spare
+from dynkv.plan.model import Role, Spare
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.events import EventLog
-from dynkv.supervisor.states import State
+from dynkv.supervisor.states import State, has_ended
 from dynkv.supervisor.status import SpareState, SpareStatus
 
 _PERIOD_S = 5.0
 _STALLED_S = 30.0
-"""Imports that use no CPU for so long hang, and would in the worker, too."""
+"""Imports that use next to no CPU for so long hang, and would in the worker, too."""
+_STALLED_TICKS = 20
 _ORDER_DEADLINE_S = 10.0
 """Forking a process of 1 GB takes 0.4 s."""
 _GROWN = 1.5
@@ -49,6 +50,7 @@ class Standby:
         self._launcher: Launcher | None = None
         self._settled = anyio.Event()
         self._given_up = anyio.Event()
+        self._gone = anyio.Event()
         self._state = SpareState.WAITING
         self._detail = ""
         self._parked_after_s: float | None = None
@@ -90,11 +92,12 @@ class Standby:
         try:
             if launcher.child.is_stopped:
                 raise LauncherFailed("it was stopped by a signal")
-            with anyio.fail_after(_ORDER_DEADLINE_S, shield=True):  # what has been forked must not get lost
-                child = await launcher.launch(argv, env, log, nice=nice)
-        except (LauncherFailed, TimeoutError) as error:
-            self._tell(f"{what} starts the plain way", cause=str(error) or "the standby does not answer")
+            child = await launcher.launch(argv, env, log, nice=nice, deadline_s=_ORDER_DEADLINE_S)
+        except LauncherFailed as error:
+            self._tell(f"{what} starts the plain way", cause=str(error))
             self._given_up.set()
+            with anyio.move_on_after(_ORDER_DEADLINE_S):
+                await self._gone.wait()  # with what it may have forked all the same
             return None
         self._launched += 1
         self._tell(f"{what} starts from it", duration_s=anyio.current_time() - began)
@@ -137,7 +140,7 @@ class Standby:
     async def _one_life(self) -> None:
         """From its start until it dies, leaks, fails or is not needed any more."""
         self._state, self._detail = SpareState.PARKING, ""
-        self._settled, self._given_up = anyio.Event(), anyio.Event()
+        self._settled, self._given_up, self._gone = anyio.Event(), anyio.Event(), anyio.Event()
         env = marked_environment(self._place.home, self._place.name, self.spare.name, self._own_environment())
         try:
             launcher = self._launcher = Launcher.spawn(
@@ -156,10 +159,11 @@ class Standby:
             goes_on = self.spare.keep and self._failures < _FAILURES_MAX
             self._state = SpareState.WAITING if goes_on else SpareState.ENDED
             self._settled.set()
-            launcher.close()
             with anyio.CancelScope(shield=True):
-                await kill_tree(launcher.child.tree)
+                await launcher.close()
+                await kill_tree(launcher.remains)
             launcher.child.reap()
+            self._gone.set()
             shutil.rmtree(self._place.scratch(self.spare.name), ignore_errors=True)
 
     async def _attend(self, launcher: Launcher) -> None:
@@ -196,11 +200,11 @@ class Standby:
             raise LauncherFailed(failure)
 
     async def _stall(self, launcher: Launcher) -> None:
-        """Return when it has not used a CPU for a while."""
-        used, since = -1, anyio.current_time()
+        """Return when it has done next to nothing for a while."""
+        used, since = -_STALLED_TICKS, anyio.current_time()
         while anyio.current_time() < since + _STALLED_S:
             process = read_process(launcher.child.pid)
-            if process is not None and process.cpu_ticks > used:
+            if process is not None and process.cpu_ticks >= used + _STALLED_TICKS:
                 used, since = process.cpu_ticks, anyio.current_time()
             await anyio.sleep(1.0)
 
@@ -247,8 +251,12 @@ class Standby:
         return {**self.spare.env, "TMPDIR": str(scratch)}
 
     def _nothing_starts(self) -> bool:
-        calm = (State.READY, State.UNREADY, State.STOPPED, State.FAILED)
-        return all(unit.state in calm for unit in self._board.units)
+        """One's own units may come and go; and what waits for one that has ended may wait for ever."""
+        units = [unit for unit in self._board.units if unit.role != Role.UNIT]
+        calm = [State.READY, State.UNREADY, State.STOPPED, State.FAILED]
+        if any(has_ended(unit.state) for unit in units):
+            calm.append(State.PENDING)
+        return all(unit.state in calm for unit in units)
 
     def _all_served(self) -> bool:
         served = (State.READY, State.STOPPED, State.FAILED)

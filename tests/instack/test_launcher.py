@@ -39,7 +39,7 @@ async def over(child):
     return child.exit
 
 async def end(it):
-    it.close()
+    await it.close()
     await over(it.child)
 """
 

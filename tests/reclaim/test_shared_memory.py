@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
+from dynkv.reclaim import shared_memory
 from dynkv.reclaim.shared_memory import remove_of
+
+
+@pytest.fixture(autouse=True)
+def _whole_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_memory, "_is_whole_host", lambda: True)
+
 
 DEAD = 2**22 + 5512
 """Above every pid that there can be."""
@@ -16,7 +24,7 @@ DEAD = 2**22 + 5512
 @pytest.mark.parametrize("name", [f"torch_{DEAD}_293249024_0", f"cuda.shm.0.{DEAD:x}.1"])
 def test_what_a_dead_process_left(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
-    assert remove_of({DEAD}, tmp_path) == [name]
+    assert remove_of({DEAD}, 0, tmp_path) == [name]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -33,9 +41,20 @@ def test_what_a_dead_process_left(tmp_path: Path, name: str) -> None:
 )
 def test_what_is_anothers_or_of_the_living_stays(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
-    assert remove_of({DEAD, os.getpid()}, tmp_path) == []
+    assert remove_of({DEAD, os.getpid()}, 0, tmp_path) == []
     assert (tmp_path / name).exists()
 
 
+def test_what_was_there_before_stays(tmp_path: Path) -> None:
+    (tmp_path / f"torch_{DEAD}_1_0").touch()
+    assert remove_of({DEAD}, time.time() + 60, tmp_path) == []
+
+
+def test_in_a_container_nothing_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_memory, "_is_whole_host", lambda: False)
+    (tmp_path / f"torch_{DEAD}_1_0").touch()
+    assert remove_of({DEAD}, 0, tmp_path) == []
+
+
 def test_without_such_a_directory_there_is_nothing(tmp_path: Path) -> None:
-    assert remove_of({DEAD}, tmp_path / "none") == []
+    assert remove_of({DEAD}, 0, tmp_path / "none") == []
