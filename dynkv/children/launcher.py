@@ -41,11 +41,17 @@ class Launcher:
         self._lost: set[str] = set()
 
     @classmethod
-    def spawn(cls, python: str, modules: Sequence[str], env: Mapping[str, str], log: Path, *, cuda: bool) -> Self:
-        """Start it; raises OSError if it cannot be. `cuda`: what it launches uses GPUs."""
+    def spawn(
+        cls, python: str, modules: Sequence[str], env: Mapping[str, str], log: Path, *, cuda: bool, spawns: bool
+    ) -> Self:
+        """Start it; raises OSError if it cannot be.
+
+        `cuda`: what it launches uses GPUs; `spawns`: it starts processes that need the same imports.
+        """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        argv = [python, script("launcher"), *(["--cuda"] if cuda else []), str(CHANNEL_FD), *modules]
+        flags = [flag for flag, is_set in (("--cuda", cuda), ("--spawns", spawns)) if is_set]
+        argv = [python, script("launcher"), *flags, str(CHANNEL_FD), *modules]
         try:
             child = Child.spawn(argv, {**env, **_ROOM}, log, channel=theirs.fileno())
         except OSError:

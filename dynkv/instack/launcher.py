@@ -1,11 +1,10 @@
-"""Import what programs need ahead, and become such programs on request: `PYTHON launcher.py [--cuda] FD MODULE ...`.
+"""Import what programs need ahead, and become such programs on request: `PYTHON launcher.py FD MODULE ...`.
 
 A worker's start is mostly imports, and they are the same for every worker. This process does them once and waits
 ("parked"). For each order it forks a process that becomes the program, as if it had been started as
 `python -m PROGRAM` or `python SCRIPT`: the same arguments, environment, log, session of its own, and what /proc shows
-of them. Processes that the program starts by multiprocessing's spawn method, as vLLM starts its engine, are forked
-from the same imports, with the environment of their parent at that moment, as spawn gives it to them.
-
+of them. With --spawns, processes that the program starts by multiprocessing's spawn method, as vLLM starts its engine,
+are forked from the same imports, with the environment of their parent at that moment, as spawn gives it to them.
 With --cuda the programs use GPUs, so it fails where the imports alone have begun with CUDA.
 
 FD is a SOCK_SEQPACKET socket; each message is one JSON object. First this sends {"parked": true} or {"failed": why} and
@@ -54,12 +53,13 @@ def main(arguments: Sequence[str]) -> None:
     gc.freeze()
     order = orders(channel)
     if order is not None:
-        become(order["argv"])
+        become(order["argv"], spawns=options.spawns)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Import modules ahead, and fork programs that need them on request.")
     parser.add_argument("--cuda", action="store_true")
+    parser.add_argument("--spawns", action="store_true")
     parser.add_argument("fd", type=int)
     parser.add_argument("modules", nargs="+")
     return parser.parse_args(arguments)
@@ -135,9 +135,10 @@ def set_environment(environment: dict[str, str]) -> None:
     tempfile.tempdir = None
 
 
-def become(argv: Sequence[str]) -> None:
+def become(argv: Sequence[str], *, spawns: bool) -> None:
     """Run the program as the interpreter would have: `argv` is that of `python -m MODULE ...` or `python FILE ...`."""
-    serve_spawns()
+    if spawns:
+        serve_spawns()
     sys.orig_argv = list(argv)
     if argv[1] == "-m":
         sys.argv = ["-m", *argv[3:]]

@@ -168,6 +168,8 @@ class Spare:
     """What it takes, roughly, while nothing shares its pages."""
     cuda: bool = False
     """What starts from it uses GPUs."""
+    spawns: bool = False
+    """What starts from it starts processes that need the same imports, as vLLM does its engine."""
 
 
 @dataclass(frozen=True, slots=True)

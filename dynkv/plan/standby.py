@@ -46,6 +46,7 @@ def _for_workers(ctx: Context, workers: list[Unit], *, keep: bool) -> Spare:
         keep=keep,
         memory_bytes=_WORKERS_BYTES[engine],
         cuda=engine == "vllm" and device == "cuda",
+        spawns=engine == "vllm",
     )
 
 

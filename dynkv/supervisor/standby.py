@@ -144,7 +144,7 @@ class Standby:
         env = marked_environment(self._place.home, self._place.name, self.spare.name, self._own_environment())
         try:
             launcher = self._launcher = Launcher.spawn(
-                self._python, self.spare.modules, env, self.log, cuda=self.spare.cuda
+                self._python, self.spare.modules, env, self.log, cuda=self.spare.cuda, spawns=self.spare.spawns
             )
         except OSError as error:
             self._fail(f"cannot run {self._python}: {error.strerror or error}")

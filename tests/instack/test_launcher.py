@@ -27,8 +27,8 @@ become_subreaper()
 here = Path(sys.argv[1])
 ENV = {"PATH": os.environ["PATH"], "GIVEN": "to the launcher", "DYNKV_INCARNATION": "launcher's own"}
 
-def launcher(*modules, cuda=False):
-    return Launcher.spawn(sys.executable, modules, ENV, here / "launcher.log", cuda=cuda)
+def launcher(*modules, cuda=False, spawns=False):
+    return Launcher.spawn(sys.executable, modules, ENV, here / "launcher.log", cuda=cuda, spawns=spawns)
 
 async def over(child):
     async with anyio.create_task_group() as tasks:
@@ -165,7 +165,7 @@ def test_what_it_spawns_has_the_imports_and_the_environment_of_that_moment(tmp_p
     said = story(
         tmp_path,
         """
-it = launcher("colorsys", "multiprocessing.forkserver")
+it = launcher("colorsys", "multiprocessing.forkserver", spawns=True)
 await it.parked()
 child = await it.launch([sys.executable, "-m", "spawns"], {}, here / "unit.log")
 said["exit"] = (await over(child)).code
