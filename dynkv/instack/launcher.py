@@ -24,6 +24,7 @@ import importlib
 import json
 import multiprocessing.context
 import os
+import re
 import runpy
 import socket
 import sys
@@ -172,13 +173,40 @@ def serve_spawns() -> None:
 
 
 class Environment:
-    """Pickled, that of this process at that moment; unpickling it sets it."""
+    """Pickled, that of this process at that moment; unpickling it takes it over."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return exec, (
-            "import os; os.environ.clear(); os.environ.update(environment)",
-            {"environment": dict(os.environ)},
-        )
+        return take_over, (dict(os.environ),)
+
+
+def take_over(environment: dict[str, str]) -> None:
+    """As a new process would: OpenMP reads its threads and CPUs when it is loaded, which was before the fork.
+
+    vLLM gives each worker on a CPU cores of its own in this way. Source: vllm 0.31.0, utils/ompmultiprocessing.py.
+    """
+    set_environment(environment)
+    if cpus := bound_cpus(environment):
+        os.sched_setaffinity(0, cpus)
+    if (torch := sys.modules.get("torch")) and environment.get("OMP_NUM_THREADS", "").isdigit():
+        torch.set_num_threads(int(environment["OMP_NUM_THREADS"]))
+
+
+def bound_cpus(environment: dict[str, str]) -> set[int]:
+    """The CPUs that are named, of those that there are."""
+    named = re.search(r"proclist=\[([\d,]*)\]", environment.get("KMP_AFFINITY", ""))
+    texts = [
+        named.group(1) if named else "",
+        environment.get("GOMP_CPU_AFFINITY", ""),
+        environment.get("OMP_PLACES", ""),
+    ]
+    text = next((text for text in texts if text), "")
+    cpus = {int(number) for number in re.findall(r"\d+", text)} if re.fullmatch(r"[\d\s,{}]+", text) else set()
+    return cpus & os.sched_getaffinity(0)
+
+
+take_over.__module__ = "dynkv_launcher"
+sys.modules["dynkv_launcher"] = sys.modules[__name__]
+"""By this name it is found in every process that is forked from here, whatever `__main__` is there."""
 
 
 def fork_forkserver(kept: set[int], _path: bytes, words: Sequence[str], passed: Sequence[int]) -> int:

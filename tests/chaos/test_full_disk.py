@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from stack.asking import chat
-from stack.harness import MOCKER, Dynkv, Status, pids, unit
+from stack.harness import MOCKER, Dynkv, Status, pids, unit, wait_for
 
 pytestmark = [
     pytest.mark.stack,
@@ -50,7 +50,7 @@ def test_a_full_disk_costs_no_request_and_is_told_of(small: Dynkv) -> None:
     os.kill(pids(full)["worker-0"], 9)
     well = _ready_again(small, "worker-0", full)
     assert well["detail"] == ""
-    assert small.events("agg")[-1]["unit"] is None, "it writes again, to the end"
+    wait_for(lambda: small.events("agg")[-1]["unit"] is None, "it writes again, to the end")
 
 
 def _ready_again(dynkv: Dynkv, name: str, before: Status) -> Status:

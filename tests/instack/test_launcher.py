@@ -263,3 +263,38 @@ said["exit"] = it.child.exit.code
 """,
     )
     assert said == {"exit": 0}
+
+
+BINDS = """
+import json, multiprocessing, os
+
+def child(queue):
+    queue.put(sorted(os.sched_getaffinity(0)))
+
+if __name__ == "__main__":
+    os.environ["OMP_PLACES"] = "{%d}" % min(os.sched_getaffinity(0))
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    process = context.Process(target=child, args=(queue,))
+    process.start()
+    print(json.dumps([queue.get(timeout=20), sorted(os.sched_getaffinity(0))]), flush=True)
+    process.join()
+"""
+
+
+def test_what_it_spawns_is_bound_to_its_cores_as_openmp_would_have_bound_it(tmp_path: Path) -> None:
+    said = story(
+        tmp_path,
+        """
+it = launcher("colorsys", spawns=True)
+await it.parked()
+child = await it.launch([sys.executable, "-m", "binds"], {}, here / "unit.log")
+said["exit"] = (await over(child)).code
+said["told"] = (here / "unit.log").read_text()
+await end(it)
+""",
+        binds=BINDS,
+    )
+    assert said["exit"] == 0, said["told"]
+    spawned, own = json.loads(said["told"])
+    assert spawned == own[:1]
