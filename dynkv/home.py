@@ -80,6 +80,15 @@ class Place(NamedTuple):
         longest = len(os.fsencode(usual)) + len(unit) + 1
         return (usual if longest <= _TMPDIR_MAX else short) / unit
 
+    def own_tmpdir(self, unit: str) -> dict[str, str]:
+        """The environment's entry for `scratch`, which is made; nothing where it cannot be: the host's own will do."""
+        directory = self.scratch(unit)
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError:
+            return {}
+        return {"TMPDIR": str(directory)}
+
     @property
     def scratch_roots(self) -> tuple[Path, Path]:
         """Where `scratch` may be: in the deployment's directory, or at a short path in the runtime directory."""

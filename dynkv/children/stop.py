@@ -50,12 +50,13 @@ async def stop(child: Child, deadline_s: float) -> Stopped:
 async def kill_tree(find: Callable[[], list[Process]]) -> tuple[int, tuple[int, ...]]:
     """SIGKILL what `find` finds until it finds nothing; how many were killed, and the pids of what stays."""
     killed: set[Identity] = set()
-    if not find():
+    if not (found := find()):
         return 0, ()
     with anyio.move_on_after(KILL_DEADLINE_S):
-        while members := [process for process in find() if not _cleans_up(process)]:
+        while members := [process for process in found if not _cleans_up(process)]:
             killed |= {process.identity for process in members}
             await _signal_and_wait(members, signal.SIGKILL)
+            found = find()
         with anyio.move_on_after(CLEAN_UP_S):
             await _signal_and_wait(find(), None)
         while members := find():

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import anyio
 import h11
 
+from dynkv.probes.http import send
+
 _READ_BYTES = 16 * 1024
 _REQUEST_DEADLINE_S = 30.0
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -100,14 +102,14 @@ async def _reply(connection: h11.Connection, client: socket.socket, reply: Reply
     head = connection.send(h11.Response(status_code=reply.status, headers=headers)) or b""
     if isinstance(reply.body, bytes):
         body = connection.send(h11.Data(data=reply.body)) or b""
-        await _send(client, head + body + (connection.send(h11.EndOfMessage()) or b""))
+        await send(client, head + body + (connection.send(h11.EndOfMessage()) or b""))
         return
-    await _send(client, head)
+    await send(client, head)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_until_gone, client, tasks.cancel_scope.cancel)
         with suppress(OSError, h11.ProtocolError):  # it has left; raised in here, it would come out as a group
             async for piece in reply.body:
-                await _send(client, connection.send(h11.Data(data=piece)) or b"")
+                await send(client, connection.send(h11.Data(data=piece)) or b"")
         tasks.cancel_scope.cancel()
 
 
@@ -120,12 +122,3 @@ async def _until_gone(client: socket.socket, leave: Callable[[], None]) -> None:
         except OSError:
             gone = True
     leave()
-
-
-async def _send(client: socket.socket, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[client.send(view) :]
-        except BlockingIOError:
-            await anyio.wait_writable(client)

@@ -37,8 +37,6 @@ from pathlib import Path
 from typing import Any, cast
 
 MAX_MESSAGE_BYTES = 256 * 1024
-ROOM = "DYNKV_ROOM"
-"""A variable that is only there for its size: a program's own arguments and environment are shown in its place."""
 
 
 def main(arguments: Sequence[str]) -> None:

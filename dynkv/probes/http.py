@@ -30,7 +30,7 @@ async def request(
     Without `read_body` the body of a reply with 200 to 399 is left unread.
     """
     with closing(await _connected(host, port)) as stream:
-        await _send(stream, _head(host, port, path, method, body) + body)
+        await send(stream, _head(host, port, path, method, body) + body)
         first = await _receive(stream)
         if not read_body and b"\r\n\r\n" in first and (well := _WELL.match(first)):
             return Response(int(well.group(1)), b"")
@@ -87,7 +87,8 @@ async def _connect(stream: socket.socket, address: tuple[str, int]) -> None:
             raise OSError(number, os.strerror(number)) from None
 
 
-async def _send(stream: socket.socket, data: bytes) -> None:
+async def send(stream: socket.socket, data: bytes) -> None:
+    """All of it, over a socket that does not block."""
     view = memoryview(data)
     while view:
         try:

@@ -589,16 +589,8 @@ class Runner:
     def _environment(self) -> dict[str, str]:
         secrets = {name: os.environ[name] for name in self.unit.secret_env if name in os.environ}
         place = self._shared.place
-        env = {**self.unit.env, **secrets, **self._own_tmpdir()}
+        env = {**self.unit.env, **secrets, **place.own_tmpdir(self.unit.name)}
         return marked_environment(place.home, place.name, self.unit.name, env)
-
-    def _own_tmpdir(self) -> dict[str, str]:
-        """Nothing where it cannot be made: the host's own will do."""
-        try:
-            self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError:
-            return {}
-        return {"TMPDIR": str(self._scratch)}
 
     def _record_child(self, child: Child) -> None:
         record = ChildRecord(

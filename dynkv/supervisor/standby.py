@@ -141,7 +141,8 @@ class Standby:
         """From its start until it dies, leaks, fails or is not needed any more."""
         self._state, self._detail = SpareState.PARKING, ""
         self._settled, self._given_up, self._gone = anyio.Event(), anyio.Event(), anyio.Event()
-        env = marked_environment(self._place.home, self._place.name, self.spare.name, self._own_environment())
+        env = {**self.spare.env, **self._place.own_tmpdir(self.spare.name)}
+        env = marked_environment(self._place.home, self._place.name, self.spare.name, env)
         try:
             launcher = self._launcher = Launcher.spawn(
                 self._python, self.spare.modules, env, self.log, cuda=self.spare.cuda, spawns=self.spare.spawns
@@ -241,14 +242,6 @@ class Standby:
         return why
 
     # --- small parts ---
-
-    def _own_environment(self) -> dict[str, str]:
-        scratch = self._place.scratch(self.spare.name)
-        try:
-            scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError:
-            return self.spare.env
-        return {**self.spare.env, "TMPDIR": str(scratch)}
 
     def _nothing_starts(self) -> bool:
         """One's own units may come and go; and what waits for one that has ended may wait for ever."""
