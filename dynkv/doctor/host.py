@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dynkv.doctor.gpus import gpus
+from dynkv.doctor.memory import memory_available_bytes
 from dynkv.doctor.sockets import holders
 from dynkv.doctor.stack import find_python, packages
 from dynkv.plan.context import TINY
@@ -59,15 +60,6 @@ def _secret_names() -> tuple[str, ...]:
     return tuple(sorted(known | {n for n, v in os.environ.items() if is_inherited(n) and holds_credentials(v)}))
 
 
-def memory_available_bytes() -> int:
-    """RAM that can still be had: the kernel's estimate, or what the cgroup leaves if that is less."""
-    import psutil
-
-    available = int(psutil.virtual_memory().available)
-    limit, used = _cgroup("memory.max"), _cgroup("memory.current")
-    return available if limit is None or used is None else max(0, min(available, limit - used))
-
-
 def model_facts(path: str) -> ModelFacts:
     """A directory or something written like one is local; anything else is an id that a hub resolves."""
     if path == TINY:
@@ -97,12 +89,3 @@ def _write_problem(path: Path) -> str | None:
     finally:
         for made in (directory for directory in missing if directory.is_dir()):
             made.rmdir()
-
-
-def _cgroup(file: str) -> int | None:
-    """A figure of this process's cgroup v2; None where there is no limit."""
-    try:
-        own = Path("/proc/self/cgroup").read_text().strip().rpartition(":")[2]
-        return int(Path(f"/sys/fs/cgroup{own}/{file}").read_text())
-    except (OSError, ValueError):
-        return None

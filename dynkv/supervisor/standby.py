@@ -6,7 +6,6 @@ start from one that is not there, or fails, starts the plain way.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from dynkv.children.child import Child
 from dynkv.children.launcher import Launcher, LauncherFailed
 from dynkv.children.stop import kill_tree
 from dynkv.children.tree import marked_environment, read_process, resident_bytes
+from dynkv.doctor.memory import memory_available_bytes
 from dynkv.home import Place
 from dynkv.plan.model import Role, Spare
 from dynkv.supervisor.board import Board
@@ -256,7 +256,7 @@ class Standby:
         return all(unit.state in served for unit in self._board.units if unit.role in self.spare.roles)
 
     def _has_memory(self) -> bool:
-        available = available_bytes()
+        available = memory_available_bytes()
         if available >= self.spare.memory_bytes:
             return True
         short = f"it takes {self.spare.memory_bytes / 1e9:.1f} GB, and {available / 1e9:.1f} GB of memory are free"
@@ -277,11 +277,3 @@ class Standby:
 
     def _tell(self, message: str, *, cause: str = "", duration_s: float | None = None) -> None:
         self._events.record("standby", message, unit=self.spare.name, cause=cause, duration_s=duration_s)
-
-
-def available_bytes() -> int:
-    """Memory that can be had without swapping. Source: proc_meminfo(5), MemAvailable."""
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dynkv.doctor.host import LeftOver, inspect, memory_available_bytes, model_facts
+from dynkv.doctor.host import LeftOver, inspect, model_facts
+from dynkv.doctor.memory import memory_available_bytes
 from dynkv.doctor.sockets import holders, is_free, listening_ports
 from dynkv.doctor.stack import PACKAGES, find_python, packages
 from dynkv.errors import PreflightRefused

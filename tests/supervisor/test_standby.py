@@ -18,6 +18,7 @@ from processes import is_alive
 from dynkv.children import child as children
 from dynkv.children.reaper import become_subreaper
 from dynkv.children.tree import environment_of
+from dynkv.doctor.memory import memory_available_bytes
 from dynkv.plan.model import RestartPolicy, Role, Spare, Unit
 from dynkv.supervisor import standby as standby_module
 from dynkv.supervisor.events import Event
@@ -220,7 +221,7 @@ async def test_it_is_given_up_when_what_starts_from_it_dies_again_and_again(lab:
 
 
 async def test_one_that_waits_for_memory_says_so(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(standby_module, "available_bytes", lambda: 0)
+    monkeypatch.setattr(standby_module, "memory_available_bytes", lambda: 0)
     async with scene(lab, worker(lab)) as it:
         await it.ready_as()
         spare = await it.spare(SpareState.PARKED)
@@ -230,9 +231,9 @@ async def test_one_that_waits_for_memory_says_so(lab: Lab, monkeypatch: pytest.M
         with anyio.fail_after(20):
             while "memory are free" not in it.standby.status().detail:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
-        monkeypatch.setattr(standby_module, "available_bytes", lambda: 1 << 40)
+        monkeypatch.setattr(standby_module, "memory_available_bytes", lambda: 1 << 40)
         await it.spare(SpareState.PARKED, not_pid=spare)
 
 
 def test_free_memory_is_what_the_kernel_says() -> None:
-    assert 1 << 20 < standby_module.available_bytes() < 1 << 50
+    assert 1 << 20 < memory_available_bytes() < 1 << 50
