@@ -23,6 +23,10 @@ _ENGINE_ON = {
 }
 
 
+_SHARED_BY_WORKERS = frozenset({"OMP_NUM_THREADS", "TORCH_COMPILE_DISABLE", "TORCHINDUCTOR_CACHE_DIR", "VLLM_HOST_IP"})
+"""What workers have beyond every process's environment, and may be read while modules are imported."""
+
+
 def spares(ctx: Context, workers: list[Unit]) -> tuple[Spare, ...]:
     """One for all workers, whatever their role; with `always` also one for what talks to the sidecar."""
     mode = ctx.profile.standby
@@ -53,12 +57,8 @@ def _for_workers(ctx: Context, workers: list[Unit], *, keep: bool) -> Spare:
 def _common(ctx: Context, workers: list[Unit]) -> dict[str, str]:
     """What every worker has, so that nothing of one unit is there while it waits: not its ports, GPUs or cores."""
     first, *rest = (unit.env for unit in workers)
-    kept = {**ctx.env, **given_environment(ctx.profile)}.keys() | SHARED_BY_WORKERS
+    kept = {**ctx.env, **given_environment(ctx.profile)}.keys() | _SHARED_BY_WORKERS
     return {name: value for name, value in first.items() if name in kept and all(env[name] == value for env in rest)}
-
-
-SHARED_BY_WORKERS = frozenset({"OMP_NUM_THREADS", "TORCH_COMPILE_DISABLE", "TORCHINDUCTOR_CACHE_DIR", "VLLM_HOST_IP"})
-"""What workers have beyond every process's environment, and may be read while modules are imported."""
 
 
 def _for_helper(ctx: Context) -> Spare:
