@@ -30,6 +30,9 @@ class GpuMemory:
     free_bytes: int
     holders: tuple[str, ...]
     """Processes that hold some of it, in words."""
+    unexplained_bytes: int = 0
+    """Used, and by no process that NVML shows: by the driver, or mapped through CUDA IPC into a process on another
+    GPU. 0 where NVML does not tell how much each process uses."""
 
     def needed(self, fraction: float) -> int:
         return int(self.total_bytes * fraction)
@@ -45,8 +48,13 @@ def gpu_memory(gpu: str) -> GpuMemory:
         handle = pynvml.nvmlDeviceGetHandleByIndex(int(gpu)) if by_index else pynvml.nvmlDeviceGetHandleByUUID(gpu)
         memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
         users = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
+        used = [user.usedGpuMemory for user in users]
+        unexplained = 0 if None in used else int(memory.used) - sum(used)
         return GpuMemory(
-            int(memory.total), int(memory.free), tuple(_user(user.pid, user.usedGpuMemory) for user in users)
+            int(memory.total),
+            int(memory.free),
+            tuple(_user(user.pid, user.usedGpuMemory) for user in users),
+            max(0, unexplained),
         )
     finally:
         pynvml.nvmlShutdown()

@@ -118,13 +118,24 @@ def _worker_units(ctx: Context, workers: list[Seat]) -> list[Unit]:
     decode = [seat.unit for seat in workers if seat.role is Role.DECODE]
     has_sidecar = ctx.sidecar_port is not None
     units = [make(ctx, seat, worker_dependencies(seat.role, sidecar=has_sidecar, decode=decode)) for seat in workers]
-    return [replace(unit, restart_with=_restarts_with(ctx.profile, unit, units)) for unit in units]
+    return [
+        replace(unit, restart_with=_restarts_with(ctx.profile, unit, units), mapped_by=_mapped_by(unit, decode))
+        for unit in units
+    ]
 
 
 def _restarts_with(profile: Profile, unit: Unit, workers: list[Unit]) -> tuple[str, ...]:
     own = {Role.DECODE: profile.workers.decode, Role.PREFILL: profile.workers.prefill}.get(unit.role)
     roles = [] if own is None else own.restart_with
     return tuple(other.name for other in workers if other.role in roles and other.name != unit.name)
+
+
+def _mapped_by(unit: Unit, decode: list[str]) -> tuple[str, ...]:
+    """UCX keeps what it has mapped of a peer until the process that mapped it ends, and decode reads from prefill.
+
+    Source: openucx/ucx#11753, ai-dynamo/nixl#1066; seen with nixl and vllm 0.23.0 on two H100 over NVLink.
+    """
+    return tuple(decode) if unit.role is Role.PREFILL and unit.gpu_memory_fraction is not None else ()
 
 
 def _unused_gpus(profile: Profile, facts: HostFacts, workers: list[Seat]) -> tuple[str, ...]:

@@ -136,6 +136,8 @@ class Unit:
     depends_on: tuple[Dependency, ...] = ()
     restart_with: tuple[str, ...] = ()
     """Units whose restart restarts this one too; a restart for this reason restarts no further one."""
+    mapped_by: tuple[str, ...] = ()
+    """Units that map this one's GPU memory through CUDA IPC, and may keep it from being freed when this one dies."""
     restart: RestartPolicy = RestartPolicy()
     stop_timeout_s: float = 30.0
     """Seconds from SIGTERM to SIGKILL of the whole tree."""

@@ -22,6 +22,13 @@ class Shortage:
     needed_bytes: int
     free_bytes: int
     holders: tuple[str, ...]
+    unexplained_bytes: int = 0
+    """As in GpuMemory."""
+
+    @property
+    def is_mapped_elsewhere(self) -> bool:
+        """Whether there would be enough, were it not for what no process on this GPU uses."""
+        return self.free_bytes + self.unexplained_bytes >= self.needed_bytes
 
     def __str__(self) -> str:
         held = f", held by {', '.join(self.holders)}" if self.holders else ", held by nobody that NVML shows"
@@ -51,4 +58,5 @@ def shortages(gpus: Sequence[str], fraction: float) -> list[Shortage]:
 
 
 def _shortage(gpu: str, memory: GpuMemory, fraction: float) -> Shortage:
-    return Shortage(gpu, memory.needed(fraction), memory.free_bytes, memory.holders)
+    needed = memory.needed(fraction)
+    return Shortage(gpu, needed, memory.free_bytes, memory.holders, memory.unexplained_bytes)

@@ -56,6 +56,8 @@ _KEEP_PERIOD_S = 2.0
 _UNROUTED_S = 60.0
 """A worker that is ready is in discovery within a second."""
 _AFTER_FAULT_S = 1.0
+_FREED_WITHIN_S = 2.0
+"""Measured: 0.1 s after the last process that mapped it has let go (H100)."""
 _WAY_ON: dict[State, tuple[State, ...]] = {
     State.PENDING: (),
     State.STARTING: (State.RECYCLING, State.RECLAIMING, State.BACKOFF),
@@ -114,6 +116,10 @@ class Shared:
         return next((standby for standby in self.standbys if unit.role in standby.spare.roles), None)
 
 
+async def _nobody_maps(owner: str) -> None:
+    """For a unit on its own."""
+
+
 class Runner:
     def __init__(
         self,
@@ -122,14 +128,17 @@ class Runner:
         adopted: ChildRecord | None = None,
         restart_sidecar: Callable[[str], None] = lambda cause: None,
         restart_followers: Callable[[str], None] = lambda leader: None,
+        restart_mappers: Callable[[str], Awaitable[None]] = _nobody_maps,
     ) -> None:
         """`restart_sidecar` asks for that, when a registration cannot be released otherwise.
 
-        `restart_followers` is told of each restart that is not itself one of a follower.
+        `restart_followers` is told of each restart that is not itself one of a follower. `restart_mappers` is for
+        GPU memory that is still used, and by no process on that GPU.
         """
         self.unit = unit
         self._restart_sidecar = restart_sidecar
         self._restart_followers = restart_followers
+        self._restart_mappers = restart_mappers
         self._registrations: Registrations = frozenset()
         self.child: Child | None = None
         self._adopted = adopted
@@ -147,6 +156,8 @@ class Runner:
         self._probe: ProbeStatus | None = None
         self._last_exit: LastExit | None = None
         self._first_ready = anyio.Event()
+        self.has_been_ready = adopted is not None
+        """In this incarnation or an earlier one."""
         self._is_hopeless = False
         self._oom_kills_before = oom_kills()
         self._waiting_for: str | None = None
@@ -380,6 +391,7 @@ class Runner:
             if self._ready_after_s is None and self._spawned_at is not None:
                 took = self._ready_after_s = round(anyio.current_time() - self._spawned_at, 3)
             self._first_ready.set()
+            self.has_been_ready = True
             if self._is_warm and self._standby is not None:
                 self._standby.praise()
             self._learn_registrations()
@@ -477,7 +489,11 @@ class Runner:
         if fraction is None:
             return
         began = anyio.current_time()
-        short = await wait_for_memory(self.unit.gpus, fraction, self._wait_for)
+        short = await wait_for_memory(self.unit.gpus, fraction, self._wait_for, _FREED_WITHIN_S)
+        if short:
+            if all(shortage.is_mapped_elsewhere for shortage in short):
+                await self._restart_mappers(self.unit.name)
+            short = await wait_for_memory(self.unit.gpus, fraction, self._wait_for)
         took = anyio.current_time() - began
         for shortage in short:
             self._event("gpu-memory", str(shortage), cause="starting all the same", duration_s=took)

@@ -44,10 +44,18 @@ class Stack:
         adopted = adopted or {}
         self.plan = plan
         self._shared = shared
+        self._heirs = frozenset(adopted)
         self._pid = supervisor_pid
         self._began = anyio.current_time()
         self._runners = {
-            unit.name: Runner(unit, shared, adopted.get(unit.name), self._restart_sidecar, self._restart_followers)
+            unit.name: Runner(
+                unit,
+                shared,
+                adopted.get(unit.name),
+                self._restart_sidecar,
+                self._restart_followers,
+                self._restart_mappers,
+            )
             for unit in plan.units
         }
         self._down = anyio.Event()
@@ -122,6 +130,27 @@ class Stack:
         for unit in self.plan.units:
             if leader in unit.restart_with and not self._down.is_set():
                 self._runners[unit.name].ask(Ask.RESTART, f"it is restarted with {leader}", follows=True)
+
+    async def _restart_mappers(self, owner: str) -> None:
+        """Those that may still map GPU memory of `owner`'s dead incarnation, which is freed only when they end.
+
+        One after the other where another unit does the owner's work meanwhile; or else at once, as nothing is
+        served anyway.
+        """
+        board, runner = self._shared.board, self._runners[owner]
+        role = runner.unit.role
+        is_served = any(u.role is role and u.name != owner and u.state is State.READY for u in board.units)
+        for name in runner.unit.mapped_by:
+            mapper, before = self._runners[name], board[name].pid
+            if self._down.is_set() or not (runner.has_been_ready or name in self._heirs):
+                continue
+            mapper.ask(Ask.RESTART, f"it maps GPU memory of {owner}, which died, through CUDA IPC", follows=True)
+            if is_served:
+                await board.until(partial(self._is_over, name, before))
+
+    def _is_over(self, name: str, before: int | None) -> bool:
+        unit = self._shared.board[name]
+        return has_ended(unit.state) or (unit.state is State.READY and unit.pid != before)
 
     def _with_live_figures(self, status: UnitStatus, host: Host) -> UnitStatus:
         child = self._runners[status.name].child

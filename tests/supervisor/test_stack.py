@@ -14,6 +14,7 @@ import pytest
 from lab import Lab, events_of
 from processes import is_alive
 
+from dynkv.doctor.gpus import GpuMemory
 from dynkv.plan.model import Condition, Dependency, Role, Unit
 from dynkv.supervisor.runner import Ask, Shared
 from dynkv.supervisor.stack import Stack
@@ -197,3 +198,88 @@ async def test_a_unit_is_restarted_with_the_one_that_it_names_and_that_is_all(la
         assert exits["decode-0"].reason == "it is restarted with prefill-0"
         await anyio.sleep(0.2)  # long enough for another round to begin
         assert [it.shared.board[name].restarts for name in ("decode-0", "prefill-0")] == [1, 1]
+
+
+class MappedGpu:
+    """A GPU whose memory is free again when none of the processes that map it lives any more."""
+
+    def __init__(self) -> None:
+        self.mappers: set[int] = set()
+        self.holder = False
+
+    def memory(self, gpu: str) -> GpuMemory:
+        used = any(is_alive(pid) for pid in self.mappers)
+        free = 20 if used else 100
+        return GpuMemory(100, free, ("pid 1 (a stranger, 70 MiB)",) if self.holder else (), 0 if self.holder else 80)
+
+
+def disagg(lab: Lab, decode: int, prefill: int) -> list[Unit]:
+    readers = [lab.unit(f"decode-{i}", role=Role.DECODE, gpus=(f"{i}",)) for i in range(decode)]
+    mapped_by = tuple(unit.name for unit in readers)
+    return readers + [
+        replace(
+            lab.unit(f"prefill-{i}", role=Role.PREFILL, gpus=(f"{decode + i}",)),
+            gpu_memory_fraction=0.85,
+            mapped_by=mapped_by,
+        )
+        for i in range(prefill)
+    ]
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> MappedGpu:
+    gpu = MappedGpu()
+    monkeypatch.setattr("dynkv.reclaim.gpu.gpu_memory", gpu.memory)
+    monkeypatch.setattr("dynkv.supervisor.runner._FREED_WITHIN_S", 0.1)
+    return gpu
+
+
+async def kill(running: Running, name: str) -> None:
+    pid = running.shared.board[name].pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    await running.shared.board.until(lambda: running.shared.board[name].pid != pid)
+
+
+async def test_who_maps_the_memory_of_a_dead_unit_is_restarted(lab: Lab, gpu: MappedGpu) -> None:
+    async with deployment(lab, *disagg(lab, 2, 1)) as running:
+        await running.until("ready")
+        board = running.shared.board
+        gpu.mappers = {board["decode-0"].pid or 0, board["decode-1"].pid or 0}
+        await kill(running, "prefill-0")
+        await running.until("ready")
+        assert [board[name].restarts for name in ("decode-0", "decode-1", "prefill-0")] == [1, 1, 1]
+        assert not gpu.mappers & running.pids
+
+
+async def test_they_are_restarted_one_by_one_while_another_serves(lab: Lab, gpu: MappedGpu) -> None:
+    async with deployment(lab, *disagg(lab, 2, 2)) as running:
+        await running.until("ready")
+        board = running.shared.board
+        gpu.mappers = {board["decode-0"].pid or 0, board["decode-1"].pid or 0}
+        await kill(running, "prefill-1")
+        await running.until("ready")
+        changes = [change for change in await running.changes() if change[0] in ("decode-0", "decode-1")]
+        assert changes.index(("decode-0", "ready"), 4) < changes.index(("decode-1", "recycling"))
+
+
+async def test_nobody_is_restarted_for_memory_that_another_process_holds(lab: Lab, gpu: MappedGpu) -> None:
+    async with deployment(lab, *disagg(lab, 1, 1)) as running:
+        await running.until("ready")
+        board = running.shared.board
+        gpu.mappers, gpu.holder = {os.getpid()}, True
+        await kill(running, "prefill-0")
+        await board.until(lambda: "GPU" in (board["prefill-0"].waiting_for or ""))
+        await anyio.sleep(0.5)
+        assert board["decode-0"].restarts == 0
+        assert "a stranger" in (board["prefill-0"].waiting_for or "")
+
+
+async def test_nobody_is_restarted_for_memory_of_a_unit_that_never_ran(lab: Lab, gpu: MappedGpu) -> None:
+    gpu.mappers = {os.getpid()}
+    async with deployment(lab, *disagg(lab, 1, 1)) as running:
+        board = running.shared.board
+        await board.until(lambda: board["decode-0"].state is State.READY)
+        await board.until(lambda: "GPU" in (board["prefill-0"].waiting_for or ""))
+        await anyio.sleep(0.5)
+        assert board["decode-0"].restarts == 0
