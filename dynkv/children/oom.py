@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 
 def oom_kills() -> int:
     """How often it has since boot; also counts kills within a memory cgroup. Source: vm/vmstat, `oom_kill`."""
-    for line in Path("/proc/vmstat").read_text().splitlines():
-        name, _, count = line.partition(" ")
-        if name == "oom_kill":
-            return int(count)
-    return 0
+    found = re.search(rb"^oom_kill (\d+)$", Path("/proc/vmstat").read_bytes(), re.MULTILINE)
+    return int(found[1]) if found else 0

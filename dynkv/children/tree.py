@@ -100,9 +100,9 @@ def read_process(pid: int) -> Process | None:
 def own_children() -> list[int]:
     """Pids of this process's children, those that it was given as a subreaper too. Source: proc_tid_children(5)."""
     pids: list[int] = []
-    for file in Path("/proc/self/task").glob("*/children"):
-        with suppress(OSError):  # a thread that has just ended
-            pids += map(int, file.read_text().split())
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # one that has just ended
+            pids += map(int, _read(f"{thread}/children").split())
     return pids
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import msgspec
@@ -45,8 +45,10 @@ class Journal:
 
     def __init__(self, path: Path, content: JournalFile) -> None:
         self._path = path
+        self._draft = path.with_suffix(".tmp")
         self.write_error: str | None = None
         self.content = content
+        self._plan = msgspec.Raw(msgspec.json.encode(content.plan))  # by far the longest part, and it never changes
         self._write()
 
     def remember(self, unit: str, child: ChildRecord) -> None:
@@ -54,7 +56,8 @@ class Journal:
 
     def forget(self, unit: str) -> None:
         rest = {name: child for name, child in self.content.children.items() if name != unit}
-        self._change(children=rest)
+        if rest != self.content.children:
+            self._change(children=rest)
 
     def close(self) -> None:
         """The deployment is down."""
@@ -65,10 +68,10 @@ class Journal:
         self._write()
 
     def _write(self) -> None:
-        draft = self._path.with_suffix(".tmp")
+        encoded = {field.name: getattr(self.content, field.name) for field in fields(self.content)}
         try:
-            draft.write_bytes(msgspec.json.encode(self.content))
-            os.replace(draft, self._path)  # noqa: PTH105 (says what it does)
+            self._draft.write_bytes(msgspec.json.encode({**encoded, "plan": self._plan}))
+            os.replace(self._draft, self._path)  # noqa: PTH105 (says what it does)
             self.write_error = None
         except OSError as error:
             self.write_error = str(error)

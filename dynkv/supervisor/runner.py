@@ -42,7 +42,7 @@ from dynkv.supervisor.liveness import until_hung, until_idle
 from dynkv.supervisor.restart import backoff_s
 from dynkv.supervisor.salvage import root_of
 from dynkv.supervisor.standby import Standby
-from dynkv.supervisor.states import State, advance
+from dynkv.supervisor.states import State, advance, has_ended
 from dynkv.supervisor.status import LastExit, ProbeStatus, UnitStatus
 from dynkv.supervisor.turns import Turn, Turns
 
@@ -136,6 +136,8 @@ class Runner:
         GPU memory that is still used, and by no process on that GPU.
         """
         self.unit = unit
+        self.log = shared.place.logs / f"{unit.name}.log"
+        self._scratch = shared.place.scratch(unit.name)
         self._restart_sidecar = restart_sidecar
         self._restart_followers = restart_followers
         self._restart_mappers = restart_mappers
@@ -167,17 +169,9 @@ class Runner:
         self._publish()
 
     @property
-    def log(self) -> Path:
-        return self._shared.place.logs / f"{self.unit.name}.log"
-
-    @property
     def registrations(self) -> Registrations:
         """The ids under which the living incarnation has registered itself at the sidecar."""
         return self._registrations
-
-    @property
-    def _scratch(self) -> Path:
-        return self._shared.place.scratch(self.unit.name)
 
     def ask(self, ask: Ask, cause: str, *, final: bool = False, follows: bool = False) -> None:
         """Ask for something; the newest request counts, and asking twice is asking once."""
@@ -422,7 +416,6 @@ class Runner:
         await self._give_back(final=final)
 
     async def _give_back(self, *, final: bool = False) -> None:
-        self._shared.journal.forget(self.unit.name)
         shutil.rmtree(self._scratch, ignore_errors=True)
         if not final:  # otherwise the sidecar goes too
             await self._release_registrations()
@@ -442,7 +435,6 @@ class Runner:
             await kill_tree(self.child.tree)
             self.child.reap()
             self.child = None
-            self._shared.journal.forget(self.unit.name)
         self._deaths.append(anyio.current_time())
         for state in _WAY_ON[self._state]:
             self._go(state, "a fault in dynkv")
@@ -644,6 +636,8 @@ class Runner:
         old, self._state = self._state, advance(self.unit.name, self._state, new)
         if new is not State.BACKOFF and new is not State.PENDING:
             self._waiting_for = None
+        if has_ended(new):  # until then, the record of its successor takes the place of its own
+            self._shared.journal.forget(self.unit.name)
         self._publish()
         self._event("state", f"{old} → {new}", cause=cause, duration_s=duration_s, old=old, new=new, **data)
 
