@@ -48,13 +48,14 @@ def _head(host: str, port: int, path: str, method: str, body: bytes) -> bytes:
 
 
 async def _connected(host: str, port: int) -> socket.socket:
-    """A connection to the first address that takes it."""
+    """A connection to the first address that takes it; to the last one it may not be made yet, which `send` awaits."""
     failure: OSError = OSError(f"{host} has no address")
-    for family, address in await _addresses(host, port):
+    addresses = await _addresses(host, port)
+    for number, (family, address) in enumerate(addresses, start=1):
         stream = socket.socket(family, socket.SOCK_STREAM)
         try:
             stream.setblocking(False)
-            await _connect(stream, address)
+            await _connect(stream, address, wait=number < len(addresses))
             return stream
         except OSError as error:
             stream.close()
@@ -78,10 +79,12 @@ async def _addresses(host: str, port: int) -> list[tuple[int, tuple[str, int]]]:
     return [(family, (host, port))]
 
 
-async def _connect(stream: socket.socket, address: tuple[str, int]) -> None:
+async def _connect(stream: socket.socket, address: tuple[str, int], *, wait: bool) -> None:
     try:
         stream.connect(address)
     except BlockingIOError:
+        if not wait:
+            return
         await anyio.wait_writable(stream)
         if number := stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise OSError(number, os.strerror(number)) from None
