@@ -89,5 +89,7 @@ def _environment(ctx: Context, seat: Seat, ports: dict[str, int]) -> dict[str, s
 
 
 def _own_cpus(ctx: Context, seat: Seat) -> tuple[int, ...]:
-    """Left alone, each worker binds its threads to the same cores, as if the machine were its own (vllm 0.31.0)."""
-    return seat.cpus if ctx.worker_count > 1 and _THREADS_BIND not in ctx.env else ()
+    """Left alone, each worker binds its threads to the same cores, as if the machine were its own, and several ranks
+    refuse to start without a NUMA node for each (vllm 0.31.0)."""
+    needs_binding = ctx.worker_count > 1 or ctx.profile.workers.tensor_parallel_size > 1
+    return seat.cpus if needs_binding and _THREADS_BIND not in ctx.env else ()

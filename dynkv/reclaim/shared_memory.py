@@ -1,7 +1,9 @@
-"""Shared memory that a killed process leaves in /dev/shm, when its name says whose it was.
+"""Shared memory that a dead process leaves in /dev/shm.
 
 Seen after SIGKILL of an engine on a GPU (driver 580, torch 2.11, vllm 0.23.0): `torch_PID_RANDOM_N`, and the driver's
-`cuda.shm.UID.PID.N` with the pid in hexadecimal. What multiprocessing made is removed by its resource tracker.
+`cuda.shm.UID.PID.N` with the pid in hexadecimal. Seen after every end of several ranks on a CPU (vllm 0.31.0), 4 MB
+each: `vllm_dist_RANDOM-GROUP-cpushm_RANK`, which says nothing of its owner, but all of its group map it. What
+multiprocessing made is removed by its resource tracker.
 """
 
 from __future__ import annotations
@@ -17,23 +19,29 @@ from dynkv.children.tree import read_process
 _CLOCK_SLACK_S = 1.0
 DIRECTORY = Path("/dev/shm")
 _TORCH = re.compile(r"torch_(\d+)_")
+_RANK = re.compile(r"vllm_dist_[0-9a-f]+-.*-cpushm_\d+")
 _CUDA = re.compile(r"cuda\.shm\.[0-9a-f]+\.([0-9a-f]+)\.")
 
 
 def remove_of(dead: Collection[int], since: float, directory: Path = DIRECTORY) -> list[str]:
     """Remove what processes of ours with these pids have left since then (seconds since 1970); the names.
 
+    Of ranks, what nobody maps any more.
+
     Nothing is done in a container, where /dev/shm may be another's, and pids mean something else to it.
     """
     if not _is_whole_host():
         return []
+    names = [name for name in _names(directory) if _is_ours(directory / name, since)]
+    left = [name for name in names if (owner := _owner(name)) in dead and not _is_alive(owner)]
+    if of_ranks := [name for name in names if _RANK.fullmatch(name)]:
+        mapped = _mapped(directory)
+        left += [name for name in of_ranks if name not in mapped]
     removed = []
-    for name in _names(directory):
-        owner = _owner(name)
-        if owner in dead and not _is_alive(owner) and _is_ours(directory / name, since):
-            with suppress(OSError):  # another user's, or gone already
-                (directory / name).unlink()
-                removed.append(name)
+    for name in left:
+        with suppress(OSError):  # another user's, or gone already
+            (directory / name).unlink()
+            removed.append(name)
     return removed
 
 
@@ -61,6 +69,16 @@ def _names(directory: Path) -> list[str]:
         return os.listdir(directory)  # noqa: PTH208 (names alone)
     except OSError:
         return []
+
+
+def _mapped(directory: Path) -> set[str]:
+    """Names of files in `directory` that living processes map. Source: proc_pid_maps(5)."""
+    prefix, found = f"{directory}/", set()
+    for maps in Path("/proc").glob("[0-9]*/maps"):
+        with suppress(OSError):  # it has ended
+            paths = (line.split(maxsplit=5)[-1] for line in maps.read_text(errors="replace").splitlines())
+            found |= {path.removeprefix(prefix) for path in paths if path.startswith(prefix)}
+    return found
 
 
 def _owner(name: str) -> int:

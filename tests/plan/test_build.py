@@ -189,6 +189,8 @@ class TestEnvironment:
         ranks = {"device": "cpu", "workers.tensor_parallel_size": 2}
         made = plan("disagg", host(0, cpus=(0, 1, 2, 3)), ranks)
         assert made.unit("prefill-0").env["VLLM_CPU_OMP_THREADS_BIND"] == "2|3"
+        made = plan("agg", host(0, cpus=(0, 1, 2, 3)), ranks)
+        assert made.unit("worker-0").env["VLLM_CPU_OMP_THREADS_BIND"] == "0,1|2,3"
 
     def test_one_worker_alone_is_left_to_vllm(self) -> None:
         worker = plan("agg", host(0), {"device": "cpu"}).unit("worker-0")

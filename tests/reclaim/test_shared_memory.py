@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import time
 from pathlib import Path
@@ -43,6 +44,16 @@ def test_what_is_anothers_or_of_the_living_stays(tmp_path: Path, name: str) -> N
     (tmp_path / name).touch()
     assert remove_of({DEAD, os.getpid()}, 0, tmp_path) == []
     assert (tmp_path / name).exists()
+
+
+def test_of_ranks_what_nobody_maps_any_more(tmp_path: Path) -> None:
+    left, used = (f"vllm_dist_{number}-tp:0-[0-1]-cpushm_0" for number in "1d")
+    (tmp_path / left).write_bytes(b"0")
+    (tmp_path / used).write_bytes(b"0")
+    (tmp_path / "vllm_dist_1").write_bytes(b"0")
+    with (tmp_path / used).open("r+b") as file, mmap.mmap(file.fileno(), 0):
+        assert remove_of({DEAD}, 0, tmp_path) == [left]
+    assert {path.name for path in tmp_path.iterdir()} == {used, "vllm_dist_1"}
 
 
 def test_what_was_there_before_stays(tmp_path: Path) -> None:

@@ -201,7 +201,7 @@ def fresh_dynkv() -> Iterator[Dynkv]:
         complaints = dynkv.take_everything_down() + dynkv.left_behind()
     finally:
         _clear(dynkv)
-    assert complaints == []
+    assert complaints == [], complaints
 
 
 def _clear(dynkv: Dynkv) -> None:

@@ -18,13 +18,19 @@ START_S = 300.0
 PROMPTS = [prompt(length, seed=length) for length in (5, 300, 1200)]
 
 
-def test_agg_answers_the_same_however_its_worker_started(dynkv: Dynkv, random_model: Any) -> None:
+@pytest.mark.parametrize(
+    ("tensor_parallel_size", "ranks"), [(1, ["VLLM::Worker"]), (2, ["VLLM::Worker_TP0", "VLLM::Worker_TP1"])]
+)
+def test_agg_answers_the_same_however_its_worker_started(
+    dynkv: Dynkv, random_model: Any, tensor_parallel_size: int, ranks: list[str]
+) -> None:
     """Without a sidecar, so that nothing of an answer can come from an earlier worker."""
     words = ("--device", "cpu", "--model", str(random_model), "--no-lmcache", "--set", "standby=always")
-    before = dynkv.up("agg", *words, "--set", "workers.block_size=128", timeout_s=START_S)
+    sizes = ("--set", "workers.block_size=128", "--set", f"workers.tensor_parallel_size={tensor_parallel_size}")
+    before = dynkv.up("agg", *words, *sizes, timeout_s=START_S)
     first = _answers(dynkv, "random")
     assert len(set(first)) == len(first), "the answer depends on the prompt"
-    _is_like_a_plain_tree(before)
+    _is_like_a_plain_tree(before, ranks)
 
     after = _kill(dynkv, before, "worker-0")
     assert _starts_from_standby(dynkv, "agg") == ["worker-0", "worker-0"]
@@ -74,11 +80,11 @@ def _starts_from_standby(dynkv: Dynkv, name: str) -> list[str]:
     return [message.split()[0] for message in messages if "starts from it" in message]
 
 
-def _is_like_a_plain_tree(status: Status) -> None:
+def _is_like_a_plain_tree(status: Status, ranks: list[str]) -> None:
     """The names and markers by which people and dynkv know a worker's processes."""
     main = psutil.Process(unit(status, "worker-0")["pid"])
     tree = [main, *main.children(recursive=True)]
     assert main.cmdline()[1:3] == ["-m", "dynamo.vllm"]
-    assert {"VLLM::EngineCore", "VLLM::Worker"} <= {" ".join(process.cmdline()) for process in tree}
+    assert {"VLLM::EngineCore", *ranks} <= {" ".join(process.cmdline()) for process in tree}
     assert {process.environ()["DYNKV_UNIT"] for process in tree} == {"worker-0"}
     assert {os.getsid(process.pid) for process in tree} == {main.pid}
