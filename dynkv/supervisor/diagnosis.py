@@ -7,6 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dynkv.children.child import Exit
+from dynkv.children.lines import raised
+
+_LONGEST = 240
+"""Characters of a reason."""
+_ENGINE_DIED = r"(EngineDeadError|Engine core initialization failed|EngineCore encountered a fatal error)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,11 @@ class Rule:
     reason: str
     hint: str
     permanent: bool = False
+
+    @property
+    def is_about_engine(self) -> bool:
+        """The main process only says that its engine died; what for, stands above."""
+        return self.pattern.pattern == _ENGINE_DIED
 
 
 def _rule(pattern: str, reason: str, hint: str, *, permanent: bool = False) -> Rule:
@@ -90,16 +100,15 @@ RULES = (
         "check model.path; a private model needs HF_TOKEN in the environment of `dynkv up`",
         permanent=True,
     ),
-    _rule(
-        r"(EngineDeadError|Engine core initialization failed|EngineCore encountered a fatal error)",
-        "its engine died",
-        "the log above that line says why",
-    ),
+    _rule(_ENGINE_DIED, "its engine died", "`dynkv logs --level error` shows what it said before"),
 )
 
 
 def diagnose(exit_: Exit, lines: Sequence[str], *, oom_killed: bool = False) -> Diagnosis:
-    """`lines` are the last of the dead incarnation's log; `oom_killed`: the kernel killed for memory meanwhile."""
+    """`lines` are the last of the dead incarnation's log; `oom_killed`: the kernel killed for memory meanwhile.
+
+    What no rule knows is named by the exception that the log ends with.
+    """
     if oom_killed and exit_.signal == 9:
         hint = "lower lmcache.l1_size_gb or the number of workers, or give the machine more memory"
         return Diagnosis(f"the kernel ran out of memory and killed it ({exit_})", hint, permanent=False)
@@ -107,6 +116,14 @@ def diagnose(exit_: Exit, lines: Sequence[str], *, oom_killed: bool = False) -> 
         for line in reversed(lines):
             found = rule.pattern.search(line)
             if found and exit_.signal is None:
-                what = f": {found.group(1).strip()[:200]}" if found.groups() else ""
-                return Diagnosis(f"{rule.reason}{what} ({exit_})", rule.hint, rule.permanent)
-    return Diagnosis(str(exit_), "", permanent=False)
+                what = (rule.is_about_engine and _root(lines)) or (found.group(1) if found.groups() else "")
+                told = f": {what.strip()[:_LONGEST]}" if what else ""
+                return Diagnosis(f"{rule.reason}{told} ({exit_})", rule.hint, rule.permanent)
+    root = _root(lines) if exit_.signal is None and exit_.code else ""
+    return Diagnosis(f"{root[:_LONGEST]} ({exit_})" if root else str(exit_), "", permanent=False)
+
+
+def _root(lines: Sequence[str]) -> str:
+    """The last exception that is not only about the end of the engine; empty if there is none."""
+    found = [what for line in lines if (what := raised(line)) and not re.search(_ENGINE_DIED, what)]
+    return found[-1] if found else ""

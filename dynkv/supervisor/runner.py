@@ -20,6 +20,7 @@ from traceback import format_exception
 import anyio
 
 from dynkv.children.child import Child, Exit
+from dynkv.children.lines import telling
 from dynkv.children.oom import oom_kills
 from dynkv.children.output import tail
 from dynkv.children.scheduling import bring_back
@@ -46,8 +47,9 @@ from dynkv.supervisor.states import State, advance, has_ended
 from dynkv.supervisor.status import LastExit, ProbeStatus, UnitStatus
 from dynkv.supervisor.turns import Turn, Turns
 
-_TAIL_LINES = 20
-_DIAGNOSED_LINES = 200
+_TAIL_LINES = 12
+"""Of a dead child's log, in its status: with what stands around them, they fit on a screen."""
+_LOOKED_AT_LINES, _DIAGNOSED_LINES = 1000, 200
 _WORTH_TELLING_S = 0.5
 _HUNG_STOP_S = 3.0
 _DRAINED_STOP_S = 12.0
@@ -446,7 +448,7 @@ class Runner:
         if self._standby is None or not self._is_warm or self._first_ready.is_set():
             return False
         by_itself = cause == str(exit_) and exit_.signal not in _SENT_BY_OTHERS
-        found = diagnose(exit_, tail(self.log, _DIAGNOSED_LINES, child.log_start_byte))
+        found = diagnose(exit_, self._last_lines(child))
         if found.permanent or not (by_itself or cause == _IDLE_AFTER_FORK):
             return False
         reason = found.reason if by_itself else cause
@@ -614,7 +616,7 @@ class Runner:
 
     def _note_exit(self, child: Child, cause: str, *, planned: bool) -> None:
         exit_ = child.exit or Exit()
-        lines = tuple(tail(self.log, _DIAGNOSED_LINES, child.log_start_byte))
+        lines = self._last_lines(child)
         oom_killed = oom_kills() > self._oom_kills_before
         found = Diagnosis(cause, "", permanent=False) if planned else diagnose(exit_, lines, oom_killed=oom_killed)
         # one that had to be ended, because it hung say, died of that and not of its signal
@@ -622,6 +624,10 @@ class Runner:
         self._last_exit = LastExit(exit_.code, exit_.signal, reason, found.hint, utc_now(), lines[-_TAIL_LINES:])
         self._is_hopeless = found.permanent and not self._first_ready.is_set()
         self._event("exit", reason, cause=found.hint, code=exit_.code, signal=exit_.signal)
+
+    def _last_lines(self, child: Child) -> tuple[str, ...]:
+        """Of its log, without what nobody looks for."""
+        return tuple(telling(tail(self.log, _LOOKED_AT_LINES, child.log_start_byte)))[-_DIAGNOSED_LINES:]
 
     def _start_cause(self) -> str:
         needs = ", ".join(f"{d.unit} is {d.condition}" for d in self.unit.depends_on)

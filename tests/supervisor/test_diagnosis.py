@@ -172,3 +172,22 @@ def test_a_kill_for_memory_elsewhere_explains_no_other_death(exit_: Exit) -> Non
 
 def test_a_reason_is_cut_to_what_can_be_read() -> None:
     assert len(diagnose(FAILED, ["x: error: unrecognized arguments: " + "a" * 5000]).reason) < 300
+
+
+def test_an_engine_that_died_is_explained_by_what_it_raised() -> None:
+    lines = [
+        PREFIX + "AssertionError: Not enough allowed NUMA nodes to bind threads of 2 local CPUWorkers.",
+        "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}",
+    ]
+    found = diagnose(FAILED, lines)
+    assert found.reason == (
+        "its engine died: AssertionError: Not enough allowed NUMA nodes to bind threads of 2 local CPUWorkers. "
+        "(exited with code 1)"
+    )
+    assert not found.permanent
+
+
+def test_what_no_rule_knows_is_told_by_the_exception() -> None:
+    assert diagnose(FAILED, ["KeyError: 'port'", "bye"]).reason == "KeyError: 'port' (exited with code 1)"
+    assert diagnose(Exit(code=0), ["KeyError: 'port'"]).reason == "exited with code 0"
+    assert diagnose(Exit(signal=9), ["KeyError: 'port'"]).reason == "killed by SIGKILL"

@@ -1,0 +1,118 @@
+"""What a line of a log says of itself: its time, its level, and whether it is worth reading. Pure.
+
+Source of the formats: ai-dynamo 1.3.1 and 1.6.1, vllm 0.23.0 and 0.31.0, lmcache 0.5.2 and 0.5.6, uvicorn, Python.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from enum import IntEnum
+
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_OWNER = r"(?:\([^)]*\bpid=\d+\) )?"
+_LEVEL = r"(?P<level>TRACE|DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL|FATAL)"
+_DAY = r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)"
+_CLOCK = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?"
+_FORMS = tuple(
+    re.compile(_OWNER + form)
+    for form in (
+        rf"{_DAY}T{_CLOCK}(?P<zone>Z|[+-]\d\d:?\d\d) +{_LEVEL}\b",  # Dynamo
+        rf"\[{_DAY} {_CLOCK}\] LMCache {_LEVEL}:",
+        rf"{_LEVEL} (?P<month>\d\d)-(?P<day>\d\d) {_CLOCK} \[",  # vLLM
+        rf"\[?{_DAY}[T ]{_CLOCK}(?P<zone>Z|[+-]\d\d:?\d\d)?\b",
+        rf"{_LEVEL}:? ",
+    )
+)
+_RAISED = re.compile(rf"{_OWNER}(?:[^\[]*\[\w+\.py:\d+\] )?(?P<what>(?:\w+\.)*\w*(?:Error|Exception|Exit): \S.*)")
+_TRACEBACK = re.compile(rf"{_OWNER}(?:[^\[]*\[\w+\.py:\d+\] )?Traceback \(most recent call last\):")
+_FRAME = re.compile(rf'{_OWNER}(?:[^\[]*\[\w+\.py:\d+\] )?(?: +File ".*", line \d+|    +\S| +[\^~]+$)')
+_REQUEST = re.compile(r'"(?:GET|POST|HEAD) \S+ HTTP/|tower_http|http response sent')
+_CHAIN = re.compile(r"(?:During handling of|The above exception was).*another exception|direct cause of the following")
+
+
+class Level(IntEnum):
+    TRACE = 0
+    DEBUG = 1
+    INFO = 2
+    WARNING = 3
+    ERROR = 4
+    CRITICAL = 5
+
+
+_OTHER_NAMES = {"WARN": Level.WARNING, "FATAL": Level.CRITICAL}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    text: str
+    """Without escape sequences."""
+    at: datetime | None = None
+    """None where neither it nor a line before it tells."""
+    level: Level | None = None
+
+
+def plain(text: str) -> str:
+    """Without escape sequences for colours and the like. Source: ECMA-48."""
+    return _ESCAPE.sub("", text) if "\x1b" in text else text
+
+
+def read_lines(texts: Iterable[str], now: datetime) -> Iterator[Line]:
+    """Lines one after the other; one that tells no time or level has those of the line before it.
+
+    Times without a zone are in that of `now`, and dates without a year lie in the year before `now`.
+    """
+    at: datetime | None = None
+    level: Level | None = None
+    for raw in texts:
+        text = plain(raw)
+        own_at, own_level = _read(text, now)
+        at, level = own_at or at, level if own_level is None else own_level
+        yield Line(text, at, level)
+
+
+def _read(text: str, now: datetime) -> tuple[datetime | None, Level | None]:
+    for form in _FORMS:
+        if found := form.match(text):
+            parts = found.groupdict()
+            return _time(parts, now), _level(parts.get("level"))
+    return None, Level.ERROR if _TRACEBACK.match(text) else None
+
+
+def _level(name: str | None) -> Level | None:
+    return None if name is None else _OTHER_NAMES.get(name) or Level[name]
+
+
+def _time(parts: dict[str, str | None], now: datetime) -> datetime | None:
+    if parts.get("hour") is None:
+        return None
+    numbers = [int(parts[name] or 0) for name in ("month", "day", "hour", "minute", "second")]
+    microsecond = int(f"{parts.get('fraction') or ''}000000"[:6])
+    given, year = parts.get("zone"), parts.get("year")
+    zone: tzinfo | None = datetime.fromisoformat(f"2000-01-01T00:00:00{given}").tzinfo if given else now.tzinfo
+    try:
+        if year is not None:
+            return datetime(int(year), *numbers, microsecond, tzinfo=zone)
+        at = datetime(now.year, *numbers, microsecond, tzinfo=zone)
+        return at if (at - now).days < 1 else at.replace(year=now.year - 1)
+    except ValueError:  # the thirteenth month: it only looked like a date
+        return None
+
+
+def telling(lines: Iterable[str]) -> list[str]:
+    """Without escape sequences, answers to probes and the frames of tracebacks: what a person would look for."""
+    found = [plain(line) for line in lines]
+    dull = (_FRAME, _TRACEBACK)
+    return [
+        line
+        for line in found
+        if not (_REQUEST.search(line) or _CHAIN.search(line) or any(form.match(line) for form in dull))
+    ]
+
+
+def raised(line: str) -> str | None:
+    """The exception that ends a traceback on this line, as `TypeError: …`."""
+    found = _RAISED.match(plain(line))
+    return found["what"].strip() if found else None
