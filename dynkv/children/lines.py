@@ -6,7 +6,7 @@ Source of the formats: ai-dynamo 1.3.1 and 1.6.1, vllm 0.23.0 and 0.31.0, lmcach
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from enum import IntEnum
@@ -26,6 +26,7 @@ _FORMS = tuple(
         rf"{_LEVEL}:? ",
     )
 )
+_NUMBERS = ("month", "day", "hour", "minute", "second")
 _RAISED = re.compile(rf"{_OWNER}(?:[^\[]*\[\w+\.py:\d+\] )?(?P<what>(?:\w+\.)*\w*(?:Error|Exception|Exit): \S.*)")
 _TRACEBACK = re.compile(rf"{_OWNER}(?:[^\[]*\[\w+\.py:\d+\] )?Traceback \(most recent call last\):")
 _FRAME = re.compile(rf'{_OWNER}(?:[^\[]*\[\w+\.py:\d+\] )?(?: +File ".*", line \d+|    +\S| +[\^~]+$)')
@@ -59,18 +60,32 @@ def plain(text: str) -> str:
     return _ESCAPE.sub("", text) if "\x1b" in text else text
 
 
-def read_lines(texts: Iterable[str], now: datetime) -> Iterator[Line]:
-    """Lines one after the other; one that tells no time or level has those of the line before it.
+class LineReader:
+    """Reads lines one after the other; one that tells no time or level has those of the line before it.
 
     Times without a zone are in that of `now`, and dates without a year lie in the year before `now`.
     """
-    at: datetime | None = None
-    level: Level | None = None
-    for raw in texts:
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+        self._at: datetime | None = None
+        self._level: Level | None = None
+
+    def __call__(self, raw: str) -> Line:
         text = plain(raw)
-        own_at, own_level = _read(text, now)
-        at, level = own_at or at, level if own_level is None else own_level
-        yield Line(text, at, level)
+        at, level = _read(text, self._now)
+        self._at, self._level = at or self._at, self._level if level is None else level
+        return Line(text, self._at, self._level)
+
+
+def read_lines(texts: Iterable[str], now: datetime) -> list[Line]:
+    """All of them, by one LineReader."""
+    return list(map(LineReader(now), texts))
+
+
+def tells(raw: str, now: datetime) -> bool:
+    """Whether it says of itself what its level is."""
+    return _read(plain(raw), now)[1] is not None
 
 
 def _read(text: str, now: datetime) -> tuple[datetime | None, Level | None]:
@@ -88,14 +103,14 @@ def _level(name: str | None) -> Level | None:
 def _time(parts: dict[str, str | None], now: datetime) -> datetime | None:
     if parts.get("hour") is None:
         return None
-    numbers = [int(parts[name] or 0) for name in ("month", "day", "hour", "minute", "second")]
+    month, day, hour, minute, second = (int(parts[name] or 0) for name in _NUMBERS)
     microsecond = int(f"{parts.get('fraction') or ''}000000"[:6])
     given, year = parts.get("zone"), parts.get("year")
     zone: tzinfo | None = datetime.fromisoformat(f"2000-01-01T00:00:00{given}").tzinfo if given else now.tzinfo
     try:
         if year is not None:
-            return datetime(int(year), *numbers, microsecond, tzinfo=zone)
-        at = datetime(now.year, *numbers, microsecond, tzinfo=zone)
+            return datetime(int(year), month, day, hour, minute, second, microsecond, zone)
+        at = datetime(now.year, month, day, hour, minute, second, microsecond, zone)
         return at if (at - now).days < 1 else at.replace(year=now.year - 1)
     except ValueError:  # the thirteenth month: it only looked like a date
         return None

@@ -14,7 +14,7 @@ _VERBS = {
     "status": "status",
     "wait": "status",
     "down": "status",
-    "logs": "history",
+    "logs": "logs",
     "events": "history",
     "restart": "units",
     "start": "units",

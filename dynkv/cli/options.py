@@ -13,6 +13,10 @@ NameArgument = Annotated[
     str | None, typer.Argument(metavar="[NAME]", help="The deployment; not needed when there is only one.")
 ]
 NameOption = Annotated[str | None, typer.Option("--name", help="The deployment's name; the profile's when left out.")]
+NameOfOption = Annotated[str | None, typer.Option("--name", help="The deployment; not needed when there is only one.")]
+SinceOption = Annotated[
+    str | None, typer.Option("--since", metavar="TIME", help="From then on: 10m, 1h30m, 2026-01-31T12:00.")
+]
 GpusOption = Annotated[
     str | None,
     typer.Option("--gpus", metavar="0,1", help="GPUs by index, UUID or MIG id; in disagg decode comes first."),

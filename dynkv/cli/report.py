@@ -15,6 +15,11 @@ def say(text: str) -> None:
     print(Ink(sys.stdout).fold(text), flush=True)  # noqa: T201
 
 
+def note(text: str) -> None:
+    """Beside the output proper, so that a pipe does not get it."""
+    print(Ink(sys.stderr).paint(text, "dim"), file=sys.stderr, flush=True)  # noqa: T201
+
+
 def show_error(error: DynkvError) -> None:
     """One shape for all: what, where, the lines it is about, and what to do next."""
     ink = Ink(sys.stderr)

@@ -236,6 +236,15 @@ class TestHistory:
         (logs.parent / "journal.json").write_text("{}")
         (logs / "worker-0.log").write_text("one\ntwo\n")
         assert dynkv("logs", "worker-0", "-n", "1") == Done(0, "two\n", "")
+        assert dynkv("logs", "--grep", "ONE") == Done(0, "one\n", "")
+        assert json.loads(dynkv("logs", "-n", "1", "--json").out) == {
+            "unit": "worker-0",
+            "at": None,
+            "level": None,
+            "line": "two",
+        }
+        assert "--since 'soon'" in refused(dynkv("logs", "--since", "soon"), 2)[0]
+        assert "--grep '('" in refused(dynkv("logs", "--grep", "("), 2)[0]
         error, hint = refused(dynkv("logs", "worker-1"), 2)
         assert "'worker-1'" in error
         assert hint == "there is worker-0"

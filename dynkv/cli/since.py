@@ -1,0 +1,29 @@
+"""`--since`: how long ago, or a moment."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+from dynkv.errors import UsageError
+
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """`90s`, `10m`, `1h30m` or `2d` before `now`, or ISO 8601, in `now`'s zone where it names none.
+
+    Raises UsageError.
+    """
+    parts = _PART.findall(text)
+    try:
+        if parts and "".join(number + unit for number, unit in parts) == text:
+            return now - timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
+        at = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"--since {text!r} is neither a time span nor a moment",
+            hint="for example --since 10m, --since 1h30m or --since 2026-01-31T12:00",
+        ) from None
+    return at if at.tzinfo else at.replace(tzinfo=now.tzinfo)
