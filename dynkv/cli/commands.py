@@ -19,6 +19,7 @@ _VERBS = {
     "restart": "units",
     "start": "units",
     "stop": "units",
+    "scale": "units",
     "plan": "plan",
     "doctor": "plan",
     "profiles": "plan",

@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from dynkv.children.lines import Level, Line, LineReader, read_lines, tells
+from dynkv.cli.completion import log_names
 from dynkv.cli.deployments import Deployment, find
 from dynkv.cli.ink import Ink
 from dynkv.cli.log_files import Follower, blocks_backward
@@ -60,7 +61,10 @@ class Wanted:
 
 
 def logs(
-    units: Annotated[list[str] | None, typer.Argument(metavar="[UNIT…]", help="All units when none is named.")] = None,
+    units: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[UNIT…]", help="All units when none is named.", autocompletion=log_names),
+    ] = None,
     name: NameOfOption = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as lines come.")] = False,
     lines: Annotated[

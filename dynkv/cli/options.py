@@ -6,14 +6,27 @@ from typing import Annotated
 
 import typer
 
+from dynkv.cli.completion import deployment_names, profile_names
+
 ProfileArgument = Annotated[
-    str, typer.Argument(metavar="PROFILE", help="A shipped profile (see `dynkv profiles`) or the path of a YAML file.")
+    str,
+    typer.Argument(
+        metavar="PROFILE",
+        help="A shipped profile (see `dynkv profiles`) or the path of a YAML file.",
+        autocompletion=profile_names,
+    ),
 ]
 NameArgument = Annotated[
-    str | None, typer.Argument(metavar="[NAME]", help="The deployment; not needed when there is only one.")
+    str | None,
+    typer.Argument(
+        metavar="[NAME]", help="The deployment; not needed when there is only one.", autocompletion=deployment_names
+    ),
 ]
 NameOption = Annotated[str | None, typer.Option("--name", help="The deployment's name; the profile's when left out.")]
-NameOfOption = Annotated[str | None, typer.Option("--name", help="The deployment; not needed when there is only one.")]
+NameOfOption = Annotated[
+    str | None,
+    typer.Option("--name", help="The deployment; not needed when there is only one.", autocompletion=deployment_names),
+]
 SinceOption = Annotated[
     str | None, typer.Option("--since", metavar="TIME", help="From then on: 10m, 1h30m, 2026-01-31T12:00.")
 ]

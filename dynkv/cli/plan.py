@@ -11,6 +11,7 @@ import typer
 
 from dynkv.children.tree import resident_bytes
 from dynkv.cli import view
+from dynkv.cli.completion import profile_names
 from dynkv.cli.deployments import planned_ports
 from dynkv.cli.options import (
     DeviceOption,
@@ -105,7 +106,10 @@ def plan(
 
 
 def doctor(
-    profile: Annotated[str, typer.Argument(metavar="[PROFILE]", help="The profile to check the host for.")] = "agg",
+    profile: Annotated[
+        str,
+        typer.Argument(metavar="[PROFILE]", help="The profile to check the host for.", autocompletion=profile_names),
+    ] = "agg",
     gpus: GpusOption = None,
     model: ModelOption = None,
     engine: EngineOption = None,

@@ -1,4 +1,4 @@
-"""`restart`, `start` and `stop`: single units of a running deployment."""
+"""`restart`, `start`, `stop` and `scale`: single units of a running deployment."""
 
 from __future__ import annotations
 
@@ -7,28 +7,34 @@ from typing import Annotated
 
 import typer
 
+from dynkv.cli.completion import role_sizes, unit_names
 from dynkv.cli.deployments import Deployment, find
+from dynkv.cli.options import NameOfOption
 from dynkv.cli.report import say
 from dynkv.control.client import Client
 from dynkv.errors import DynkvError, NotRunning, TimedOut, UsageError
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import UnitStatus
 
-Units = Annotated[list[str], typer.Argument(metavar="UNIT…", help="Names as `dynkv status` shows them.")]
-Of = Annotated[str | None, typer.Option("--name", help="The deployment; not needed when there is only one.")]
+Units = Annotated[
+    list[str], typer.Argument(metavar="UNIT…", help="Names as `dynkv status` shows them.", autocompletion=unit_names)
+]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Return when they are there, or gone.")]
+TimeoutOption = Annotated[float, typer.Option("--timeout", min=0, metavar="SECONDS", help="How long one may take.")]
 _POLL_S = 0.2
+_PATIENCE_S = 1800.0
 
 
 def restart(
-    units: Annotated[list[str], typer.Argument(metavar="UNIT…", help="Names; with --rolling also roles.")],
-    name: Of = None,
+    units: Annotated[
+        list[str], typer.Argument(metavar="UNIT…", help="Names; with --rolling also roles.", autocompletion=unit_names)
+    ],
+    name: NameOfOption = None,
     rolling: Annotated[
         bool, typer.Option("--rolling", help="One after the other, each ready before the next; takes roles too.")
     ] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Return when they are ready again.")] = False,
-    timeout: Annotated[
-        float, typer.Option("--timeout", min=0, metavar="SECONDS", help="How long one may take.")
-    ] = 1800.0,
+    wait: WaitOption = False,
+    timeout: TimeoutOption = _PATIENCE_S,
 ) -> None:
     """End units and start them again. Examples: dynkv restart worker-0 · dynkv restart --rolling worker"""
     deployment = _running(name)
@@ -46,18 +52,59 @@ def restart(
         _wait_until_ready(client, unit, before_all[unit], timeout)
 
 
-def start(units: Units, name: Of = None) -> None:
-    """Start units that were stopped or have failed. Example: dynkv start worker-0"""
+def start(
+    units: Units, name: NameOfOption = None, wait: WaitOption = False, timeout: TimeoutOption = _PATIENCE_S
+) -> None:
+    """Start units that were stopped or have failed. Example: dynkv start worker-0 --wait"""
     client = _running(name).client()
     for unit in units:
         _ask(client, unit, "start")
+    for unit in units if wait else []:
+        _wait_until_ready(client, unit, None, timeout)
 
 
-def stop(units: Units, name: Of = None) -> None:
-    """Stop units; they stay stopped until `dynkv start`. Example: dynkv stop worker-0"""
+def stop(
+    units: Units, name: NameOfOption = None, wait: WaitOption = False, timeout: TimeoutOption = _PATIENCE_S
+) -> None:
+    """Stop units; they stay stopped until `dynkv start`. Example: dynkv stop worker-0 --wait"""
     client = _running(name).client()
     for unit in units:
         _ask(client, unit, "stop")
+    for unit in units if wait else []:
+        _wait_until_stopped(client, unit, timeout)
+
+
+def scale(
+    sizes: Annotated[
+        list[str],
+        typer.Argument(metavar="ROLE=N…", help="How many workers of a role are to run.", autocompletion=role_sizes),
+    ],
+    name: NameOfOption = None,
+    wait: WaitOption = False,
+    timeout: TimeoutOption = _PATIENCE_S,
+) -> None:
+    """Run fewer workers of a role, or as many as were planned again: the plan's GPUs are the limit.
+
+    Examples: dynkv scale worker=1 · dynkv scale decode=2 prefill=1 --wait
+    """
+    wanted = [_role_and_number(size) for size in sizes]
+    client = _running(name).client()
+    for role, replicas in wanted:
+        client.scale(role, replicas)
+        say(f"{role}: {replicas} asked for")
+    for role, replicas in wanted if wait else []:
+        units = [unit.name for unit in client.status().units if unit.role == role]
+        for unit in units[:replicas]:
+            _wait_until_ready(client, unit, None, timeout)
+        for unit in units[replicas:]:
+            _wait_until_stopped(client, unit, timeout)
+
+
+def _role_and_number(text: str) -> tuple[str, int]:
+    role, _, number = text.partition("=")
+    if not (role and number.isdecimal()):
+        raise UsageError(f"{text!r} is not ROLE=N", hint="for example dynkv scale worker=2")
+    return role, int(number)
 
 
 def _running(name: str | None) -> Deployment:
@@ -84,14 +131,28 @@ def _resolve(known: tuple[UnitStatus, ...], wanted: list[str]) -> list[str]:
     return found
 
 
+def _unit(client: Client, name: str) -> UnitStatus:
+    return next(unit for unit in client.status().units if unit.name == name)
+
+
 def _pid(client: Client, name: str) -> int | None:
     return next((unit.pid for unit in client.status().units if unit.name == name), None)
+
+
+def _wait_until_stopped(client: Client, name: str, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if _unit(client, name).state in (State.STOPPED, State.FAILED):
+            say(f"{name}: stopped")
+            return
+        time.sleep(_POLL_S)
+    raise TimedOut(f"{name} had not stopped after {timeout_s:g} s", hint="`dynkv events` shows what it does")
 
 
 def _wait_until_ready(client: Client, name: str, old_pid: int | None, timeout_s: float) -> None:
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        unit = next(unit for unit in client.status().units if unit.name == name)
+        unit = _unit(client, name)
         if unit.state is State.READY and unit.pid != old_pid:
             say(f"{name}: ready after {unit.ready_after_s:g} s" if unit.ready_after_s else f"{name}: ready")
             return

@@ -47,6 +47,10 @@ class Client:
         """`verb` is start, stop or restart; raises UsageError for an unknown unit."""
         self._exchange("POST", f"/v1/units/{unit}/{verb}")
 
+    def scale(self, role: str, replicas: int) -> None:
+        """Raises UsageError for a role that there is not, or more than the plan has of it."""
+        self._exchange("POST", f"/v1/roles/{role}/scale/{replicas}")
+
     def events(self, after_seq: int = 0) -> Iterator[Event]:
         """Remembered events after `after_seq`, then new ones until the supervisor ends."""
         from dynkv.supervisor.events import Event  # brings anyio, which no other call needs
@@ -68,6 +72,6 @@ class Client:
         except OSError as error:
             raise SupervisorGone(self._path, str(error)) from None
         if status >= 400:
-            kind = UsageError if status == 404 else DynkvError
+            kind = UsageError if status in (400, 404) else DynkvError
             raise kind(msgspec.json.decode(body).get("error", f"{path} answered {status}"))
         return body

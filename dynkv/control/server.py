@@ -42,6 +42,8 @@ class ControlApi:
                 return _json(202, {"name": self._stack.plan.name, "asked": "down"})
             case "POST", ("v1", "units", unit, ("restart" | "start" | "stop") as verb):
                 return self._ask_unit(unit, Ask(verb))
+            case "POST", ("v1", "roles", role, "scale", replicas) if replicas.isdecimal():
+                return self._scale(role, int(replicas[:_SEQ_DIGITS]))
             case _:
                 return _json(404, {"error": f"there is no {request.method} {request.path}"})
 
@@ -52,6 +54,13 @@ class ControlApi:
         if not self._stack.ask(unit, ask, f"{ask} asked for through the control API"):
             return _json(409, {"error": "the deployment is being taken down"})
         return _json(202, {"unit": unit, "asked": ask})
+
+    def _scale(self, role: str, replicas: int) -> Reply:
+        try:
+            self._stack.scale(role, replicas)
+        except ValueError as error:
+            return _json(400, {"error": str(error)})
+        return _json(202, {"role": role, "asked": replicas})
 
     def _stream_events(self, request: Request) -> Reply:
         """Server-sent events; a client that comes back names the last one it saw. Source: WHATWG HTML, 9.2."""

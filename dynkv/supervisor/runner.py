@@ -98,6 +98,8 @@ class Request:
     """The whole deployment is on its way down."""
     follows: bool = False
     """Another unit's restart is the reason."""
+    is_scaling: bool = False
+    """It is stopped because fewer of its role are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,7 @@ class Runner:
         self._is_hopeless = False
         self._oom_kills_before = oom_kills()
         self._waiting_for: str | None = None
+        self._is_wanted = True
         self._standby = shared.standby_of(unit)
         self._is_warm = False
         self._starts_plainly = False
@@ -175,13 +178,15 @@ class Runner:
         """The ids under which the living incarnation has registered itself at the sidecar."""
         return self._registrations
 
-    def ask(self, ask: Ask, cause: str, *, final: bool = False, follows: bool = False) -> None:
+    def ask(
+        self, ask: Ask, cause: str, *, final: bool = False, follows: bool = False, is_scaling: bool = False
+    ) -> None:
         """Ask for something; the newest request counts, and asking twice is asking once."""
         if ask is Ask.START and self._state not in (State.STOPPED, State.FAILED, State.BACKOFF):
             return
         if follows and (self._request is not None or self._state not in _FOLLOWING):
             return  # it ends for a reason of its own, or does not run
-        self._request = Request(ask, cause, final, follows)
+        self._request = Request(ask, cause, final, follows, is_scaling)
         self._asked.set()
 
     async def run(self) -> None:
@@ -586,6 +591,7 @@ class Runner:
         request = self._request
         assert request is not None, "only called after a request came in"
         self._request, self._asked = None, anyio.Event()
+        self._is_wanted = not request.is_scaling
         return request
 
     def _die_at_birth(self, error: OSError | ValueError) -> None:
@@ -675,6 +681,7 @@ class Runner:
                 started=self._started,
                 log_start_byte=child.log_start_byte if child else 0,
                 started_at=self._spawned_wall if child else None,
+                wanted=self._is_wanted,
             )
         )
 

@@ -93,6 +93,19 @@ class Stack:
         self._runners[unit].ask(ask, cause)
         return True
 
+    def scale(self, role: str, replicas: int) -> None:
+        """Keep this many units of a role running, the first ones of the plan. Raises ValueError, in words."""
+        units = [unit for unit in self.plan.workers if unit.role == role]
+        if not units:
+            roles = ", ".join(dict.fromkeys(unit.role.value for unit in self.plan.workers))
+            raise ValueError(f"no workers of role {role!r}; there is {roles or 'no worker at all'}")
+        if not 1 <= replicas <= len(units):
+            raise ValueError(f"{role} can be 1 to {len(units)}: the plan has no more")
+        for number, unit in enumerate(units):
+            is_wanted = number < replicas
+            cause = f"{role} was scaled to {replicas}"
+            self._runners[unit.name].ask(Ask.START if is_wanted else Ask.STOP, cause, is_scaling=not is_wanted)
+
     def note_kv(self, figures: Mapping[str, float | int | None]) -> None:
         """Figures of the KV caches, for the status to show."""
         self._kv = dict(figures)
@@ -166,8 +179,12 @@ class Stack:
         if self.state is DeploymentState.STARTING:
             return self._detail
         if self.state is DeploymentState.DEGRADED:
-            return ", ".join(f"{u.name} is {u.state}" for u in self._shared.board.units if u.state is not State.READY)
+            return ", ".join(f"{u.name} is {u.state}" for u in self._missed_units if u.state is not State.READY)
         return ""
+
+    @property
+    def _missed_units(self) -> list[UnitStatus]:
+        return [unit for unit in self._shared.board.units if unit.is_missed]
 
     async def _tend(self) -> None:
         """Whenever all units are ready with an incarnation that was not before: see to it that they serve."""
@@ -184,7 +201,9 @@ class Stack:
     async def _warm_up(self, frontend: Frontend) -> None:
         """A real completion through every worker: the proof that it serves, and the start of their heartbeats."""
         began, seen, number = anyio.current_time(), set[str](), 0
-        wanted, tries = len(self.plan.workers), 4 * len(self.plan.workers)
+        missed = {unit.name for unit in self._missed_units}
+        wanted = sum(unit.name in missed for unit in self.plan.workers)
+        tries = 4 * wanted
         host = local_host(frontend.host)
         while True:
             number += 1
@@ -224,7 +243,7 @@ class Stack:
         return [name for name, runner in self._runners.items() if runner.registrations - held]
 
     def _is_ready_unlike(self, tended: Incarnations) -> bool:
-        is_ready = all(unit.state is State.READY for unit in self._shared.board.units)
+        is_ready = all(unit.state is State.READY for unit in self._missed_units)
         return is_ready and self._incarnations() != tended
 
     def _incarnations(self) -> Incarnations:

@@ -66,6 +66,13 @@ class UnitStatus:
     """Where in its log this incarnation begins."""
     started_at: str | None = None
     """When this incarnation's process was started; ISO 8601, UTC."""
+    wanted: bool = True
+    """False when it was stopped because fewer of its role are wanted."""
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether the deployment is not well unless it is ready."""
+        return self.wanted or self.state is not State.STOPPED
 
 
 class SpareState(StrEnum):
@@ -120,7 +127,7 @@ class DeploymentStatus:
 
 def deployment_state(units: Iterable[UnitStatus], *, answered: bool, stopping: bool) -> DeploymentState:
     """`answered`: the deployment has once answered a real request."""
-    states = [unit.state for unit in units]
+    states = [unit.state for unit in units if unit.is_missed]
     if stopping:
         over = all(state in (State.STOPPED, State.FAILED) for state in states)
         return DeploymentState.STOPPED if over else DeploymentState.STOPPING

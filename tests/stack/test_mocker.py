@@ -209,6 +209,24 @@ def test_stop_start_and_restart_of_a_unit(router: Dynkv) -> None:
     assert unit(restarted, "worker-0")["pid"] == unit(before, "worker-0")["pid"]
 
 
+def test_fewer_workers_and_as_many_again(router: Dynkv) -> None:
+    router.do("scale", "worker=1", "--wait")
+    status = router.status()
+    assert [(unit(status, name)["state"], unit(status, name)["wanted"]) for name in ("worker-0", "worker-1")] == [
+        ("ready", True),
+        ("stopped", False),
+    ]
+    assert status["state"] == "ready"
+    answers = {str(complete(router.endpoint, "tiny", prompt(20, seed=seed)).workers) for seed in range(8)}
+    assert len(answers) == 1, "nothing is routed to the one that is gone"
+    router.do("scale", "worker=2", "--wait")
+    assert unit(router.status(), "worker-1")["state"] == "ready"
+    for size, why in (("worker=3", "1 to 2"), ("worker=0", "1 to 2"), ("decode=1", "decode"), ("worker", "ROLE=N")):
+        result = router.run("scale", size)
+        assert result.returncode == 2, said(result)
+        assert why in result.stderr
+
+
 def test_verbs_about_units_that_are_not_there(router: Dynkv) -> None:
     for words in (("restart", "worker-7"), ("logs", "worker-7")):
         result = router.run(*words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -283,3 +284,37 @@ async def test_nobody_is_restarted_for_memory_of_a_unit_that_never_ran(lab: Lab,
         await board.until(lambda: "GPU" in (board["prefill-0"].waiting_for or ""))
         await anyio.sleep(0.5)
         assert board["decode-0"].restarts == 0
+
+
+async def test_fewer_of_a_role_is_no_fault(lab: Lab) -> None:
+    frontend = lab.unit("frontend", role=Role.FRONTEND)
+    workers = [lab.unit(f"worker-{i}") for i in range(3)]
+    async with deployment(lab, frontend, *workers) as running:
+        board, stack = running.shared.board, running.stack
+        await running.until("ready")
+        stack.scale("worker", 1)
+        await board.until(lambda: [board[f"worker-{i}"].state for i in range(3)] == ["ready", "stopped", "stopped"])
+        assert (stack.state, [unit.wanted for unit in stack.status().units]) == ("ready", [True, True, False, False])
+        stack.scale("worker", 2)
+        await board.until(lambda: board["worker-1"].state is State.READY)
+        assert (stack.state, board["worker-2"].state) == ("ready", "stopped")
+        stack.ask("worker-1", Ask.STOP, "a person said so")
+        await board.until(lambda: board["worker-1"].state is State.STOPPED)
+        assert stack.state == "degraded", "what was stopped by name is missed"
+        stack.scale("worker", 3)
+        await running.until("ready")
+
+
+@pytest.mark.parametrize(
+    ("role", "replicas", "message"),
+    [
+        ("worker", 2, "worker can be 1 to 1: the plan has no more"),
+        ("worker", 0, "worker can be 1 to 1: the plan has no more"),
+        ("decode", 1, "no workers of role 'decode'; there is worker"),
+        ("frontend", 1, "no workers of role 'frontend'; there is worker"),
+    ],
+)
+async def test_what_cannot_be_scaled(lab: Lab, role: str, replicas: int, message: str) -> None:
+    async with deployment(lab) as running:
+        with pytest.raises(ValueError, match=re.escape(message)):
+            running.stack.scale(role, replicas)
