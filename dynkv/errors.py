@@ -33,6 +33,16 @@ class UnitFailed(DynkvError):
         )
 
 
+class Fault(DynkvError):
+    """Something that dynkv did not expect."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(
+            f"{type(error).__name__}: {error}",
+            hint="this is a fault in dynkv; please report it with what `dynkv --debug …` prints",
+        )
+
+
 class IllegalTransition(DynkvError):
     """A unit was asked to go from one state to another that does not follow it."""
 

@@ -6,7 +6,7 @@ import os
 import sys
 
 from dynkv.cli.quick import quick
-from dynkv.errors import DynkvError
+from dynkv.errors import DynkvError, Fault
 
 
 def main() -> int:
@@ -17,8 +17,7 @@ def main() -> int:
         if code is None:
             from dynkv.cli.commands import run
 
-            run(words)
-            return 0
+            code = run(words)
         sys.stdout.flush()
         return code
     except DynkvError as error:
@@ -32,3 +31,10 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        if words[:1] == ["--debug"]:
+            raise
+        from dynkv.cli.report import show_error
+
+        show_error(Fault(error))
+        return Fault.exit_code

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.main import get_command
 
 from dynkv import __version__
+from dynkv.errors import UsageError
 
 _VERBS = {
     "up": "up",
@@ -57,10 +59,27 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where a fault of dynkv itself comes from.")] = False,
 ) -> None:
     pass
 
 
-def run(words: list[str]) -> None:
-    """Raises SystemExit for an exit code that is not 0, and whatever the verb raises."""
-    command_line(words)(words, prog_name="dynkv", standalone_mode=True)
+_CommandLineError: type[Exception] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+"""Of the click that typer brings, or of click itself with older ones."""
+
+
+def run(words: list[str]) -> int:
+    """The exit code; raises UsageError, and whatever the verb raises."""
+    try:
+        code = get_command(command_line(words)).main(words, prog_name="dynkv", standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except _CommandLineError as error:
+        raise _usage_error(error) from None
+    return code if isinstance(code, int) else 0
+
+
+def _usage_error(error: Any) -> UsageError:
+    asked = error.ctx.command_path if getattr(error, "ctx", None) else "dynkv"
+    text = str(error.format_message()).strip().rstrip(".")
+    return UsageError(text[:1].lower() + text[1:], hint=f"`{asked} --help` says what there is")

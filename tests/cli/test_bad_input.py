@@ -283,3 +283,32 @@ class TestLooking:
         assert (done.code, done.err) == (0, "")
         assert done.out.startswith("#!/bin/bash\n")
         subprocess.run(["bash", "-n"], input=done.out, text=True, check=True)
+
+
+class TestCommandLine:
+    @pytest.mark.parametrize(
+        ("words", "error", "hint"),
+        [
+            (["frobnicate"], "no such command 'frobnicate'", "`dynkv --help`"),
+            (["up"], "missing argument 'PROFILE'", "`dynkv up --help`"),
+            (["up", "agg", "--nope"], "no such option: --nope", "`dynkv up --help`"),
+            (["wait", "--timeout", "soon"], "invalid value for '--timeout'", "`dynkv wait --help`"),
+            (["logs", "--level", "loud"], "'loud' is not one of 'debug'", "`dynkv logs --help`"),
+            (["scale", "worker"], "'worker' is not ROLE=N", "dynkv scale worker=2"),
+        ],
+    )
+    def test_one_shape_for_what_typer_refuses_too(self, dynkv: Dynkv, words: list[str], error: str, hint: str) -> None:
+        found = refused(dynkv(*words), 2)
+        assert error in found[0]
+        assert hint in found[1]
+
+    def test_a_fault_of_dynkv_is_an_error_too(self, dynkv: Dynkv, tmp_path: Path) -> None:
+        (tmp_path / "home").mkdir()
+        (tmp_path / "home" / "agg").mkdir()
+        (tmp_path / "home" / "agg" / "journal.json").mkdir()
+        (tmp_path / "home" / "agg" / "logs").mkdir()
+        (tmp_path / "home" / "agg" / "logs" / "worker-0.log").mkdir()
+        error, hint = refused(dynkv("logs"), 1)
+        assert error.startswith("IsADirectoryError")
+        assert "dynkv --debug" in hint
+        assert "Traceback" in dynkv("--debug", "logs").err
