@@ -64,7 +64,9 @@ def _root(
     pass
 
 
-_CommandLineError: type[Exception] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+_CommandLineError: type[Exception] = next(
+    base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"
+)
 """Of the click that typer brings, or of click itself with older ones."""
 
 

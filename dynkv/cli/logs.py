@@ -76,7 +76,8 @@ def logs(
         str | None, typer.Option("--grep", metavar="PATTERN", help="Lines in which this regular expression is found.")
     ] = None,
     level: Annotated[
-        LevelName | None, typer.Option("--level", help="Lines of this level and above, with what belongs to them.")
+        LevelName | None,
+        typer.Option("--level", metavar="LEVEL", help=f"Lines of this level and above: {', '.join(LevelName)}."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:

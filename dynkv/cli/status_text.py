@@ -28,8 +28,6 @@ _DEPLOYMENT_STYLE = {
 _COLUMNS = ("unit", "state", "pid", "gpu", "ports", "age", "restarts", "memory", "probe", "last exit")
 _STATE = _COLUMNS.index("state")
 _GAP = "  "
-_NARROWEST = 6
-"""A column still narrower cannot be read."""
 
 
 def status_text(status: DeploymentStatus, ink: Ink) -> str:
@@ -60,19 +58,36 @@ def _row(unit: UnitStatus) -> tuple[str, ...]:
 
 
 def _table(rows: list[tuple[str, ...]], ink: Ink) -> list[str]:
-    """Columns as wide as their longest cell; in a terminal too narrow for that, cells go on below."""
+    """Columns as wide as their longest cell; in a terminal too narrow for that, cells go on below.
+
+    Where not even the longest words fit side by side, a unit's cells follow each other.
+    """
     columns = list(zip(_COLUMNS, *rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
     if ink.width is not None:
         longest_words = [max(len(word) for cell in column for word in cell.split() or [""]) for column in columns]
         room = ink.width - len(_GAP) * (len(widths) - 1)
-        widths = _narrowed(_narrowed(widths, longest_words, room), [_NARROWEST] * len(widths), room)
+        if sum(longest_words) > room:
+            return [line for row in rows for line in _card(row, ink)]
+        widths = _narrowed(widths, longest_words, room)
     lines = [ink.paint(_GAP.join(cells).rstrip(), "dim") for cells in _lines(_COLUMNS, widths)]
     for row in rows:
         for cells in _lines(row, widths):
             cells[_STATE] = ink.paint(cells[_STATE], STATE_STYLE.get(row[_STATE], "yellow"))
             lines.append(_GAP.join(cells).rstrip())
     return lines
+
+
+def _card(row: tuple[str, ...], ink: Ink) -> list[str]:
+    """One unit as a head line and a paragraph that names what it tells."""
+    name, state, *rest = row
+    told = ", ".join(
+        f"{column} {cell}" for column, cell in zip(_COLUMNS[2:], rest, strict=True) if cell not in ("", "-")
+    )
+    indent = " " * len(_GAP)
+    lines = folded(told, None if ink.width is None else max(1, ink.width - len(indent)))
+    head = f"{ink.paint(name, 'bold')} is {ink.paint(state, STATE_STYLE.get(state, 'yellow'))}"
+    return [head, *(f"{indent}{line}" for line in lines if line)]
 
 
 def _narrowed(widths: list[int], floors: list[int], room: int) -> list[int]:

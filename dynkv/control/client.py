@@ -73,5 +73,6 @@ class Client:
             raise SupervisorGone(self._path, str(error)) from None
         if status >= 400:
             kind = UsageError if status in (400, 404) else DynkvError
-            raise kind(msgspec.json.decode(body).get("error", f"{path} answered {status}"))
+            why = msgspec.json.decode(body).get("error", f"{path} answered {status}")
+            raise kind(why, hint="`dynkv status` shows the units and how they are")
         return body

@@ -165,6 +165,8 @@ def _parse(text: str) -> Any:
 
 def _syntax_error(error: MarkedYAMLError, path: Path, lines: list[str]) -> ProfileError:
     at = error.problem_mark
+    if at and at.line >= len(lines) and error.context_mark:
+        at = error.context_mark  # something was begun there, and the file ends without its end
     line, column = (at.line, at.column) if at else (0, 0)
     mark = Mark(str(path), line + 1, column + 1, lines[line] if line < len(lines) else "")
     if isinstance(error, DuplicateKeyError):

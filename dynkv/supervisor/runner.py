@@ -27,7 +27,7 @@ from dynkv.children.scheduling import bring_back
 from dynkv.children.stop import Stopped, kill_tree, stop
 from dynkv.children.tree import Host, marked_environment, tree_of
 from dynkv.home import Place
-from dynkv.plan.model import Unit
+from dynkv.plan.model import Role, Unit
 from dynkv.probes.streak import Verdict
 from dynkv.probes.worker import News, Phase, probing
 from dynkv.reclaim.discovery import Entries, purge
@@ -596,7 +596,8 @@ class Runner:
 
     def _die_at_birth(self, error: OSError | ValueError) -> None:
         reason = f"cannot run {self.unit.argv[0]}: {getattr(error, 'strerror', None) or error}"
-        self._last_exit = LastExit(None, None, reason, "check `python` in the profile", utc_now())
+        key = f"`argv` of {self.unit.name}" if self.unit.role is Role.UNIT else "`python`"
+        self._last_exit = LastExit(None, None, reason, f"check {key} in the profile", utc_now())
         self._deaths.append(anyio.current_time())
         self._go(State.RECYCLING, reason)
         self._go(State.RECLAIMING, "nothing was started")

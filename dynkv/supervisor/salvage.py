@@ -95,7 +95,10 @@ def clear_files(place: Place, kept: Collection[str] = ()) -> None:
 
 
 def orphaned_status(
-    journal: JournalFile, place: Place, why: str = "its supervisor is dead; nothing is watched or restarted"
+    journal: JournalFile,
+    place: Place,
+    why: str = "its supervisor is dead; nothing is watched or restarted: "
+    "`dynkv up` with the same profile takes over what runs, `dynkv down` ends it",
 ) -> DeploymentStatus:
     """The deployment as seen without its supervisor: what runs serves, but nothing would be restarted."""
     return DeploymentStatus(

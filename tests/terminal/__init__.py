@@ -1,0 +1,1 @@
+"""The command line in a terminal, as a person sees it."""

@@ -1,0 +1,82 @@
+"""A pseudo-terminal of a given size with a program in it, and what stands on its screen."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import pexpect
+import pyte
+
+_READ_S = 0.05
+
+
+class Terminal:
+    """Use it as a context manager: the program is ended with it."""
+
+    def __init__(self, *words: str, env: Mapping[str, str], cwd: Path, columns: int = 80, rows: int = 24) -> None:
+        self._screen = pyte.HistoryScreen(columns, rows, history=1000, ratio=1)
+        self._stream = pyte.ByteStream(self._screen)
+        kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
+        self.child: Any = pexpect.spawn(
+            sys.executable,
+            ["-m", "dynkv", *words],
+            env={**kept, "TERM": "xterm-256color", **env},
+            cwd=str(cwd),
+            dimensions=(rows, columns),
+            timeout=60,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.child.close(force=True)
+
+    def resize(self, columns: int, rows: int) -> None:
+        self.child.setwinsize(rows, columns)
+        self._screen.resize(rows, columns)
+
+    def read(self) -> bool:
+        """Take in what has been written for now; False when the program has ended and all was read."""
+        try:
+            self._stream.feed(self.child.read_nonblocking(65536, timeout=_READ_S))
+        except pexpect.TIMEOUT:
+            pass
+        except pexpect.EOF:
+            return False
+        return True
+
+    def until(self, condition: Callable[[str], bool], limit_s: float = 30.0) -> str:
+        """The screen as soon as the condition holds for it."""
+        deadline = time.monotonic() + limit_s
+        while not condition(self.text):
+            assert self.read() or condition(self.text), f"it ended:\n{self.text}"
+            assert time.monotonic() < deadline, self.text
+        return self.text
+
+    def finish(self) -> tuple[int, str]:
+        """Its exit code, and the screen that it leaves."""
+        while self.read():
+            pass
+        self.child.close()
+        assert self.child.exitstatus is not None, self.child.signalstatus
+        return self.child.exitstatus, self.text
+
+    @property
+    def text(self) -> str:
+        """What is on the screen, without spaces at the ends of lines and without empty lines at its end."""
+        return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
+
+    @property
+    def has_scrolled(self) -> bool:
+        """Whether more was written than fits on the screen."""
+        return bool(self._screen.history.top)
+
+    @property
+    def has_colour(self) -> bool:
+        return any(cell.fg != "default" or cell.bold for row in self._screen.buffer.values() for cell in row.values())
