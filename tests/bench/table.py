@@ -50,13 +50,16 @@ def part(
 
 
 def write(directory: Path, parts: dict[str, Part]) -> None:
-    """Into results.json and results.md; a part that was not measured this time stays as it was."""
+    """Into results.json, results.md and, beside this project, its README; a part not measured now stays as it was."""
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / "results.json"
     before: dict[str, Part] = json.loads(file.read_text()) if file.exists() else {}
     every = {**before, **parts}
     file.write_text(json.dumps(every, indent=1, ensure_ascii=False) + "\n")
     (directory / "results.md").write_text(markdown(every))
+    readme = directory.parents[1] / "README.md"
+    if readme.exists() and BEGIN in (text := readme.read_text()):
+        readme.write_text(with_medians(text, every))
 
 
 _TITLES = {"supervisors": "Beside other supervisors", "stack": "The real stack beside a launch script"}
@@ -67,6 +70,25 @@ def markdown(parts: dict[str, Part]) -> str:
         "# Measured by `make bench`\nMedians, with the lowest and the highest value in parentheses where they differ.\n"
     )
     return "\n".join([head, *(_section(_TITLES[name], parts[name]) for name in _TITLES if name in parts)])
+
+
+BEGIN, END = "<!-- measured by make bench -->\n", "<!-- end -->"
+
+
+def with_medians(readme: str, parts: dict[str, Part]) -> str:
+    """The README with the medians of all parts between its two marks."""
+    before, rest = readme.split(BEGIN)
+    after = rest.split(END, 1)[1]
+    return before + BEGIN + "\n".join(_medians(parts[name]) for name in _TITLES if name in parts) + END + after
+
+
+def _medians(one: Part) -> str:
+    lines = [
+        f"| | {' | '.join(one['subjects'])} |",
+        f"|---|{'---|' * len(one['subjects'])}",
+        *(_row(figure, one["subjects"], with_range=False) for figure in one["figures"]),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _section(title: str, one: Part) -> str:
@@ -87,16 +109,17 @@ def _section(title: str, one: Part) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _row(figure: dict[str, Any], subjects: Sequence[str]) -> str:
-    cells = [_cell(figure["values"].get(subject), figure["digits"]) for subject in subjects]
+def _row(figure: dict[str, Any], subjects: Sequence[str], *, with_range: bool = True) -> str:
+    values = [figure["values"].get(subject) for subject in subjects]
+    cells = [_cell(value, figure["digits"], with_range=with_range) for value in values]
     return f"| {figure['title']} | {' | '.join(cells)} |"
 
 
-def _cell(summary: dict[str, Any] | None, digits: int) -> str:
+def _cell(summary: dict[str, Any] | None, digits: int, *, with_range: bool) -> str:
     if summary is None:
         return "-"
     middle, low, high = (f"{summary[key]:,.{digits}f}" for key in ("median", "min", "max"))
-    return middle if low == high else f"{middle} ({low} to {high})"
+    return middle if low == high or not with_range else f"{middle} ({low} to {high})"
 
 
 def _summary(values: Sequence[float]) -> dict[str, Any]:
