@@ -1,4 +1,7 @@
-"""`dynkv status` for people: a head line, a table of the units, and the spares. Without rich, which takes 60 ms."""
+"""`dynkv status` for people: a head line, a table of the units, their GPUs, the KV caches, and the spares.
+
+Without rich, which takes 60 ms.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,9 @@ from typing import TYPE_CHECKING
 from dynkv.cli.ink import Ink, folded
 
 if TYPE_CHECKING:
-    from dynkv.supervisor.status import DeploymentStatus, SpareStatus, UnitStatus
+    from collections.abc import Mapping
+
+    from dynkv.supervisor.status import DeploymentStatus, GpuStatus, SpareStatus, UnitStatus
 
 STATE_STYLE = {
     "ready": "green",
@@ -38,6 +43,9 @@ def status_text(status: DeploymentStatus, ink: Ink) -> str:
     if status.detail:
         lines.append(ink.fold(status.detail, "yellow"))
     lines += _table([_row(unit) for unit in status.units], ink)
+    lines += [ink.fold(gpu_words(gpu), "dim") for gpu in status.gpus]
+    if kv := kv_words(status.kv):
+        lines.append(ink.fold(kv, "dim"))
     lines += [ink.fold(f"{spare.name} is {spare.state}, {spare_words(spare)}", "dim") for spare in status.spares]
     return "\n".join(lines)
 
@@ -115,6 +123,27 @@ def spare_words(spare: SpareStatus) -> str:
     if spare.state == "ended":
         return f"{spare.launched} started from it"
     return purpose + (f", pid {spare.pid}, {spare.rss_bytes / 1e6:.0f} MB" if spare.rss_bytes else "")
+
+
+def gpu_words(gpu: GpuStatus) -> str:
+    """Memory in use, by whomever, and how much of the time it computes."""
+    of_total = f"{gpu.memory_used_bytes / 1e9:.1f} of {gpu.memory_total_bytes / 1e9:.1f} GB"
+    return f"GPU {gpu.id}: {of_total}" + (f", {gpu.utilisation:.0%} busy" if gpu.utilisation is not None else "")
+
+
+def kv_words(kv: Mapping[str, float | int | None]) -> str:
+    """What is known of the KV caches; empty where nothing is."""
+    known = {name: value for name, value in kv.items() if value is not None}
+    parts = []
+    if "hit_rate" in known:
+        parts.append(f"hit rate {known['hit_rate']:.0%} of {known.get('lookup_requested_tokens', 0):.0f} tokens")
+    if "l1_usage_ratio" in known:
+        used = f" ({known['l1_used_bytes'] / 1e9:.2f} GB)" if "l1_used_bytes" in known else ""
+        parts.append(f"L1 {known['l1_usage_ratio']:.0%} full{used}")
+    if "nixl_bytes_transferred" in known:
+        rate = f" at {known['nixl_bytes_s'] / 1e6:.0f} MB/s" if "nixl_bytes_s" in known else ""
+        parts.append(f"NIXL {known['nixl_bytes_transferred'] / 1e9:.2f} GB{rate}")
+    return f"KV: {', '.join(parts)}" if parts else ""
 
 
 def age(unit: UnitStatus) -> str:

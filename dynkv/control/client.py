@@ -40,6 +40,10 @@ class Client:
     def status(self) -> DeploymentStatus:
         return msgspec.json.decode(self._exchange("GET", "/v1/status"), type=DeploymentStatus)
 
+    def metrics(self) -> str:
+        """In Prometheus' text format."""
+        return self._exchange("GET", "/metrics").decode(errors="replace")
+
     def down(self) -> None:
         self._exchange("POST", "/v1/down")
 

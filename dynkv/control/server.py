@@ -6,12 +6,15 @@ import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 from dynkv.control.http import Reply, Request
 from dynkv.metrics.exposition import CONTENT_TYPE, exposition
+from dynkv.metrics.gpus import GpuFigures
+from dynkv.metrics.traffic import traffic
 from dynkv.supervisor.events import Event, EventLog
 from dynkv.supervisor.runner import Ask
 from dynkv.supervisor.stack import Stack
@@ -26,15 +29,18 @@ class ControlApi:
     def __init__(self, stack: Stack, events: EventLog) -> None:
         self._stack = stack
         self._events = events
+        self._gpus = GpuFigures()
 
     async def answer(self, request: Request) -> Reply:
         match request.method, tuple(request.path.strip("/").split("/")):
             case "GET", ("healthz",):
                 return Reply(200, b"ok\n", "text/plain")
             case "GET", ("metrics",):
-                return Reply(200, exposition(self._stack.status()).encode(), CONTENT_TYPE)
+                passed_on = await traffic(self._stack.plan)
+                return Reply(200, (exposition(self._stack.status()) + passed_on).encode(), CONTENT_TYPE)
             case "GET", ("v1", "status"):
-                return _json(200, self._stack.status())
+                status = self._stack.status()
+                return _json(200, replace(status, gpus=await self._gpus.of(status.units)))
             case "GET", ("v1", "events"):
                 return self._stream_events(request)
             case "POST", ("v1", "down"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,8 +45,7 @@ def gpu_memory(gpu: str) -> GpuMemory:
 
     pynvml.nvmlInit()
     try:
-        by_index = gpu.isdigit()
-        handle = pynvml.nvmlDeviceGetHandleByIndex(int(gpu)) if by_index else pynvml.nvmlDeviceGetHandleByUUID(gpu)
+        handle = _handle(gpu)
         memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
         users = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
         used = [user.usedGpuMemory for user in users]
@@ -58,6 +58,49 @@ def gpu_memory(gpu: str) -> GpuMemory:
         )
     finally:
         pynvml.nvmlShutdown()
+
+
+@dataclass(frozen=True, slots=True)
+class GpuLoad:
+    used_bytes: int
+    total_bytes: int
+    utilisation: float | None
+    """0 to 1; None where NVML does not tell."""
+
+
+def gpu_loads(wanted: Iterable[str]) -> dict[str, GpuLoad]:
+    """By the GPUs' own names: index, UUID or MIG id. What NVML does not know, or does not tell, is left out."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return {}
+    try:
+        return {gpu: load for gpu in wanted if (load := _load(gpu)) is not None}
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _load(gpu: str) -> GpuLoad | None:
+    import pynvml
+
+    try:
+        handle = _handle(gpu)
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+    except pynvml.NVMLError:
+        return None
+    try:
+        utilisation = pynvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100
+    except pynvml.NVMLError:  # a MIG slice has none
+        utilisation = None
+    return GpuLoad(int(memory.used), int(memory.total), utilisation)
+
+
+def _handle(gpu: str) -> object:
+    import pynvml
+
+    return pynvml.nvmlDeviceGetHandleByIndex(int(gpu)) if gpu.isdigit() else pynvml.nvmlDeviceGetHandleByUUID(gpu)
 
 
 def _user(pid: int, used_bytes: int | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 
 import anyio
@@ -31,7 +31,7 @@ async def gather(plan: Plan) -> Figures:
         if unit.role is Role.LMCACHE:
             figures |= await _sidecar(unit.ports["http"])
     if any(unit.role is Role.DECODE for unit in plan.units) and plan.engine == "vllm":
-        figures["nixl_bytes_transferred"] = await _nixl_bytes(plan)
+        figures |= await _nixl(plan)
     return figures
 
 
@@ -45,14 +45,24 @@ async def _sidecar(port: int) -> Figures:
         "lookup_hit_tokens": hit,
         "hit_rate": round(hit / requested, 4) if hit is not None and requested else None,
         "l1_usage_ratio": total(metrics, "lmcache_mp_l1_usage_ratio"),
+        "l1_used_bytes": total(metrics, "lmcache_mp_l1_memory_usage_bytes"),
         "registered_workers": registered_workers(status),
     }
 
 
-async def _nixl_bytes(plan: Plan) -> float | None:
+async def _nixl(plan: Plan) -> Figures:
+    """`nixl_bytes_s`: bytes for each second in which one was moved. Source: vllm 0.23.0 and 0.31.0, /metrics."""
     texts = [await _answer_or_none(partial(_fetch, unit.ports["system"], "/metrics")) for unit in plan.workers]
-    sums = [total(text, "vllm:nixl_bytes_transferred_sum") for text in texts]
-    known = [value for value in sums if value is not None]
+    moved = _sum_of_known(total(text, "vllm:nixl_bytes_transferred_sum") for text in texts)
+    took_s = _sum_of_known(total(text, "vllm:nixl_xfer_time_seconds_sum") for text in texts)
+    return {
+        "nixl_bytes_transferred": moved,
+        "nixl_bytes_s": round(moved / took_s) if moved is not None and took_s else None,
+    }
+
+
+def _sum_of_known(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
     return sum(known) if known else None
 
 

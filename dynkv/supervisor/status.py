@@ -103,6 +103,18 @@ class SpareStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuStatus:
+    """A GPU that units use, as NVML sees it: whoever uses it, also who is no unit."""
+
+    id: str
+    """As the units name it: index, UUID or MIG id."""
+    memory_used_bytes: int
+    memory_total_bytes: int
+    utilisation: float | None = None
+    """Share of the last moment in which it computed, 0 to 1; None where NVML does not tell, as for a MIG slice."""
+
+
+@dataclass(frozen=True, slots=True)
 class SupervisorStatus:
     pid: int
     version: str
@@ -123,6 +135,8 @@ class DeploymentStatus:
     detail: str = ""
     """What the state is about, in words: what is waited for, or which units are not well."""
     spares: tuple[SpareStatus, ...] = ()
+    gpus: tuple[GpuStatus, ...] = ()
+    """Those that units use, where NVML answers in time."""
 
 
 def deployment_state(units: Iterable[UnitStatus], *, answered: bool, stopping: bool) -> DeploymentState:

@@ -7,6 +7,7 @@ from dynkv.supervisor.states import State
 from dynkv.supervisor.status import (
     DeploymentState,
     DeploymentStatus,
+    GpuStatus,
     LastExit,
     ProbeStatus,
     SpareState,
@@ -36,9 +37,20 @@ STATUS = DeploymentStatus(
             last_exit=LastExit(1, None, "exit code 1", "", ""),
         ),
     ),
+    kv={
+        "lookup_requested_tokens": 400.0,
+        "lookup_hit_tokens": 133.0,
+        "hit_rate": 0.3325,
+        "l1_usage_ratio": 0.25,
+        "l1_used_bytes": 1.2e9,
+        "registered_workers": None,
+        "nixl_bytes_transferred": 4.1e9,
+        "nixl_bytes_s": 351_000_000,
+    },
     detail="worker-0 is failed",
     spares=(
         SpareStatus("standby", ("worker",), SpareState.PARKED, 77, rss_bytes=500_000_000),
         SpareStatus("standby-helper", (), SpareState.ENDED, launched=2),
     ),
+    gpus=(GpuStatus("0", 60_200_000_000, 80_000_000_000, 0.43), GpuStatus("1", 500_000_000, 80_000_000_000)),
 )

@@ -11,7 +11,7 @@ from sample import STATUS
 from dynkv.cli.help import without_colours
 from dynkv.cli.ink import Ink
 from dynkv.cli.report import say, show_error
-from dynkv.cli.status_text import status_text
+from dynkv.cli.status_text import kv_words, status_text
 from dynkv.errors import DynkvError
 
 PLAIN = """\
@@ -20,6 +20,9 @@ worker-0 is failed
 unit      state   pid  gpu  ports      age    restarts  memory  probe    last exit
 frontend  ready   12   -    http:8000  -      0         -       ok 4 ms  -
 worker-0  failed  -    0,1             1h01m  5         12 MB   -        exit code 1
+GPU 0: 60.2 of 80.0 GB, 43% busy
+GPU 1: 0.5 of 80.0 GB
+KV: hit rate 33% of 400 tokens, L1 25% full (1.20 GB), NIXL 4.10 GB at 351 MB/s
 standby is parked, worker can start from it, pid 77, 500 MB
 standby-helper is ended, 2 started from it"""
 
@@ -32,6 +35,10 @@ frontend  ready   12   -    http:8000  -      0         -       ok 4    -
                                                                 ms
 worker-0  failed  -    0,1             1h01m  5         12 MB   -       exit
                                                                         code 1
+GPU 0: 60.2 of 80.0 GB, 43% busy
+GPU 1: 0.5 of 80.0 GB
+KV: hit rate 33% of 400 tokens, L1 25% full (1.20 GB), NIXL 4.10 GB at 351
+MB/s
 standby is parked, worker can start from it, pid 77, 500 MB
 standby-helper is ended, 2 started from it"""
 
@@ -55,6 +62,19 @@ def test_in_a_pipe_it_is_plain_and_lines_are_whole() -> None:
 def test_where_nothing_is_served_there_is_no_endpoint() -> None:
     text = status_text(replace(STATUS, endpoint="", model=""), Ink(io.StringIO()))
     assert text.splitlines()[0] == "agg is degraded"
+
+
+@pytest.mark.parametrize(
+    ("kv", "words"),
+    [
+        ({}, ""),
+        ({"hit_rate": None, "l1_usage_ratio": None, "registered_workers": 2}, ""),
+        ({"hit_rate": None, "l1_usage_ratio": 0.0}, "KV: L1 0% full"),
+        ({"nixl_bytes_transferred": 5e8, "nixl_bytes_s": None}, "KV: NIXL 0.50 GB"),
+    ],
+)
+def test_of_the_kv_caches_what_is_known(kv: dict[str, float | None], words: str) -> None:
+    assert kv_words(kv) == words
 
 
 def test_in_a_terminal_states_have_colours_and_columns_stay_where_they_are() -> None:

@@ -29,6 +29,7 @@ lmcache_mp_lookup_requested_tokens_total{model="a"} 300
 lmcache_mp_lookup_requested_tokens_total{model="b"} 100
 lmcache_mp_lookup_hit_tokens_total{model="a"} 133
 lmcache_mp_l1_usage_ratio 0.25
+lmcache_mp_l1_memory_usage_bytes 1024
 """
 
 
@@ -52,7 +53,7 @@ async def test_figures_of_the_sidecar_and_of_nixl(tmp_path: Path) -> None:
     decode, prefill = lab.unit("decode-0", role=Role.DECODE), lab.unit("prefill-0", role=Role.PREFILL)
     plan = lab.plan(decode, prefill, sidecar)
     status = json.dumps({"registered_gpu_ids": [1, 2], "registered_non_cuda_instance_ids": None})
-    nixl = 'vllm:nixl_bytes_transferred_sum{engine="0"} 4096\n'
+    nixl = 'vllm:nixl_bytes_transferred_sum{engine="0"} 4096\nvllm:nixl_xfer_time_seconds_sum{engine="0"} 0.5\n'
     with (
         serving(tmp_path / "a", sidecar.ports["http"], metrics=METRICS, status=status),
         serving(tmp_path / "b", decode.ports["system"], metrics=nixl),
@@ -62,8 +63,10 @@ async def test_figures_of_the_sidecar_and_of_nixl(tmp_path: Path) -> None:
             "lookup_hit_tokens": 133,
             "hit_rate": 0.3325,
             "l1_usage_ratio": 0.25,
+            "l1_used_bytes": 1024,
             "registered_workers": 2,
             "nixl_bytes_transferred": 4096,
+            "nixl_bytes_s": 8192,
         }
 
 
@@ -72,7 +75,7 @@ async def test_who_does_not_answer_leaves_its_figures_empty(tmp_path: Path) -> N
     lab = Lab(tmp_path)
     sidecar = replace(lab.unit("lmcache", role=Role.LMCACHE), ports={"zmq": free_port(), "http": free_port()})
     figures = await gather(lab.plan(lab.unit("decode-0", role=Role.DECODE), sidecar))
-    assert len(figures) == 6
+    assert len(figures) == 8
     assert set(figures.values()) == {None}
 
 

@@ -1,0 +1,51 @@
+"""GPU figures for a status: asked of NVML when somebody asks, and never waited for longer than a moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import anyio
+from anyio import to_thread
+
+from dynkv.doctor.gpus import GpuLoad, gpu_loads
+from dynkv.supervisor.status import GpuStatus, UnitStatus
+
+_PATIENCE_S = 0.2
+"""A glance waits 0.5 s for the whole answer; NVML takes some 10 ms, and minutes on a GPU that has fallen off the bus."""
+_FRESH_S = 0.5
+_STALE_S = 10.0
+"""Figures of an older look are no news any more."""
+
+
+class GpuFigures:
+    """Those of the last look where NVML does not answer in time; one look at a time."""
+
+    def __init__(self) -> None:
+        self._loads: dict[str, GpuLoad] = {}
+        self._loaded_at = -_STALE_S
+        self._looked_at = -_FRESH_S
+        self._is_looking = False
+
+    async def of(self, units: Iterable[UnitStatus]) -> tuple[GpuStatus, ...]:
+        """Of the GPUs that units use, in their order; without asking anybody where they use none."""
+        wanted = tuple(dict.fromkeys(gpu for unit in units for gpu in unit.gpus))
+        if wanted and not self._is_looking and time.monotonic() >= self._looked_at + _FRESH_S:
+            with anyio.move_on_after(_PATIENCE_S):
+                await to_thread.run_sync(self._look, wanted, abandon_on_cancel=True)
+            self._looked_at = time.monotonic()
+        if time.monotonic() >= self._loaded_at + _STALE_S:
+            return ()
+        return tuple(
+            GpuStatus(gpu, load.used_bytes, load.total_bytes, load.utilisation)
+            for gpu in wanted
+            if (load := self._loads.get(gpu)) is not None
+        )
+
+    def _look(self, wanted: tuple[str, ...]) -> None:
+        """In a thread of its own, which goes on when nobody waits for it any more."""
+        self._is_looking = True
+        try:
+            self._loads, self._loaded_at = gpu_loads(wanted), time.monotonic()
+        finally:
+            self._is_looking = False
