@@ -12,7 +12,7 @@ from dynkv.doctor.gpus import GpuLoad, gpu_loads
 from dynkv.supervisor.status import GpuStatus, UnitStatus
 
 _PATIENCE_S = 0.2
-"""A glance waits 0.5 s for the whole answer; NVML takes some 10 ms, and minutes on a GPU that has fallen off the bus."""
+"""A glance waits 0.5 s for the whole answer; NVML takes some 10 ms, and minutes on a GPU that fell off the bus."""
 _FRESH_S = 0.5
 _STALE_S = 10.0
 """Figures of an older look are no news any more."""
