@@ -101,5 +101,3 @@ async def _fetch(name: str, host: str, port: int, answers: dict[str, str]) -> No
         return
     if response.status == 200:
         answers[name] = response.body.decode(errors="replace")
-
-

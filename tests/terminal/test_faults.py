@@ -102,7 +102,8 @@ class Person:
         """Without what is another thing on every host, or every time."""
         text = text.replace(str(self.directory), "/home/me")
         text = re.sub(r"\bpid\s\d+\s\([^)]*\)", "pid N (…)", text)
-        text = re.sub(r"(  unready|pid) +\d+", r"\1  N", text)
+        text = re.sub(r"(  unready|pid) +\d+ +", r"\1  N  ", text)
+        text = re.sub(r"\bpid +gpu", "pid  gpu", text)  # as wide as the pid below it
         text = re.sub(r"set it to \d+ or less", "set it to N or less", text)
         return re.sub(r"\d+\.\d+ GiB", "N GiB", text)
 
