@@ -20,7 +20,7 @@ _VERBS = {
     "start": "units",
     "stop": "units",
     "plan": "plan",
-    "doctor": "plan",
+    "doctor": "doctor",
     "profiles": "plan",
 }
 """Each verb, in the order of the help, with the file that has it."""
