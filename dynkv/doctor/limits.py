@@ -83,7 +83,7 @@ def _shared_memory(case: Case) -> Iterator[Finding]:
     if free is None or not case.has_engine or case.facts.is_taken_over:
         return
     larger = "mount it larger: mount -o remount,size=… /dev/shm; for a container, docker run --shm-size"
-    if case.plan.device == "cpu" and l1 > free:
+    if case.plan.device == "cpu" and free < l1 <= case.facts.memory_available_bytes:
         yield finding(
             "shm-l1",
             f"/dev/shm has {free / _GIB:.1f} GiB free, and L1 is {l1 / _GIB:g} GiB",
