@@ -117,6 +117,7 @@ class PortTaken(PreflightRefused):
             where=where,
             hint=f"end that process, or choose another port: --set {key}={port + 1}",
         )
+        self.port = port
 
 
 class AlreadyRunning(PreflightRefused):

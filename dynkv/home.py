@@ -129,12 +129,17 @@ class Place(NamedTuple):
 
 def place(home_dir: Path, name: str) -> Place:
     """Raises UsageError for a name that could not be a directory's."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise UsageError(
             f"{name!r} cannot be the name of a deployment",
             hint="use up to 63 of a-z, 0-9, dot, dash, underscore; a letter or digit first: --name my-stack",
         )
     return Place(home_dir, name)
+
+
+def is_name(name: str) -> bool:
+    """Whether a deployment could be called so."""
+    return _NAME.fullmatch(name) is not None
 
 
 def deployments(home_dir: Path) -> list[str]:
@@ -143,7 +148,7 @@ def deployments(home_dir: Path) -> list[str]:
         return []
     traces = ("journal.json", "lock")
     had_one = (d.name for d in home_dir.iterdir() if any(os.path.exists(d / trace) for trace in traces))
-    return sorted(name for name in had_one if _NAME.fullmatch(name))
+    return sorted(name for name in had_one if is_name(name))
 
 
 def take_lock(path: Path) -> int | None:

@@ -23,7 +23,7 @@ _VERBS = {
     "stop": "units",
     "scale": "units",
     "plan": "plan",
-    "doctor": "plan",
+    "doctor": "doctor",
     "profiles": "plan",
 }
 """Each verb, in the order of the help, with the file that has it."""

@@ -25,7 +25,7 @@ from dynkv.cli.options import (
     ProfileArgument,
     SetOption,
 )
-from dynkv.cli.plan import Planned, locate, make_plan, overrides
+from dynkv.cli.planned import Planned, locate, make_plan, overrides
 from dynkv.cli.progress import progress
 from dynkv.cli.report import say
 from dynkv.cli.takedown import take_down
@@ -55,6 +55,9 @@ def up(
         float | None, typer.Option("--timeout", min=0, metavar="SECONDS", help="Give up after this long.")
     ] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return as soon as the supervisor runs.")] = False,
+    skip_checks: Annotated[
+        bool, typer.Option("--skip-checks", help="Start all the same when a check finds an error.")
+    ] = False,
 ) -> None:
     """Start a deployment and wait until it answers requests.
 
@@ -66,8 +69,10 @@ def up(
         if where.has_supervisor():
             raise AlreadyRunning(where.name)
         planned = make_plan(loaded, where)
+        if skip_checks:
+            planned = planned.with_errors_as_warnings()
         planned.refuse_errors()
-        view.show_findings(planned.findings)
+        view.show_findings(planned.warnings)
         for note in planned.plan.notes:
             say(f"note: {note}")
         _prepare(planned)

@@ -22,7 +22,7 @@ from dynkv.supervisor.states import State
 from dynkv.supervisor.status import DeploymentStatus, SpareState
 
 if TYPE_CHECKING:
-    from dynkv.doctor.checks import Finding
+    from dynkv.doctor.findings import Finding
     from dynkv.supervisor.events import Event
 
 _WIDE = 200
@@ -35,10 +35,14 @@ def _console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, width=width, highlight=False, soft_wrap=not stream.isatty())
 
 
-def show_findings(findings: Iterable[Finding]) -> None:
-    console = _console(stderr=True)
+_SEVERITY_STYLE = {"error": "bold red", "warning": "yellow", "info": "green"}
+
+
+def show_findings(findings: Iterable[Finding], *, stderr: bool = True) -> None:
+    """What was found in one line, then where, why it matters and what to do."""
+    console = _console(stderr=stderr)
     for finding in findings:
-        style = "bold red" if finding.is_error else "yellow"
+        style = _SEVERITY_STYLE[finding.severity]
         console.print(f"[{style}]{finding.severity}:[/] {escape(finding.what)} [dim]({finding.id})[/]")
         if finding.where:
             console.print(f"  [dim]at[/] {escape(finding.where)}")

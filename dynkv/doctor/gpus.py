@@ -3,26 +3,51 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from dynkv.plan.facts import Gpu
+from dynkv.plan.facts import ComputeMode, Driver, Gpu
+
+_PCI_DEVICES = Path("/sys/bus/pci/devices")
+_NVIDIA = "0x10de"
+_DISPLAYS = "0x03"
+"""The class of a PCI device that draws or computes. Source: pci.ids, class 03."""
 
 
 def gpus() -> tuple[Gpu, ...]:
     """GPUs and MIG slices that may be used; none where there is no driver. Respects CUDA_VISIBLE_DEVICES."""
+    return look()[0]
+
+
+def look() -> tuple[tuple[Gpu, ...], Driver]:
+    """As gpus(), and the driver: a host without one has no GPUs, and is told from one whose driver is broken."""
     import pynvml
 
     try:
         pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return ()
+    except pynvml.NVMLError as error:
+        return (), Driver(problem=str(error), devices=pci_devices())
     try:
         found = [gpu for index in range(pynvml.nvmlDeviceGetCount()) for gpu in _of_device(index)]
+        cuda = _asked(pynvml.nvmlSystemGetCudaDriverVersion_v2)
     finally:
         pynvml.nvmlShutdown()
-    return tuple(gpu for gpu in found if _is_visible(gpu))
+    hidden = tuple(gpu.visible_as for gpu in found if not _is_visible(gpu))
+    major = int(cuda) // 1000 if cuda else None  # as 1000 * major + 10 * minor
+    return tuple(gpu for gpu in found if _is_visible(gpu)), Driver(cuda_major=major, devices=len(found), hidden=hidden)
+
+
+def pci_devices(directory: Path = _PCI_DEVICES) -> int:
+    """NVIDIA GPUs on the PCI bus, whether there is a driver or not. Source: Linux, sysfs-bus-pci."""
+    found = 0
+    for device in directory.glob("*"):
+        with suppress(OSError):  # gone meanwhile
+            is_nvidia = (device / "vendor").read_text().strip() == _NVIDIA
+            found += is_nvidia and (device / "class").read_text().startswith(_DISPLAYS)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,29 +141,21 @@ def _of_device(index: int) -> list[Gpu]:
     import pynvml
 
     device = pynvml.nvmlDeviceGetHandleByIndex(index)
-    slices = []
-    try:
-        if pynvml.nvmlDeviceGetMigMode(device)[0] == pynvml.NVML_DEVICE_MIG_ENABLE:
-            for number in range(pynvml.nvmlDeviceGetMaxMigDeviceCount(device)):
-                slices += _mig_slice(device, index, number)
-    except pynvml.NVMLError:  # a GPU that knows no MIG
-        slices = []
-    return slices or [_describe(device, index, is_mig=False)]
+    modes = _asked(pynvml.nvmlDeviceGetMigMode, device)  # nothing of a GPU that knows no MIG
+    if not modes or modes[0] != pynvml.NVML_DEVICE_MIG_ENABLE:
+        return [_describe(device, device, index)]
+    count = _asked(pynvml.nvmlDeviceGetMaxMigDeviceCount, device) or 0
+    slices = [_asked(pynvml.nvmlDeviceGetMigDeviceHandleByIndex, device, number) for number in range(count)]
+    found = [_describe(handle, device, index, is_mig=True) for handle in slices if handle]
+    return found or [_describe(device, device, index, is_unsliced=True)]
 
 
-def _mig_slice(device: object, index: int, number: int) -> list[Gpu]:
-    import pynvml
-
-    try:
-        return [_describe(pynvml.nvmlDeviceGetMigDeviceHandleByIndex(device, number), index, is_mig=True)]
-    except pynvml.NVMLError:  # slots of the device that hold no slice
-        return []
-
-
-def _describe(handle: object, index: int, *, is_mig: bool) -> Gpu:
+def _describe(handle: object, device: object, index: int, *, is_mig: bool = False, is_unsliced: bool = False) -> Gpu:
+    """`device` is the whole GPU, of which `handle` may be a slice: some things only the whole one tells."""
     import pynvml
 
     memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+    users = _asked(pynvml.nvmlDeviceGetComputeRunningProcesses, handle) or []
     return Gpu(
         index=index,
         uuid=_text(pynvml.nvmlDeviceGetUUID(handle)),
@@ -146,7 +163,39 @@ def _describe(handle: object, index: int, *, is_mig: bool) -> Gpu:
         memory_total_bytes=int(memory.total),
         memory_free_bytes=int(memory.free),
         is_mig=is_mig,
+        is_unsliced=is_unsliced,
+        holders=tuple(_user(user.pid, user.usedGpuMemory) for user in users),
+        compute_mode=_compute_mode(device),
+        uncorrected_errors=_uncorrected_errors(device),
     )
+
+
+def _compute_mode(device: object) -> ComputeMode:
+    import pynvml
+
+    exclusive = (pynvml.NVML_COMPUTEMODE_EXCLUSIVE_PROCESS, pynvml.NVML_COMPUTEMODE_EXCLUSIVE_THREAD)
+    mode = _asked(pynvml.nvmlDeviceGetComputeMode, device)
+    if mode == pynvml.NVML_COMPUTEMODE_PROHIBITED:
+        return ComputeMode.PROHIBITED
+    return ComputeMode.EXCLUSIVE if mode in exclusive else ComputeMode.DEFAULT
+
+
+def _uncorrected_errors(device: object) -> int:
+    """Since the driver was loaded; 0 of a GPU without ECC."""
+    import pynvml
+
+    kind, since = pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, pynvml.NVML_VOLATILE_ECC
+    return int(_asked(pynvml.nvmlDeviceGetTotalEccErrors, device, kind, since) or 0)
+
+
+def _asked(query: Callable[..., Any], *args: object) -> Any:
+    """What NVML answers; None where it does not, as for what a GPU or a driver does not know."""
+    import pynvml
+
+    try:
+        return query(*args)
+    except pynvml.NVMLError:
+        return None
 
 
 def _is_visible(gpu: Gpu) -> bool:

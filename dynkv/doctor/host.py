@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import platform
+import resource
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dynkv.doctor.gpus import gpus
+from dynkv.doctor.disks import free_bytes, room_bytes, write_problem
+from dynkv.doctor.gpus import look
 from dynkv.doctor.memory import memory_available_bytes
+from dynkv.doctor.model_files import cached_model_files, model_files
 from dynkv.doctor.sockets import holders
 from dynkv.doctor.stack import find_python, packages
 from dynkv.plan.context import TINY
 from dynkv.plan.environment import SECRETS, is_inherited
-from dynkv.plan.facts import HostFacts, ModelFacts
+from dynkv.plan.facts import HostFacts, Leftover, ModelFacts, ModelFiles
 from dynkv.profile.l2 import directory, expand, holds_credentials
-from dynkv.profile.model import Profile
+from dynkv.profile.model import FORBIDDEN_ENV, Profile
+
+_HARMFUL = sorted(FORBIDDEN_ENV.keys() - {"CUDA_VISIBLE_DEVICES"})
+"""What the person may have set, and no child gets; which GPUs are visible is respected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +35,26 @@ class LeftOver:
 
 
 def inspect(
-    profile: Profile, home: Path, planned_ports: dict[int, str], left_over: LeftOver | None = None
+    profile: Profile,
+    home: Path,
+    planned_ports: dict[int, str],
+    left_over: LeftOver | None = None,
+    leftovers: tuple[Leftover, ...] = (),
 ) -> HostFacts:
     """`planned_ports`: those of other deployments, whether anything listens on them just now or not.
 
-    What is `left_over` of the same deployment counts as free: it will be taken over or ended.
+    What is `left_over` of the same deployment counts as free: it will be taken over or ended. `leftovers` are those of
+    all deployments.
 
     Raises PreflightRefused when the interpreter does not work.
     """
     python = find_python(profile.python)
     own = left_over or LeftOver()
+    gpus, driver = look()
+    model = model_facts(profile.model.path)
+    l2 = _l2_directories(profile, home)
     return HostFacts(
-        gpus=gpus(),
+        gpus=gpus,
         cpus=tuple(sorted(os.sched_getaffinity(0))),
         memory_available_bytes=memory_available_bytes() + own.resident_bytes,
         taken_ports={**holders(own.pids), **planned_ports},
@@ -49,8 +63,19 @@ def inspect(
         secret_names=_secret_names(),
         python=python,
         packages=packages(python),
-        model=model_facts(profile.model.path),
-        unwritable=_unwritable(profile, home),
+        model=model,
+        unwritable={name: problem for name, path in l2.items() if (problem := write_problem(path)) is not None},
+        driver=driver,
+        model_files=_model_files(profile, model),
+        shm_free_bytes=free_bytes(Path("/dev/shm")),
+        hugepages_free_bytes=_hugepages_free_bytes(),
+        home_free_bytes=free_bytes(home),
+        l2_room_bytes={name: room for name, path in l2.items() if (room := room_bytes(path)) is not None},
+        open_files_max=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        is_wsl="microsoft" in platform.release().lower(),
+        ignored_environ=tuple(name for name in _HARMFUL if name in os.environ),
+        is_taken_over=bool(own.pids),
+        leftovers=leftovers,
     )
 
 
@@ -70,22 +95,21 @@ def model_facts(path: str) -> ModelFacts:
     return ModelFacts(is_local=True, has_config=os.path.isfile(local / "config.json"), path=str(local.absolute()))
 
 
-def _unwritable(profile: Profile, home: Path) -> dict[str, str]:
-    """L2 directories that cannot be made or written, with the reason."""
+def _model_files(profile: Profile, model: ModelFacts) -> ModelFiles | None:
+    if model.is_local:
+        return model_files(Path(model.path)) if model.has_config and model.path else None
+    return cached_model_files(profile.model.path, {**os.environ, **profile.env})
+
+
+def _l2_directories(profile: Profile, home: Path) -> dict[str, Path]:
+    """By the name that the profile has for each; none without a sidecar."""
     wanted = [path for adapter in profile.lmcache.l2 if (path := directory(adapter)) is not None]
-    problems = {path: _write_problem(Path(expand(path, str(home)))) for path in wanted}
-    return {path: problem for path, problem in problems.items() if problem is not None}
+    return {path: Path(expand(path, str(home))) for path in wanted} if profile.lmcache.enabled else {}
 
 
-def _write_problem(path: Path) -> str | None:
-    """Why no file can be made in `path`; directories made to find out are removed again."""
-    missing = [directory for directory in (path, *path.parents) if not directory.exists()]
+def _hugepages_free_bytes() -> int:
+    """Source: Linux, hugetlbpage.rst."""
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            return None
-    except OSError as error:
-        return error.strerror or str(error)
-    finally:
-        for made in (directory for directory in missing if directory.is_dir()):
-            made.rmdir()
+        return int(Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages").read_text()) * 2 * 1024**2
+    except (OSError, ValueError):
+        return 0

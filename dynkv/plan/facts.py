@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class ComputeMode(StrEnum):
+    """How many processes may use a GPU at once. Source: NVML API reference, nvmlComputeMode_t."""
+
+    DEFAULT = "default"
+    EXCLUSIVE = "exclusive"
+    """One."""
+    PROHIBITED = "prohibited"
+    """None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +28,13 @@ class Gpu:
     memory_total_bytes: int
     memory_free_bytes: int
     is_mig: bool = False
+    is_unsliced: bool = False
+    """MIG is on, and no slice has been made: nothing can compute on it."""
+    holders: tuple[str, ...] = ()
+    """Processes that hold some of its memory, in words, as far as the driver shows them."""
+    compute_mode: ComputeMode = ComputeMode.DEFAULT
+    uncorrected_errors: int = 0
+    """ECC errors since the driver was loaded that could not be corrected."""
 
     @property
     def visible_as(self) -> str:
@@ -30,6 +50,48 @@ class ModelFacts:
     has_config: bool
     path: str = ""
     """Absolute, of a local model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """NVIDIA's driver, as far as it answers."""
+
+    problem: str = ""
+    """Why it does not, in its own words."""
+    cuda_major: int | None = None
+    """The newest CUDA that it can run; None where it does not say."""
+    devices: int = 0
+    """NVIDIA GPUs on the PCI bus, whether the driver knows them or not."""
+    hidden: tuple[str, ...] = ()
+    """GPUs that CUDA_VISIBLE_DEVICES leaves out."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """The model's files where they are on this host: in a directory, or in the hub's cache."""
+
+    config: Mapping[str, Any] | None = None
+    """config.json; None if it cannot be read."""
+    config_problem: str = ""
+    has_tokenizer: bool = True
+    weights_bytes: int = 0
+    missing_weights: tuple[str, ...] = ()
+    """Files that the index of the weights names, and that are not there."""
+
+
+class LeftoverKind(StrEnum):
+    PROCESSES = "processes"
+    FILES = "files"
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """What a deployment without a supervisor has left: its processes, or files that only a running one needs."""
+
+    deployment: str
+    kind: LeftoverKind
+    what: tuple[str, ...]
+    """Each process in words, or each path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +117,24 @@ class HostFacts:
     model: ModelFacts = ModelFacts(is_local=False, has_config=False)
     unwritable: dict[str, str] = field(default_factory=dict)
     """L2 directories, as the profile names them, that cannot be written, with the reason."""
+    driver: Driver = Driver()
+    model_files: ModelFiles | None = None
+    """None where none are on this host yet, or dynkv makes them itself."""
+    shm_free_bytes: int | None = None
+    """Of /dev/shm."""
+    hugepages_free_bytes: int = 0
+    """In huge pages of 2 MiB that nobody has taken."""
+    home_free_bytes: int | None = None
+    """Of the disk that DYNKV_HOME is on."""
+    l2_room_bytes: dict[str, int] = field(default_factory=dict)
+    """By L2 directory, as the profile names it: what is free on its disk, and what it holds already."""
+    open_files_max: int | None = None
+    """The soft limit that children begin with."""
+    is_wsl: bool = False
+    """Windows' Linux subsystem."""
+    ignored_environ: tuple[str, ...] = ()
+    """Names in the person's environment that no child is given, because they would do harm."""
+    is_taken_over: bool = False
+    """Processes of this deployment run without a supervisor: they will be taken over or ended."""
+    leftovers: tuple[Leftover, ...] = ()
+    """Of all deployments in this DYNKV_HOME."""

@@ -11,5 +11,9 @@ def at_least(packages: Mapping[str, str], name: str, *wanted: int) -> bool:
     version = packages.get(name)
     if version is None:
         return True
-    numbers = [int(number) for number in re.findall(r"\d+", version)[:3]]
-    return numbers + [0] * (len(wanted) - len(numbers)) >= list(wanted)
+    return numbers(version) + (0,) * (len(wanted) - len(numbers(version))) >= wanted
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """The first three of a version's numbers; without what tells a build, as in 2.13.0+cpu."""
+    return tuple(int(number) for number in re.findall(r"\d+", version.partition("+")[0])[:3])

@@ -93,7 +93,7 @@ class RoleArgs(Section):
     @model_validator(mode="after")
     def _handshake_agrees(self) -> Self:
         for flag in HANDSHAKE_ARGS:
-            if _value_of(flag, self.decode) != _value_of(flag, self.prefill):
+            if value_of(flag, self.decode) != value_of(flag, self.prefill):
                 raise PydanticCustomError(
                     "handshake",
                     f"prefill and decode must agree on {flag}, or every transfer fails: put it in model.args",
@@ -101,7 +101,8 @@ class RoleArgs(Section):
         return self
 
 
-def _value_of(flag: str, args: list[str]) -> str | None:
+def value_of(flag: str, args: list[str]) -> str | None:
+    """What an argument is set to, as `--flag value` or `--flag=value`; None without it."""
     for i, arg in enumerate(args):
         if arg.split("=", 1)[0].replace("_", "-") == flag:
             return arg.partition("=")[2] or " ".join(args[i + 1 : i + 2])

@@ -25,6 +25,11 @@ def supervisor_of(journal: JournalFile, home: Path) -> Process | None:
     return process if _home_of(process.pid) == home else None
 
 
+def is_supervisor(pid: int) -> bool:
+    """Whether this process supervises a deployment, in whatever DYNKV_HOME."""
+    return _home_of(pid) is not None
+
+
 def _home_of(pid: int) -> Path | None:
     words = command_line(pid).split(b"\0")
     if _MODULE not in words or b"--home" not in words[:-1]:

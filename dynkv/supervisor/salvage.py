@@ -21,12 +21,12 @@ from dynkv.supervisor.states import State
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
 
 
-def survivors(journal: JournalFile | None, place: Place) -> list[Process]:
-    """Every living process of a deployment whose supervisor is dead.
+def survivors(journal: JournalFile | None, place: Place, host: Host | None = None) -> list[Process]:
+    """Every living process of a deployment whose supervisor is dead; among those of `host`, else as it is now.
 
     Without a journal that can be read, and by one from before a reboot, none is found but by its markers.
     """
-    host = Host.now()
+    host = host or Host.now()
     found = {process.pid: process for process in marked(host, str(place.home), place.name)}
     if journal is not None and journal.boot_id == boot_id():
         for record in _trusted(journal).values():

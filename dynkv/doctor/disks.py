@@ -1,0 +1,57 @@
+"""What is free on disks, and whether a directory on them can be written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from itertools import islice
+from pathlib import Path
+
+_LOOKED_AT = 20_000
+"""Files of a directory that are measured; one with more is taken to be in use, and is not judged."""
+
+
+def free_bytes(path: Path) -> int | None:
+    """Of the disk that `path` is on, or would be; None where nobody tells."""
+    there = next((parent for parent in (path, *path.parents) if os.path.exists(parent)), Path("/"))
+    try:
+        return shutil.disk_usage(there).free
+    except OSError:
+        return None
+
+
+def room_bytes(path: Path) -> int | None:
+    """What a directory holds already, and what is free on its disk; None for one that is too large to measure."""
+    free, held = free_bytes(path), _held_bytes(path)
+    return None if free is None or held is None else free + held
+
+
+def write_problem(path: Path) -> str | None:
+    """Why no file can be made in `path`; directories made to find out are removed again."""
+    missing = [directory for directory in (path, *path.parents) if not directory.exists()]
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return None
+    except OSError as error:
+        return error.strerror or str(error)
+    finally:
+        for made in (directory for directory in missing if directory.is_dir()):
+            made.rmdir()
+
+
+def _held_bytes(path: Path) -> int | None:
+    files = ((folder, name) for folder, _, names in os.walk(path) for name in names)
+    looked_at = list(islice(files, _LOOKED_AT + 1))
+    if len(looked_at) > _LOOKED_AT:
+        return None
+    return sum(_blocks_bytes(os.path.join(folder, name)) for folder, name in looked_at)  # noqa: PTH118
+
+
+def _blocks_bytes(path: str) -> int:
+    """0 of one that has just gone. Source: stat(2): blocks are of 512 bytes."""
+    try:
+        return os.lstat(path).st_blocks * 512
+    except OSError:
+        return 0

