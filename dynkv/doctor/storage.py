@@ -10,7 +10,7 @@ from dynkv.profile.source import Mark
 
 FileAdapter = NixlPosix | NixlGds | NixlGdsMt | NixlHf3fs
 _GB = 1000**3
-_LEAST_BYTES = 100 * 1000**2
+_LEAST_BYTES = 16 * 1000**2
 """For journal, events, sockets and the first lines of the logs."""
 
 

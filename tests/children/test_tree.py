@@ -105,6 +105,7 @@ def test_one_that_hides_after_it_was_seen_is_still_known(tmp_path: Path) -> None
         for pid in (between, it.child.pid):
             os.kill(pid, signal.SIGKILL)
         until(lambda: (process := read_process(hidden)) is not None and process.ppid not in (between, it.child.pid))
+        until(lambda: not is_alive(it.child.pid))
         # no group, no session, no descent, no marker: only the memory of it
         assert environment_of(hidden) is None or MARK_INCARNATION not in (environment_of(hidden) or {})
         assert it.found == {hidden}
