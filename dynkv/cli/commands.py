@@ -14,6 +14,7 @@ from dynkv.errors import UsageError
 _VERBS = {
     "up": "up",
     "status": "status",
+    "top": "top",
     "wait": "status",
     "down": "status",
     "logs": "logs",

@@ -31,7 +31,7 @@ _LINES = 100
 _LONGEST_PART = 10_000
 """Lines of a block that are held back in the search for the line that they belong to."""
 _COLOURS = ("cyan", "green", "yellow", "bold cyan", "bold green", "bold yellow")
-_LEVEL_STYLE = {Level.WARNING: "yellow", Level.ERROR: "red", Level.CRITICAL: "bold red"}
+LEVEL_STYLE = {Level.WARNING: "yellow", Level.ERROR: "red", Level.CRITICAL: "bold red"}
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
@@ -157,7 +157,7 @@ class _Printer:
         print(self._json(unit, line) if self._as_json else self._text(unit, line), flush=True)  # noqa: T201
 
     def _text(self, unit: str, line: Line) -> str:
-        text = self._ink.paint(line.text, _LEVEL_STYLE.get(line.level, "") if line.level is not None else "")
+        text = self._ink.paint(line.text, LEVEL_STYLE.get(line.level, "") if line.level is not None else "")
         return self._ink.paint(f"{unit:<{self._width}} |", self._colours[unit]) + f" {text}" if self._width else text
 
     def _json(self, unit: str, line: Line) -> str:
