@@ -6,6 +6,16 @@ do next. The command line prints exactly these parts; nothing else turns an erro
 
 from __future__ import annotations
 
+EXIT_CODES = {
+    0: "done",
+    1: "the deployment or a unit failed",
+    2: "usage, or an invalid profile",
+    3: "no such deployment, or it is not running",
+    4: "preflight refused",
+    5: "timed out",
+    130: "ended by Ctrl-C",
+}
+
 
 class DynkvError(Exception):
     """Base of all: the deployment or a unit failed."""

@@ -51,6 +51,7 @@ class Dashboard(App[None]):
         Binding("l,enter", "logs", "Follow its log"),
         Binding("q", "quit", "Quit"),
     ]
+    TITLE = "dynkv top"
     ENABLE_COMMAND_PALETTE = False
 
     def __init__(self, source: Source, interval_s: float) -> None:

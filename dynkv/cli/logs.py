@@ -63,7 +63,7 @@ class Wanted:
 def logs(
     units: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[UNIT…]", help="All units when none is named.", autocompletion=log_names),
+        typer.Argument(metavar="UNIT", help="All units when none is named.", autocompletion=log_names),
     ] = None,
     name: NameOfOption = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as lines come.")] = False,
@@ -83,7 +83,7 @@ def logs(
 ) -> None:
     """Print the units' logs, those of earlier incarnations too; also after `down`.
 
-    Examples: dynkv logs worker-0 -f · dynkv logs --since 10m --level error · dynkv logs --grep 'KV cache'
+    Those of several units are merged in the order of time. In a terminal it also says where the files are.
     """
     now = datetime.now().astimezone()
     wanted = Wanted(

@@ -37,10 +37,9 @@ def status(
         bool, typer.Option("--watch", "-w", help=f"Look again every {_WATCH_PERIOD_S:g} s, until Ctrl-C.")
     ] = False,
 ) -> None:
-    """Show how a deployment is. Exit code 3 when nothing runs.
+    """Show how a deployment is: its units, GPUs and KV caches.
 
     With --watch, a terminal shows it live, and a pipe gets one status after the other; with --json, one a line.
-    Examples: dynkv status --json · dynkv status --watch
     """
     deployment = find(name)
     if watch:
@@ -106,7 +105,7 @@ def wait(
         float | None, typer.Option("--timeout", min=0, metavar="SECONDS", help="Give up after this long: exit code 5.")
     ] = None,
 ) -> None:
-    """Return when a deployment is ready, or down. Example: dynkv wait agg --for ready --timeout 600"""
+    """Return when a deployment is ready, or down."""
     deployment = find(name)
     deadline = None if timeout is None else time.monotonic() + timeout
     while (state := _state(deployment)) != goal:
@@ -138,5 +137,5 @@ def down(
         typer.Option("--timeout", min=0, metavar="SECONDS", help="Stop waiting after this long; it goes on."),
     ] = None,
 ) -> None:
-    """Take a deployment down, and leave nothing behind. Works without its supervisor too. Example: dynkv down agg"""
+    """Take a deployment down, and leave nothing behind; works without its supervisor too."""
     bring_down(name, timeout)

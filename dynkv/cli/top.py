@@ -24,7 +24,7 @@ def top(
 ) -> None:
     """Watch a deployment live: its units, requests, caches and memory.
 
-    Keys: r restarts the chosen unit, l follows its log, q quits. Example: dynkv top agg
+    Keys: r restarts the chosen unit, l follows its log, q quits.
     """
     deployment = find(name)
     read_status(deployment)  # says so if there is nothing to watch
