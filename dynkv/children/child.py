@@ -155,6 +155,12 @@ class Child:
         self.pids.update(process.pid for process in members)
         return members
 
+    def members(self) -> list[Process]:
+        """Those living of its tree that were found in it before, as they are now; costs no look at all others."""
+        known = self._known | {(self.root.pid, self.root.start_ticks)}
+        found = (read_process(pid) for pid, _ in known)
+        return [it for it in found if it is not None and it.is_alive and it.identity in known]
+
     def remember(self, host: Host) -> None:
         """Look who belongs to it, and forget nobody who was known before: `host` may be older than that."""
         known = self._known

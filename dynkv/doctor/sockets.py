@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
+import re
 import socket
+import time
 from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _CONNECT_TIMEOUT_S = 0.2
-_LISTEN = "0A"  # TCP_LISTEN, include/net/tcp_states.h
+_LISTENING = re.compile(r":([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} 0A (?:\S+ +){5}(\d+) ")
+"""Port and inode of a socket in the state 0A, which is TCP_LISTEN. Source: proc_net(5), include/net/tcp_states.h."""
 
 
 def is_free(port: int) -> bool:
@@ -23,16 +26,26 @@ def listening_ports() -> frozenset[int]:
     return frozenset(port for port, _ in _listeners())
 
 
-def ports_of(pids: Iterable[int]) -> frozenset[int]:
-    """The TCP ports that these processes listen on. Source: proc_pid_fd(5)."""
+def ports_of(pids: Iterable[int], max_age_s: float = 0.0) -> frozenset[int]:
+    """The TCP ports that these processes listen on. Source: proc_pid_fd(5).
+
+    With `max_age_s`, those that they began to listen on that lately may be missing: the table of a busy host is long,
+    and many may ask at once.
+    """
     own = {link for pid in pids for link in _open_files(pid)}
-    return frozenset(port for port, inode in _listeners() if f"socket:[{inode}]" in own)
+    return frozenset(port for port, inode in _listeners(max_age_s) if f"socket:[{inode}]" in own)
 
 
-def _listeners() -> Iterator[tuple[int, str]]:
+_lately: tuple[float, list[tuple[int, str]]] | None = None
+
+
+def _listeners(max_age_s: float = 0.0) -> list[tuple[int, str]]:
     """Port and inode of every listening socket."""
-    rows = (row.split() for table in _TABLES if table.exists() for row in table.read_text().splitlines()[1:])
-    return ((int(row[1].rpartition(":")[2], 16), row[9]) for row in rows if row[3] == _LISTEN)
+    global _lately
+    if _lately is None or time.monotonic() >= _lately[0] + max_age_s:
+        rows = (row for table in _TABLES if table.exists() for row in _LISTENING.findall(table.read_text()))
+        _lately = (time.monotonic(), [(int(port, 16), inode) for port, inode in rows])
+    return _lately[1]
 
 
 def _open_files(pid: int) -> Iterator[str]:

@@ -75,7 +75,8 @@ class Liveness:
     `stall_seconds` requests ran without a token.
     """
 
-    check: HttpGet
+    check: HttpGet | None
+    """Its /metrics; None for a unit that has none: then it answers as long as its readiness probe passes."""
     period_seconds: float = 5.0
     timeout_seconds: float = 10.0
     failure_threshold: int = 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Callable
 
 import anyio
 
@@ -23,15 +24,16 @@ _MOVING = ("vllm:iteration_tokens_total_sum", "vllm:prompt_tokens_total", "vllm:
 """Source: vllm 0.23.0 and 0.31.0, /metrics; the first moves with every step of the engine."""
 
 
-async def until_hung(child: Child, liveness: Liveness, ready: anyio.Event) -> str:
+async def until_hung(child: Child, liveness: Liveness, ready: anyio.Event, passes: Callable[[], bool]) -> str:
     """Sample the unit for as long as it does well; returns why it counts as hung.
 
+    `passes`: whether its readiness probe did, when it was last tried.
     Before it is first `ready`, its startup probe judges it; but one that is stopped by a signal is not slow.
     """
     kept = max(liveness.failure_threshold, int(liveness.stall_seconds / liveness.period_seconds)) + 2
     samples: deque[Sample] = deque(maxlen=kept)
     while True:
-        samples.append(await _sample(child, liveness) if ready.is_set() else _early_sample(child))
+        samples.append(await _sample(child, liveness, passes) if ready.is_set() else _early_sample(child))
         reason = hung(tuple(samples), liveness)
         if reason is not None:
             return reason
@@ -56,19 +58,21 @@ async def until_idle(child: Child, ready: anyio.Event) -> None:
 
 
 def _early_sample(child: Child) -> Sample:
-    is_stopped = any(process.is_stopped for process in child.tree())
+    is_stopped = any(process.is_stopped for process in child.members())
     return Sample(anyio.current_time(), answered=True, is_stopped=is_stopped, cpu_s=0.0)
 
 
-async def _sample(child: Child, liveness: Liveness) -> Sample:
-    tree = child.tree()
+async def _sample(child: Child, liveness: Liveness, passes: Callable[[], bool]) -> Sample:
+    tree = child.members()
     is_stopped = any(process.is_stopped for process in tree)
-    figures = None if is_stopped else await _figures(liveness.check, liveness.timeout_seconds)
+    figures = None
+    if liveness.check is not None and not is_stopped:
+        figures = await _figures(liveness.check, liveness.timeout_seconds)
     moving = [value for name in _MOVING if (value := total(figures, name)) is not None]
     canary_failed = not is_stopped and await _fails(liveness.canary, liveness.timeout_seconds)
     return Sample(
         at=anyio.current_time(),
-        answered=figures is not None,
+        answered=passes() if liveness.check is None else figures is not None,
         is_stopped=is_stopped,
         cpu_s=sum(process.cpu_ticks for process in tree) / _TICKS_PER_S,
         has_engine=any(process.name == _ENGINE for process in tree),

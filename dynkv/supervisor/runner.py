@@ -26,6 +26,7 @@ from dynkv.children.output import tail
 from dynkv.children.scheduling import Schedule, bring_back
 from dynkv.children.stop import Stopped, kill_tree, stop
 from dynkv.children.tree import Host, marked_environment, tree_of
+from dynkv.doctor.sockets import ports_of
 from dynkv.home import Place
 from dynkv.plan.model import Role, Unit
 from dynkv.probes.streak import Verdict
@@ -56,6 +57,7 @@ _DRAINED_STOP_S = 12.0
 """A worker without requests ends within 9 s of SIGTERM, 5 of them Dynamo's grace period (measured)."""
 _KEEP_PERIOD_S = 2.0
 _CPUS_LOOK_S = 0.5
+_SOCKETS_AGE_S = 1.0
 _UNROUTED_S = 60.0
 """A worker that is ready is in discovery within a second."""
 _AFTER_FAULT_S = 1.0
@@ -354,7 +356,7 @@ class Runner:
         async def on_hang() -> None:
             liveness = self.unit.probes.liveness
             if liveness is not None:
-                await give_up(await until_hung(child, liveness, self._first_ready))
+                await give_up(await until_hung(child, liveness, self._first_ready, self._passes))
 
         async with anyio.create_task_group() as serving:
             for task in (on_exit, on_request, on_probes, on_hang, on_idle):
@@ -382,7 +384,12 @@ class Runner:
         ports = {check.port for check in self.unit.probes.startup.checks} & {*self.unit.ports.values()}
         if not ports:
             return None
+        if ports <= ports_of((process.pid for process in child.members()), max_age_s=_SOCKETS_AGE_S):
+            return None  # as is the rule; looking at all processes of the host takes a hundred times longer
         return await held_by_others(ports, lambda: [process.pid for process in child.tree()])
+
+    def _passes(self) -> bool:
+        return self._probe is not None and self._probe.ok
 
     def _on_startup(self, news: News) -> None:
         if news.verdict is Verdict.PASSED:

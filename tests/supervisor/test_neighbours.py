@@ -14,12 +14,20 @@ from dynkv.children.tree import read_process
 from dynkv.supervisor.neighbours import homes, supervisor_of
 
 
+def started(*words: str) -> subprocess.Popen[bytes]:
+    """A program with these words, that runs: before, while the kernel makes it, it has no command line."""
+    script = "import sys; print(flush=True); sys.stdin.read()"
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([sys.executable, "-c", script, *words], stdin=pipe, stdout=pipe)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"\n"
+    return process
+
+
 def test_where_living_supervisors_work(tmp_path: Path) -> None:
     """One as `dynkv up` starts it, and two processes that only look a little like one."""
-    script = "import sys; sys.stdin.read()"
     given = [["dynkv.daemon", "--home", f"{tmp_path}/a b"], ["dynkv.daemon", "--home"], ["--home", f"{tmp_path}/c"]]
-    pipe = subprocess.PIPE
-    running = [subprocess.Popen([sys.executable, "-c", script, *words], stdin=pipe, stdout=pipe) for words in given]
+    running = [started(*words) for words in given]
     try:
         assert {home for home in homes() if home.is_relative_to(tmp_path)} == {tmp_path / "a b"}
     finally:
@@ -30,8 +38,7 @@ def test_where_living_supervisors_work(tmp_path: Path) -> None:
 
 def test_the_supervisor_of_a_journal(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
-    words = [sys.executable, "-c", "import sys; sys.stdin.read()", "dynkv.daemon", "--home", str(tmp_path)]
-    running = subprocess.Popen(words, stdin=subprocess.PIPE)
+    running = started("dynkv.daemon", "--home", str(tmp_path))
     try:
         process = read_process(running.pid)
         assert process is not None

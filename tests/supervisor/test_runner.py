@@ -336,6 +336,22 @@ async def test_one_that_is_stopped_by_a_signal_counts_as_hung(lab: Lab) -> None:
         assert re.fullmatch(rf"({stopped}|{silent}) \(killed by SIGKILL\)", second.last_exit.reason)
 
 
+async def test_without_figures_it_answers_as_long_as_its_readiness_probe_passes(lab: Lab) -> None:
+    unit = lab.unit()
+    readiness = replace(unit.probes.readiness, period_seconds=0.3)
+    probes = replace(unit.probes, readiness=readiness, liveness=Liveness(None, period_seconds=0.5, failure_threshold=3))
+    async with alive(lab, replace(unit, probes=probes)) as life:
+        first = await life.reaches(State.READY)
+        await anyio.sleep(2.5)  # five samples of one that is well
+        assert life.now.pid == first.pid
+        lab.sick_file(unit.name).touch()
+        await life.until(lambda status: status.pid != first.pid)
+        lab.sick_file(unit.name).unlink()
+        second = await life.until(partial(is_ready_again, 1))
+        assert second.last_exit is not None
+        assert "has not answered for 1 s, and does nothing" in second.last_exit.reason
+
+
 async def test_a_dead_supervisors_child_is_taken_over_and_looked_after(lab: Lab) -> None:
     unit = lab.unit()
     child = Child.spawn(unit.argv, {**unit.env, MARK_UNIT: unit.name}, lab.place.logs / "worker-0.log")
