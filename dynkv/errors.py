@@ -7,6 +7,18 @@ do next. The command line prints exactly these parts; nothing else turns an erro
 from __future__ import annotations
 
 
+EXIT_CODES = {
+    0: "done",
+    1: "the deployment or a unit failed, or there is a fault in dynkv",
+    2: "the command line makes no sense, or the profile is invalid",
+    3: "there is no such deployment, or it is not running",
+    4: "the host cannot run it as it is; nothing was started",
+    5: "it took longer than `--timeout`",
+    130: "interrupted with Ctrl-C, or `up` with SIGTERM",
+}
+"""What each means. The reference is made from this."""
+
+
 class DynkvError(Exception):
     """Base of all: the deployment or a unit failed."""
 
@@ -66,6 +78,8 @@ class ProfileError(DynkvError):
 
 
 class UnknownProfile(ProfileError):
+    """No shipped profile has that name, and it is no path of a file."""
+
     def __init__(self, name: str, known: list[str], nearest: str | None) -> None:
         super().__init__(
             f"no profile named {name!r}",
@@ -75,6 +89,8 @@ class UnknownProfile(ProfileError):
 
 
 class UnknownDeployment(DynkvError):
+    """No deployment of that name has ever been started here."""
+
     exit_code = 3
 
     def __init__(self, name: str, known: list[str]) -> None:
@@ -111,6 +127,8 @@ class PreflightRefused(DynkvError):
 
 
 class PortTaken(PreflightRefused):
+    """Something listens on the frontend's port, which is never moved."""
+
     def __init__(self, port: int, holder: str, *, key: str, where: str = "") -> None:
         super().__init__(
             f"port {port} ({key}) is taken by {holder}",
@@ -121,6 +139,8 @@ class PortTaken(PreflightRefused):
 
 
 class AlreadyRunning(PreflightRefused):
+    """A deployment of that name has a supervisor that lives."""
+
     def __init__(self, name: str) -> None:
         super().__init__(
             f"deployment {name!r} is already running",
@@ -129,4 +149,6 @@ class AlreadyRunning(PreflightRefused):
 
 
 class TimedOut(DynkvError):
+    """What was waited for has not come in time."""
+
     exit_code = 5
