@@ -58,10 +58,10 @@ lint: $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## Format, lint an
 	@"$(CPU_BIN)/mypy"
 
 unit: $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## The tests that need no stack
-	@"$(CPU_BIN)/python" -m pytest --ignore=tests/stack --ignore=tests/chaos $(ARGS)
+	@"$(CPU_BIN)/python" -m pytest --ignore=tests/stack --ignore=tests/chaos -m 'not stack' $(ARGS)
 
 stack: $(CPU_VENV)/.installed-cpu $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## The tests that run the real stack on CPU
-	@"$(CPU_BIN)/python" -m pytest tests/stack $(ARGS)
+	@"$(CPU_BIN)/python" -m pytest tests/stack tests/docs/test_tutorial.py $(ARGS)
 
 chaos: $(CPU_VENV)/.installed-cpu $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## Kill at random; DYNKV_CHAOS_KILLS=2000 makes it a long run
 	@"$(CPU_BIN)/python" -m pytest tests/chaos --timeout 36000 $(ARGS)

@@ -6,7 +6,6 @@ do next. The command line prints exactly these parts; nothing else turns an erro
 
 from __future__ import annotations
 
-
 EXIT_CODES = {
     0: "done",
     1: "the deployment or a unit failed, or there is a fault in dynkv",

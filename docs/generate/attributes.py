@@ -78,8 +78,10 @@ def _in_json(kind: str) -> str:
 def _with_text(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, str]]:
     """Each statement with the text that stands alone below it."""
     for statement, below in zip(body, [*body[1:], None], strict=True):
-        is_text = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
-        yield statement, _as_json(sentence(str(below.value.value))) if is_text else ""
+        if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+            yield statement, _as_json(sentence(str(below.value.value)))
+        else:
+            yield statement, ""
 
 
 def _as_json(text: str) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from generate.markdown import code, table
-
 from dynkv.doctor.catalogue import CHECKS, Severity
+from generate.markdown import code, table
 
 HEAD = """# Checks
 

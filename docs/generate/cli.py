@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from generate.markdown import code, sentence, table
 from typer.main import get_command
 
 from dynkv.cli.commands import command_line
+from generate.markdown import code, sentence, table
 
 HEAD = """# Command line
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from generate.attributes import attributes, fields, members
-from generate.markdown import code, sentence, table
-
 from dynkv.supervisor import events, states, status
 from dynkv.supervisor.event_kinds import KINDS
 from dynkv.supervisor.states import TRANSITIONS, State
+from generate.attributes import attributes, fields, members
+from generate.markdown import code, sentence, table
 
 HEAD = """# Events
 

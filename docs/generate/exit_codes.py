@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dynkv.errors import EXIT_CODES, DynkvError
 from generate.attributes import docstring
 from generate.markdown import code, sentence, table
-
-from dynkv.errors import EXIT_CODES, DynkvError
 
 HEAD = """# Exit codes
 

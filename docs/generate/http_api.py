@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from generate.attributes import attributes, docstring, fields
-from generate.markdown import code, table
-
 from dynkv.control.routes import ROUTES, Route
 from dynkv.supervisor import status
+from generate.attributes import attributes, docstring, fields
+from generate.markdown import code, table
 
 HEAD = """# HTTP API
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from generate.markdown import code, sentence, table
-
 from dynkv.metrics.exposition import FAMILIES
 from dynkv.metrics.traffic import PASSED_ON
 from dynkv.supervisor.states import State
+from generate.markdown import code, sentence, table
 
 HEAD = """# Metrics
 

@@ -6,10 +6,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from generate.markdown import code, sentence, table
-
 from dynkv.cli.plan import profile_schema
 from dynkv.profile.model import FORBIDDEN_ENV, RESERVED_ARGS, RESERVED_FRONTEND_ARGS, RESERVED_SIDECAR_ARGS
+from generate.markdown import code, sentence, table
 
 Schema = Mapping[str, Any]
 

@@ -25,7 +25,9 @@ _NO_UNIT = (404, "there is no such unit; the error names those that there are")
 ROUTES = (
     Route("GET", "/healthz", 200, "`ok`", "The supervisor answers."),
     Route("GET", "/metrics", 200, "Prometheus text, 0.0.4", "dynkv's own figures, and what units count of requests."),
-    Route("GET", "/v1/status", 200, "the status document", "How the deployment is, as `dynkv status --json` prints it."),
+    Route(
+        "GET", "/v1/status", 200, "the status document", "How the deployment is, as `dynkv status --json` prints it."
+    ),
     Route(
         "GET",
         "/v1/events",

@@ -28,6 +28,9 @@ def pages(folder: str = "") -> list[Path]:
 
 
 def blocks(page: Path) -> Iterator[Block]:
-    text, name = page.read_text(encoding="utf-8"), str(page.relative_to(ROOT))
+    return blocks_of(str(page.relative_to(ROOT)), page.read_text(encoding="utf-8"))
+
+
+def blocks_of(name: str, text: str) -> Iterator[Block]:
     for found in _FENCED.finditer(text):
         yield Block(name, text.count("\n", 0, found.start()) + 1, found[1], found[2])
