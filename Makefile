@@ -70,7 +70,7 @@ bench: $(CPU_VENV)/.installed-cpu $(CPU_VENV)/.installed-dynkv ## Measure dynkv 
 	@PYTHONPATH=tests "$(CPU_BIN)/python" -m bench $(ARGS)
 
 docs: $(DOCS_VENV)/.installed-docs ## Build the documentation into build/docs
-	@NO_MKDOCS_2_WARNING=1 "$(DOCS_VENV)/bin/mkdocs" build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 "$(DOCS_VENV)/bin/mkdocs" build --strict
 	@echo "Documentation: build/docs/index.html"
 
 requirements: ## Compile requirements/*.txt from pyproject.toml; UPGRADE=1 takes new versions
