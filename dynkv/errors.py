@@ -8,14 +8,13 @@ from __future__ import annotations
 
 EXIT_CODES = {
     0: "done",
-    1: "the deployment or a unit failed, or there is a fault in dynkv",
-    2: "the command line makes no sense, or the profile is invalid",
-    3: "there is no such deployment, or it is not running",
-    4: "the host cannot run it as it is; nothing was started",
-    5: "it took longer than `--timeout`",
-    130: "interrupted with Ctrl-C, or `up` with SIGTERM",
+    1: "the deployment or a unit failed",
+    2: "usage, or an invalid profile",
+    3: "no such deployment, or it is not running",
+    4: "preflight refused",
+    5: "timed out",
+    130: "ended by Ctrl-C",
 }
-"""What each means. The reference is made from this."""
 
 
 class DynkvError(Exception):

@@ -73,9 +73,14 @@ def test_no_file_is_imported_by_what_it_imports() -> None:
         pytest.fail(f"a circle of imports: {' → '.join(error.args[1])}")
 
 
-def test_only_the_view_imports_rich() -> None:
-    importers = {shown(file) for file in FILES for module, _ in imported(file) if module.split(".")[0] == "rich"}
-    assert importers == {"cli/view.py"}
+def test_only_the_view_imports_rich_and_only_the_live_view_textual() -> None:
+    live_view = {"cli/dashboard.py", "cli/screens.py", "cli/tile.py"}
+    assert importers_of("textual") == live_view
+    assert importers_of("rich") <= {"cli/view.py", *live_view}
+
+
+def importers_of(package: str) -> set[str]:
+    return {shown(file) for file in FILES for module, _ in imported(file) if module.split(".")[0] == package}
 
 
 @pytest.mark.parametrize("package", ["psutil", "pynvml"])

@@ -8,6 +8,7 @@ from typing import Any
 from typer.main import get_command
 
 from dynkv.cli.commands import command_line
+from dynkv.cli.manual import EXAMPLES
 from generate.markdown import code, sentence, table
 
 HEAD = """# Command line
@@ -31,32 +32,32 @@ def page() -> str:
 
 
 def _command(path: str, command: Any) -> Iterator[str]:
-    told, examples = _told(command.help or "")
     yield f"## {path}" if path.count(" ") == 1 else f"### {path}"
     yield f"```text\n{_usage(path, command)}\n```"
-    yield told
+    yield command.help or ""
     yield _parameters(command)
-    if examples:
-        yield "For example:\n\n```text\n" + "\n".join(examples) + "\n```"
+    yield _examples(path.removeprefix("dynkv "))
     for name, inner in getattr(command, "commands", {}).items():
         yield from _command(f"{path} {name}", inner)
 
 
-def _told(text: str) -> tuple[str, list[str]]:
-    """A help text without its examples, and these."""
-    for word in ("Examples: ", "Example: "):
-        told, found, given = text.partition(word)
-        if found:
-            return sentence(told), [example.strip() for example in given.strip().split(" · ")]
-    return sentence(text), []
+def _examples(verb: str) -> str:
+    width = max(len(typed) for typed, _ in EXAMPLES[verb])
+    lines = [f"{typed:{width}}  # {does}" for typed, does in EXAMPLES[verb]]
+    return "\n".join(["```sh", *lines, "```"])
 
 
 def _usage(path: str, command: Any) -> str:
     words = [path, "[OPTIONS]"]
-    words += [parameter.metavar for parameter in command.params if parameter.param_type_name == "argument"]
+    words += [_argument(parameter) for parameter in command.params if parameter.param_type_name == "argument"]
     if getattr(command, "commands", None):
         words.append("[COMMAND]")
     return " ".join(words)
+
+
+def _argument(parameter: Any) -> str:
+    name = str(parameter.metavar)
+    return name if parameter.required or name.startswith("[") else f"[{name}]"
 
 
 def _parameters(command: Any) -> str:

@@ -9,11 +9,13 @@ import typer
 from typer.main import get_command
 
 from dynkv import __version__
+from dynkv.cli.manual import above_options, below_options
 from dynkv.errors import UsageError
 
 _VERBS = {
     "up": "up",
     "status": "status",
+    "top": "top",
     "wait": "status",
     "down": "status",
     "logs": "logs",
@@ -43,9 +45,9 @@ def command_line(words: list[str]) -> typer.Typer:
     for verb in asked:
         found = getattr(import_module(f"dynkv.cli.{_VERBS[verb]}"), verb)
         if isinstance(found, typer.Typer):
-            app.add_typer(found, name=verb)
+            app.add_typer(found, name=verb, epilog=below_options(verb))
         else:
-            app.command()(found)
+            app.command(help=above_options(found.__doc__), epilog=below_options(verb))(found)
     return app
 
 

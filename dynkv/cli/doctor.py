@@ -33,7 +33,7 @@ from dynkv.plan.facts import Leftover, LeftoverKind
 def doctor(
     profile: Annotated[
         str,
-        typer.Argument(metavar="[PROFILE]", help="The profile to check the host for.", autocompletion=profile_names),
+        typer.Argument(metavar="PROFILE", help="The profile to check the host for.", autocompletion=profile_names),
     ] = "agg",
     gpus: GpusOption = None,
     model: ModelOption = None,
@@ -48,7 +48,7 @@ def doctor(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check whether this host can run a profile. Example: dynkv doctor disagg --gpus 0,1"""
+    """Check whether this host can run a profile, as every `up` does before it starts anything."""
     if clean:
         _clean(as_json)
         return

@@ -28,10 +28,7 @@ def events(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print a deployment's history: what happened, why, and how long it took.
-
-    Examples: dynkv events -f · dynkv events --since 1h --unit worker-0
-    """
+    """Print a deployment's history: what happened, why, and how long it took."""
     begin = None if since is None else moment(since, datetime.now().astimezone())
     deployment = find(name, past=True)
     for event in _events(deployment, follow):

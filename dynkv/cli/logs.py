@@ -31,7 +31,7 @@ _LINES = 100
 _LONGEST_PART = 10_000
 """Lines of a block that are held back in the search for the line that they belong to."""
 _COLOURS = ("cyan", "green", "yellow", "bold cyan", "bold green", "bold yellow")
-_LEVEL_STYLE = {Level.WARNING: "yellow", Level.ERROR: "red", Level.CRITICAL: "bold red"}
+LEVEL_STYLE = {Level.WARNING: "yellow", Level.ERROR: "red", Level.CRITICAL: "bold red"}
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
@@ -63,7 +63,7 @@ class Wanted:
 def logs(
     units: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[UNIT…]", help="All units when none is named.", autocompletion=log_names),
+        typer.Argument(metavar="UNIT", help="All units when none is named.", autocompletion=log_names),
     ] = None,
     name: NameOfOption = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as lines come.")] = False,
@@ -83,7 +83,7 @@ def logs(
 ) -> None:
     """Print the units' logs, those of earlier incarnations too; also after `down`.
 
-    Examples: dynkv logs worker-0 -f · dynkv logs --since 10m --level error · dynkv logs --grep 'KV cache'
+    Those of several units are merged in the order of time. In a terminal it also says where the files are.
     """
     now = datetime.now().astimezone()
     wanted = Wanted(
@@ -157,7 +157,7 @@ class _Printer:
         print(self._json(unit, line) if self._as_json else self._text(unit, line), flush=True)  # noqa: T201
 
     def _text(self, unit: str, line: Line) -> str:
-        text = self._ink.paint(line.text, _LEVEL_STYLE.get(line.level, "") if line.level is not None else "")
+        text = self._ink.paint(line.text, LEVEL_STYLE.get(line.level, "") if line.level is not None else "")
         return self._ink.paint(f"{unit:<{self._width}} |", self._colours[unit]) + f" {text}" if self._width else text
 
     def _json(self, unit: str, line: Line) -> str:

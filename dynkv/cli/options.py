@@ -19,7 +19,7 @@ ProfileArgument = Annotated[
 NameArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[NAME]", help="The deployment; not needed when there is only one.", autocompletion=deployment_names
+        metavar="NAME", help="The deployment; not needed when there is only one.", autocompletion=deployment_names
     ),
 ]
 NameOption = Annotated[str | None, typer.Option("--name", help="The deployment's name; the profile's when left out.")]

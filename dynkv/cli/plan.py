@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from dynkv.cli import view
+from dynkv.cli.manual import below_options
 from dynkv.cli.options import (
     DeviceOption,
     EngineOption,
@@ -39,7 +40,7 @@ def plan(
         bool, typer.Option("--shell", help="Print a script that starts the same thing by hand.")
     ] = False,
 ) -> None:
-    """Show what `up` would start, without starting it. Example: dynkv plan disagg --gpus 0,1"""
+    """Show what `up` would start, without starting it."""
     planned = make_plan(*locate(profile, name, overrides(gpus, model, engine, device, no_lmcache, sets)))
     if as_json:
         print(msgspec.json.encode(planned.plan).decode())  # noqa: T201 (one document and nothing else)
@@ -57,7 +58,7 @@ profiles = typer.Typer(help="Shipped profiles: list them, print one, or print th
 
 @profiles.callback(invoke_without_command=True)
 def list_profiles(context: typer.Context, as_json: JsonOption = False) -> None:
-    """List the shipped profiles. Example: dynkv profiles"""
+    """List the shipped profiles."""
     if context.invoked_subcommand is not None:
         return
     rows = [(name, load(name).profile.description) for name in shipped()]
@@ -67,15 +68,15 @@ def list_profiles(context: typer.Context, as_json: JsonOption = False) -> None:
         view.show_profiles(rows)
 
 
-@profiles.command("show")
+@profiles.command("show", epilog=below_options("profiles show"))
 def show_profile(profile: ProfileArgument) -> None:
-    """Print a profile's YAML, to begin one's own with. Example: dynkv profiles show agg > mine.yaml"""
+    """Print a profile's YAML, to begin one's own with."""
     print(find(profile).read_text(), end="")  # noqa: T201
 
 
-@profiles.command("schema")
+@profiles.command("schema", epilog=below_options("profiles schema"))
 def schema() -> None:
-    """Print the JSON Schema of profiles, for editors. Example: dynkv profiles schema > dynkv.schema.json"""
+    """Print the JSON Schema of profiles, for editors."""
     print(json.dumps(profile_schema(), indent=2))  # noqa: T201
 
 

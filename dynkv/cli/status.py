@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Never
 
 import msgspec
 import typer
@@ -21,6 +21,7 @@ from dynkv.supervisor.neighbours import supervisor_of
 from dynkv.supervisor.status import DeploymentStatus
 
 _WAIT_POLL_S = 0.2
+_WATCH_PERIOD_S = 2.0
 _UNWATCHED = "without a supervisor"
 
 
@@ -29,13 +30,41 @@ class Goal(StrEnum):
     DOWN = "down"
 
 
-def status(name: NameArgument = None, as_json: JsonOption = False) -> None:
-    """Show how a deployment is. Exit code 3 when nothing runs. Example: dynkv status --json"""
-    current = read_status(find(name))
-    if as_json:
-        print(msgspec.json.encode(current).decode())  # noqa: T201 (one document and nothing else)
-    else:
-        print(status_text(current, Ink(sys.stdout)))  # noqa: T201
+def status(
+    name: NameArgument = None,
+    as_json: JsonOption = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help=f"Look again every {_WATCH_PERIOD_S:g} s, until Ctrl-C.")
+    ] = False,
+) -> None:
+    """Show how a deployment is: its units, GPUs and KV caches.
+
+    With --watch, a terminal shows it live, and a pipe gets one status after the other; with --json, one a line.
+    """
+    deployment = find(name)
+    if watch:
+        _watch(deployment, as_json=as_json)
+    print(_shown(read_status(deployment), as_json))  # noqa: T201
+
+
+def _shown(current: DeploymentStatus, as_json: bool) -> str:
+    return msgspec.json.encode(current).decode() if as_json else status_text(current, Ink(sys.stdout))
+
+
+def _watch(deployment: Deployment, *, as_json: bool) -> Never:
+    current = read_status(deployment)  # before rich is there, and before the screen is taken
+    if as_json or not Ink(sys.stdout).is_terminal:
+        while True:
+            print(_shown(current, as_json), end="\n" if as_json else "\n\n", flush=True)  # noqa: T201
+            time.sleep(_WATCH_PERIOD_S)
+            current = read_status(deployment)
+    from dynkv.cli.view import live_text
+
+    with live_text() as show:
+        while True:
+            show(_shown(current, as_json))
+            time.sleep(_WATCH_PERIOD_S)
+            current = read_status(deployment)
 
 
 def read_status(deployment: Deployment) -> DeploymentStatus:
@@ -76,7 +105,7 @@ def wait(
         float | None, typer.Option("--timeout", min=0, metavar="SECONDS", help="Give up after this long: exit code 5.")
     ] = None,
 ) -> None:
-    """Return when a deployment is ready, or down. Example: dynkv wait agg --for ready --timeout 600"""
+    """Return when a deployment is ready, or down."""
     deployment = find(name)
     deadline = None if timeout is None else time.monotonic() + timeout
     while (state := _state(deployment)) != goal:
@@ -108,5 +137,5 @@ def down(
         typer.Option("--timeout", min=0, metavar="SECONDS", help="Stop waiting after this long; it goes on."),
     ] = None,
 ) -> None:
-    """Take a deployment down, and leave nothing behind. Works without its supervisor too. Example: dynkv down agg"""
+    """Take a deployment down, and leave nothing behind; works without its supervisor too."""
     bring_down(name, timeout)

@@ -24,25 +24,25 @@ STATE_STYLE = {
     "failed": "bold red",
 }
 """By a unit's state; all others are yellow."""
-_DEPLOYMENT_STYLE = {
+DEPLOYMENT_STYLE = {
     "ready": "bold green",
     "starting": "cyan",
     "failed": "bold red",
     "degraded": "bold yellow",
 }
-_COLUMNS = ("unit", "state", "pid", "gpu", "ports", "age", "restarts", "memory", "probe", "last exit")
-_STATE = _COLUMNS.index("state")
+COLUMNS = ("unit", "state", "pid", "gpu", "ports", "age", "restarts", "memory", "probe", "last exit")
+_STATE = COLUMNS.index("state")
 _GAP = "  "
 
 
 def status_text(status: DeploymentStatus, ink: Ink) -> str:
     """States may be those of the classes or plain text: a document read without the classes does too."""
-    state = ink.paint(f"{status.state}", _DEPLOYMENT_STYLE.get(status.state, ""))
+    state = ink.paint(f"{status.state}", DEPLOYMENT_STYLE.get(status.state, ""))
     served = f"  {status.endpoint}  model {status.model}" if status.endpoint else ""
     lines = [f"{ink.paint(status.name, 'bold')} is {state}{served}"]
     if status.detail:
         lines.append(ink.fold(status.detail, "yellow"))
-    lines += _table([_row(unit) for unit in status.units], ink)
+    lines += _table([unit_row(unit) for unit in status.units], ink)
     lines += [ink.fold(gpu_words(gpu), "dim") for gpu in status.gpus]
     if kv := kv_words(status.kv):
         lines.append(ink.fold(kv, "dim"))
@@ -50,7 +50,8 @@ def status_text(status: DeploymentStatus, ink: Ink) -> str:
     return "\n".join(lines)
 
 
-def _row(unit: UnitStatus) -> tuple[str, ...]:
+def unit_row(unit: UnitStatus) -> tuple[str, ...]:
+    """A cell for each of COLUMNS."""
     return (
         unit.name,
         f"{unit.state}",
@@ -70,7 +71,7 @@ def _table(rows: list[tuple[str, ...]], ink: Ink) -> list[str]:
 
     Where not even the longest words fit side by side, a unit's cells follow each other.
     """
-    columns = list(zip(_COLUMNS, *rows, strict=True))
+    columns = list(zip(COLUMNS, *rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
     if ink.width is not None:
         longest_words = [max(len(word) for cell in column for word in cell.split() or [""]) for column in columns]
@@ -78,7 +79,7 @@ def _table(rows: list[tuple[str, ...]], ink: Ink) -> list[str]:
         if sum(longest_words) > room:
             return [line for row in rows for line in _card(row, ink)]
         widths = _narrowed(widths, longest_words, room)
-    lines = [ink.paint(_GAP.join(cells).rstrip(), "dim") for cells in _lines(_COLUMNS, widths)]
+    lines = [ink.paint(_GAP.join(cells).rstrip(), "dim") for cells in _lines(COLUMNS, widths)]
     for row in rows:
         for cells in _lines(row, widths):
             cells[_STATE] = ink.paint(cells[_STATE], STATE_STYLE.get(row[_STATE], "yellow"))
@@ -90,7 +91,7 @@ def _card(row: tuple[str, ...], ink: Ink) -> list[str]:
     """One unit as a head line and a paragraph that names what it tells."""
     name, state, *rest = row
     told = ", ".join(
-        f"{column} {cell}" for column, cell in zip(_COLUMNS[2:], rest, strict=True) if cell not in ("", "-")
+        f"{column} {cell}" for column, cell in zip(COLUMNS[2:], rest, strict=True) if cell not in ("", "-")
     )
     indent = " " * len(_GAP)
     lines = folded(told, None if ink.width is None else max(1, ink.width - len(indent)))

@@ -17,7 +17,7 @@ from dynkv.supervisor.states import State
 from dynkv.supervisor.status import UnitStatus
 
 Units = Annotated[
-    list[str], typer.Argument(metavar="UNIT…", help="Names as `dynkv status` shows them.", autocompletion=unit_names)
+    list[str], typer.Argument(metavar="UNIT", help="Names as `dynkv status` shows them.", autocompletion=unit_names)
 ]
 WaitOption = Annotated[bool, typer.Option("--wait", help="Return when they are there, or gone.")]
 TimeoutOption = Annotated[float, typer.Option("--timeout", min=0, metavar="SECONDS", help="How long one may take.")]
@@ -27,7 +27,7 @@ _PATIENCE_S = 1800.0
 
 def restart(
     units: Annotated[
-        list[str], typer.Argument(metavar="UNIT…", help="Names; with --rolling also roles.", autocompletion=unit_names)
+        list[str], typer.Argument(metavar="UNIT", help="Names; with --rolling also roles.", autocompletion=unit_names)
     ],
     name: NameOfOption = None,
     rolling: Annotated[
@@ -36,7 +36,7 @@ def restart(
     wait: WaitOption = False,
     timeout: TimeoutOption = _PATIENCE_S,
 ) -> None:
-    """End units and start them again. Examples: dynkv restart worker-0 · dynkv restart --rolling worker"""
+    """End units and start them again."""
     deployment = _running(name)
     client = deployment.client()
     if rolling:
@@ -55,7 +55,7 @@ def restart(
 def start(
     units: Units, name: NameOfOption = None, wait: WaitOption = False, timeout: TimeoutOption = _PATIENCE_S
 ) -> None:
-    """Start units that were stopped or have failed. Example: dynkv start worker-0 --wait"""
+    """Start units that were stopped or have failed."""
     client = _running(name).client()
     for unit in units:
         _ask(client, unit, "start")
@@ -66,7 +66,7 @@ def start(
 def stop(
     units: Units, name: NameOfOption = None, wait: WaitOption = False, timeout: TimeoutOption = _PATIENCE_S
 ) -> None:
-    """Stop units; they stay stopped until `dynkv start`. Example: dynkv stop worker-0 --wait"""
+    """Stop units; they stay stopped until `dynkv start`."""
     client = _running(name).client()
     for unit in units:
         _ask(client, unit, "stop")
@@ -77,16 +77,13 @@ def stop(
 def scale(
     sizes: Annotated[
         list[str],
-        typer.Argument(metavar="ROLE=N…", help="How many workers of a role are to run.", autocompletion=role_sizes),
+        typer.Argument(metavar="ROLE=N", help="How many workers of a role are to run.", autocompletion=role_sizes),
     ],
     name: NameOfOption = None,
     wait: WaitOption = False,
     timeout: TimeoutOption = _PATIENCE_S,
 ) -> None:
-    """Run fewer workers of a role, or as many as were planned again: the plan's GPUs are the limit.
-
-    Examples: dynkv scale worker=1 · dynkv scale decode=2 prefill=1 --wait
-    """
+    """Run fewer workers of a role, or as many as were planned again: the plan's GPUs are the limit."""
     wanted = [_role_and_number(size) for size in sizes]
     client = _running(name).client()
     for role, replicas in wanted:

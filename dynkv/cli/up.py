@@ -61,7 +61,8 @@ def up(
 ) -> None:
     """Start a deployment and wait until it answers requests.
 
-    Examples: dynkv up agg · dynkv up disagg --gpus 0,1 · dynkv up agg --device cpu --model tiny
+    The host is checked first, as by `dynkv doctor`. A start that fails, takes too long or is interrupted with Ctrl-C
+    leaves nothing running. Where a supervisor has died, what still runs is taken over.
     """
     loaded, where = locate(profile, name, overrides(gpus, model, engine, device, no_lmcache, sets))
     where.create()

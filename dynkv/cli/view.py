@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,6 +111,13 @@ class LiveProgress:
 def live_progress() -> Iterator[LiveProgress]:
     with Live(console=_console(), refresh_per_second=8, transient=True) as live:
         yield LiveProgress(live)
+
+
+@contextmanager
+def live_text() -> Iterator[Callable[[str], None]]:
+    """Takes text with colours as Ink paints them, each in the place of the one before; the last one stays."""
+    with Live(console=_console(), auto_refresh=False, vertical_overflow="ellipsis") as live:
+        yield lambda text: live.update(Text.from_ansi(text), refresh=True)
 
 
 def _progress(status: DeploymentStatus) -> RenderableType:

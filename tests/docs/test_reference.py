@@ -69,14 +69,11 @@ def kinds_in(file: Path) -> Iterator[str]:
                 yield str(first.value)
 
 
-def test_every_error_ends_in_a_known_code() -> None:
-    def tree(kind: type[DynkvError]) -> Iterator[type[DynkvError]]:
-        yield kind
-        for inner in kind.__subclasses__():
-            yield from tree(inner)
-
-    assert {kind.exit_code for kind in tree(DynkvError)} <= EXIT_CODES.keys()
-    assert all(kind.__doc__ for kind in tree(DynkvError))
+def test_every_error_says_when_it_comes() -> None:
+    kinds = [DynkvError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+        assert kind.__doc__
 
 
 def test_every_family_that_is_served_is_known() -> None:

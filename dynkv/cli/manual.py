@@ -1,0 +1,78 @@
+"""What stands below every verb's options: examples, and what the exit codes mean."""
+
+from __future__ import annotations
+
+from inspect import cleandoc
+
+from dynkv.errors import EXIT_CODES
+
+EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
+    "up": (
+        ("dynkv up agg", "a worker on each GPU, LMCache beside them"),
+        ("dynkv up disagg --gpus 0,1", "decode on GPU 0, prefill on GPU 1"),
+        ("dynkv up agg --device cpu --model tiny", "the real programs on a laptop, without network"),
+        ("dynkv up mine.yaml --set frontend.port=8001", "a profile of your own, one key changed"),
+    ),
+    "status": (
+        ("dynkv status", "the only deployment there is, or the one that runs"),
+        ("dynkv status --watch", "live, until Ctrl-C"),
+        ("dynkv status agg --json", "everything that is known, for scripts"),
+    ),
+    "top": (("dynkv top", "live: units, requests, caches, memory"),),
+    "wait": (
+        ("dynkv wait --for ready --timeout 600", "for scripts; exit code 5 when it takes longer"),
+        ("dynkv wait agg --for down", "until it has been taken down"),
+    ),
+    "down": (
+        ("dynkv down", "also when its supervisor is dead"),
+        ("dynkv down agg --timeout 30", "stop waiting after 30 s; it goes on"),
+    ),
+    "logs": (
+        ("dynkv logs -f", "all units as they write, in the order of time"),
+        ("dynkv logs worker-0 -n 500", "the last 500 lines of one"),
+        ("dynkv logs --since 10m --level error", "what went wrong in the last ten minutes"),
+        ("dynkv logs --grep 'KV cache'", "lines in which a regular expression is found"),
+    ),
+    "events": (
+        ("dynkv events", "what happened, why, and how long it took"),
+        ("dynkv events -f --unit worker-0", "one unit, as it goes on"),
+        ("dynkv events --since 1h --kind exit", "the deaths of the last hour"),
+    ),
+    "restart": (
+        ("dynkv restart worker-0 --wait", "return when it is ready again"),
+        ("dynkv restart --rolling worker", "all of a role, each ready before the next"),
+    ),
+    "start": (("dynkv start worker-0 --wait", "one that was stopped or has failed"),),
+    "stop": (("dynkv stop worker-0 --wait", "it stays stopped until `dynkv start`"),),
+    "scale": (
+        ("dynkv scale worker=1", "stop all workers but the first"),
+        ("dynkv scale decode=2 prefill=1 --wait", "return when they are there, or gone"),
+    ),
+    "plan": (
+        ("dynkv plan disagg --gpus 0,1", "every process, its ports and what it waits for"),
+        ("dynkv plan agg --shell", "a script that starts the same by hand"),
+        ("dynkv plan agg --json", "for scripts"),
+    ),
+    "doctor": (
+        ("dynkv doctor", "can this host run agg?"),
+        ("dynkv doctor disagg --gpus 0,1", "as `up` would check before it starts"),
+        ("dynkv doctor --clean", "end and remove what dead deployments left"),
+    ),
+    "profiles": (("dynkv profiles", "what is shipped"),),
+    "profiles show": (("dynkv profiles show agg", "to begin one of your own with"),),
+    "profiles schema": (("dynkv profiles schema", "for editors"),),
+}
+"""For each verb: what to type, and what it does."""
+
+
+def above_options(docstring: str | None) -> str:
+    """The beginning of a verb's help: its paragraphs, for typer to break into lines."""
+    paragraphs = cleandoc(docstring or "").split("\n\n")
+    return "\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)
+
+
+def below_options(verb: str) -> str:
+    """The end of a verb's help."""
+    examples = "\n\n".join(f"  # {does}\n  {typed}" for typed, does in EXAMPLES[verb])
+    codes = " · ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())
+    return f"Examples:\n{examples}\n\nExit codes: {codes}"
