@@ -15,17 +15,20 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
-
+from pyte.screens import Char
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.style import Style
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
-from terminal.screen import Cell, Terminal
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from terminal.screen import Terminal  # noqa: E402 (found beside the tests)
 
 PICTURES = ROOT / "docs" / "pictures"
 WIDE, LOW = 110, 16
@@ -90,9 +93,9 @@ class Photographer:
         print(f"{name}.svg")
 
 
-def svg(name: str, words: list[str], rows: list[list[Cell]]) -> str:
+def svg(name: str, words: list[str], rows: list[list[Char]]) -> str:
     """The picture of a screen, below the command that was typed."""
-    with open(os.devnull, "w") as nowhere:
+    with Path(os.devnull).open("w") as nowhere:
         console = Console(record=True, width=WIDE, file=nowhere, force_terminal=True, color_system="truecolor")
         console.print(Text.assemble(("$ ", "dim"), (" ".join(["dynkv", *words]), "bold")), soft_wrap=True)
         for row in rows:
@@ -102,12 +105,12 @@ def svg(name: str, words: list[str], rows: list[list[Cell]]) -> str:
     )
 
 
-def line(row: list[Cell]) -> Text:
+def line(row: list[Char]) -> Text:
+    """Cells that look the same are one piece."""
     text = Text()
-    for cell in row:
-        text.append(
-            cell.data, Style(color=colour(cell.fg), bgcolor=colour(cell.bg), bold=cell.bold, reverse=cell.reverse)
-        )
+    for (fg, bg, bold, reverse), cells in groupby(row, lambda cell: (cell.fg, cell.bg, cell.bold, cell.reverse)):
+        style = Style(color=colour(fg), bgcolor=colour(bg), bold=bold, reverse=reverse)
+        text.append("".join(cell.data for cell in cells), style)
     return text
 
 

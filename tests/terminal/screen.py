@@ -7,22 +7,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import pexpect
 import pyte
+from pyte.screens import Char
 
 _READ_S = 0.05
-
-
-class Cell(Protocol):
-    """One character of a screen, with how it looks."""
-
-    data: str
-    fg: str
-    bg: str
-    bold: bool
-    reverse: bool
 
 
 class Terminal:
@@ -89,7 +80,7 @@ class Terminal:
         return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
 
     @property
-    def cells(self) -> list[list[Cell]]:
+    def cells(self) -> list[list[Char]]:
         """The screen's rows, down to the last that is not empty."""
         rows = [[self._screen.buffer[y][x] for x in range(self._screen.columns)] for y in range(self._screen.lines)]
         return rows[: len(self.text.splitlines())]
