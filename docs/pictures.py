@@ -9,10 +9,14 @@ takes it down. It needs the tests' packages, and a home that nobody uses, whose 
 from __future__ import annotations
 
 import argparse
+import itertools
+import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
@@ -32,6 +36,7 @@ from terminal.screen import Terminal  # noqa: E402 (found beside the tests)
 
 PICTURES = ROOT / "docs" / "pictures"
 WIDE, LOW = 110, 16
+_WATCHED_S = 30.0
 _NAMES = {"brown": "yellow", "brightbrown": "bright_yellow"}
 """What pyte calls otherwise than rich."""
 
@@ -49,7 +54,7 @@ def main() -> None:
         sys.exit(f"{given.home} is there: name another --home")
     given.home.mkdir(parents=True)
     try:
-        Photographer(given.home).photograph(engine)
+        Photographer(given.home).photograph(engine, given.port)
     finally:
         subprocess.run([sys.executable, "-m", "dynkv", "down", "agg"], env=environment(given.home), check=False)
         shutil.rmtree(given.home)
@@ -59,7 +64,7 @@ class Photographer:
     def __init__(self, home: Path) -> None:
         self._home = home
 
-    def photograph(self, engine: list[str]) -> None:
+    def photograph(self, engine: list[str], port: str) -> None:
         with self._typed("up", "agg", *engine) as terminal:
             terminal.until(lambda text: "lmcache" in text and "ready" in text and not is_private(text), 120)
             self._keep("up-starting", ["up", "agg", *engine], terminal)
@@ -67,7 +72,8 @@ class Photographer:
             terminal.finish()
             self._keep("up-ready", ["up", "agg", *engine], terminal)
         self._snap("status", ["status"])
-        self._snap("top", ["top"], lambda text: "worker-0" in text, rows=30)
+        with asking(f"http://127.0.0.1:{port}"):
+            self._snap("top", ["top"], lambda text: "worker-0" in text, rows=26)
         self._snap("doctor", ["doctor", "agg", "--device", "cpu", "--model", "tiny", "--set", "lmcache.l1_size_gb=200"])
 
     def _snap(self, name: str, words: list[str], shown: Callable[[str], bool] | None = None, rows: int = LOW) -> None:
@@ -77,7 +83,7 @@ class Photographer:
                 terminal.finish()
             else:
                 terminal.until(shown)
-                terminal.settle(3.0)
+                terminal.settle(_WATCHED_S)
             self._keep(name, words, terminal)
 
     @contextmanager
@@ -91,6 +97,31 @@ class Photographer:
         assert not is_private(text), f"a path of this machine is seen:\n{text}"
         (PICTURES / f"{name}.svg").write_text(svg(name, words, terminal.cells), encoding="utf-8")
         print(f"{name}.svg")
+
+
+@contextmanager
+def asking(endpoint: str) -> Iterator[None]:
+    """Somebody who asks again and again, so that there is something to see."""
+    over = threading.Event()
+
+    def ask() -> None:
+        prompts = itertools.cycle(
+            " ".join(["the", "of", "and", "to", "a"][turn:]) + " in that it is" for turn in range(5)
+        )
+        while not over.is_set():
+            body = {"model": "tiny", "prompt": next(prompts) * 90, "max_tokens": 8}
+            headers = {"Content-Type": "application/json"}
+            asked = urllib.request.Request(f"{endpoint}/v1/completions", json.dumps(body).encode(), headers)
+            with urllib.request.urlopen(asked, timeout=60) as answer:
+                answer.read()
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def svg(name: str, words: list[str], rows: list[list[Char]]) -> str:
