@@ -66,7 +66,7 @@ class _Sections:
             default = defaults.get(name, key.get("default"))
             rows.append(self._row(name, key, default, is_needed=name in section.get("required", ())))
             inner += [(f"{path}.{name}".lstrip(".") + suffix, found, default) for suffix, found in self._inside(key)]
-        yield table(("key", "type", "default", "meaning"), rows)
+        yield table(("key", "type", "default", "meaning"), rows) if rows else "Any keys, whose values are texts."
         for where, found, default in inner:
             yield from self.of(where, found, default if isinstance(default, Mapping) else {})
 
@@ -80,6 +80,8 @@ class _Sections:
             return "section"
         if "const" in key:
             return code(key["const"])
+        if key.get("enum") == ["true", "false"]:
+            return "the same as a text"
         if "enum" in key:
             return ", ".join(code(value) for value in key["enum"])
         if "anyOf" in key:

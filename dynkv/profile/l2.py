@@ -50,7 +50,9 @@ def holds_credentials(value: str) -> bool:
     return re.search(r"://[^/@]+:[^/@]+@", value) is not None
 
 
-NixlFlag = Annotated[Literal["true", "false"], BeforeValidator(_flag)]
+NixlFlag = Annotated[
+    Literal["true", "false"], BeforeValidator(_flag, json_schema_input_type=bool | Literal["true", "false"])
+]
 """NIXL takes its parameters as strings."""
 
 
@@ -62,7 +64,7 @@ class FileParams(Section):
     file_size: str | None = None
     """Bytes of one file of `nixl_store`; 16 MiB when left out, since LMCache's own default, one page of
     4 KiB, has no room for a chunk (lmcache 0.5.6)."""
-    max_capacity_gb: Annotated[str | None, BeforeValidator(_number)] = None
+    max_capacity_gb: Annotated[str | None, BeforeValidator(_number, json_schema_input_type=str | float | None)] = None
     """How much disk `nixl_store_dynamic` may take, in GB; it needs one."""
 
 
