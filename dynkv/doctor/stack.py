@@ -34,6 +34,7 @@ for name in sys.argv[1:]:
     except m.PackageNotFoundError: pass
 print(json.dumps(found))
 """
+_CHOOSE = "name the one of the environment that has Dynamo, vLLM and LMCache: --set python=/path/to/bin/python"
 
 
 def find_python(given: str | None) -> str:
@@ -42,7 +43,7 @@ def find_python(given: str | None) -> str:
         return sys.executable
     path = shutil.which(os.path.expanduser(given))
     if path is None:
-        raise PreflightRefused(f"there is no interpreter {given}", hint="set `python` to one that has the stack")
+        raise PreflightRefused(f"there is no interpreter {given}", hint=_CHOOSE)
     # not resolved: a virtual environment's interpreter is a link, and means another one behind it
     return str(Path(path).absolute())
 
@@ -58,7 +59,7 @@ def packages(python: str) -> dict[str, str]:
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise PreflightRefused(
             f"{python} does not work as a Python interpreter: {error}",
-            hint="set `python` to the interpreter of the environment that has Dynamo, vLLM and LMCache",
+            hint=_CHOOSE,
         ) from None
     return found
 

@@ -31,7 +31,10 @@ def own_units(ctx: Context, stack: list[Unit]) -> list[Unit]:
     try:
         start_stages([*stack, *units])
     except CycleError as error:
-        raise UsageError(f"units: a circle of dependencies: {' → '.join(error.args[1])}") from None
+        raise UsageError(
+            f"units: a circle of dependencies: {' → '.join(error.args[1])}",
+            hint="each waits for the next; take one of them out of a `depends_on`",
+        ) from None
     return units
 
 

@@ -12,8 +12,11 @@ from uuid import uuid4
 
 from dynkv import __version__
 
+from .answers import CHILDREN, measure_answers, programs
+from .answers import FIGURES as ANSWERS
+from .answers import SUBJECTS as COMMANDS
 from .figures import Samples, supervisor_figures
-from .install import install_peers
+from .install import Peers, install_peers
 from .machine import machine, versions
 from .stack import FIGURES, SUBJECTS, measure_stack
 from .subjects import ALL, available
@@ -33,8 +36,14 @@ def main() -> int:
     date = datetime.now(UTC).date().isoformat()
     parts: dict[str, Part] = {}
     if options.only != "stack":
-        parts["supervisors"] = supervisors(QUICK if options.quick else Effort(rounds=options.rounds), date)
-    if options.only != "supervisors" and not options.quick:
+        peers, missing = peers_of_dynkv()
+        if options.only != "answers":
+            parts["supervisors"] = supervisors(
+                QUICK if options.quick else Effort(rounds=options.rounds), date, peers, missing
+            )
+        if options.only != "supervisors":
+            parts["answers"] = answers(1 if options.quick else options.rounds, date, peers, missing)
+    if options.only in (None, "stack") and not options.quick:
         parts["stack"] = stack(min(options.rounds, _STACK_ROUNDS), date)
     print(markdown(parts))
     if options.out is not None:
@@ -42,13 +51,36 @@ def main() -> int:
     return 0
 
 
-def supervisors(effort: Effort, date: str) -> Part:
+def peers_of_dynkv() -> tuple[Peers, list[str]]:
+    """And what could not be installed, in words."""
     _say("installing the other supervisors")
     peers = install_peers()
-    samples = Samples()
+    missing = []
     for name, why in peers.missing.items():
-        samples.failures.append(f"{name} could not be installed")
-        _say(f"{samples.failures[-1]}: {why}")  # names hosts and paths, which are nobody's business in the table
+        missing.append(f"{name} could not be installed")
+        _say(f"{missing[-1]}: {why}")  # names hosts and paths, which are nobody's business in the table
+    return peers, missing
+
+
+def answers(rounds: int, date: str, peers: Peers, missing: list[str]) -> Part:
+    samples = Samples(failures=[it for it in missing if it.startswith("supervisord")])
+    measure_answers(rounds, samples, peers, _say)
+    return part(
+        ANSWERS,
+        [name for name in COMMANDS if samples.values.get(("time", name))],
+        samples,
+        date=date,
+        machine=machine(),
+        versions={"dynkv": __version__, **programs(peers)},
+        notes=[
+            f"{rounds} rounds of {rounds} times each command, one after the other, dynkv and supervisord with "
+            f"{CHILDREN} children each; one `down` in each round.",
+        ],
+    )
+
+
+def supervisors(effort: Effort, date: str, peers: Peers, missing: list[str]) -> Part:
+    samples = Samples(failures=list(missing))
     subjects = available(peers)
     with tempfile.TemporaryDirectory(prefix="dynkv-bench-") as directory:
         found = {one.name: one(Path(directory), uuid4().hex, peers).version() for one in subjects}
@@ -91,7 +123,7 @@ def stack(rounds: int, date: str) -> Part:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a little of each supervisor, only to see that it works")
-    parser.add_argument("--only", choices=["supervisors", "stack"], help="only this part")
+    parser.add_argument("--only", choices=["supervisors", "answers", "stack"], help="only this part")
     parser.add_argument("--rounds", type=int, default=Effort().rounds, help="how often everything is repeated")
     parser.add_argument("--out", type=Path, help="where results.md and results.json go; default: beside this file")
     return parser

@@ -62,7 +62,11 @@ def write(directory: Path, parts: dict[str, Part]) -> None:
         readme.write_text(with_medians(text, every))
 
 
-_TITLES = {"supervisors": "Beside other supervisors", "stack": "The real stack beside a launch script"}
+_TITLES = {
+    "supervisors": "Beside other supervisors",
+    "answers": "Answers to what is typed",
+    "stack": "The real stack beside a launch script",
+}
 
 
 def markdown(parts: dict[str, Part]) -> str:
