@@ -12,6 +12,7 @@ import argparse
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -36,7 +37,7 @@ from terminal.screen import Terminal  # noqa: E402 (found beside the tests)
 
 PICTURES = ROOT / "docs" / "pictures"
 WIDE, LOW = 110, 16
-_WATCHED_S = 30.0
+_WATCHED_S = 45.0
 _NAMES = {"brown": "yellow", "brightbrown": "bright_yellow"}
 """What pyte calls otherwise than rich."""
 
@@ -66,14 +67,14 @@ class Photographer:
 
     def photograph(self, engine: list[str], port: str) -> None:
         with self._typed("up", "agg", *engine) as terminal:
-            terminal.until(lambda text: "lmcache" in text and "ready" in text and not is_private(text), 120)
+            terminal.until(lambda text: is_in_the_middle(text) and not is_private(text), 120)
             self._keep("up-starting", ["up", "agg", *engine], terminal)
             terminal.until(lambda text: "logs:" in text, 600)
             terminal.finish()
             self._keep("up-ready", ["up", "agg", *engine], terminal)
         self._snap("status", ["status"])
         with asking(f"http://127.0.0.1:{port}"):
-            self._snap("top", ["top"], lambda text: "worker-0" in text, rows=26)
+            self._snap("top", ["top"], lambda text: "worker-0" in text, rows=18)
         self._snap("doctor", ["doctor", "agg", "--device", "cpu", "--model", "tiny", "--set", "lmcache.l1_size_gb=200"])
 
     def _snap(self, name: str, words: list[str], shown: Callable[[str], bool] | None = None, rows: int = LOW) -> None:
@@ -157,8 +158,14 @@ def without_fonts(template: str) -> str:
     """rich's template without fonts from the network: those that the reader has will do."""
     head, _, rest = template.partition("    @font-face")
     _, _, body = rest.rpartition("@font-face")
-    return (head + body.partition("    }}\n")[2]).replace(
-        "Fira Code, monospace", "ui-monospace, Menlo, Consolas, monospace"
+    made = head + body.partition("    }}\n")[2]
+    made = made.replace("Fira Code, monospace", "ui-monospace, Menlo, Consolas, monospace")
+    return made.replace("<svg ", '<svg xml:space="preserve" ', 1)  # or blanks at the beginning of a piece are lost
+
+
+def is_in_the_middle(text: str) -> bool:
+    return bool(
+        re.search(r"^lmcache +ready", text, re.MULTILINE) and re.search(r"^worker-0 +starting", text, re.MULTILINE)
     )
 
 
