@@ -165,7 +165,8 @@ def without_fonts(template: str) -> str:
 
 def is_in_the_middle(text: str) -> bool:
     return bool(
-        re.search(r"^lmcache +ready", text, re.MULTILINE) and re.search(r"^worker-0 +starting", text, re.MULTILINE)
+        re.search(r"^lmcache +ready", text, re.MULTILINE)
+        and re.search(r"^worker-0 +starting +\d+s .*INFO", text, re.MULTILINE)
     )
 
 
