@@ -14,7 +14,7 @@ from typing import Self
 import anyio
 
 from dynkv.children.output import open_log
-from dynkv.children.scheduling import set_priority
+from dynkv.children.scheduling import FREE, Schedule
 from dynkv.children.signals import open_process, send
 from dynkv.children.tree import MARK_INCARNATION, Host, Identity, Process, Root, own_children, read_process, tree_of
 
@@ -76,7 +76,13 @@ class Child:
 
     @classmethod
     def spawn(
-        cls, argv: Sequence[str], env: Mapping[str, str], log: Path, *, nice: int = 0, channel: int | None = None
+        cls,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        log: Path,
+        *,
+        schedule: Schedule = FREE,
+        channel: int | None = None,
     ) -> Self:
         """Start a process with exactly this environment plus its marker; raises OSError if it cannot be.
 
@@ -103,18 +109,17 @@ class Child:
             )
         finally:
             os.close(out)
-        return cls.born(pid, incarnation, log_start, nice=nice)
+        return cls.born(pid, incarnation, log_start, schedule)
 
     @classmethod
-    def born(cls, pid: int, incarnation: str, log_start_byte: int, *, nice: int = 0) -> Self:
+    def born(cls, pid: int, incarnation: str, log_start_byte: int, schedule: Schedule = FREE) -> Self:
         """The handle of a new child of ours, in a session of its own; raises ProcessLookupError if it is gone."""
         process = read_process(pid)
         if process is None:
             raise ProcessLookupError(errno.ESRCH, f"pid {pid} is gone")
         pidfd = os.pidfd_open(pid)
         _unreaped.add(pid)
-        if nice:
-            set_priority(pid, nice)
+        schedule.apply(pid)
         return cls(Root(pid, process.start_ticks, incarnation), pidfd, log_start_byte)
 
     @classmethod

@@ -15,6 +15,7 @@ import anyio
 
 from dynkv.children.child import CHANNEL_FD, Child
 from dynkv.children.output import open_log
+from dynkv.children.scheduling import FREE, Schedule
 from dynkv.children.tree import MARK_INCARNATION, Host, Process
 from dynkv.instack import script
 
@@ -66,7 +67,13 @@ class Launcher:
         await self._receive()
 
     async def launch(
-        self, argv: Sequence[str], env: Mapping[str, str], log: Path, *, nice: int = 0, deadline_s: float = 10.0
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        log: Path,
+        *,
+        schedule: Schedule = FREE,
+        deadline_s: float = 10.0,
     ) -> Child:
         """Start `python -m MODULE …` or `python FILE …` as Child.spawn would; raises LauncherFailed.
 
@@ -75,7 +82,13 @@ class Launcher:
         """
         incarnation = uuid.uuid4().hex
         log_start = _size(log)
-        order = {"argv": list(argv), "env": {**env, MARK_INCARNATION: incarnation}, "log": str(log)}
+        order = {
+            "argv": list(argv),
+            "env": {**env, MARK_INCARNATION: incarnation},
+            "log": str(log),
+            "nice": schedule.nice,  # by itself, before it forks: ours would come too late
+            "cpus": schedule.cpus,
+        }
         async with self._turn:
             if self._has_failed:
                 raise LauncherFailed("it has failed before")
@@ -83,7 +96,7 @@ class Launcher:
                 with anyio.fail_after(deadline_s, shield=True):  # what has been forked must not get lost
                     self._channel.send(json.dumps(order).encode())
                     pid = (await self._receive())["pid"]
-                return Child.born(pid, incarnation, log_start, nice=nice)
+                return Child.born(pid, incarnation, log_start, schedule)
             except (OSError, LauncherFailed) as error:  # a TimeoutError is an OSError
                 self._has_failed = True
                 self._lost.add(incarnation)

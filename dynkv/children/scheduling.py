@@ -5,21 +5,37 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from dynkv.children.tree import Process
 
 
-def set_priority(pid: int, nice: int) -> None:
-    """Set the nice value of a process that has just begun a session; what it starts later inherits it.
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What a process starts later inherits both."""
 
-    Where the kernel groups processes by session, a nice value compares processes of one session only, and the group
-    has one of its own. Source: setpriority(2), sched(7) "The autogroup feature".
-    """
-    with suppress(ProcessLookupError, PermissionError):  # it has ended already, or asked for more than is allowed
-        os.setpriority(os.PRIO_PROCESS, pid, nice)
-    with suppress(OSError):  # a kernel without the feature, or too many changes within a moment (EAGAIN)
-        Path(f"/proc/{pid}/autogroup").write_text(str(nice))
+    nice: int = 0
+    cpus: tuple[int, ...] = ()
+    """All that there are, when empty."""
+
+    def apply(self, pid: int) -> None:
+        """To a process that has just begun a session.
+
+        Where the kernel groups processes by session, a nice value compares processes of one session only, and the
+        group has one of its own. Source: setpriority(2), sched(7) "The autogroup feature".
+        """
+        if self.nice:
+            with suppress(ProcessLookupError, PermissionError):  # it has ended already, or more than is allowed
+                os.setpriority(os.PRIO_PROCESS, pid, self.nice)
+            with suppress(OSError):  # a kernel without the feature, or too many changes within a moment (EAGAIN)
+                Path(f"/proc/{pid}/autogroup").write_text(str(self.nice))
+        if self.cpus:
+            with suppress(OSError):  # it has ended already, or they were taken offline
+                os.sched_setaffinity(pid, self.cpus)
+
+
+FREE = Schedule()
 
 
 def bring_back(tree: Iterable[Process], cpus: Iterable[int]) -> int:

@@ -110,9 +110,10 @@ def orders(channel: socket.socket) -> dict[str, Any] | None:
 
 
 def wired_up(order: dict[str, Any], news: int) -> dict[str, Any]:
-    """Session, log, environment; then tell the pid. The order, for what is left to do."""
+    """Session, priority and CPUs, log, environment; then tell the pid. The order, for what is left to do."""
     try:
         os.setsid()
+        schedule(order["nice"], order["cpus"])
         log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         os.dup2(log, 1)
         os.dup2(log, 2)
@@ -125,6 +126,15 @@ def wired_up(order: dict[str, Any], news: int) -> dict[str, Any]:
     os.write(news, json.dumps({"pid": os.getpid()}).encode())
     os.close(news)
     return order
+
+
+def schedule(nice: int, cpus: Sequence[int]) -> None:
+    """What this process forks inherits both; neither is worth a start."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+    with suppress(OSError):
+        if cpus:
+            os.sched_setaffinity(0, cpus)
 
 
 def set_environment(environment: dict[str, str]) -> None:

@@ -131,8 +131,8 @@ class Unit:
     nice: int = 0
     """From -20, served first, to 19. Source: setpriority(2)."""
     cpus: tuple[int, ...] = ()
-    """Where its computing threads belong; threads that bind themselves to other CPUs while it starts are moved here
-    when it is first ready."""
+    """Its own, for all its processes, when not empty; threads that bind themselves to others while it starts are moved
+    back."""
     depends_on: tuple[Dependency, ...] = ()
     restart_with: tuple[str, ...] = ()
     """Units whose restart restarts this one too; a restart for this reason restarts no further one."""

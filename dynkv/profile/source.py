@@ -8,6 +8,10 @@ from typing import Any
 Path = tuple[str | int, ...]
 
 
+_EXCERPT_MAX = 50
+"""With what stands before it, it fits into a narrow terminal, so that the caret stays where it belongs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """A place: a line of a file, or an option of the command line (then `line` is 0)."""
@@ -21,11 +25,14 @@ class Mark:
         return f"{self.origin}:{self.line}:{self.column}" if self.line else self.origin
 
     def excerpt(self) -> str:
-        """The line itself with a caret under the place; empty for an option."""
+        """The line itself, or what of a long one stands around the place, and a caret under it; empty for an option."""
         if not self.line:
             return ""
         gutter = f"{self.line:>5} | "
-        return f"{gutter}{self.text}\n{' ' * (len(gutter) + self.column - 1)}^"
+        start = 0 if len(self.text) <= _EXCERPT_MAX else max(0, self.column - 1 - _EXCERPT_MAX // 2)
+        end = start + _EXCERPT_MAX
+        text = ("…" if start else "") + self.text[start:end] + ("…" if end < len(self.text) else "")
+        return f"{gutter}{text}\n{' ' * (len(gutter) + self.column - 1 - start + bool(start))}^"
 
 
 class Source:

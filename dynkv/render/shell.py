@@ -45,8 +45,9 @@ def shell_script(plan: Plan) -> str:
 def _start(unit: Unit) -> str:
     secrets = [f'{name}="${{{name}-}}"' for name in unit.secret_env]
     settings = [f"{name}={shlex.quote(value)}" for name, value in sorted(unit.env.items())] + secrets
+    bound = f"taskset -c {','.join(map(str, unit.cpus))} " if unit.cpus else ""
     words = [
-        f"nice -n {unit.nice} env -i" if unit.nice else "env -i",
+        f"{bound}nice -n {unit.nice} env -i" if unit.nice else f"{bound}env -i",
         *settings,
         *(shlex.quote(word) for word in unit.argv),
     ]

@@ -23,7 +23,7 @@ from dynkv.children.child import Child, Exit
 from dynkv.children.lines import telling
 from dynkv.children.oom import oom_kills
 from dynkv.children.output import tail
-from dynkv.children.scheduling import bring_back
+from dynkv.children.scheduling import Schedule, bring_back
 from dynkv.children.stop import Stopped, kill_tree, stop
 from dynkv.children.tree import Host, marked_environment, tree_of
 from dynkv.home import Place
@@ -55,6 +55,7 @@ _HUNG_STOP_S = 3.0
 _DRAINED_STOP_S = 12.0
 """A worker without requests ends within 9 s of SIGTERM, 5 of them Dynamo's grace period (measured)."""
 _KEEP_PERIOD_S = 2.0
+_CPUS_LOOK_S = 0.5
 _UNROUTED_S = 60.0
 """A worker that is ready is in discovery within a second."""
 _AFTER_FAULT_S = 1.0
@@ -259,13 +260,13 @@ class Runner:
 
     async def _spawn(self) -> Child | None:
         """None if it could not be started; the unit is then on its way to a next try."""
-        unit, env = self.unit, self._environment()
+        unit, env, schedule = self.unit, self._environment(), Schedule(self.unit.nice, self.unit.cpus)
         try:
             child = None
             if self._standby is not None and not self._starts_plainly:
-                child = await self._standby.launch(unit.name, unit.argv, env, self.log, unit.nice)
+                child = await self._standby.launch(unit.name, unit.argv, env, self.log, schedule)
             self._starts_plainly, self._is_warm = False, child is not None
-            child = self.child = child or Child.spawn(unit.argv, env, self.log, nice=unit.nice)
+            child = self.child = child or Child.spawn(unit.argv, env, self.log, schedule=schedule)
         except (OSError, ValueError) as error:
             self._turn.release()
             self._die_at_birth(error)
@@ -356,8 +357,10 @@ class Runner:
                 await give_up(await until_hung(child, liveness, self._first_ready))
 
         async with anyio.create_task_group() as serving:
-            for task in (on_exit, on_request, on_probes, on_hang, on_idle, lambda: self._keep_discovery(child)):
+            for task in (on_exit, on_request, on_probes, on_hang, on_idle):
                 serving.start_soon(task)
+            serving.start_soon(self._keep_discovery, child)
+            serving.start_soon(self._keep_cpus, child)
         return cause
 
     async def _follow_probes(self, child: Child) -> str:
@@ -396,7 +399,6 @@ class Runner:
             if self._is_warm and self._standby is not None:
                 self._standby.praise()
             self._learn_registrations()
-            self._sort_out_cpus()
             self._go(State.READY, "readiness probe passed", duration_s=took)
         elif news.verdict is Verdict.FAILED and self._state is State.READY:
             self._go(State.UNREADY, news.attempt.detail)
@@ -499,10 +501,15 @@ class Runner:
         if not short and took > _WORTH_TELLING_S:
             self._event("gpu-memory", "the memory that it needs is free", duration_s=took)
 
-    def _sort_out_cpus(self) -> None:
-        """vLLM's NixlConnector binds each worker to the last core of the host, all to the same (vllm 0.31.0)."""
-        if self.unit.cpus and self.child is not None:
-            bring_back(self.child.tree(), self.unit.cpus)
+    async def _keep_cpus(self, child: Child) -> None:
+        """While it starts, vLLM's NixlConnector binds each worker to the last core of the host, all to the same (vllm
+        0.31.0); where another one polls without pause, the rest of the start then takes four times as long."""
+        while self.unit.cpus:
+            bring_back(child.tree(), self.unit.cpus)
+            if self._first_ready.is_set():
+                return
+            with anyio.move_on_after(_CPUS_LOOK_S):
+                await self._first_ready.wait()
 
     def _learn_registrations(self) -> None:
         if self._shared.sidecar is not None and self.unit.role.is_worker and self.child is not None:

@@ -14,6 +14,7 @@ import anyio
 
 from dynkv.children.child import Child
 from dynkv.children.launcher import Launcher, LauncherFailed
+from dynkv.children.scheduling import FREE, Schedule
 from dynkv.children.stop import kill_tree
 from dynkv.children.tree import marked_environment, read_process, resident_bytes
 from dynkv.doctor.memory import memory_available_bytes
@@ -82,7 +83,7 @@ class Standby:
         await self._settled.wait()
 
     async def launch(
-        self, what: str, argv: Sequence[str], env: Mapping[str, str], log: Path, nice: int = 0
+        self, what: str, argv: Sequence[str], env: Mapping[str, str], log: Path, schedule: Schedule = FREE
     ) -> Child | None:
         """Start a program from it; None where that cannot be, and the plain way is left."""
         launcher = self._launcher
@@ -92,7 +93,7 @@ class Standby:
         try:
             if launcher.child.is_stopped:
                 raise LauncherFailed("it was stopped by a signal")
-            child = await launcher.launch(argv, env, log, nice=nice, deadline_s=_ORDER_DEADLINE_S)
+            child = await launcher.launch(argv, env, log, schedule=schedule, deadline_s=_ORDER_DEADLINE_S)
         except LauncherFailed as error:
             self._tell(f"{what} starts the plain way", cause=str(error))
             self._given_up.set()

@@ -38,6 +38,8 @@ def launch_script(plan: dict[str, Any]) -> str:
 
 
 def _command(unit: dict[str, Any]) -> str:
-    """In a restart loop, in the background; with the unit's priority, which the launch scripts do not care for."""
+    """In a restart loop, in the background; with the unit's priority and CPUs, which the scripts do not care for."""
     environment = [f"{name}={value}" for name, value in sorted(unit["env"].items())]
-    return f"keep {shlex.join(['nice', '-n', str(unit['nice']), 'env', '-i', *environment, *unit['argv']])} &\n"
+    bound = ["taskset", "-c", ",".join(map(str, unit["cpus"]))] if unit["cpus"] else []
+    words = [*bound, "nice", "-n", str(unit["nice"]), "env", "-i", *environment, *unit["argv"]]
+    return f"keep {shlex.join(words)} &\n"

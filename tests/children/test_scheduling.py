@@ -9,7 +9,7 @@ import pytest
 from processes import family
 
 from dynkv.children.child import Child
-from dynkv.children.scheduling import bring_back
+from dynkv.children.scheduling import Schedule, bring_back
 
 AUTOGROUPS = Path("/proc/sys/kernel/sched_autogroup_enabled")
 BOUND_ELSEWHERE = """
@@ -23,8 +23,9 @@ wait()
 """
 
 
-def spawned(tmp_path: Path, nice: int) -> Child:
-    return Child.spawn(["sleep", "60"], {"PATH": os.environ["PATH"]}, tmp_path / "log", nice=nice)
+def spawned(tmp_path: Path, nice: int, *cpus: int) -> Child:
+    words, env = ["sleep", "60"], {"PATH": os.environ["PATH"]}
+    return Child.spawn(words, env, tmp_path / "log", schedule=Schedule(nice, cpus))
 
 
 def end(child: Child) -> None:
@@ -46,6 +47,24 @@ def test_other_children_are_left_as_they_are(tmp_path: Path) -> None:
     child = spawned(tmp_path, 0)
     try:
         assert os.getpriority(os.PRIO_PROCESS, child.pid) == os.getpriority(os.PRIO_PROCESS, 0)
+        assert os.sched_getaffinity(child.pid) == os.sched_getaffinity(0)
+    finally:
+        end(child)
+
+
+def test_a_child_keeps_to_its_own_cpus(tmp_path: Path) -> None:
+    own = max(os.sched_getaffinity(0))
+    child = spawned(tmp_path, 0, own)
+    try:
+        assert os.sched_getaffinity(child.pid) == {own}
+    finally:
+        end(child)
+
+
+def test_cpus_that_are_gone_cost_no_start(tmp_path: Path) -> None:
+    child = spawned(tmp_path, 0, 10**4)
+    try:
+        assert os.sched_getaffinity(child.pid) == os.sched_getaffinity(0)
     finally:
         end(child)
 

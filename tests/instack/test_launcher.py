@@ -6,6 +6,7 @@ Each story runs in a process of its own, which is a subreaper as the supervisor 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ import anyio
 from dynkv.children.child import Child
 from dynkv.children.launcher import Launcher, LauncherFailed
 from dynkv.children.reaper import become_subreaper
+from dynkv.children.scheduling import Schedule
 from dynkv.children.stop import kill_tree
 from dynkv.children.tree import command_line, environment_of, read_process
 
@@ -280,6 +282,41 @@ if __name__ == "__main__":
     print(json.dumps([queue.get(timeout=20), sorted(os.sched_getaffinity(0))]), flush=True)
     process.join()
 """
+
+
+SCHEDULED = """
+import json, multiprocessing, os
+def how():
+    return [os.getpriority(os.PRIO_PROCESS, 0), sorted(os.sched_getaffinity(0))]
+def child(queue):
+    queue.put(how())
+if __name__ == "__main__":
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    process = context.Process(target=child, args=(queue,))
+    process.start()
+    print(json.dumps([how(), queue.get(timeout=20)]), flush=True)
+    process.join()
+"""
+
+
+def test_what_it_spawns_has_its_priority_and_its_cpus(tmp_path: Path) -> None:
+    """The forkserver is forked before anybody outside could have set them for the program."""
+    said = story(
+        tmp_path,
+        """
+it = launcher("colorsys", spawns=True)
+await it.parked()
+schedule = Schedule(7, (max(os.sched_getaffinity(0)),))
+child = await it.launch([sys.executable, "-m", "scheduled"], {}, here / "unit.log", schedule=schedule)
+said["exit"] = (await over(child)).code
+said["told"] = (here / "unit.log").read_text()
+await end(it)
+""",
+        scheduled=SCHEDULED,
+    )
+    assert said["exit"] == 0, said["told"]
+    assert json.loads(said["told"]) == [[7, [max(os.sched_getaffinity(0))]]] * 2
 
 
 def test_what_it_spawns_is_bound_to_its_cores_as_openmp_would_have_bound_it(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from dynkv.errors import UsageError
 from dynkv.profile.load import Override, find, load, parse_set, shipped
+from dynkv.profile.source import Mark
 
 
 def write(folder: Path, name: str, text: str) -> str:
@@ -121,6 +122,16 @@ class TestSet:
     def test_numbers_in_the_environment_become_text(self) -> None:
         profile = load("agg", [parse_set("env.OMP_NUM_THREADS=4"), parse_set("env.RATIO=0.5")]).profile
         assert profile.env == {"OMP_NUM_THREADS": "4", "RATIO": "0.5"}
+
+
+def test_an_excerpt_of_a_long_line_is_what_stands_around_the_place() -> None:
+    text = "".join(f"[{number:04}]" for number in range(100))
+    for column in (1, 20, 27, 100, 599, 600):
+        line, caret = Mark("mine.yaml", 3, column, text).excerpt().splitlines()
+        assert line[len(caret) - 1] == text[column - 1]
+        assert len(line) <= 60
+        assert line.startswith("    3 | …") == (column > 26)
+        assert line.endswith("…") == (column < 575)
 
 
 def test_an_excerpt_points_at_the_column(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -91,6 +92,16 @@ def test_secrets_are_taken_from_whoever_runs_it() -> None:
     assert "s3cr3t-value" not in script
     for secret in ("MY_TOKEN", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY"):
         assert set(re.findall(rf"{secret}=(\S+)", script)) == {f'"${{{secret}-}}"'}
+
+
+def test_workers_on_the_cpu_get_their_priority_and_their_own_cpus() -> None:
+    host = replace(HOST, gpus=(), cpus=(0, 1, 2, 3))
+    loaded = load("disagg", [Override(("device",), "cpu", "--set"), Override(("model", "path"), "tiny", "--set")])
+    made = build(loaded.profile, host, name="disagg", profile_name="disagg", home="/home")
+    script = shell_script(made)
+    assert "# decode-0\ntaskset -c 0,1 nice -n 10 env -i \\\n" in script
+    assert "# prefill-0\ntaskset -c 2,3 nice -n 10 env -i \\\n" in script
+    assert "# frontend\nenv -i \\\n" in script
 
 
 def test_order_and_waiting() -> None:

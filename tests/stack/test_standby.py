@@ -49,12 +49,26 @@ def test_disagg_comes_back_from_one_standby_for_both_roles(dynkv: Dynkv) -> None
     assert _starts_from_standby(dynkv, "disagg") == ["decode-0", "prefill-0"]
     assert _spare(status)["roles"] == ["decode", "prefill"]
     first = _answers(dynkv, "tiny")
+    _keep_to_cpus_of_their_own(status)
     for name in ("decode-0", "prefill-0"):
         status = _kill(dynkv, status, name)
         assert _answers(dynkv, "tiny") == first
+    _keep_to_cpus_of_their_own(status)
     assert _starts_from_standby(dynkv, "disagg") == ["decode-0", "prefill-0"] * 2
     helped = [event for event in dynkv.events("disagg") if "what tells the sidecar starts from it" in event["message"]]
     assert len(helped) == 1, "prefill alone is registered at the sidecar"
+
+
+def _keep_to_cpus_of_their_own(status: Status) -> None:
+    """All threads of all their processes; NIXL and vLLM bind some to others (vllm 0.31.0)."""
+    used = []
+    for name in ("decode-0", "prefill-0"):
+        main = psutil.Process(unit(status, name)["pid"])
+        threads = [thread.id for process in (main, *main.children(recursive=True)) for thread in process.threads()]
+        used.append(set[int]().union(*(os.sched_getaffinity(thread) for thread in threads)))
+    assert used[0] | used[1] <= os.sched_getaffinity(0)
+    if len(os.sched_getaffinity(0)) > 1:
+        assert used[0].isdisjoint(used[1])
 
 
 def _answers(dynkv: Dynkv, model: str) -> list[str]:
@@ -81,10 +95,11 @@ def _starts_from_standby(dynkv: Dynkv, name: str) -> list[str]:
 
 
 def _is_like_a_plain_tree(status: Status, ranks: list[str]) -> None:
-    """The names and markers by which people and dynkv know a worker's processes."""
+    """The names and markers by which people and dynkv know a worker's processes, and how they are scheduled."""
     main = psutil.Process(unit(status, "worker-0")["pid"])
     tree = [main, *main.children(recursive=True)]
     assert main.cmdline()[1:3] == ["-m", "dynamo.vllm"]
     assert {"VLLM::EngineCore", *ranks} <= {" ".join(process.cmdline()) for process in tree}
     assert {process.environ()["DYNKV_UNIT"] for process in tree} == {"worker-0"}
     assert {os.getsid(process.pid) for process in tree} == {main.pid}
+    assert {process.nice() for process in tree} == {main.nice()}
