@@ -8,7 +8,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install up down test check lint unit stack chaos bench requirements clean
+.PHONY: help install up down test check lint unit stack chaos bench docs requirements clean
 
 ifndef STACK
 STACK := $(shell timeout 20 nvidia-smi -L 2>/dev/null | grep -q '^GPU ' && echo gpu || echo cpu)
@@ -24,6 +24,7 @@ export PYTHON UPGRADE
 CPU_VENV := $(if $(filter cpu,$(STACK)),$(VENV),.venv-cpu)
 BIN := $(VENV)/bin
 CPU_BIN := $(CPU_VENV)/bin
+DOCS_VENV := .venv-docs
 
 help: ## List the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 20
@@ -57,10 +58,10 @@ lint: $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## Format, lint an
 	@"$(CPU_BIN)/mypy"
 
 unit: $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## The tests that need no stack
-	@"$(CPU_BIN)/python" -m pytest --ignore=tests/stack --ignore=tests/chaos $(ARGS)
+	@"$(CPU_BIN)/python" -m pytest --ignore=tests/stack --ignore=tests/chaos -m 'not stack' $(ARGS)
 
 stack: $(CPU_VENV)/.installed-cpu $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## The tests that run the real stack on CPU
-	@"$(CPU_BIN)/python" -m pytest tests/stack $(ARGS)
+	@"$(CPU_BIN)/python" -m pytest tests/stack tests/docs/test_tutorial.py $(ARGS)
 
 chaos: $(CPU_VENV)/.installed-cpu $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## Kill at random; DYNKV_CHAOS_KILLS=2000 makes it a long run
 	@"$(CPU_BIN)/python" -m pytest tests/chaos --timeout 36000 $(ARGS)
@@ -68,12 +69,16 @@ chaos: $(CPU_VENV)/.installed-cpu $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.inst
 bench: $(CPU_VENV)/.installed-cpu $(CPU_VENV)/.installed-dynkv ## Measure dynkv beside others, into tests/bench/results.md; ARGS=--quick only tries it
 	@PYTHONPATH=tests "$(CPU_BIN)/python" -m bench $(ARGS)
 
+docs: $(DOCS_VENV)/.installed-docs ## Build the documentation into build/docs
+	@NO_MKDOCS_2_WARNING=1 "$(DOCS_VENV)/bin/mkdocs" build --strict
+	@echo "Documentation: build/docs/index.html"
+
 requirements: ## Compile requirements/*.txt from pyproject.toml; UPGRADE=1 takes new versions
 	@requirements/install.sh "$(CPU_VENV)" uv
 	@UV="$(CPU_BIN)/uv" requirements/compile.sh
 
 clean: ## Remove the environments, caches and built files
-	rm -rf .venv .venv-cpu build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-cpu $(DOCS_VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find dynkv tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: what is installed where, by the list that it came from.
@@ -95,4 +100,8 @@ clean: ## Remove the environments, caches and built files
 
 %/.installed-dev: requirements/dev.txt
 	@requirements/install.sh "$*" dev
+	@touch "$@"
+
+%/.installed-docs: requirements/docs.txt
+	@requirements/install.sh "$*" docs
 	@touch "$@"

@@ -76,6 +76,8 @@ class ProfileError(DynkvError):
 
 
 class UnknownProfile(ProfileError):
+    """No shipped profile has that name, and it is no path of a file."""
+
     def __init__(self, name: str, known: list[str], nearest: str | None) -> None:
         super().__init__(
             f"no profile named {name!r}",
@@ -85,6 +87,8 @@ class UnknownProfile(ProfileError):
 
 
 class UnknownDeployment(DynkvError):
+    """No deployment of that name has ever been started here."""
+
     exit_code = 3
 
     def __init__(self, name: str, known: list[str]) -> None:
@@ -121,6 +125,8 @@ class PreflightRefused(DynkvError):
 
 
 class PortTaken(PreflightRefused):
+    """Something listens on the frontend's port, which is never moved."""
+
     def __init__(self, port: int, holder: str, *, key: str, where: str = "") -> None:
         super().__init__(
             f"port {port} ({key}) is taken by {holder}",
@@ -131,6 +137,8 @@ class PortTaken(PreflightRefused):
 
 
 class AlreadyRunning(PreflightRefused):
+    """A deployment of that name has a supervisor that lives."""
+
     def __init__(self, name: str) -> None:
         super().__init__(
             f"deployment {name!r} is already running",
@@ -139,4 +147,6 @@ class AlreadyRunning(PreflightRefused):
 
 
 class TimedOut(DynkvError):
+    """What was waited for has not come in time."""
+
     exit_code = 5

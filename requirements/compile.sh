@@ -2,9 +2,9 @@
 # Compiles requirements/*.txt from pyproject.toml: `make requirements`, or `make requirements UPGRADE=1` for new versions.
 #
 # The lists are for Linux on x86_64 with glibc 2.31 or later, from wheels only, and name versions only. They are compiled
-# for Python 3.11; what 3.12 or 3.13 need beyond that is added with a marker. cpu.txt decides: core, dev and mocker take
-# its versions, and gpu takes them wherever vllm's CUDA build allows it. [tool.uv] override-dependencies of pyproject.toml
-# apply to all.
+# for Python 3.11; what 3.12 or 3.13 need beyond that is added with a marker. cpu.txt decides: core, dev, docs and mocker
+# take its versions, and gpu takes them wherever vllm's CUDA build allows it. [tool.uv] override-dependencies of
+# pyproject.toml apply to all.
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -19,6 +19,7 @@ declare -A source=(
   [mocker]="pyproject.toml --extra mocker --constraint requirements/cpu.txt"
   [core]="pyproject.toml --constraint requirements/cpu.txt"
   [dev]="--group dev --constraint requirements/cpu.txt"
+  [docs]="pyproject.toml --extra docs --constraint requirements/cpu.txt"
 )
 
 compile() { # compile PYTHON OUTPUT ARGUMENT...; the versions that OUTPUT already names are preferred
@@ -32,7 +33,7 @@ pins() { # the lines `name==version` of FILE, without comments and markers
   sed -E '/^#/d; s/ *;.*//' "$1" | sort
 }
 
-for list in cpu gpu mocker core dev; do
+for list in cpu gpu mocker core dev docs; do
   file=requirements/$list.txt
   own="$scratch/own"
   if [ -z "${UPGRADE:-}" ] && [ -f "$file" ]; then pins "$file" >"$own"; else : >"$own"; fi

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs one thing into a virtual environment, which is made first if it does not exist:
 #
-#   requirements/install.sh VENV uv | dynkv | dev | cpu | gpu | mocker
+#   requirements/install.sh VENV uv | dynkv | dev | docs | cpu | gpu | mocker
 #
 # `make` calls it and leaves VENV/.installed-WHAT behind. Packages come as wheels only, in the versions of the lists and
 # without their own ideas of dependencies. PYTHON names the interpreter to make the environment with.

@@ -17,20 +17,19 @@ from dynkv.probes.http import request
 
 REQUESTS = "dynamo_frontend_requests_total"
 FIRST_TOKEN = "dynamo_frontend_time_to_first_token_seconds"
-_PASSED_ON = frozenset(
-    [
-        REQUESTS,
-        FIRST_TOKEN,
-        "dynamo_frontend_inter_token_latency_seconds",
-        "dynamo_frontend_inflight_requests",
-        "dynamo_frontend_queued_requests",
-        "vllm:num_requests_running",
-        "vllm:num_requests_waiting",
-        "vllm:kv_cache_usage_perc",
-        "vllm:prompt_tokens_total",
-        "vllm:generation_tokens_total",
-    ]
-)
+PASSED_ON = {
+    REQUESTS: "requests that the frontend has answered, by their outcome",
+    FIRST_TOKEN: "seconds from a request to its first token",
+    "dynamo_frontend_inter_token_latency_seconds": "seconds between two tokens of an answer",
+    "dynamo_frontend_inflight_requests": "requests that are being answered",
+    "dynamo_frontend_queued_requests": "requests that wait for a first token",
+    "vllm:num_requests_running": "requests that a worker's engine computes",
+    "vllm:num_requests_waiting": "requests that wait for room in a worker's engine",
+    "vllm:kv_cache_usage_perc": "how much of a worker's KV cache is taken, 0 to 1",
+    "vllm:prompt_tokens_total": "prompt tokens of a worker",
+    "vllm:generation_tokens_total": "tokens that a worker has generated",
+}
+"""What each counts, by name. The reference is made from this."""
 _TIMEOUT_S = 1.0
 _SAMPLE = re.compile(r"(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})?(?P<value> \S+)")
 _OF_A_HISTOGRAM = ("_bucket", "_sum", "_count")
@@ -80,7 +79,7 @@ def _sort_in(line: str, labels: str, families: dict[str, _Family]) -> None:
 def _family(name: str) -> str | None:
     """The family of a sample or of a comment, if it is passed on."""
     for candidate in (name, f"{name}_total", *(name.removesuffix(suffix) for suffix in _OF_A_HISTOGRAM)):
-        if candidate in _PASSED_ON:
+        if candidate in PASSED_ON:
             return candidate
     return None
 

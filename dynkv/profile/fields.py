@@ -18,7 +18,7 @@ def _number_to_text(value: Any) -> Any:
     return str(value) if is_number else value
 
 
-EnvValue = Annotated[str, BeforeValidator(_number_to_text)]
+EnvValue = Annotated[str, BeforeValidator(_number_to_text, json_schema_input_type=str | float)]
 """A number is written as text; `true` is refused, since programs disagree on how to spell it."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]

@@ -50,7 +50,9 @@ def holds_credentials(value: str) -> bool:
     return re.search(r"://[^/@]+:[^/@]+@", value) is not None
 
 
-NixlFlag = Annotated[Literal["true", "false"], BeforeValidator(_flag)]
+NixlFlag = Annotated[
+    Literal["true", "false"], BeforeValidator(_flag, json_schema_input_type=bool | Literal["true", "false"])
+]
 """NIXL takes its parameters as strings."""
 
 
@@ -58,10 +60,11 @@ class FileParams(Section):
     file_path: str
     """Directory of the backend's files. `~` and `${DYNKV_HOME}` are expanded."""
     use_direct_io: NixlFlag = "false"
+    """Whether the page cache is passed by."""
     file_size: str | None = None
     """Bytes of one file of `nixl_store`; 16 MiB when left out, since LMCache's own default, one page of
     4 KiB, has no room for a chunk (lmcache 0.5.6)."""
-    max_capacity_gb: Annotated[str | None, BeforeValidator(_number)] = None
+    max_capacity_gb: Annotated[str | None, BeforeValidator(_number, json_schema_input_type=str | float | None)] = None
     """How much disk `nixl_store_dynamic` may take, in GB; it needs one."""
 
 
@@ -81,6 +84,7 @@ class NixlStore(Section):
     """`nixl_store` and `nixl_store_dynamic`: what the NIXL storage backends have in common."""
 
     type: Literal["nixl_store", "nixl_store_dynamic"]
+    """Which of the two; only `nixl_store_dynamic` finds its files again after a restart."""
     pool_size: PositiveInt | None = None
     """Storage slots made ahead; needed by `nixl_store`, unknown to `nixl_store_dynamic`."""
 
@@ -94,6 +98,7 @@ class NixlStore(Section):
 
 class NixlFileStore(NixlStore):
     backend_params: FileParams
+    """Of a backend that keeps files."""
     persist_enabled: bool | None = None
     """Keep the files when the sidecar ends; only `nixl_store_dynamic` knows it."""
 
@@ -114,27 +119,33 @@ class NixlFileStore(NixlStore):
 
 class NixlPosix(NixlFileStore):
     backend: Literal["POSIX"]
+    """Files, through the page cache or beside it."""
 
 
 class NixlGds(NixlFileStore):
     backend: Literal["GDS"]
+    """NVIDIA GPUDirect Storage."""
 
 
 class NixlGdsMt(NixlFileStore):
     backend: Literal["GDS_MT"]
+    """GPUDirect Storage with several threads."""
 
 
 class NixlHf3fs(NixlFileStore):
     backend: Literal["HF3FS"]
+    """The 3FS file system."""
 
 
 class NixlObj(NixlStore):
     backend: Literal["OBJ"]
+    """An S3 object store."""
     backend_params: ObjectParams = Field(default_factory=lambda: ObjectParams())
 
 
 class NixlAzureBlob(NixlStore):
     backend: Literal["AZURE_BLOB"]
+    """Azure Blob Storage."""
     backend_params: ObjectParams = Field(default_factory=lambda: ObjectParams())
 
 
@@ -142,10 +153,15 @@ class FileSystem(Section):
     """LMCache's own file adapter; needs no NIXL and survives a restart of the sidecar."""
 
     type: Literal["fs"]
+    """This adapter."""
     base_path: Annotated[str, Field(min_length=1)]
+    """Directory of its files. `~` and `${DYNKV_HOME}` are expanded."""
     relative_tmp_dir: str | None = None
+    """Where in it a file is written before it gets its name."""
     read_ahead_size: PositiveInt | None = None
+    """Bytes that are read first to set off the file system's read-ahead."""
     use_odirect: bool = False
+    """Whether the page cache is passed by."""
 
 
 class RawAdapter(Section):
@@ -153,6 +169,7 @@ class RawAdapter(Section):
 
     model_config = ConfigDict(extra="allow")
     type: Annotated[str, Field(min_length=1)]
+    """Its name in LMCache."""
 
     @model_validator(mode="after")
     def _holds_no_secret(self) -> RawAdapter:

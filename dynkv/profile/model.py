@@ -87,8 +87,11 @@ class RoleArgs(Section):
     """Extra arguments for the workers of one role, after `model.args`."""
 
     worker: WorkerArgs = []
+    """Of the workers of an agg deployment."""
     decode: WorkerArgs = []
+    """Of decode workers."""
     prefill: WorkerArgs = []
+    """Of prefill workers."""
 
     @model_validator(mode="after")
     def _handshake_agrees(self) -> Self:
@@ -110,6 +113,8 @@ def value_of(flag: str, args: list[str]) -> str | None:
 
 
 class Model(Section):
+    """What is served."""
+
     path: Annotated[str, Field(min_length=1)] = "Qwen/Qwen3-0.6B"
     """A directory, a Hugging Face id, or `tiny`: a small random model that dynkv makes itself."""
     served_name: str | None = None
@@ -125,18 +130,23 @@ class RoleSettings(Section):
     """What one role of a disagg deployment may have of its own."""
 
     replicas: Count | None = None
+    """Workers of this role; as many as the GPUs allow when left out."""
     gpu_memory_fraction: Fraction | None = None
+    """Instead of `workers.gpu_memory_fraction`."""
     restart_with: list[Literal["decode", "prefill"]] = []
     """Roles whose restart restarts this one too. With ai-dynamo 1.6.1 and vllm 0.31.0 on a CPU each survives the
     other's, and serves with its successor; vllm#49238 reports a crash."""
 
 
 class Workers(Section):
+    """The processes that compute."""
+
     gpus: Literal["all"] | list[Annotated[int, Field(ge=0)] | str] = "all"
     """Indices, UUIDs or MIG ids; in disagg the first ones go to decode."""
     share_gpus: bool = False
     """Let several workers have the same GPU; each then needs its own gpu_memory_fraction."""
     tensor_parallel_size: PositiveInt = 1
+    """How many GPUs one worker is spread over."""
     replicas: Count | None = None
     """Workers in agg; one per GPU group when left out."""
     min_replicas: Count = 1
@@ -144,6 +154,7 @@ class Workers(Section):
     decode_per_prefill: PositiveInt = 2
     """In disagg, how many GPU groups decode gets for each that prefill gets."""
     gpu_memory_fraction: Fraction = 0.85
+    """The share of a GPU's memory that a worker takes."""
     block_size: PositiveInt | None = None
     """Tokens in one KV block; vLLM's own default when left out (16 on CUDA, 128 on CPU)."""
     cpu_kv_cache_gb: PositiveInt = 1
@@ -153,12 +164,16 @@ class Workers(Section):
 
 
 class LMCache(Section):
+    """The sidecar that keeps KV blocks beyond the workers' own memory."""
+
     enabled: bool = True
+    """Whether there is a sidecar."""
     l1_size_gb: PositiveFloat | Literal["auto"] = "auto"
     """RAM for KV blocks, in GiB; `auto` takes 20 for GPU workers, less where RAM is short, and 1 on a CPU."""
     chunk_size: PositiveInt = 256
     """Tokens in one cached chunk; a multiple of the workers' block size."""
     eviction_policy: Literal["LRU", "ARC", "IsolatedLRU", "noop"] = "LRU"
+    """What goes when L1 is full."""
     worker_reap_timeout_s: int = 30
     """After how long without a heartbeat a dead worker's memory is given back: 30 is LMCache's least, 0 never."""
     worker_registration_grace_s: int = 3600
@@ -167,9 +182,13 @@ class LMCache(Section):
     """How often a worker asks whether the sidecar lives. One that is back sooner than this goes unnoticed, and
     the worker's next request hangs (lmcache 0.5.6); LMCache's own 10 is longer than a restart takes."""
     l2: list[L2Adapter] = []
+    """Cache levels below RAM, as `lmcache server --l2-adapter` takes them."""
     port: Port = 5555
+    """Where workers reach it; the next free one when it is taken."""
     http_port: Port = 8080
+    """Of its health and metrics; the next free one when it is taken."""
     args: SidecarArgs = []
+    """Extra arguments for `lmcache server`, one list item for each word."""
 
     @model_validator(mode="after")
     def _reaping_is_possible(self) -> Self:
@@ -183,17 +202,25 @@ class LMCache(Section):
 
 
 class FrontendSettings(Section):
+    """The OpenAI-compatible server that clients ask."""
+
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    """The address it listens on: `0.0.0.0` for all."""
     port: Port = 8000
     """The one port people rely on: it is never moved."""
     router_mode: Literal[
         "round-robin", "random", "power-of-two", "kv", "direct", "least-loaded", "device-aware-weighted"
     ] = "round-robin"
+    """How it chooses a worker; `kv` prefers the one that already has most of the prompt's KV blocks."""
     args: FrontendArgs = []
+    """Extra arguments for `dynamo.frontend`, one list item for each word."""
 
 
 class Discovery(Section):
+    """How frontend and workers find each other."""
+
     backend: Literal["file", "etcd"] = "file"
+    """Where workers are found: a directory of the deployment's own, or etcd."""
     etcd_endpoints: list[str] = []
     """As `http://host:2379`; needed with `etcd`."""
     nats_server: str | None = None
@@ -216,18 +243,26 @@ class ProbeSettings(Section):
     """Kubernetes' probe parameters."""
 
     initial_delay_seconds: Seconds = 0.0
+    """Before the first try."""
     period_seconds: PositiveFloat = 5.0
+    """From one try to the next."""
     timeout_seconds: PositiveFloat = 5.0
+    """After which a try counts as failed."""
     success_threshold: PositiveInt = 1
+    """Tries in a row that have to pass."""
     failure_threshold: PositiveInt = 3
+    """Tries in a row that have to fail."""
 
 
 class LivenessSettings(Section):
     """When a unit that runs counts as hung. It is judged by progress: one that is only slow never is."""
 
     enabled: bool = True
+    """Whether it is looked for."""
     period_seconds: PositiveFloat = 5.0
+    """From one sample to the next."""
     timeout_seconds: PositiveFloat = 10.0
+    """After which a sample counts as no answer."""
     failure_threshold: PositiveInt = 3
     """Samples in a row in which it was stopped, lacked its engine, or neither answered nor used a CPU."""
     stall_seconds: PositiveFloat = 120.0
@@ -235,6 +270,8 @@ class LivenessSettings(Section):
 
 
 class UnitProbes(Section):
+    """When a unit has started, when it is ready, and when it hangs."""
+
     startup: ProbeSettings = ProbeSettings()
     readiness: ProbeSettings = ProbeSettings()
     liveness: LivenessSettings = LivenessSettings()
@@ -250,12 +287,16 @@ class Canary(Section):
     """Requests for one token that Dynamo sends an idle worker; its engine has hung if they fail while HTTP answers."""
 
     enabled: bool = False
+    """Whether they are sent."""
     idle_seconds: PositiveInt = 10
     """How long a worker has to be without a request."""
     timeout_seconds: PositiveInt = 10
+    """How long such a request may take."""
 
 
 class ProbeGroups(Section):
+    """How units are asked how they are, by kind of unit."""
+
     lmcache: UnitProbes = _startup(0.5, 300)
     frontend: UnitProbes = _startup(0.25, 120)
     worker: UnitProbes = _startup(0.25, 1800)
@@ -270,21 +311,32 @@ class ProbeGroups(Section):
 
 
 class Restart(Section):
+    """How often, and how soon, a unit that died is started again."""
+
     max_restarts: Annotated[int, Field(ge=0)] = 5
+    """Restarts within the window; with one more death the unit stays down."""
     window_s: PositiveFloat = 600.0
+    """How long a death counts."""
     backoff_initial_s: Seconds = 1.0
+    """Before the first restart; it doubles with each further death."""
     backoff_max_s: Seconds = 60.0
+    """The longest such delay."""
 
 
 class Stop(Section):
     """Seconds from SIGTERM to SIGKILL."""
 
     frontend_s: PositiveFloat = 10.0
+    """Of the frontend."""
     worker_s: PositiveFloat = 30.0
+    """Of each worker."""
     lmcache_s: PositiveFloat = 15.0
+    """Of the sidecar."""
 
 
 class Logs(Section):
+    """Of each unit, rotated by size."""
+
     max_mb: PositiveInt = 100
     """A unit's log is copied and emptied when it has grown past this."""
     keep: Annotated[int, Field(ge=0)] = 3
@@ -293,10 +345,13 @@ class Logs(Section):
 
 class Profile(Section):
     description: str = ""
+    """What `dynkv profiles` says of it."""
     topology: Literal["agg", "disagg", "none"] = "agg"
     """`none` runs only the `units` of one's own."""
     engine: Literal["vllm", "mocker"] = "vllm"
+    """What the workers run; `mocker` is Dynamo's, which computes nothing."""
     device: Literal["cuda", "cpu"] = "cuda"
+    """What the workers run on."""
     model: Model = Model()
     workers: Workers = Workers()
     lmcache: LMCache = LMCache()

@@ -22,7 +22,9 @@ class HttpCheck(Section):
     port: Port | str
     """A number, or a name from the unit's `ports`."""
     path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = "/"
+    """What is asked for."""
     host: Annotated[str, Field(pattern=r"^[0-9A-Za-z.:_-]+$")] = "127.0.0.1"
+    """Where it is asked."""
 
 
 class OwnProbes(Section):
@@ -30,10 +32,15 @@ class OwnProbes(Section):
 
     http_get: HttpCheck
     initial_delay_seconds: Seconds = 0.0
+    """Before the first try."""
     period_seconds: PositiveFloat = 5.0
+    """From one try to the next."""
     timeout_seconds: PositiveFloat = 5.0
+    """After which a try counts as failed."""
     success_threshold: PositiveInt = 1
+    """Tries in a row that have to pass."""
     failure_threshold: PositiveInt = 3
+    """Tries in a row that have to fail."""
     startup_seconds: PositiveFloat = 60.0
     """How long it may take until the check first passes; several times that where it accepts and does not answer."""
     restart_when_hung: bool = True
@@ -41,7 +48,10 @@ class OwnProbes(Section):
 
 
 class OwnUnit(Section):
+    """One program."""
+
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+    """As `dynkv status` shows it."""
     argv: Annotated[list[str], Field(min_length=1), AfterValidator(_check_words)]
     """The program and its arguments, one list item for each word; no shell reads them."""
     env: dict[str, EnvValue] = {}

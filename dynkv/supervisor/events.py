@@ -22,14 +22,19 @@ _BUFFER = 1000
 @dataclass(frozen=True, slots=True)
 class Event:
     seq: int
+    """Counted from 1 by each supervisor."""
     at: str
     """ISO 8601, UTC."""
     kind: str
+    """What sort of event it is."""
     unit: str | None
+    """None for the deployment as a whole."""
     message: str
     cause: str = ""
+    """Empty where there is none to tell."""
     duration_s: float | None = None
     data: dict[str, Any] = field(default_factory=dict)
+    """What programs may want of it; differs by kind."""
 
 
 class EventLog:

@@ -13,6 +13,7 @@ class State(StrEnum):
     STARTING = "starting"
     """Its process runs; it has not been ready yet."""
     READY = "ready"
+    """Its readiness probe passes."""
     UNREADY = "unready"
     """It was ready; its process runs, and its readiness probe fails."""
     RECYCLING = "recycling"
@@ -24,7 +25,9 @@ class State(StrEnum):
     FAILED = "failed"
     """It died too often; it starts again only on request."""
     STOPPING = "stopping"
+    """It was asked to end, and has not ended yet."""
     STOPPED = "stopped"
+    """It was asked to end, and starts again only on request."""
 
 
 _ENDED = frozenset({State.FAILED, State.STOPPED})

@@ -14,9 +14,13 @@ from dynkv.supervisor.states import State
 
 class DeploymentState(StrEnum):
     STARTING = "starting"
+    """It has not answered a request yet."""
     READY = "ready"
+    """It has answered a real request, and all its units are ready."""
     DEGRADED = "degraded"
+    """It was ready, and a unit is not."""
     FAILED = "failed"
+    """A unit has failed before it ever answered."""
     STOPPING = "stopping"
     STOPPED = "stopped"
 
@@ -45,19 +49,27 @@ class LastExit:
 class UnitStatus:
     name: str
     role: str
+    """`lmcache`, `frontend`, `worker`, `decode`, `prefill`, or `unit` for one of the profile's own."""
     state: State
     pid: int | None = None
     gpus: tuple[str, ...] = ()
+    """Index, UUID or MIG id."""
     ports: dict[str, int] = field(default_factory=dict)
+    """By name."""
     restarts: int = 0
+    """Since this supervisor began."""
     uptime_s: float | None = None
+    """Of this incarnation."""
     ready_after_s: float | None = None
     """Seconds from its process's start to ready, of this incarnation."""
     probe: ProbeStatus | None = None
+    """The newest try."""
     rss_bytes: int | None = None
     """Of its whole tree."""
     last_exit: LastExit | None = None
+    """How the incarnation before this one ended; None if there was none."""
     log: str = ""
+    """The path of its log."""
     waiting_for: str | None = None
     """What keeps it from starting, in words."""
     started: bool = False
@@ -127,11 +139,16 @@ class DeploymentStatus:
     profile: str
     state: DeploymentState
     endpoint: str
+    """Where the OpenAI-compatible API is; empty without a frontend."""
     model: str
+    """As clients name it."""
     started_at: str
+    """ISO 8601, UTC."""
     supervisor: SupervisorStatus | None
+    """None when nobody watches."""
     units: tuple[UnitStatus, ...]
     kv: dict[str, float | int | None] = field(default_factory=dict)
+    """Figures of the KV caches; each is None while nobody answers."""
     detail: str = ""
     """What the state is about, in words: what is waited for, or which units are not well."""
     spares: tuple[SpareStatus, ...] = ()

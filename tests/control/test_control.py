@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from dynkv.control.client import Client, SupervisorGone
 from dynkv.control.http import serve
+from dynkv.control.routes import ROUTES
 from dynkv.control.server import ControlApi, control_socket
 from dynkv.errors import DynkvError
 from dynkv.plan.model import Role
@@ -124,6 +125,17 @@ async def test_what_does_not_exist(lab: Lab) -> None:
             assert code == 404
             assert "there is no" in body
         assert it.stack.state == "ready"
+
+
+@pytest.mark.anyio
+async def test_every_route_of_the_reference_answers_as_it_says(lab: Lab) -> None:
+    async with served(lab) as it:
+        for route in (route for route in ROUTES if route.path != "/v1/events"):
+            target = route.path.format(name="frontend", role="worker", n=1)
+            code, body = await it.ask(get, it.path, target, route.method)
+            statuses = {route.status, *(status for status, _ in route.errors)}
+            assert code in statuses, (route.path, body)
+            assert code == route.status or '"error"' in body
 
 
 @pytest.mark.anyio

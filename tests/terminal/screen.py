@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import pexpect
 import pyte
+from pyte.screens import Char
 
 _READ_S = 0.05
 
@@ -59,6 +60,12 @@ class Terminal:
             assert time.monotonic() < deadline, self.text
         return self.text
 
+    def settle(self, seconds: float) -> None:
+        """Go on reading for so long."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            assert self.read(), f"it ended:\n{self.text}"
+
     def finish(self) -> tuple[int, str]:
         """Its exit code, and the screen that it leaves."""
         while self.read():
@@ -71,6 +78,12 @@ class Terminal:
     def text(self) -> str:
         """What is on the screen, without spaces at the ends of lines and without empty lines at its end."""
         return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
+
+    @property
+    def cells(self) -> list[list[Char]]:
+        """The screen's rows, down to the last that is not empty."""
+        rows = [[self._screen.buffer[y][x] for x in range(self._screen.columns)] for y in range(self._screen.lines)]
+        return rows[: len(self.text.splitlines())]
 
     @property
     def has_scrolled(self) -> bool:

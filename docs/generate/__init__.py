@@ -1,0 +1,18 @@
+"""The pages of the reference, each made from the code that it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from generate import checks, cli, events, exit_codes, http_api, metrics, profile
+
+PAGES: dict[str, Callable[[], str]] = {
+    "reference/cli.md": cli.page,
+    "reference/profile.md": profile.page,
+    "reference/checks.md": checks.page,
+    "reference/events.md": events.page,
+    "reference/exit-codes.md": exit_codes.page,
+    "reference/metrics.md": metrics.page,
+    "reference/http-api.md": http_api.page,
+}
+"""By their path in the documentation."""

@@ -1,0 +1,26 @@
+"""What `dynkv doctor` looks for, from its catalogue."""
+
+from __future__ import annotations
+
+from dynkv.doctor.catalogue import CHECKS, Severity
+from generate.markdown import code, table
+
+HEAD = """# Checks
+
+What `dynkv doctor` looks for, before you start, and every `up` by itself. Each finding ends with its id in parentheses,
+and `--json` has it as `id`. The exit code is 4 when there is an error.
+"""
+_WHAT = {
+    Severity.ERROR: "It will not work: `up` refuses to start. `--skip-checks` starts all the same.",
+    Severity.WARNING: "It may not work, or not for long: `up` says so and goes on.",
+    Severity.INFO: "Good to know: only `doctor` says it.",
+}
+
+
+def page() -> str:
+    parts = [HEAD]
+    for severity in Severity:
+        rows = [(code(name), it.description) for name, it in CHECKS.items() if it.severity is severity]
+        parts += [f"## {severity.capitalize()}s" if severity != "info" else "## Infos", _WHAT[severity]]
+        parts.append(table(("id", "it fires when"), rows))
+    return "\n\n".join(part.strip() for part in parts) + "\n"

@@ -1,0 +1,82 @@
+"""The command line, from typer's commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from typer.main import get_command
+
+from dynkv.cli.commands import command_line
+from dynkv.cli.manual import EXAMPLES
+from generate.markdown import code, sentence, table
+
+HEAD = """# Command line
+
+Every verb of `dynkv`. `dynkv --help` and `dynkv VERB --help` print the same.
+
+NAME is the name of a deployment. You need it only when several run. PROFILE is the name of a shipped profile, or the
+path of a YAML file: see [profile](profile.md). What each exit code means is in [exit codes](exit-codes.md).
+
+Output goes to a terminal with colours, and to a pipe as plain text with whole lines. `NO_COLOR` switches the colours
+off. `DYNKV_HOME` names the directory that holds everything dynkv writes: without it, `dynkv` in the XDG state directory
+(`~/.local/state/dynkv`).
+"""
+
+
+def page() -> str:
+    root: Any = get_command(command_line([]))
+    parts = [HEAD, "## dynkv", _parameters(root)]
+    parts += [part for verb, command in root.commands.items() for part in _command(f"dynkv {verb}", command)]
+    return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
+
+
+def _command(path: str, command: Any) -> Iterator[str]:
+    yield f"## {path}" if path.count(" ") == 1 else f"### {path}"
+    yield f"```text\n{_usage(path, command)}\n```"
+    yield command.help or ""
+    yield _parameters(command)
+    yield _examples(path.removeprefix("dynkv "))
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from _command(f"{path} {name}", inner)
+
+
+def _examples(verb: str) -> str:
+    width = max(len(typed) for typed, _ in EXAMPLES[verb])
+    lines = [f"{typed:{width}}  # {does}" for typed, does in EXAMPLES[verb]]
+    return "\n".join(["```sh", *lines, "```"])
+
+
+def _usage(path: str, command: Any) -> str:
+    words = [path, "[OPTIONS]"]
+    words += [_argument(parameter) for parameter in command.params if parameter.param_type_name == "argument"]
+    if getattr(command, "commands", None):
+        words.append("[COMMAND]")
+    return " ".join(words)
+
+
+def _argument(parameter: Any) -> str:
+    name = str(parameter.metavar)
+    return name if parameter.required or name.startswith("[") else f"[{name}]"
+
+
+def _parameters(command: Any) -> str:
+    return table(("argument or option", "meaning"), [_parameter(it) for it in command.params if not it.hidden])
+
+
+def _parameter(parameter: Any) -> tuple[str, str]:
+    meaning = sentence(parameter.help or "")
+    if parameter.param_type_name == "argument":
+        return code(parameter.metavar), meaning
+    value = "" if parameter.is_flag else " " + (parameter.metavar or _value(parameter))
+    names = ", ".join(code(f"{name}{value}") for name in parameter.opts)
+    default = parameter.default
+    if default not in (None, False) and not parameter.multiple:
+        meaning += f" {code(f'{default:g}' if isinstance(default, float) else default)} when left out."
+    return names, meaning
+
+
+def _value(parameter: Any) -> str:
+    """What stands for an option's value that names none itself."""
+    choices = getattr(parameter.bare_type, "__members__", None)
+    return "|".join(choice.value for choice in choices.values()) if choices else parameter.name.upper()

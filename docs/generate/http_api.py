@@ -1,0 +1,42 @@
+"""The control API: its routes, and the status document."""
+
+from __future__ import annotations
+
+from dynkv.control.routes import ROUTES, Route
+from dynkv.supervisor import status
+from generate.attributes import attributes, docstring, fields
+from generate.markdown import code, table
+
+HEAD = """# HTTP API
+
+Each deployment's supervisor answers HTTP on a Unix socket that only you can open: `DYNKV_HOME/NAME/control.sock`. Where
+that path would be longer than a socket's may be, the socket is in the runtime directory, and the deployment's
+`journal.json` names it as `socket`.
+
+```text
+curl --unix-socket ~/.local/state/dynkv/agg/control.sock http://dynkv/v1/status
+curl --unix-socket ~/.local/state/dynkv/agg/control.sock -X POST http://dynkv/v1/units/worker-0/restart
+curl --unix-socket ~/.local/state/dynkv/agg/control.sock -N http://dynkv/v1/events
+```
+
+A request's body has no meaning. 202 says that something was asked for; the events tell what became of it. An error is
+`{"error": "…"}`, in words. Whatever is not in the table gets 404.
+"""
+
+
+def page() -> str:
+    parts = [HEAD, "## Routes", table(("route", "answer", "what it does"), [_row(route) for route in ROUTES])]
+    parts.append("## The status document")
+    classes = attributes(status)
+    parts.append(fields(classes["DeploymentStatus"]))
+    for name in ("UnitStatus", "ProbeStatus", "LastExit", "SupervisorStatus", "SpareStatus", "GpuStatus"):
+        parts += [f"### {name}", docstring(getattr(status, name)) if name in _TOLD else "", fields(classes[name])]
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
+
+
+_TOLD = ("LastExit", "SpareStatus", "GpuStatus")
+
+
+def _row(route: Route) -> tuple[str, str, str]:
+    answers = [f"{route.status}: {route.answer}", *(f"{status}: {when}" for status, when in route.errors)]
+    return code(f"{route.method} {route.path}"), "<br>".join(answers), route.description

@@ -1,0 +1,132 @@
+"""The keys of a profile, from its JSON Schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dynkv.cli.plan import profile_schema
+from dynkv.profile.model import FORBIDDEN_ENV, RESERVED_ARGS, RESERVED_FRONTEND_ARGS, RESERVED_SIDECAR_ARGS
+from generate.markdown import code, sentence, table
+
+Schema = Mapping[str, Any]
+
+HEAD = """# Profile
+
+A profile is a YAML file. Every key may be left out. A profile begins with another one when it says `extends`, and then
+only names what differs. `--set KEY=VALUE` overrides one key, with dots between the parts: `--set frontend.port=8001`.
+
+A key whose name ends in `_s` or `_seconds` is in seconds, one in `_gb` is in GiB, one in `_mb` in MB. Nothing is
+converted: `no` is a text, and `"8000"` is no number. A key that dynkv does not know is an error, and the message names
+the one that you probably meant.
+
+`dynkv profiles schema` prints the JSON Schema that this page is made from, for your editor.
+"""
+
+
+def page() -> str:
+    schema: Schema = profile_schema()
+    parts = [HEAD, *_Sections(schema["$defs"]).of("", schema, {})]
+    parts += [
+        "## What you cannot set",
+        "dynkv writes some arguments of the workers itself, and some variables of the environment. A profile that "
+        "sets them is refused.",
+        table(("worker argument", "set instead"), [(code(arg), code(key)) for arg, key in RESERVED_ARGS.items()]),
+        table(
+            ("argument of sidecar or frontend", "set instead"),
+            [(f"{code(arg)} of {of}", _instead(key)) for of, reserved in _SERVERS for arg, key in reserved.items()],
+        ),
+        table(("variable", "because"), [(code(name), why) for name, why in FORBIDDEN_ENV.items()]),
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+_SERVERS = (("the sidecar", RESERVED_SIDECAR_ARGS), ("the frontend", RESERVED_FRONTEND_ARGS))
+
+
+def _instead(key: str) -> str:
+    return code(key) if " " not in key else key
+
+
+class _Sections:
+    """One section of the page for each object in the schema."""
+
+    def __init__(self, definitions: Mapping[str, Schema]) -> None:
+        self._definitions = definitions
+
+    def of(self, path: str, section: Schema, defaults: Mapping[str, Any]) -> Iterator[str]:
+        """`defaults`: what the section has where it is used, which may differ from what its keys have anywhere."""
+        if path:
+            yield f"## {path}"
+        if path and section.get("description"):
+            yield sentence(section["description"])
+        rows, inner = [], []
+        for name, key in section["properties"].items():
+            default = defaults.get(name, key.get("default"))
+            rows.append(self._row(name, key, default, is_needed=name in section.get("required", ())))
+            inner += [(f"{path}.{name}".lstrip(".") + suffix, found, default) for suffix, found in self._inside(key)]
+        yield table(("key", "type", "default", "meaning"), rows) if rows else "Any keys, whose values are texts."
+        for where, found, default in inner:
+            yield from self.of(where, found, default if isinstance(default, Mapping) else {})
+
+    def _row(self, name: str, key: Schema, default: Any, *, is_needed: bool) -> tuple[str, str, str, str]:
+        meaning = key.get("description") or next((it["description"] for _, it in self._inside(key)), "")
+        shown = "needed" if is_needed else _default(default)
+        return code(name), self._type(key), "" if self._is_section(key) and not is_needed else shown, sentence(meaning)
+
+    def _type(self, key: Schema) -> str:
+        if "$ref" in key:
+            return "section"
+        if "const" in key:
+            return code(key["const"])
+        if key.get("enum") == ["true", "false"]:
+            return "the same as a text"
+        if "enum" in key:
+            return ", ".join(code(value) for value in key["enum"])
+        if "anyOf" in key:
+            return " or ".join(it for one in key["anyOf"] if (it := self._type(one)) != "null")
+        if "oneOf" in key:
+            return "one of those below"
+        if key.get("type") == "array":
+            return f"list of {self._type(key['items'])}"
+        if key.get("type") == "object":
+            return f"mapping of names to {self._type(key['additionalProperties'])}"
+        return _NAMES.get(str(key.get("type")), str(key.get("type"))) + _range(key)
+
+    def _is_section(self, key: Schema) -> bool:
+        return "$ref" in key
+
+    def _inside(self, key: Schema) -> Iterator[tuple[str, Schema]]:
+        """The objects that a key holds, each with what its path ends in."""
+        for one in (key, *key.get("anyOf", ())):
+            if "$ref" in one:
+                yield "", self._found(one)
+        items = key.get("items", {})
+        for one in (items, *items.get("oneOf", ())):
+            if "$ref" in one:
+                found = self._found(one)
+                kind = found["properties"].get("backend", found["properties"].get("type", {})).get("const")
+                yield "[]" + (f" ({kind})" if kind else " (any other)" if "oneOf" in items else ""), found
+
+    def _found(self, key: Schema) -> Schema:
+        return self._definitions[key["$ref"].rpartition("/")[2]]
+
+
+_NAMES = {"integer": "whole number", "string": "text", "boolean": "`true` or `false`"}
+
+
+def _range(key: Schema) -> str:
+    low, high = key.get("minimum"), key.get("maximum")
+    if low is not None and high is not None:
+        return f", {low:g} to {high:g}"
+    words = [f"from {low:g}"] if low is not None else []
+    words += [f"above {key['exclusiveMinimum']:g}"] if "exclusiveMinimum" in key else []
+    words += [f"up to {high:g}"] if high is not None else []
+    return f", {', '.join(words)}" if words else ""
+
+
+def _default(value: Any) -> str:
+    if value is None:
+        return ""
+    return code(value if isinstance(value, str) and value else json.dumps(value))

@@ -1,0 +1,72 @@
+"""Every route of the control API, as `server` answers it. The reference is made from this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    method: str
+    path: str
+    """With names in braces for what varies."""
+    status: int
+    """When all is well."""
+    answer: str
+    """What the body is."""
+    description: str
+    errors: tuple[tuple[int, str], ...] = ()
+    """Other statuses, with when they come; the body is then `{"error": …}`."""
+
+
+_GOING_DOWN = (409, "the deployment is being taken down")
+_NO_UNIT = (404, "there is no such unit; the error names those that there are")
+
+ROUTES = (
+    Route("GET", "/healthz", 200, "`ok`", "The supervisor answers."),
+    Route("GET", "/metrics", 200, "Prometheus text, 0.0.4", "dynkv's own figures, and what units count of requests."),
+    Route(
+        "GET", "/v1/status", 200, "the status document", "How the deployment is, as `dynkv status --json` prints it."
+    ),
+    Route(
+        "GET",
+        "/v1/events",
+        200,
+        "server-sent events, each with an event as JSON",
+        "The last 1000 events, then new ones as they come. `Last-Event-ID` names the last one that a client saw.",
+        ((400, "`Last-Event-ID` is no number"),),
+    ),
+    Route(
+        "POST",
+        "/v1/units/{name}/restart",
+        202,
+        '`{"unit": …, "asked": "restart"}`',
+        "End a unit and start it again.",
+        (_NO_UNIT, _GOING_DOWN),
+    ),
+    Route(
+        "POST",
+        "/v1/units/{name}/start",
+        202,
+        '`{"unit": …, "asked": "start"}`',
+        "Start a unit that was stopped or has failed, or waits for its next try.",
+        (_NO_UNIT, _GOING_DOWN),
+    ),
+    Route(
+        "POST",
+        "/v1/units/{name}/stop",
+        202,
+        '`{"unit": …, "asked": "stop"}`',
+        "Stop a unit; it stays stopped until it is started.",
+        (_NO_UNIT, _GOING_DOWN),
+    ),
+    Route(
+        "POST",
+        "/v1/roles/{role}/scale/{n}",
+        202,
+        '`{"role": …, "asked": n}`',
+        "Run the first n workers of a role, and stop the others.",
+        ((400, "no workers have that role, or the plan has fewer"),),
+    ),
+    Route("POST", "/v1/down", 202, '`{"name": …, "asked": "down"}`', "Take the deployment down."),
+)

@@ -1,0 +1,86 @@
+"""The reference is made from the code, so the code has to say everything."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from generate import PAGES
+from generate.markdown import table
+
+from dynkv.cli.commands import _VERBS
+from dynkv.cli.plan import profile_schema
+from dynkv.doctor.catalogue import CHECKS
+from dynkv.errors import EXIT_CODES, DynkvError
+from dynkv.metrics.exposition import FAMILIES, exposition
+from dynkv.supervisor.event_kinds import KINDS
+from dynkv.supervisor.status import DeploymentState, DeploymentStatus
+
+from .pages import ROOT
+
+
+def test_every_verb_check_kind_code_and_metric_has_its_line() -> None:
+    made = {path: page() for path, page in PAGES.items()}
+    assert all(f"## dynkv {verb}\n" in made["reference/cli.md"] for verb in _VERBS)
+    assert all(f"| `{check}` |" in made["reference/checks.md"] for check in CHECKS)
+    assert all(f"| `{kind}` |" in made["reference/events.md"] for kind in KINDS)
+    assert all(f"| `{code}` |" in made["reference/exit-codes.md"] for code in EXIT_CODES)
+    assert all(f"| `{metric}` |" in made["reference/metrics.md"] for metric in FAMILIES)
+    assert all(f"## {section}" in made["reference/profile.md"] for section in ("lmcache.l2[] (fs)", "units[]"))
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_page_has_a_row_without_a_meaning_or_a_line_of_no_table(path: str) -> None:
+    text = PAGES[path]()
+    assert text.startswith("# ")
+    assert "None" not in text
+    assert str(ROOT) not in text
+
+
+def test_every_key_of_a_profile_is_described() -> None:
+    schema: Any = profile_schema()
+    definitions = schema["$defs"]
+
+    def is_described(key: Any) -> bool:
+        return bool(
+            key.get("description") or definitions.get(key.get("$ref", "").rpartition("/")[2], key)["description"]
+        )
+
+    for section in (schema, *definitions.values()):
+        for name, key in section["properties"].items():
+            assert is_described(key), f"{section['title']}.{name}"
+
+
+def test_every_kind_of_event_that_is_recorded_is_known() -> None:
+    recorded = {kind for file in (ROOT / "dynkv").rglob("*.py") for kind in kinds_in(file)}
+    assert recorded == KINDS.keys()
+
+
+def kinds_in(file: Path) -> Iterator[str]:
+    """The first argument, where it is a text, of each call that records an event."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        if is_call and node.func.attr in ("record", "_event") and node.args:  # type: ignore[attr-defined]
+            first = node.args[0]  # type: ignore[attr-defined]
+            if isinstance(first, ast.Constant):
+                yield str(first.value)
+
+
+def test_every_error_says_when_it_comes() -> None:
+    kinds = [DynkvError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+        assert kind.__doc__
+
+
+def test_every_family_that_is_served_is_known() -> None:
+    served = exposition(DeploymentStatus("agg", "agg", DeploymentState.READY, "", "", "", None, ()))
+    names = [line.split()[2] for line in served.splitlines() if line.startswith("# TYPE")]
+    assert names == [*FAMILIES]
+
+
+def test_a_table() -> None:
+    assert table(("a", "b"), [("1|2", "3\n4")]) == "| a | b |\n| --- | --- |\n| 1\\|2 | 3 4 |\n"
