@@ -6,7 +6,7 @@ Source of the formats: ai-dynamo 1.3.1 and 1.6.1, vllm 0.23.0 and 0.31.0, lmcach
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from enum import IntEnum
@@ -125,6 +125,13 @@ def telling(lines: Iterable[str]) -> list[str]:
         for line in found
         if not (_REQUEST.search(line) or _CHAIN.search(line) or any(form.match(line) for form in dull))
     ]
+
+
+def newest(lines: Sequence[str], now: datetime) -> str:
+    """The one that says best what a program does just now: its last message, else its last line; empty if there is
+    none. A line of a message that has several is not it."""
+    worth = telling(lines)
+    return next((line for line in reversed(worth) if tells(line, now)), worth[-1] if worth else "")
 
 
 def raised(line: str) -> str | None:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from dynkv.children.lines import newest
 from dynkv.children.output import tail
 from dynkv.cli.status_text import STATE_STYLE, age, probe_words, spare_words
 from dynkv.plan.model import Plan
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from dynkv.supervisor.events import Event
 
 _WIDE = 200
+_LOOKED_AT = 30
+"""Lines of a log: answers to probes stand between those that tell something."""
 
 
 def _console(*, stderr: bool = False) -> Console:
@@ -123,8 +127,9 @@ def live_text() -> Iterator[Callable[[str], None]]:
 def _progress(status: DeploymentStatus) -> RenderableType:
     table = _table("unit", "state", "time", "")
     for unit in status.units:
-        last = tail(Path(unit.log), 1, unit.log_start_byte) if unit.state is State.STARTING else []
-        told = (unit.waiting_for and f"waiting for {unit.waiting_for}") or (last[0] if last else probe_words(unit))
+        lines = tail(Path(unit.log), _LOOKED_AT, unit.log_start_byte) if unit.state is State.STARTING else []
+        waits = f"waiting for {unit.waiting_for}" if unit.waiting_for else ""
+        told = waits or newest(lines, datetime.now().astimezone()) or probe_words(unit)
         table.add_row(
             unit.name, _state(unit.state), age(unit), Text(told, style="dim", overflow="ellipsis", no_wrap=True)
         )

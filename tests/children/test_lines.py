@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from dynkv.children.lines import Level, plain, raised, read_lines, telling
+from dynkv.children.lines import Level, newest, plain, raised, read_lines, telling
 
 CET = timezone(timedelta(hours=1))
 NOW = datetime(2026, 11, 24, 19, 0, tzinfo=CET)
@@ -85,3 +85,21 @@ def test_what_a_person_would_look_for() -> None:
 )
 def test_an_exception_at_the_end_of_a_traceback(line: str, what: str | None) -> None:
     assert raised(line) == what
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([], ""),
+        (["loading weights", "warming up"], "warming up"),
+        (["INFO 11-24 18:52:17 [core.py:12] Loading", DYNAMO], "INFO 11-24 18:52:17 [core.py:12] Loading"),
+        (
+            ["WARNING 11-24 18:52:17 [a.py:1] it is deprecated:", "  wrapper = lookup(kernel)"],
+            "WARNING 11-24 18:52:17 [a.py:1] it is deprecated:",
+        ),
+        ([DYNAMO], ""),
+    ],
+    ids=["none", "plain program", "answers to probes", "code of a warning", "nothing but answers"],
+)
+def test_the_line_that_says_what_a_program_does_just_now(lines: list[str], expected: str) -> None:
+    assert newest(lines, NOW) == expected
