@@ -13,7 +13,7 @@ from dynkv.plan.model import Plan
 from dynkv.profile.load import LoadedProfile
 
 _ORDER = list(Severity)
-_OF_A_PLAN = (
+_OF_THE_STACK = (
     packages.checks,
     model.checks,
     limits.checks,
@@ -22,12 +22,15 @@ _OF_A_PLAN = (
     capacity.checks,
 )
 """In the order in which a person can do something about what they find."""
+_OF_UNITS_ALONE = (storage.checks,)
+"""For a plan without the stack."""
 
 
 def findings(loaded: LoadedProfile, plan: Plan, facts: HostFacts) -> list[Finding]:
     """Errors first, then warnings."""
     case = Case(loaded, plan, facts)
-    found = [item for checks in _OF_A_PLAN for item in checks(case)] if plan.frontend is not None else []
+    asked = _OF_THE_STACK if plan.frontend is not None else _OF_UNITS_ALONE
+    found = [item for checks in asked for item in checks(case)]
     return by_severity([*found, *of_host(loaded, facts, plan.name)])
 
 

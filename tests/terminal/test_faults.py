@@ -15,7 +15,7 @@ import sys
 import time
 import venv
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -177,6 +177,20 @@ def home_that_cannot_be_written(person: Person) -> tuple[int, str]:
     return person.types("up", "agg", *CPU, DYNKV_HOME="/proc/dynkv")
 
 
+def disk_full(person: Person) -> tuple[int, str]:
+    """Every block of it, on a file system of its own."""
+    home = person.directory / "state"
+    home.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(home)], check=True)
+    try:
+        with suppress(OSError), (home / "ballast").open("wb", buffering=0) as ballast:
+            while True:
+                ballast.write(b"0" * 4096)
+        return person.types("up", person.file(SLEEPER))
+    finally:
+        subprocess.run(["umount", str(home)], check=True)
+
+
 def gpu_memory_held_by_another(person: Person) -> tuple[int, str]:
     message = (
         "Free memory on device cuda:0 (27.21/79.18 GiB) on startup is less than desired GPU memory utilization "
@@ -262,6 +276,7 @@ FAULTS: tuple[Fault, ...] = (
     l1_larger_than_memory,
     l2_that_cannot_be_written,
     home_that_cannot_be_written,
+    disk_full,
     gpu_memory_held_by_another,
     engine_that_dies,
     out_of_gpu_memory,
@@ -290,6 +305,8 @@ def sections() -> dict[str, str]:
 def test_what_a_person_sees(person: Person, fault: Fault) -> None:
     if fault is no_gpu and gpus():
         pytest.skip("this host has GPUs")
+    if fault is disk_full and os.geteuid() != 0:
+        pytest.skip("only root may mount")
     code, screen = fault(person)
     seen = f"{screen}\n(exit code {code})"
     if os.environ.get("UPDATE_GOLDEN"):
