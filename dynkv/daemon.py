@@ -29,12 +29,12 @@ from dynkv.home import Place, take_lock
 from dynkv.metrics.gather import gather_forever
 from dynkv.plan.model import SIDECAR_HELPER, Plan, Role
 from dynkv.reclaim.discovery import purge
-from dynkv.reclaim.sidecar import Sidecar
+from dynkv.reclaim.sidecar import Registrations, Sidecar
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.events import Event, EventLog, utc_now
 from dynkv.supervisor.journal import VERSION, ChildRecord, Journal, JournalFile, boot_id, read_journal, set_aside
 from dynkv.supervisor.runner import Shared
-from dynkv.supervisor.salvage import adoptable, clear_files, end_all_but
+from dynkv.supervisor.salvage import adoptable, clear_files, end_all_but, registrations_left
 from dynkv.supervisor.stack import Stack
 from dynkv.supervisor.standby import Standby
 from dynkv.supervisor.turns import Turns
@@ -67,13 +67,13 @@ def _take_lock(place: Place) -> int | None:
 
 async def _run(plan: Plan, place: Place, notify_fd: int, foreground: bool) -> None:
     events = EventLog(place.events)
-    adopted, started_at = await _take_stock(plan, place, events)
+    adopted, registrations_left, started_at = await _take_stock(plan, place, events)
     journal = Journal(place.journal, _first_journal(plan, place, started_at, adopted))
     discovery = Path(plan.discovery_dir) if plan.discovery_dir else None
     board = Board()
     standbys = _standbys(plan, place, board, events, adopted)
     shared = Shared(place, board, events, journal, Turns(), discovery, _sidecar(plan, place, standbys), standbys)
-    stack = Stack(plan, shared, os.getpid(), adopted)
+    stack = Stack(plan, shared, os.getpid(), adopted, registrations_left)
     with control_socket(place.socket) as listener:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_on_signals, stack)
@@ -90,16 +90,20 @@ async def _run(plan: Plan, place: Place, notify_fd: int, foreground: bool) -> No
     journal.close()
 
 
-async def _take_stock(plan: Plan, place: Place, events: EventLog) -> tuple[dict[str, ChildRecord], str]:
-    """What an earlier supervisor left: children to take over, the rest ended; and since when it has been up."""
+async def _take_stock(plan: Plan, place: Place, events: EventLog) -> tuple[dict[str, ChildRecord], Registrations, str]:
+    """What an earlier supervisor left: children to take over, the rest ended; and since when it has been up.
+
+    Between the two: what those that were ended had registered at a sidecar that is taken over.
+    """
     damaged = set_aside(place.journal)
     if damaged is not None:
         events.record("journal", f"the journal could not be read and was kept as {damaged.name}")
     left = read_journal(place.journal)
     if left is not None and left.stopped:
         clear_files(place)
-        return {}, utc_now()
+        return {}, frozenset(), utc_now()
     adopted = {} if left is None else adoptable(left, plan)
+    registrations = frozenset[str]() if left is None else registrations_left(left, adopted, place)
     ended = await end_all_but(adopted.values(), left, place)
     if adopted or ended:
         found = f"{len(adopted)} children to take over, {ended} processes ended"
@@ -108,7 +112,7 @@ async def _take_stock(plan: Plan, place: Place, events: EventLog) -> tuple[dict[
     clear_files(place, adopted)
     if plan.discovery_dir is not None:
         purge(Path(plan.discovery_dir))
-    return adopted, left.started_at if left and adopted else utc_now()
+    return adopted, registrations, left.started_at if left and adopted else utc_now()
 
 
 async def _on_signals(stack: Stack) -> None:

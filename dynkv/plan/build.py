@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from dynkv.plan.context import TINY, Context
-from dynkv.plan.environment import base_environment
+from dynkv.plan.environment import base_environment, circumstances
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.frontend import frontend_unit
 from dynkv.plan.lmcache import lmcache_unit
@@ -54,6 +54,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
     units += [] if frontend_port is None else [frontend_unit(ctx, frontend_port)]
     units += worker_units
     units += own_units(ctx, units)
+    inherited = circumstances(profile, facts)
     return Plan(
         name=name,
         profile=profile_name,
@@ -61,7 +62,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         engine=profile.engine,
         device=profile.device,
         frontend=Frontend(profile.frontend.host, frontend_port, ctx.served_name) if frontend_port else None,
-        units=tuple(units),
+        units=tuple(replace(unit, circumstances=inherited) for unit in units),
         python=facts.python,
         discovery_dir=discovery_dir,
         logs=LogPolicy(profile.logs.max_mb * 1_000_000, profile.logs.keep),

@@ -7,8 +7,11 @@ from dynkv.plan.model import Role
 from dynkv.profile.l2 import holds_credentials, looks_secret
 from dynkv.profile.model import FORBIDDEN_ENV, Profile
 
-INHERITED = frozenset(
-    "PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ TMPDIR TERM XDG_CACHE_HOME XDG_RUNTIME_DIR "
+CIRCUMSTANCES = frozenset(
+    "PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ TMPDIR TERM XDG_CACHE_HOME XDG_RUNTIME_DIR".split()
+)
+"""What differs from one terminal, cron job or service to the next; the locale's LC_* do, too."""
+INHERITED = CIRCUMSTANCES | frozenset(
     "LD_LIBRARY_PATH LD_PRELOAD PYTHONPATH SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE "
     "HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy CC CXX".split()
 )
@@ -71,6 +74,12 @@ def base_environment(profile: Profile, facts: HostFacts, discovery_dir: str | No
         own["HF_HUB_OFFLINE"] = "1"
     inherited = {name: value for name, value in facts.environ.items() if is_inherited(name)}
     return {**inherited, **own, **given_environment(profile)}
+
+
+def circumstances(profile: Profile, facts: HostFacts) -> tuple[str, ...]:
+    """What a child inherits that is no reason to restart it; what the profile itself gives is one."""
+    inherited = (name for name in facts.environ if is_inherited(name) and name not in profile.env)
+    return tuple(sorted(name for name in inherited if name in CIRCUMSTANCES or name.startswith("LC_")))
 
 
 def given_environment(profile: Profile) -> dict[str, str]:

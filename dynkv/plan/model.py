@@ -142,10 +142,14 @@ class Unit:
     restart: RestartPolicy = RestartPolicy()
     stop_timeout_s: float = 30.0
     """Seconds from SIGTERM to SIGKILL of the whole tree."""
+    circumstances: tuple[str, ...] = ()
+    """Names in `env` that only tell who started it from where."""
 
     def digest(self) -> str:
-        """Changes when anything does that a running child would have to be restarted for."""
-        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:16]
+        """Changes when anything does that a running child would have to be restarted for, and with nothing else."""
+        env = {name: value for name, value in self.env.items() if name not in self.circumstances}
+        content = (self.argv, env, self.secret_env, self.gpus, self.ports)
+        return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()[:16]
 
 
 SIDECAR_HELPER = "standby-helper"

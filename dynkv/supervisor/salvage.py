@@ -14,8 +14,9 @@ from dynkv.children.signals import open_process, send
 from dynkv.children.stop import kill_tree
 from dynkv.children.tree import MARK_INCARNATION, Host, Process, Root, environment_of, marked, read_process, tree_of
 from dynkv.home import Place, is_own_directory
-from dynkv.plan.model import Plan, Unit
+from dynkv.plan.model import Plan, Role, Unit
 from dynkv.plan.order import stop_stages
+from dynkv.reclaim.sidecar import Registrations, registrations_in
 from dynkv.supervisor.journal import ChildRecord, JournalFile, boot_id
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
@@ -48,6 +49,16 @@ def adoptable(journal: JournalFile, plan: Plan) -> dict[str, ChildRecord]:
     records = journal.children.items()
     kept = {name: r for name, r in records if name in units and units[name].digest() == r.digest and _is_ours(r)}
     return {name: record for name, record in kept.items() if kept.keys() >= {*units[name].restart_with}}
+
+
+def registrations_left(journal: JournalFile, adopted: Collection[str], place: Place) -> Registrations:
+    """What workers that are not taken over had registered at the sidecar, where that is."""
+    units = {unit.name: unit for unit in journal.plan.units}
+    if not any(name in adopted and unit.role is Role.LMCACHE for name, unit in units.items()):
+        return frozenset()
+    ended = [name for name in journal.children if name not in adopted and units[name].role.is_worker]
+    logs = ((place.logs / f"{name}.log", journal.children[name].log_start_byte) for name in ended)
+    return frozenset[str]().union(*(registrations_in(*log) for log in logs))
 
 
 async def end_all_but(kept: Collection[ChildRecord], journal: JournalFile | None, place: Place) -> int:

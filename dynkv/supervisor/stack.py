@@ -15,7 +15,7 @@ from dynkv.children.tree import Host, resident_bytes
 from dynkv.plan.model import Frontend, Plan, Role, local_host
 from dynkv.plan.order import stop_stages
 from dynkv.probes.completion import complete, warm_up_prompt
-from dynkv.reclaim.sidecar import Sidecar, registered
+from dynkv.reclaim.sidecar import Outcome, Registrations, Sidecar, registered, release
 from dynkv.supervisor.journal import ChildRecord
 from dynkv.supervisor.runner import Ask, Runner, Shared
 from dynkv.supervisor.states import State, has_ended
@@ -38,10 +38,19 @@ Incarnations = tuple[int | None, ...]
 
 class Stack:
     def __init__(
-        self, plan: Plan, shared: Shared, supervisor_pid: int, adopted: Mapping[str, ChildRecord] | None = None
+        self,
+        plan: Plan,
+        shared: Shared,
+        supervisor_pid: int,
+        adopted: Mapping[str, ChildRecord] | None = None,
+        registrations_left: Registrations = frozenset(),
     ) -> None:
-        """`adopted`: children that a dead supervisor of the same deployment left, by unit."""
+        """`adopted`: children that a dead supervisor of the same deployment left, by unit.
+
+        `registrations_left`: of workers that were ended, at a sidecar that is taken over.
+        """
         adopted = adopted or {}
+        self._registrations_left = registrations_left
         self.plan = plan
         self._shared = shared
         self._heirs = frozenset(adopted)
@@ -72,6 +81,7 @@ class Stack:
                 tasks.start_soon(runner.run)
             tasks.start_soon(self._tend)
             tasks.start_soon(self._take_census)
+            tasks.start_soon(self._release_what_is_left)
             tasks.start_soon(self._rotate_logs)
             for standby in self._shared.standbys:
                 tasks.start_soon(standby.run)
@@ -133,6 +143,19 @@ class Stack:
         return deployment_state(self._shared.board.units, answered=self._answered, stopping=self._down.is_set())
 
     # --- parts ---
+
+    async def _release_what_is_left(self) -> None:
+        sidecar, left = self._shared.sidecar, self._registrations_left
+        if sidecar is None or not left:
+            return
+        began = anyio.current_time()
+        holds_gpu = any(unit.gpu_memory_fraction is not None for unit in self.plan.workers)
+        outcome = await release(sidecar, left, holds_gpu=holds_gpu)
+        self._shared.events.record(
+            "sidecar", str(outcome), cause="their workers were ended", duration_s=anyio.current_time() - began
+        )
+        if outcome is Outcome.KEPT and holds_gpu:
+            self._restart_sidecar("it does not let go of the GPU memory of workers that were ended")
 
     def _restart_sidecar(self, cause: str) -> None:
         for unit in self.plan.units:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
+from typing import Any
 
 import msgspec
 import pytest
@@ -278,10 +279,51 @@ def test_the_endpoint_can_be_reached_from_this_host(host_name: str, endpoint: st
     assert Frontend(host_name, 8000, "m").endpoint == endpoint
 
 
-def test_a_digest_changes_with_what_a_child_would_be_restarted_for() -> None:
+def test_a_digest_is_the_same_each_time() -> None:
     before, same = plan("agg", host(1)).unit("worker-0"), plan("agg", host(1)).unit("worker-0")
-    other = plan("agg", host(1), {"env": {"MY_OWN": "x"}}).unit("worker-0")
-    assert before.digest() == same.digest() != other.digest()
+    assert before.digest() == same.digest()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"env": {"MY_OWN": "x"}},
+        {"env": {"PATH": "/opt/bin"}},
+        {"workers.gpus": [1]},
+        {"workers.gpu_memory_fraction": 0.5},
+        {"model.max_length": 1000},
+    ],
+    ids=str,
+)
+def test_a_digest_changes_with_what_a_child_has_to_be_restarted_for(settings: dict[str, Any]) -> None:
+    before, after = plan("agg", host(2), {"workers.gpus": [0]}), plan("agg", host(2), {"workers.gpus": [0], **settings})
+    assert before.unit("worker-0").digest() != after.unit("worker-0").digest()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"restart.max_restarts": 99},
+        {"probes.worker.liveness.stall_seconds": 500},
+        {"standby": "always"},
+        {"logs.keep": 9},
+    ],
+    ids=str,
+)
+def test_a_digest_stays_with_what_only_the_supervisor_does(settings: dict[str, Any]) -> None:
+    before, after = plan("agg", host(1)), plan("agg", host(1), settings)
+    assert [unit.digest() for unit in before.units] == [unit.digest() for unit in after.units]
+
+
+def test_a_digest_stays_in_another_terminal() -> None:
+    here = {"PATH": "/bin", "TERM": "xterm", "HF_HOME": "/models"}
+    there = {"PATH": "/usr/bin:/bin", "LANG": "C", "LC_ALL": "C", "HF_HOME": "/models"}
+    first, second, third = (
+        plan("agg", host(1, environ=environ)).units for environ in (here, there, {**there, "HF_HOME": "/other"})
+    )
+    assert second[0].env["PATH"] == "/usr/bin:/bin"
+    assert [unit.digest() for unit in first] == [unit.digest() for unit in second]
+    assert [unit.digest() for unit in second] != [unit.digest() for unit in third]
 
 
 def test_liveness_can_be_left_out() -> None:

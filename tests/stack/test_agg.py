@@ -28,6 +28,7 @@ WHOLE_CHUNKS_TOKENS = 1024
 @dataclass(frozen=True)
 class Agg:
     dynkv: Dynkv
+    model: Path
 
     def ask(self, text: str) -> str:
         reply = complete(self.dynkv.endpoint, "random", text)
@@ -57,7 +58,7 @@ def agg(module_dynkv: Dynkv, random_model: Path) -> Iterator[Agg]:
     module_dynkv.up(
         "agg", "--device", "cpu", "--model", str(random_model), "--set", f"model.args={ARGS}", timeout_s=START_S
     )
-    yield Agg(module_dynkv)
+    yield Agg(module_dynkv, random_model)
     assert module_dynkv.status()["state"] == "ready"
 
 
@@ -134,6 +135,27 @@ def test_the_sidecar_holds_the_living_worker_alone(agg: Agg) -> None:
     """The dead one's registration is released, or reaped after 30 s."""
     port = agg.sidecar_port()
     wait_for(lambda: len(registered(port)) == 1, f"one registered worker, not {registered(port)}", 60)
+
+
+def test_a_new_supervisor_takes_over_what_it_may_and_the_sidecar_forgets_the_rest(agg: Agg) -> None:
+    """The last of this deployment: its worker is another one then."""
+    dynkv, before = agg.dynkv, agg.dynkv.status()
+    text = prompt(PROMPT_TOKENS, seed=13)
+    answer = agg.ask(text)
+    agg.wait_until_stored(WHOLE_CHUNKS_TOKENS // 256)
+    os.kill(before["supervisor"]["pid"], signal.SIGKILL)
+    wait_for(lambda: not psutil.pid_exists(before["supervisor"]["pid"]), "the supervisor is gone")
+    args = ("--set", f"model.args={ARGS}", "--set", "model.max_length=4096")
+    after = dynkv.up("agg", "--device", "cpu", "--model", str(agg.model), *args, timeout_s=START_S)
+    for name in ("lmcache", "frontend"):
+        assert unit(after, name)["pid"] == unit(before, name)["pid"]
+    assert unit(after, "worker-0")["pid"] != unit(before, "worker-0")["pid"]
+    released = [event for event in dynkv.events("agg") if event["cause"] == "their workers were ended"]
+    assert [event["message"] for event in released] == ["released"]
+    assert len(registered(agg.sidecar_port())) == 1
+    hits = agg.hit_tokens()
+    assert agg.ask(text) == answer
+    assert agg.hit_tokens() - hits >= WHOLE_CHUNKS_TOKENS
 
 
 def _is_another_incarnation(before: Status, after: Status, old_tree: list[psutil.Process]) -> None:

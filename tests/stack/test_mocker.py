@@ -353,6 +353,17 @@ def test_up_takes_over_what_a_dead_supervisor_left(dynkv: Dynkv) -> None:
     assert [unit["restarts"] for unit in after["units"]] == [0, 0]
 
 
+def test_another_terminal_and_other_rules_for_the_supervisor_restart_nobody(
+    dynkv: Dynkv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = dynkv.up("agg", *ALONE)
+    _kill_supervisor(before)
+    for name, value in (("TERM", "vt100"), ("LC_ALL", "C"), ("PATH", f"/nowhere:{os.environ['PATH']}")):
+        monkeypatch.setenv(name, value)
+    after = dynkv.up("agg", *ALONE, "--set", "restart.max_restarts=9", "--set", "logs.keep=1")
+    assert pids(after) == pids(before)
+
+
 def test_up_of_another_plan_ends_what_a_dead_supervisor_left(dynkv: Dynkv) -> None:
     before = dynkv.up("agg", *ALONE)
     _kill_supervisor(before)
