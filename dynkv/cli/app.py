@@ -9,9 +9,12 @@ from dynkv.cli.quick import quick
 from dynkv.errors import DynkvError, Fault
 
 
+_DEBUG = "--debug"
+
+
 def main() -> int:
     """Run the command line; the exit codes are part of the contract: 0 to 5, and 130 for Ctrl-C."""
-    words = sys.argv[1:]
+    words = [word for word in sys.argv[1:] if word != _DEBUG]  # wherever it stands
     try:
         code = quick(words)
         if code is None:
@@ -32,7 +35,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        if words[:1] == ["--debug"]:
+        if _DEBUG in sys.argv:
             raise
         from dynkv.cli.report import show_error
 

@@ -313,3 +313,4 @@ class TestCommandLine:
         assert error.startswith("IsADirectoryError")
         assert "dynkv --debug" in hint
         assert "Traceback" in dynkv("--debug", "logs").err
+        assert "Traceback" in dynkv("logs", "--debug").err
