@@ -8,7 +8,6 @@ import sys
 from dynkv.cli.quick import quick
 from dynkv.errors import DynkvError, Fault
 
-
 _DEBUG = "--debug"
 
 

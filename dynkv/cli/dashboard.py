@@ -147,9 +147,9 @@ class Dashboard(App[None]):
         try:
             await asyncio.to_thread(ask)
         except DynkvError as error:
-            self.notify(error.what, severity="error")
+            self.notify(error.what, severity="error", markup=False)
         else:
-            self.notify(success)
+            self.notify(success, markup=False)
 
     def action_logs(self) -> None:
         if (unit := self._chosen) is not None:

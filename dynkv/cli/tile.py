@@ -38,7 +38,7 @@ class Tile(Vertical):
         self._title = title
         self._words = words
         self._length = length
-        self._label = Static(f"{title} -")
+        self._label = Static(f"{title} -", markup=False)
         self._curve = Curve(ceiling)
 
     def compose(self) -> ComposeResult:

@@ -154,11 +154,11 @@ async def test_a_restart_is_asked_for_after_a_yes() -> None:
 
 async def test_a_refused_restart_is_told_of() -> None:
     source = planned(STATUS)
-    source.refusal = DynkvError("worker-0 is being stopped")
+    source.refusal = DynkvError("worker-0 [/is] being stopped")
     async with shown(source) as pilot:
         await until(pilot, lambda: rows(pilot))
         await pilot.press("r", "y")
-        await until(pilot, lambda: [it.message for it in pilot.app._notifications] == ["worker-0 is being stopped"])
+        await until(pilot, lambda: [it.message for it in pilot.app._notifications] == ["worker-0 [/is] being stopped"])
 
 
 async def test_the_log_of_the_chosen_unit_is_followed(tmp_path: Path) -> None:
