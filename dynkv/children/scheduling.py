@@ -13,7 +13,7 @@ from dynkv.children.tree import Process
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What a process starts later inherits both."""
+    """A nice value and CPUs; what the process starts later inherits both."""
 
     nice: int = 0
     cpus: tuple[int, ...] = ()

@@ -106,7 +106,7 @@ class Dashboard(App[None]):
         self._first_token.show([it.first_token_s for it in readings])
         self._hit_rate.show([it.hit_rate for it in readings])
         self._l1.show([it.l1_usage_ratio for it in readings])
-        for gpu in newest.gpu_usage_ratios:
+        for gpu in dict.fromkeys([*self._gpus, *newest.gpu_usage_ratios]):
             self._gpu_tile(gpu).show([it.gpu_usage_ratios.get(gpu) for it in readings])
 
     def _gpu_tile(self, gpu: str) -> Tile:

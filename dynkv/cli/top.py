@@ -19,7 +19,7 @@ from dynkv.metrics.trend import Look
 def top(
     name: NameArgument = None,
     interval: Annotated[
-        float, typer.Option("--interval", min=0.2, metavar="SECONDS", help="How often it looks again.")
+        float, typer.Option("--interval", min=0.2, max=5.0, metavar="SECONDS", help="How often it looks again.")
     ] = 1.0,
 ) -> None:
     """Watch a deployment live: its units, requests, caches and memory.

@@ -62,7 +62,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         engine=profile.engine,
         device=profile.device,
         frontend=Frontend(profile.frontend.host, frontend_port, ctx.served_name) if frontend_port else None,
-        units=tuple(replace(unit, circumstances=inherited) for unit in units),
+        units=tuple(replace(unit, circumstances=_untouched(unit, inherited, facts)) for unit in units),
         python=facts.python,
         discovery_dir=discovery_dir,
         logs=LogPolicy(profile.logs.max_mb * 1_000_000, profile.logs.keep),
@@ -72,6 +72,11 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         spares=spares(ctx, worker_units),
         notes=(*notes, *_unused_gpus(profile, facts, workers)),
     )
+
+
+def _untouched(unit: Unit, inherited: tuple[str, ...], facts: HostFacts) -> tuple[str, ...]:
+    """Those that the unit has as they were inherited: a unit of one's own may give its own."""
+    return tuple(name for name in inherited if unit.env.get(name) == facts.environ[name])
 
 
 def _tiny_model_path(home: str) -> str:

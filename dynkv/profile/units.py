@@ -44,7 +44,7 @@ class OwnProbes(Section):
     startup_seconds: PositiveFloat = 60.0
     """How long it may take until the check first passes; several times that where it accepts and does not answer."""
     restart_when_hung: bool = True
-    """Whether it is restarted when it is stopped, or neither answers nor uses a CPU, three times in a row."""
+    """Whether it is restarted when, three times in a row, it is stopped, or is unready and uses no CPU."""
 
 
 class OwnUnit(Section):

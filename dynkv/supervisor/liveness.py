@@ -27,7 +27,7 @@ _MOVING = ("vllm:iteration_tokens_total_sum", "vllm:prompt_tokens_total", "vllm:
 async def until_hung(child: Child, liveness: Liveness, ready: anyio.Event, passes: Callable[[], bool]) -> str:
     """Sample the unit for as long as it does well; returns why it counts as hung.
 
-    `passes`: whether its readiness probe did, when it was last tried.
+    `passes`: whether its readiness probe has not failed as often in a row as counts.
     Before it is first `ready`, its startup probe judges it; but one that is stopped by a signal is not slow.
     """
     kept = max(liveness.failure_threshold, int(liveness.stall_seconds / liveness.period_seconds)) + 2

@@ -105,6 +105,8 @@ class Stack:
 
     def scale(self, role: str, replicas: int) -> None:
         """Keep this many units of a role running, the first ones of the plan. Raises ValueError, in words."""
+        if self._down.is_set():
+            raise ValueError("the deployment is on its way down")
         units = [unit for unit in self.plan.workers if unit.role == role]
         if not units:
             roles = ", ".join(dict.fromkeys(unit.role.value for unit in self.plan.workers))
@@ -150,7 +152,11 @@ class Stack:
             return
         began = anyio.current_time()
         holds_gpu = any(unit.gpu_memory_fraction is not None for unit in self.plan.workers)
-        outcome = await release(sidecar, left, holds_gpu=holds_gpu)
+        try:
+            outcome = await release(sidecar, left, holds_gpu=holds_gpu)
+        except OSError as error:  # the helper cannot be started; the sidecar's own reaper is left
+            self._shared.events.record("sidecar", f"still registered: {error}", cause="their workers were ended")
+            return
         self._shared.events.record(
             "sidecar", str(outcome), cause="their workers were ended", duration_s=anyio.current_time() - began
         )

@@ -315,6 +315,15 @@ def test_a_digest_stays_with_what_only_the_supervisor_does(settings: dict[str, A
     assert [unit.digest() for unit in before.units] == [unit.digest() for unit in after.units]
 
 
+def test_a_digest_changes_with_what_a_unit_of_ones_own_is_given() -> None:
+    own = {"name": "exporter", "argv": ["/usr/bin/exporter"]}
+    first, second, same = (
+        plan("agg", host(1, environ={"PATH": path}), {"units": [{**own, "env": env}]}).unit("exporter").digest()
+        for path, env in (("/bin", {"PATH": "/a"}), ("/bin", {"PATH": "/b"}), ("/usr/bin", {"PATH": "/a"}))
+    )
+    assert first == same != second
+
+
 def test_a_digest_stays_in_another_terminal() -> None:
     here = {"PATH": "/bin", "TERM": "xterm", "HF_HOME": "/models"}
     there = {"PATH": "/usr/bin:/bin", "LANG": "C", "LC_ALL": "C", "HF_HOME": "/models"}

@@ -352,6 +352,22 @@ async def test_without_figures_it_answers_as_long_as_its_readiness_probe_passes(
         assert "has not answered for 1 s, and does nothing" in second.last_exit.reason
 
 
+async def test_one_slow_answer_ends_nobody(lab: Lab) -> None:
+    """However often the result of that one try is looked at."""
+    unit = lab.unit()
+    readiness = replace(unit.probes.readiness, period_seconds=1.0, failure_threshold=3)
+    probes = replace(
+        unit.probes, readiness=readiness, liveness=Liveness(None, period_seconds=0.05, failure_threshold=3)
+    )
+    async with alive(lab, replace(unit, probes=probes)) as life:
+        first = await life.reaches(State.READY)
+        lab.sick_file(unit.name).touch()
+        await life.until(lambda status: status.probe is not None and not status.probe.ok)
+        lab.sick_file(unit.name).unlink()
+        await life.until(lambda status: status.probe is not None and status.probe.ok)
+        assert life.now.pid == first.pid
+
+
 async def test_a_dead_supervisors_child_is_taken_over_and_looked_after(lab: Lab) -> None:
     unit = lab.unit()
     child = Child.spawn(unit.argv, {**unit.env, MARK_UNIT: unit.name}, lab.place.logs / "worker-0.log")
