@@ -68,11 +68,14 @@ async def _sample(child: Child, liveness: Liveness, passes: Callable[[], bool]) 
     figures = None
     if liveness.check is not None and not is_stopped:
         figures = await _figures(liveness.check, liveness.timeout_seconds)
+    answered = passes() if liveness.check is None else figures is not None
+    if not answered:
+        tree = child.tree()  # it may be busy in a process that it has started just now
     moving = [value for name in _MOVING if (value := total(figures, name)) is not None]
     canary_failed = not is_stopped and await _fails(liveness.canary, liveness.timeout_seconds)
     return Sample(
         at=anyio.current_time(),
-        answered=passes() if liveness.check is None else figures is not None,
+        answered=answered,
         is_stopped=is_stopped,
         cpu_s=sum(process.cpu_ticks for process in tree) / _TICKS_PER_S,
         has_engine=any(process.name == _ENGINE for process in tree),
