@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Never
 
 import msgspec
@@ -54,13 +57,13 @@ def _shown(current: DeploymentStatus, as_json: bool) -> str:
 def _watch(deployment: Deployment, *, as_json: bool) -> Never:
     current = read_status(deployment)  # before rich is there, and before the screen is taken
     if as_json or not Ink(sys.stdout).is_terminal:
-        while True:
-            print(_shown(current, as_json), end="\n" if as_json else "\n\n", flush=True)  # noqa: T201
-            time.sleep(_WATCH_PERIOD_S)
-            current = read_status(deployment)
-    from dynkv.cli.view import live_text
+        end = "\n" if as_json else "\n\n"
+        live: AbstractContextManager[Callable[[str], None]] = nullcontext(partial(print, end=end, flush=True))
+    else:
+        from dynkv.cli.view import live_text
 
-    with live_text() as show:
+        live = live_text()
+    with live as show:
         while True:
             show(_shown(current, as_json))
             time.sleep(_WATCH_PERIOD_S)

@@ -76,5 +76,5 @@ def _probes(own: OwnUnit) -> Probes:
         given.success_threshold,
         given.failure_threshold,
     )
-    liveness = Liveness(None, given.period_seconds, given.timeout_seconds) if given.restart_when_hung else None
+    liveness = Liveness(None, given.period_seconds) if given.restart_when_hung else None
     return Probes(startup, readiness, liveness)

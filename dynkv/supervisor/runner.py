@@ -513,7 +513,9 @@ class Runner:
     async def _keep_cpus(self, child: Child) -> None:
         """While it starts, vLLM's NixlConnector binds each worker to the last core of the host, all to the same (vllm
         0.31.0); where another one polls without pause, the rest of the start then takes four times as long."""
-        while self.unit.cpus:
+        if not self.unit.cpus:
+            return
+        while True:
             bring_back(child.tree(), self.unit.cpus)
             if self._first_ready.is_set():
                 return
