@@ -21,11 +21,12 @@ import msgspec
 
 from dynkv.children.child import Child
 from dynkv.children.reaper import become_subreaper, reap_orphans
-from dynkv.children.tree import read_process
 from dynkv.control.handshake import READY, TAKEN
 from dynkv.control.http import serve
 from dynkv.control.server import ControlApi, control_socket
-from dynkv.home import Place, take_lock
+from dynkv.home import Place
+from dynkv.host.processes import read_process
+from dynkv.locks import take_lock
 from dynkv.metrics.gather import gather_forever
 from dynkv.plan.model import SIDECAR_HELPER, Plan, Role
 from dynkv.reclaim.discovery import purge
@@ -33,7 +34,7 @@ from dynkv.reclaim.sidecar import Registrations, Sidecar
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.events import Event, EventLog, utc_now
 from dynkv.supervisor.journal import VERSION, ChildRecord, Journal, JournalFile, boot_id, read_journal, set_aside
-from dynkv.supervisor.runner import Shared
+from dynkv.supervisor.life import Shared
 from dynkv.supervisor.salvage import adoptable, clear_files, end_all_but, registrations_left
 from dynkv.supervisor.stack import Stack
 from dynkv.supervisor.standby import Standby

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from dynkv.errors import PreflightRefused, UsageError
+from dynkv.locks import try_lock
 
 _SOCKET_PATH_MAX = 100
 """A Unix socket's path may have 107 bytes (unix(7)); the rest is left to those who add to it."""
@@ -122,7 +120,7 @@ class Place(NamedTuple):
         """Whether a supervisor lives: it holds the lock."""
         try:
             with self.lock.open("rb") as lock:
-                return not _try_lock(lock.fileno())
+                return not try_lock(lock.fileno())
         except OSError:
             return False
 
@@ -149,34 +147,6 @@ def deployments(home_dir: Path) -> list[str]:
     traces = ("journal.json", "lock")
     had_one = (d.name for d in home_dir.iterdir() if any(os.path.exists(d / trace) for trace in traces))
     return sorted(name for name in had_one if is_name(name))
-
-
-def take_lock(path: Path) -> int | None:
-    """A locked descriptor, which ends with the process that holds it; None if another process holds it."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    if _try_lock(fd):
-        return fd
-    os.close(fd)
-    return None
-
-
-@contextmanager
-def planning(home_dir: Path) -> Iterator[None]:
-    """One `up` plans at a time, so that two never choose the same port."""
-    fd = os.open(home_dir / "_planning.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
-
-
-def _try_lock(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def is_own_directory(path: Path) -> bool:

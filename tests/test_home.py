@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from dynkv.errors import PreflightRefused, UsageError
-from dynkv.home import Place, deployments, home, place, planning, take_lock
+from dynkv.home import Place, deployments, home, place
+from dynkv.locks import planning, take_lock
 
-_HOLD = "import sys; from pathlib import Path; from dynkv.home import {what}; {hold}"
+_HOLD = "import sys; from pathlib import Path; from dynkv.locks import {what}; {hold}"
 
 
 @contextmanager

@@ -13,8 +13,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "dynkv"
 ROWS = (
-    "__main__ cli daemon control metrics supervisor reclaim children probes render doctor plan profile instack home "
-    "errors"
+    "__main__ cli daemon control metrics supervisor reclaim render doctor probes children host plan profile instack "
+    "home locks errors"
 ).split()
 """From top to bottom. `dynkv/__init__.py` holds the version and belongs to no row."""
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -65,6 +65,12 @@ def test_imports_go_downwards(file: Path) -> None:
         assert not other or ROWS.index(other) >= ROWS.index(own), f"{shown(file)} imports {module}"
 
 
+@pytest.mark.parametrize("file", FILES, ids=shown)
+def test_the_supervisor_does_not_depend_on_the_preflight(file: Path) -> None:
+    if row(module_name(file)) in {"daemon", "control", "metrics", "supervisor", "reclaim"}:
+        assert not [module for module in imported_modules(file) if row(module) == "doctor"]
+
+
 def test_no_file_is_imported_by_what_it_imports() -> None:
     sorter = TopologicalSorter({module: imported_modules(file) for module, file in MODULES.items()})
     try:
@@ -84,12 +90,12 @@ def importers_of(package: str) -> set[str]:
 
 
 @pytest.mark.parametrize("package", ["psutil", "pynvml"])
-def test_only_the_doctor_and_the_command_line_look_at_the_host_with(package: str) -> None:
+def test_only_the_lowest_row_looks_at_the_host_with(package: str) -> None:
     importers = {
         row(module_name(file)) for file in FILES for name, _ in imported(file) if name.split(".")[0] == package
     }
     assert importers
-    assert importers <= {"doctor", "cli"}
+    assert importers == {"host"}
 
 
 @pytest.mark.parametrize("file", sorted((PACKAGE / "instack").glob("*.py")), ids=shown)

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dynkv.cli.plan import profile_schema
-from dynkv.profile.model import FORBIDDEN_ENV, RESERVED_ARGS, RESERVED_FRONTEND_ARGS, RESERVED_SIDECAR_ARGS
+from dynkv.profile.arguments import RESERVED_ARGS, RESERVED_FRONTEND_ARGS, RESERVED_SIDECAR_ARGS
+from dynkv.profile.model import FORBIDDEN_ENV
 from generate.markdown import code, sentence, table
 
 Schema = Mapping[str, Any]

@@ -13,10 +13,12 @@ from typing import Self
 
 import anyio
 
+from dynkv.children.marks import MARK_INCARNATION
 from dynkv.children.output import open_log
 from dynkv.children.scheduling import FREE, Schedule
 from dynkv.children.signals import open_process, send
-from dynkv.children.tree import MARK_INCARNATION, Host, Identity, Process, Root, own_children, read_process, tree_of
+from dynkv.children.tree import Host, Root, tree_of
+from dynkv.host.processes import Identity, Process, own_children, read_process
 
 _DEFAULTED = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGQUIT)
 """Signals that Python ignores or catches, set back to their default for the child."""

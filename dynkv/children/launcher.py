@@ -14,9 +14,11 @@ from typing import Any, Self
 import anyio
 
 from dynkv.children.child import CHANNEL_FD, Child
+from dynkv.children.marks import MARK_INCARNATION
 from dynkv.children.output import open_log
 from dynkv.children.scheduling import FREE, Schedule
-from dynkv.children.tree import MARK_INCARNATION, Host, Process
+from dynkv.children.tree import Host
+from dynkv.host.processes import Process
 from dynkv.instack import script
 
 _MESSAGE_MAX_BYTES = 64 * 1024

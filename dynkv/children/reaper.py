@@ -6,7 +6,7 @@ import ctypes
 import os
 
 from dynkv.children.child import expect_orphans, unreaped
-from dynkv.children.tree import own_children, read_process
+from dynkv.host.processes import own_children, read_process
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from dynkv.children.tree import Process
+from dynkv.host.processes import Process
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from dynkv.children.tree import Identity, read_process
+from dynkv.host.processes import Identity, read_process
 
 
 def open_process(identity: Identity) -> int | None:

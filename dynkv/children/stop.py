@@ -11,7 +11,8 @@ import anyio
 
 from dynkv.children.child import Child
 from dynkv.children.signals import open_process, send
-from dynkv.children.tree import Host, Identity, Process, command_line
+from dynkv.children.tree import Host
+from dynkv.host.processes import Identity, Process, command_line
 
 KILL_DEADLINE_S = 10.0
 """How long a process may take to vanish after SIGKILL; one stuck in the kernel takes longer, or for ever."""

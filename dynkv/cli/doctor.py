@@ -26,7 +26,8 @@ from dynkv.cli.report import say
 from dynkv.doctor.catalogue import Severity
 from dynkv.doctor.findings import Finding
 from dynkv.errors import PreflightRefused
-from dynkv.home import home, planning
+from dynkv.home import home
+from dynkv.locks import planning
 from dynkv.plan.facts import Leftover, LeftoverKind
 
 

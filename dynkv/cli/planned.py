@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from dynkv.children.tree import resident_bytes
 from dynkv.cli.deployments import planned_ports
 from dynkv.doctor.catalogue import Severity
 from dynkv.doctor.checks import by_severity, findings, of_host, refusal
 from dynkv.doctor.findings import Finding
-from dynkv.doctor.host import LeftOver, inspect
+from dynkv.doctor.inspect import LeftOver, inspect
 from dynkv.errors import PortTaken, PreflightRefused, UsageError
 from dynkv.home import Place, home, place
+from dynkv.host.processes import resident_bytes
 from dynkv.plan.build import build
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import Plan

@@ -1,4 +1,4 @@
-"""`status`, `wait` and `down`, as typer has them."""
+"""`status`: how a deployment is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from enum import StrEnum
 from functools import partial
 from typing import Annotated, Never
 
@@ -17,20 +16,12 @@ from dynkv.cli.deployments import Deployment, find
 from dynkv.cli.ink import Ink
 from dynkv.cli.options import JsonOption, NameArgument
 from dynkv.cli.status_text import status_text
-from dynkv.cli.takedown import bring_down
-from dynkv.control.client import SupervisorGone, SupervisorSilent
-from dynkv.errors import JournalLost, NotRunning, TimedOut
+from dynkv.control.client import SupervisorSilent
+from dynkv.errors import JournalLost, NotRunning
 from dynkv.supervisor.neighbours import supervisor_of
 from dynkv.supervisor.status import DeploymentStatus
 
-_WAIT_POLL_S = 0.2
 _WATCH_PERIOD_S = 2.0
-_UNWATCHED = "without a supervisor"
-
-
-class Goal(StrEnum):
-    READY = "ready"
-    DOWN = "down"
 
 
 def status(
@@ -99,46 +90,3 @@ def _ask_for_status(deployment: Deployment) -> DeploymentStatus:
         return deployment.client().status()
     except SupervisorSilent as error:
         return orphaned_status(journal, deployment.place, error.what)
-
-
-def wait(
-    name: NameArgument = None,
-    goal: Annotated[Goal, typer.Option("--for", help="What to wait for.")] = Goal.READY,
-    timeout: Annotated[
-        float | None, typer.Option("--timeout", min=0, metavar="SECONDS", help="Give up after this long: exit code 5.")
-    ] = None,
-) -> None:
-    """Return when a deployment is ready, or down."""
-    deployment = find(name)
-    deadline = None if timeout is None else time.monotonic() + timeout
-    while (state := _state(deployment)) != goal:
-        if goal is Goal.READY and state in (_UNWATCHED, Goal.DOWN):
-            raise NotRunning(deployment.place.name)
-        if deadline is not None and time.monotonic() > deadline:
-            raise TimedOut(
-                f"{deployment.place.name} is {state}, and was not {goal} after {timeout:g} s",
-                hint="`dynkv status` shows what it waits for",
-            )
-        time.sleep(_WAIT_POLL_S)
-
-
-def _state(deployment: Deployment) -> str:
-    """As `status` has it; `down` where nothing runs."""
-    try:
-        current = read_status(deployment)
-    except SupervisorGone:  # on its way in, or out
-        return "not answering"
-    except NotRunning:
-        return Goal.DOWN
-    return current.state if current.supervisor is not None else _UNWATCHED
-
-
-def down(
-    name: NameArgument = None,
-    timeout: Annotated[
-        float | None,
-        typer.Option("--timeout", min=0, metavar="SECONDS", help="Stop waiting after this long; it goes on."),
-    ] = None,
-) -> None:
-    """Take a deployment down, and leave nothing behind; works without its supervisor too."""
-    bring_down(name, timeout)

@@ -12,7 +12,7 @@ from dynkv.cli.progress import progress
 from dynkv.cli.report import say
 from dynkv.control.client import SupervisorGone
 from dynkv.errors import TimedOut
-from dynkv.home import take_lock
+from dynkv.locks import take_lock
 from dynkv.supervisor.journal import JournalFile
 from dynkv.supervisor.neighbours import supervisor_of
 

@@ -31,10 +31,11 @@ from dynkv.cli.report import say
 from dynkv.cli.takedown import take_down
 from dynkv.control.client import Client, SupervisorGone
 from dynkv.errors import AlreadyRunning, DynkvError, PreflightRefused, TimedOut, UnitFailed
-from dynkv.home import Place, planning
+from dynkv.home import Place
 from dynkv.instack import script
-from dynkv.plan.environment import is_secret
+from dynkv.locks import planning
 from dynkv.profile.l2 import directory, expand
+from dynkv.profile.secrets import is_secret
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
 
 _FIRST_POLL_S, _POLL_S = 0.01, 0.2

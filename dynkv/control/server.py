@@ -16,7 +16,7 @@ from dynkv.metrics.exposition import CONTENT_TYPE, exposition
 from dynkv.metrics.gpus import GpuFigures
 from dynkv.metrics.traffic import traffic
 from dynkv.supervisor.events import Event, EventLog
-from dynkv.supervisor.runner import Ask
+from dynkv.supervisor.inbox import Ask
 from dynkv.supervisor.stack import Stack
 
 JSON = "application/json"

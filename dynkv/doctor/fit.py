@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dynkv.profile.model import value_of
+from dynkv.profile.arguments import value_of
 
 _BYTES = {"float32": 4, "float": 4}
 """Of an element where it is not 2, as of float16 and bfloat16."""

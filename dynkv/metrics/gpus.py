@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import anyio
 from anyio import to_thread
 
-from dynkv.doctor.gpus import GpuLoad, gpu_loads
+from dynkv.host.gpus import GpuLoad, gpu_loads
 from dynkv.supervisor.status import GpuStatus, UnitStatus
 
 _PATIENCE_S = 0.2

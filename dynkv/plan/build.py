@@ -14,8 +14,8 @@ from dynkv.plan.mocker import mocker_unit
 from dynkv.plan.model import Frontend, LogPolicy, Plan, Role, Unit
 from dynkv.plan.order import worker_dependencies
 from dynkv.plan.own import own_units
-from dynkv.plan.resources import PortPlanner, Seat
-from dynkv.plan.seats import seats
+from dynkv.plan.ports import PortPlanner
+from dynkv.plan.seats import Seat, seats
 from dynkv.plan.standby import spares
 from dynkv.plan.versions import at_least
 from dynkv.plan.vllm import vllm_unit

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from dynkv.plan.environment import secret_names
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import HttpGet, Liveness, Probe, Probes, RestartPolicy, Role
-from dynkv.plan.resources import PortPlanner
-from dynkv.profile.model import LivenessSettings, ProbeSettings, Profile, UnitProbes
+from dynkv.plan.ports import PortPlanner
+from dynkv.profile.model import Profile
+from dynkv.profile.probes import LivenessSettings, ProbeSettings, UnitProbes
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import Role
-from dynkv.profile.l2 import holds_credentials, looks_secret
 from dynkv.profile.model import FORBIDDEN_ENV, Profile
+from dynkv.profile.secrets import SECRETS, is_secret
 
 CIRCUMSTANCES = frozenset(
     "PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ TMPDIR TERM XDG_CACHE_HOME XDG_RUNTIME_DIR".split()
@@ -29,17 +29,6 @@ INHERITED_PREFIXES = (
     "FLASHINFER_",
     "MKL_",
 )
-SECRETS = {
-    "HF_TOKEN": "model",
-    "HUGGING_FACE_HUB_TOKEN": "model",
-    "AWS_ACCESS_KEY_ID": "store",
-    "AWS_SECRET_ACCESS_KEY": "store",
-    "AWS_SESSION_TOKEN": "store",
-    "AZURE_STORAGE_CONNECTION_STRING": "store",
-    "AZURE_STORAGE_KEY": "store",
-    "AZURE_STORAGE_SAS_TOKEN": "store",
-}
-"""Secrets that are handed on, and whether whoever reads the model needs them or the sidecar's L2 store."""
 
 
 def is_inherited(name: str) -> bool:
@@ -47,11 +36,6 @@ def is_inherited(name: str) -> bool:
     if name in FORBIDDEN_ENV or is_secret(name):
         return False
     return name in INHERITED or name.startswith(INHERITED_PREFIXES)
-
-
-def is_secret(name: str, value: str = "") -> bool:
-    """Judged by its name, or by a password in the address that it holds."""
-    return name in SECRETS or looks_secret(name) or holds_credentials(value)
 
 
 def base_environment(profile: Profile, facts: HostFacts, discovery_dir: str | None, deployment: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dynkv.plan.context import Context
 from dynkv.plan.model import Dependency, Role, Unit
-from dynkv.plan.resources import Seat
+from dynkv.plan.seats import Seat
 from dynkv.plan.worker import role_args, worker_unit
 
 

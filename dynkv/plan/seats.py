@@ -2,13 +2,79 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from dynkv.errors import PreflightRefused, UsageError
-from dynkv.plan.facts import HostFacts
+from dynkv.plan.facts import Gpu, HostFacts
 from dynkv.plan.model import Role
-from dynkv.plan.resources import Seat, group_gpus, select_gpus, share_cpus, split_roles
 from dynkv.profile.model import Profile
+
+
+def select_gpus(wanted: str | Sequence[int | str], gpus: Sequence[Gpu], *, may_repeat: bool) -> tuple[Gpu, ...]:
+    """The GPUs that the profile names by index, UUID or MIG id, in its order; all of the host's for `all`.
+
+    Raises UsageError for one named twice without `may_repeat`, PreflightRefused for one that is not there.
+    """
+    if not gpus:
+        raise PreflightRefused(
+            "this host has no NVIDIA GPU, and the profile's device is cuda",
+            hint="run on the CPU: --device cpu --model tiny; or without an engine: --engine mocker --model tiny",
+        )
+    if wanted == "all":
+        return tuple(gpus)
+    chosen = tuple(_find_gpu(name, gpus) for name in wanted)
+    if not chosen:
+        raise UsageError("the list of GPUs is empty", hint="name at least one: --gpus 0")
+    doubles = [g for i, g in enumerate(chosen) if g in chosen[:i]]
+    if doubles and not may_repeat:
+        raise UsageError(
+            f"GPU {doubles[0].visible_as} is listed twice",
+            hint="list each once; to put several workers on one GPU set workers.share_gpus=true and memory fractions",
+        )
+    return chosen
+
+
+def _find_gpu(name: int | str, gpus: Sequence[Gpu]) -> Gpu:
+    for gpu in gpus:
+        if str(name) in (gpu.uuid, gpu.visible_as):
+            return gpu
+    known = ", ".join(f"{g.visible_as} ({g.name})" for g in gpus)
+    raise PreflightRefused(f"there is no GPU {name} on this host", hint=f"there is {known}")
+
+
+def group_gpus(gpus: Sequence[str], size: int) -> list[tuple[str, ...]]:
+    """Cut into groups of `size`, one for each tensor parallel worker; a rest that fills no group stays unused."""
+    return [tuple(gpus[i : i + size]) for i in range(0, len(gpus) - size + 1, size)]
+
+
+def share_cpus(cpus: Sequence[int], shares: int) -> list[tuple[int, ...]]:
+    """Cut into neighbouring parts of nearly one size; where there are too few, several parts are the same CPU."""
+    if shares > len(cpus):
+        return [(cpus[i % len(cpus)],) for i in range(shares)]
+    cuts = [i * len(cpus) // shares for i in range(shares + 1)]
+    return [tuple(cpus[a:b]) for a, b in pairwise(cuts)]
+
+
+def split_roles(groups: int, decode_per_prefill: int) -> tuple[int, int]:
+    """How many of `groups` go to (decode, prefill): one each of two, and decode gets the most of more."""
+    prefill = max(1, groups // (1 + decode_per_prefill))
+    return groups - prefill, prefill
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A worker to be: its role, its number within the role, and its GPUs, or its CPUs where these compute."""
+
+    role: Role
+    number: int
+    gpus: tuple[str, ...] = ()
+    cpus: tuple[int, ...] = ()
+
+    @property
+    def unit(self) -> str:
+        return f"{self.role}-{self.number}"
 
 
 def seats(profile: Profile, facts: HostFacts) -> list[Seat]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from dynkv.plan.context import Context
 from dynkv.plan.kv_transfer import disables_hybrid_kv_cache_manager, kv_transfer_config
 from dynkv.plan.model import Dependency, Role, Unit
-from dynkv.plan.resources import Seat, share_cpus
+from dynkv.plan.seats import Seat, share_cpus
 from dynkv.plan.worker import FIRST_KV_EVENTS_PORT, FIRST_NIXL_PORT, publishes_kv_events, role_args, worker_unit
 
 _THREADS_BIND = "VLLM_CPU_OMP_THREADS_BIND"

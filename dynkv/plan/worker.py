@@ -7,7 +7,8 @@ from dataclasses import replace
 from dynkv.plan.context import Context, probes
 from dynkv.plan.environment import given_environment
 from dynkv.plan.model import Dependency, HttpGet, Probes, Role, Unit
-from dynkv.plan.resources import SYSTEM_PORT_MAX, Seat
+from dynkv.plan.ports import SYSTEM_PORT_MAX
+from dynkv.plan.seats import Seat
 
 FIRST_SYSTEM_PORT = 8081
 FIRST_KV_EVENTS_PORT = 20081

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,18 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from dynkv.profile.fields import PositiveInt, Section
-
-SECRET_NAME = re.compile(
-    r"SECRET|PASSWORD|PASSWD|CREDENTIAL|CONNECTION_?STRING"
-    r"|(?:^|_)TOKEN$|(?:API|ACCESS|ACCOUNT|SHARED|STORAGE|PRIVATE)_?KEY(?:_ID)?$",
-    re.IGNORECASE,
-)
-
-
-def looks_secret(name: str) -> bool:
-    """Whether this is what the name of a secret looks like: of a variable, an option, or a key in a mapping."""
-    words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lstrip("-").replace("-", "_")
-    return SECRET_NAME.search(words) is not None
+from dynkv.profile.secrets import refuse_secrets
 
 
 def _flag(value: Any) -> Any:
@@ -43,11 +31,6 @@ def _flag(value: Any) -> Any:
 
 def _number(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-def holds_credentials(value: str) -> bool:
-    """Whether it is a URL with a user and a password in it, as proxies have."""
-    return re.search(r"://[^/@]+:[^/@]+@", value) is not None
 
 
 NixlFlag = Annotated[
@@ -223,18 +206,6 @@ L2Adapter = Annotated[
     Discriminator(_kind),
     BeforeValidator(_refuse_slips),
 ]
-
-
-def refuse_secrets(mapping: dict[str, Any]) -> None:
-    """Raise for a key that names a secret: an adapter's JSON ends up in a command line that all can read."""
-    for key, value in mapping.items():
-        if looks_secret(key):
-            raise PydanticCustomError(
-                "secret", f"{key} would show in the command line; export it in the environment instead"
-            )
-        for inner in value if isinstance(value, list) else [value]:
-            if isinstance(inner, dict):
-                refuse_secrets(inner)
 
 
 def directory(adapter: L2Adapter) -> str | None:

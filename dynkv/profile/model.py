@@ -6,110 +6,17 @@ The shipped JSON Schema (`dynkv profiles schema`) is made from these models.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from dynkv.profile.arguments import FrontendArgs, RoleArgs, SidecarArgs, WorkerArgs
 from dynkv.profile.fields import Count, EnvValue, Fraction, Port, PositiveFloat, PositiveInt, Seconds, Section
-from dynkv.profile.l2 import L2Adapter, holds_credentials, looks_secret
-from dynkv.profile.source import merge
+from dynkv.profile.l2 import L2Adapter
+from dynkv.profile.probes import ProbeGroups
+from dynkv.profile.secrets import holds_credentials
 from dynkv.profile.units import OwnUnit
-
-RESERVED_ARGS = {
-    "--model": "model.path",
-    "--model-path": "model.path",
-    "--served-model-name": "model.served_name",
-    "--model-name": "model.served_name",
-    "--max-model-len": "model.max_length",
-    "--tensor-parallel-size": "workers.tensor_parallel_size",
-    "-tp": "workers.tensor_parallel_size",
-    "--gpu-memory-utilization": "workers.gpu_memory_fraction",
-    "--block-size": "workers.block_size",
-    "--disaggregation-mode": "topology",
-    "--is-prefill-worker": "topology",
-    "--is-decode-worker": "topology",
-    "--connector": "topology and lmcache.enabled",
-    "--kv-transfer-config": "topology and lmcache.enabled",
-    "--kv-events-config": "frontend.router_mode",
-    "--disable-hybrid-kv-cache-manager": "lmcache.enabled",
-    "--no-disable-hybrid-kv-cache-manager": "lmcache.enabled",
-}
-"""Worker arguments that the plan writes itself, with the profile key that decides them."""
-
-HANDSHAKE_ARGS = (
-    "--dtype",
-    "--kv-cache-dtype",
-    "--attention-backend",
-    "--speculative-config",
-    "--quantization",
-    "--hf-overrides",
-)
-"""Arguments on which prefill and decode must agree, or NIXL refuses the handshake (vLLM 0.31, compatibility hash)."""
-
-
-RESERVED_SIDECAR_ARGS = {
-    "--host": "nothing: it listens on loopback",
-    "--port": "lmcache.port",
-    "--http-host": "nothing: it listens on loopback",
-    "--http-port": "lmcache.http_port",
-    "--l1-size-gb": "lmcache.l1_size_gb",
-    "--chunk-size": "lmcache.chunk_size",
-    "--l2-adapter": "lmcache.l2",
-}
-RESERVED_FRONTEND_ARGS = {
-    "--http-host": "frontend.host",
-    "--http-port": "frontend.port",
-    "--router-mode": "frontend.router_mode",
-}
-
-
-def _check_args(args: list[str], reserved: Mapping[str, str] = RESERVED_ARGS) -> list[str]:
-    for arg in args:
-        if "\0" in arg:
-            raise PydanticCustomError("nul", "an argument cannot hold a NUL character")
-        flag = arg.split("=", 1)[0].replace("_", "-")
-        if flag in reserved:
-            raise PydanticCustomError("reserved", f"{flag} is planned by dynkv; set {reserved[flag]} instead")
-        if flag.startswith("--") and looks_secret(flag):
-            raise PydanticCustomError("secret", f"{flag} would show in the command line; use the environment")
-    return args
-
-
-WorkerArgs = Annotated[list[str], AfterValidator(_check_args)]
-SidecarArgs = Annotated[list[str], AfterValidator(partial(_check_args, reserved=RESERVED_SIDECAR_ARGS))]
-FrontendArgs = Annotated[list[str], AfterValidator(partial(_check_args, reserved=RESERVED_FRONTEND_ARGS))]
-
-
-class RoleArgs(Section):
-    """Extra arguments for the workers of one role, after `model.args`."""
-
-    worker: WorkerArgs = []
-    """Of the workers of an agg deployment."""
-    decode: WorkerArgs = []
-    """Of decode workers."""
-    prefill: WorkerArgs = []
-    """Of prefill workers."""
-
-    @model_validator(mode="after")
-    def _handshake_agrees(self) -> Self:
-        for flag in HANDSHAKE_ARGS:
-            if value_of(flag, self.decode) != value_of(flag, self.prefill):
-                raise PydanticCustomError(
-                    "handshake",
-                    f"prefill and decode must agree on {flag}, or every transfer fails: put it in model.args",
-                )
-        return self
-
-
-def value_of(flag: str, args: list[str]) -> str | None:
-    """What an argument is set to, as `--flag value` or `--flag=value`; None without it."""
-    for i, arg in enumerate(args):
-        if arg.split("=", 1)[0].replace("_", "-") == flag:
-            return arg.partition("=")[2] or " ".join(args[i + 1 : i + 2])
-    return None
 
 
 class Model(Section):
@@ -237,77 +144,6 @@ class Discovery(Section):
         if (self.backend == "etcd") != bool(self.etcd_endpoints):
             raise PydanticCustomError("etcd", "backend etcd and etcd_endpoints go together")
         return self
-
-
-class ProbeSettings(Section):
-    """Kubernetes' probe parameters."""
-
-    initial_delay_seconds: Seconds = 0.0
-    """Before the first try."""
-    period_seconds: PositiveFloat = 5.0
-    """From one try to the next."""
-    timeout_seconds: PositiveFloat = 5.0
-    """After which a try counts as failed."""
-    success_threshold: PositiveInt = 1
-    """Tries in a row that have to pass."""
-    failure_threshold: PositiveInt = 3
-    """Tries in a row that have to fail."""
-
-
-class LivenessSettings(Section):
-    """When a unit that runs counts as hung. It is judged by progress: one that is only slow never is."""
-
-    enabled: bool = True
-    """Whether it is looked for."""
-    period_seconds: PositiveFloat = 5.0
-    """From one sample to the next."""
-    timeout_seconds: PositiveFloat = 10.0
-    """After which a sample counts as no answer."""
-    failure_threshold: PositiveInt = 3
-    """Samples in a row in which it was stopped, lacked its engine, or neither answered nor used a CPU."""
-    stall_seconds: PositiveFloat = 120.0
-    """How long requests may run without a single token."""
-
-
-class UnitProbes(Section):
-    """When a unit has started, when it is ready, and when it hangs."""
-
-    startup: ProbeSettings = ProbeSettings()
-    readiness: ProbeSettings = ProbeSettings()
-    liveness: LivenessSettings = LivenessSettings()
-
-
-def _startup(period: float, seconds: float) -> UnitProbes:
-    """Probes of a unit that may take `seconds` to start."""
-    startup = ProbeSettings(period_seconds=period, failure_threshold=int(seconds / period))
-    return UnitProbes(startup=startup, readiness=ProbeSettings())
-
-
-class Canary(Section):
-    """Requests for one token that Dynamo sends an idle worker; its engine has hung if they fail while HTTP answers."""
-
-    enabled: bool = False
-    """Whether they are sent."""
-    idle_seconds: PositiveInt = 10
-    """How long a worker has to be without a request."""
-    timeout_seconds: PositiveInt = 10
-    """How long such a request may take."""
-
-
-class ProbeGroups(Section):
-    """How units are asked how they are, by kind of unit."""
-
-    lmcache: UnitProbes = _startup(0.5, 300)
-    frontend: UnitProbes = _startup(0.25, 120)
-    worker: UnitProbes = _startup(0.25, 1800)
-    canary: Canary = Canary()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _keep_defaults(cls, given: Any) -> Any:
-        """What is not given keeps the default of its unit, not that of probes in general."""
-        defaults = {name: field.default.model_dump() for name, field in cls.model_fields.items()}
-        return merge(defaults, given) if isinstance(given, dict) else given
 
 
 class Restart(Section):

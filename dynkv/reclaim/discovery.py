@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dynkv.doctor.sockets import listening_ports, ports_of, refuses
+from dynkv.host.sockets import listening_ports, ports_of, refuses
 
 _ADDRESS = re.compile(rb'"(?:tcp|endpoint|address)"\s*:\s*"(?:tcp://)?[^":/]+:(\d+)')
 _EXPIRES_S = 9.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from dynkv.doctor.gpus import GpuMemory, gpu_memory
+from dynkv.host.gpus import GpuMemory, gpu_memory
 
 DEADLINE_S = 60.0
 _PERIOD_S = 0.25

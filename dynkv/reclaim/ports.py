@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 
 import anyio
 
-from dynkv.doctor.sockets import holders, is_free, ports_of
+from dynkv.host.sockets import holders, is_free, ports_of
 
 DEADLINE_S = 10.0
 _PERIOD_S = 0.05

@@ -14,7 +14,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from dynkv.children.tree import read_process
+from dynkv.host.processes import read_process
 
 _CLOCK_SLACK_S = 1.0
 DIRECTORY = Path("/dev/shm")

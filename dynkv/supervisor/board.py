@@ -35,6 +35,16 @@ class Board:
     def units(self) -> tuple[UnitStatus, ...]:
         return tuple(self._units.values())
 
+    @property
+    def missed(self) -> list[UnitStatus]:
+        """Those without which the deployment is not well."""
+        return [unit for unit in self._units.values() if unit.is_missed]
+
+    @property
+    def incarnations(self) -> tuple[int | None, ...]:
+        """The pid of each; other than before when one has come, gone or come again."""
+        return tuple(unit.pid for unit in self._units.values())
+
     async def until(self, condition: Callable[[], bool]) -> None:
         """Return as soon as `condition` holds; it is tried again whenever a snapshot changes."""
         while not condition():

@@ -6,8 +6,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from dynkv.children.tree import MARK_DEPLOYMENT, MARK_HOME, MARK_INCARNATION, Host, Process, command_line
-from dynkv.home import Place, deployments, is_name, is_own_directory, place, take_lock
+from dynkv.children.marks import MARK_DEPLOYMENT, MARK_HOME, MARK_INCARNATION
+from dynkv.children.tree import Host
+from dynkv.home import Place, deployments, is_name, is_own_directory, place
+from dynkv.host.processes import Process, command_line
+from dynkv.locks import take_lock
 from dynkv.plan.facts import Leftover, LeftoverKind
 from dynkv.supervisor.journal import Journal, read_journal
 from dynkv.supervisor.neighbours import is_supervisor

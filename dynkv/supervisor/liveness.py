@@ -9,7 +9,7 @@ from collections.abc import Callable
 import anyio
 
 from dynkv.children.child import Child
-from dynkv.children.tree import bytes_read
+from dynkv.host.processes import bytes_read
 from dynkv.plan.model import HttpGet, Liveness
 from dynkv.probes.figures import total
 from dynkv.probes.http import request

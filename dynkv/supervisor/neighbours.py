@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from dynkv.children.tree import Process, command_line, read_process
+from dynkv.host.processes import Process, command_line, read_process
 from dynkv.supervisor.journal import JournalFile
 
 _MODULE = b"dynkv.daemon"

@@ -10,10 +10,12 @@ from functools import partial
 
 import anyio
 
+from dynkv.children.marks import MARK_INCARNATION
 from dynkv.children.signals import open_process, send
 from dynkv.children.stop import kill_tree
-from dynkv.children.tree import MARK_INCARNATION, Host, Process, Root, environment_of, marked, read_process, tree_of
+from dynkv.children.tree import Host, Root, marked, tree_of
 from dynkv.home import Place, is_own_directory
+from dynkv.host.processes import Process, environment_of, read_process
 from dynkv.plan.model import Plan, Role, Unit
 from dynkv.plan.order import stop_stages
 from dynkv.reclaim.sidecar import Registrations, registrations_in

@@ -14,11 +14,12 @@ import anyio
 
 from dynkv.children.child import Child
 from dynkv.children.launcher import Launcher, LauncherFailed
+from dynkv.children.marks import marked_environment
 from dynkv.children.scheduling import FREE, Schedule
 from dynkv.children.stop import kill_tree
-from dynkv.children.tree import marked_environment, read_process, resident_bytes
-from dynkv.doctor.memory import memory_available_bytes
 from dynkv.home import Place
+from dynkv.host.memory import memory_available_bytes
+from dynkv.host.processes import read_process, resident_bytes
 from dynkv.plan.model import Role, Spare
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.events import EventLog

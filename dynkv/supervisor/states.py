@@ -62,3 +62,19 @@ def has_ended(state: State) -> bool:
 def is_running(state: State) -> bool:
     """The unit's process is up."""
     return state in _RUNNING
+
+
+_RESTART = (State.RECYCLING, State.RECLAIMING, State.BACKOFF)
+_WAY_ON: dict[State, tuple[State, ...]] = {
+    State.STARTING: _RESTART,
+    State.READY: _RESTART,
+    State.UNREADY: _RESTART,
+    State.RECYCLING: _RESTART[1:],
+    State.RECLAIMING: _RESTART[2:],
+    State.STOPPING: (State.STOPPED,),
+}
+
+
+def way_on(state: State) -> tuple[State, ...]:
+    """The states to go through, when the care of a unit broke off in this one, to one from which it can go on."""
+    return _WAY_ON.get(state, ())

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dynkv.children.tree import Host, command_line
+from dynkv.children.tree import Host
+from dynkv.host.processes import command_line
 
 from .figures import Figure, Samples
 from .install import ROOT

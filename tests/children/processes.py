@@ -16,7 +16,7 @@ import pytest
 
 from dynkv.children.child import Child
 from dynkv.children.signals import open_process, send
-from dynkv.children.tree import read_process
+from dynkv.host.processes import read_process
 
 T = TypeVar("T")
 

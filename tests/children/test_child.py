@@ -13,8 +13,10 @@ import pytest
 from processes import family, is_alive, until
 
 from dynkv.children.child import Child, Exit
+from dynkv.children.marks import MARK_INCARNATION
 from dynkv.children.signals import open_process, send
-from dynkv.children.tree import MARK_INCARNATION, Root, read_process
+from dynkv.children.tree import Root
+from dynkv.host.processes import read_process
 
 REPORT = """
 import json, os, signal, sys

@@ -10,7 +10,8 @@ import pytest
 from processes import Family, family, is_alive
 
 from dynkv.children.stop import Stopped, kill_tree, stop
-from dynkv.children.tree import Host, read_process, tree_of
+from dynkv.children.tree import Host, tree_of
+from dynkv.host.processes import read_process
 
 pytestmark = pytest.mark.anyio
 

@@ -15,20 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from processes import family, is_alive, until
 
-from dynkv.children.tree import (
-    MARK_DEPLOYMENT,
-    MARK_HOME,
-    MARK_INCARNATION,
-    Host,
-    Identity,
-    Process,
-    Root,
-    environment_of,
-    marked,
-    read_process,
-    resident_bytes,
-    tree_of,
-)
+from dynkv.children.marks import MARK_DEPLOYMENT, MARK_HOME, MARK_INCARNATION
+from dynkv.children.tree import Host, Root, marked, tree_of
+from dynkv.host.processes import Identity, Process, environment_of, read_process, resident_bytes
 
 IN_GROUP = "if os.fork() == 0: say('grandchild'); wait()\nwait()"
 SETSID = """

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from dynkv import __version__
-from dynkv.doctor.gpus import gpus
+from dynkv.host.gpus import gpus
 
 STACK = {"ai-dynamo": "1.6.1", "vllm": "0.31.0", "lmcache": "0.5.6", "nixl": "1.4.1"}
 TINY_CPU = ("--device", "cpu", "--model", "tiny")

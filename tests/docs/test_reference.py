@@ -63,7 +63,7 @@ def kinds_in(file: Path) -> Iterator[str]:
     """The first argument, where it is a text, of each call that records an event."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-        if is_call and node.func.attr in ("record", "_event") and node.args:  # type: ignore[attr-defined]
+        if is_call and node.func.attr in ("record", "event", "_event") and node.args:  # type: ignore[attr-defined]
             first = node.args[0]  # type: ignore[attr-defined]
             if isinstance(first, ast.Constant):
                 yield str(first.value)

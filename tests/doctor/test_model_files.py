@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from dynkv.doctor.disks import free_bytes, room_bytes
-from dynkv.doctor.gpus import pci_devices
 from dynkv.doctor.model_files import cached_model_files, model_files
+from dynkv.host.disks import free_bytes, room_bytes
+from dynkv.host.gpus import pci_devices
 
 
 def write_model(folder: Path, *weights: str) -> None:

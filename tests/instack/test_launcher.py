@@ -23,7 +23,7 @@ from dynkv.children.launcher import Launcher, LauncherFailed
 from dynkv.children.reaper import become_subreaper
 from dynkv.children.scheduling import Schedule
 from dynkv.children.stop import kill_tree
-from dynkv.children.tree import command_line, environment_of, read_process
+from dynkv.host.processes import command_line, environment_of, read_process
 
 become_subreaper()
 here = Path(sys.argv[1])

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dynkv.doctor.gpus import GpuLoad, gpu_loads
+from dynkv.host.gpus import GpuLoad, gpu_loads
 from dynkv.metrics import gpus
 from dynkv.metrics.gpus import GpuFigures
 from dynkv.supervisor.states import State

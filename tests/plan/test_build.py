@@ -11,12 +11,13 @@ import pytest
 from hosts import GIB, HOME, LOCAL_TINY, PACKAGES, PYTHON, host, option, plan, profile
 
 from dynkv.errors import DynkvError
-from dynkv.plan.environment import SECRETS, is_inherited
+from dynkv.plan.environment import is_inherited
 from dynkv.plan.facts import ModelFacts
 from dynkv.plan.lmcache import l1_size_gb
 from dynkv.plan.model import Condition, Dependency, Frontend, HttpGet
 from dynkv.plan.order import start_stages, stop_stages
 from dynkv.plan.versions import at_least
+from dynkv.profile.secrets import SECRETS
 
 DYNAMO_1_3 = {**PACKAGES, "ai-dynamo": "1.3.1"}
 LLAMA = ModelFacts(is_local=True, has_config=True, path="/models/llama")

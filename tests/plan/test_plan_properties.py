@@ -13,7 +13,7 @@ from dynkv.errors import DynkvError
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import Plan, Role
 from dynkv.plan.order import start_stages, stop_stages
-from dynkv.plan.resources import SYSTEM_PORT_MAX
+from dynkv.plan.ports import SYSTEM_PORT_MAX
 from dynkv.profile.load import shipped
 
 SECRET = "s3cr3t-value"

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from dynkv.errors import PortTaken, PreflightRefused, UsageError
 from dynkv.plan.model import Role
-from dynkv.plan.resources import PortPlanner, Seat, group_gpus, select_gpus, share_cpus, split_roles
+from dynkv.plan.ports import PortPlanner
+from dynkv.plan.seats import Seat, group_gpus, select_gpus, share_cpus, split_roles
 
 SLICE = "MIG-11111111-2222-3333-4444-555555555555"
 

@@ -19,7 +19,8 @@ from dynkv.plan.model import Dependency, Frontend, HttpGet, Plan, Probe, Probes,
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.events import Event, EventLog
 from dynkv.supervisor.journal import VERSION, ChildRecord, Journal, JournalFile, boot_id
-from dynkv.supervisor.runner import Runner, Shared
+from dynkv.supervisor.life import Shared
+from dynkv.supervisor.runner import Runner
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import UnitStatus
 from dynkv.supervisor.turns import Turns

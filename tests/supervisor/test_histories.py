@@ -20,10 +20,14 @@ from lab import SERVER, Lab
 from processes import is_alive
 
 from dynkv.children.child import Child
+from dynkv.children.marks import MARK_INCARNATION
 from dynkv.children.stop import kill_tree
-from dynkv.children.tree import MARK_INCARNATION, Host, environment_of, marked
+from dynkv.children.tree import Host, marked
+from dynkv.host.processes import environment_of
 from dynkv.plan.model import HttpGet, Liveness, Unit
-from dynkv.supervisor.runner import Ask, Runner, Shared
+from dynkv.supervisor.inbox import Ask
+from dynkv.supervisor.life import Shared
+from dynkv.supervisor.runner import Runner
 from dynkv.supervisor.salvage import adoptable, end_all_but
 from dynkv.supervisor.states import State
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lab import Lab
 
-from dynkv.children.tree import read_process
+from dynkv.host.processes import read_process
 from dynkv.supervisor.neighbours import homes, supervisor_of
 
 

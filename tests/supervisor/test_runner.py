@@ -16,10 +16,11 @@ from lab import SERVER, Lab, alive, living
 from processes import family, is_alive
 
 from dynkv.children.child import Child
-from dynkv.children.tree import MARK_DEPLOYMENT, MARK_HOME, MARK_UNIT, environment_of, read_process
+from dynkv.children.marks import MARK_DEPLOYMENT, MARK_HOME, MARK_UNIT
+from dynkv.host.processes import environment_of, read_process
 from dynkv.plan.model import Condition, Dependency, HttpGet, Liveness, RestartPolicy
+from dynkv.supervisor.inbox import Ask
 from dynkv.supervisor.journal import ChildRecord, read_journal
-from dynkv.supervisor.runner import Ask
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import UnitStatus
 

@@ -11,7 +11,7 @@ import pytest
 from lab import Lab
 from processes import Family, family, is_alive
 
-from dynkv.children.tree import MARK_DEPLOYMENT, MARK_HOME
+from dynkv.children.marks import MARK_DEPLOYMENT, MARK_HOME
 from dynkv.plan.model import Plan, Unit
 from dynkv.supervisor.journal import ChildRecord, JournalFile
 from dynkv.supervisor.salvage import adoptable, clear_files, end_all_but, end_survivors, orphaned_status, survivors

@@ -15,9 +15,10 @@ import pytest
 from lab import Lab, events_of
 from processes import is_alive
 
-from dynkv.doctor.gpus import GpuMemory
+from dynkv.host.gpus import GpuMemory
 from dynkv.plan.model import Condition, Dependency, Role, Unit
-from dynkv.supervisor.runner import Ask, Shared
+from dynkv.supervisor.inbox import Ask
+from dynkv.supervisor.life import Shared
 from dynkv.supervisor.stack import Stack
 from dynkv.supervisor.states import State
 
@@ -231,7 +232,7 @@ def disagg(lab: Lab, decode: int, prefill: int) -> list[Unit]:
 def gpu(monkeypatch: pytest.MonkeyPatch) -> MappedGpu:
     gpu = MappedGpu()
     monkeypatch.setattr("dynkv.reclaim.gpu.gpu_memory", gpu.memory)
-    monkeypatch.setattr("dynkv.supervisor.runner._FREED_WITHIN_S", 0.1)
+    monkeypatch.setattr("dynkv.supervisor.admission._FREED_WITHIN_S", 0.1)
     return gpu
 
 

@@ -17,12 +17,14 @@ from processes import is_alive
 
 from dynkv.children import child as children
 from dynkv.children.reaper import become_subreaper
-from dynkv.children.tree import environment_of
-from dynkv.doctor.memory import memory_available_bytes
+from dynkv.host.memory import memory_available_bytes
+from dynkv.host.processes import environment_of
 from dynkv.plan.model import RestartPolicy, Role, Spare, Unit
 from dynkv.supervisor import standby as standby_module
 from dynkv.supervisor.events import Event
-from dynkv.supervisor.runner import Ask, Runner, Shared
+from dynkv.supervisor.inbox import Ask
+from dynkv.supervisor.life import Shared
+from dynkv.supervisor.runner import Runner
 from dynkv.supervisor.standby import Standby
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import SpareState, UnitStatus

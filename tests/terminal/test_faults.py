@@ -21,8 +21,8 @@ from pathlib import Path
 
 import pytest
 
-from dynkv.doctor.gpus import gpus
 from dynkv.home import Place
+from dynkv.host.gpus import gpus
 from dynkv.supervisor.journal import read_journal
 
 from .screen import Terminal

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bench.jobs import STOP_TIMEOUT_S, Job
 from bench.processes import is_alive, marked
-from dynkv.children.tree import command_line
+from dynkv.host.processes import command_line
 
 from .base import Subject, SubjectError
 

@@ -8,17 +8,18 @@ import resource
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dynkv.doctor.disks import free_bytes, room_bytes, write_problem
-from dynkv.doctor.gpus import look
-from dynkv.doctor.memory import memory_available_bytes
 from dynkv.doctor.model_files import cached_model_files, model_files
-from dynkv.doctor.sockets import holders
 from dynkv.doctor.stack import find_python, packages
+from dynkv.host.disks import free_bytes, room_bytes, write_problem
+from dynkv.host.gpus import look
+from dynkv.host.memory import memory_available_bytes
+from dynkv.host.sockets import holders
 from dynkv.plan.context import TINY
-from dynkv.plan.environment import SECRETS, is_inherited
+from dynkv.plan.environment import is_inherited
 from dynkv.plan.facts import HostFacts, Leftover, ModelFacts, ModelFiles
-from dynkv.profile.l2 import directory, expand, holds_credentials
+from dynkv.profile.l2 import directory, expand
 from dynkv.profile.model import FORBIDDEN_ENV, Profile
+from dynkv.profile.secrets import SECRETS, holds_credentials
 
 _HARMFUL = sorted(FORBIDDEN_ENV.keys() - {"CUDA_VISIBLE_DEVICES"})
 """What the person may have set, and no child gets; which GPUs are visible is respected."""

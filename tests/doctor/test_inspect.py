@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from dynkv.doctor.host import LeftOver, inspect, model_facts
-from dynkv.doctor.memory import memory_available_bytes
-from dynkv.doctor.sockets import holders, is_free, listening_ports
+from dynkv.doctor.inspect import LeftOver, inspect, model_facts
 from dynkv.doctor.stack import PACKAGES, find_python, packages
 from dynkv.errors import PreflightRefused
+from dynkv.host.memory import memory_available_bytes
+from dynkv.host.sockets import holders, is_free, listening_ports
 from dynkv.plan.facts import ModelFacts
 from dynkv.profile.load import Override, load
 from dynkv.profile.model import Profile

@@ -1,0 +1,21 @@
+"""`down`, as typer has it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dynkv.cli.options import NameArgument
+from dynkv.cli.takedown import bring_down
+
+
+def down(
+    name: NameArgument = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option("--timeout", min=0, metavar="SECONDS", help="Stop waiting after this long; it goes on."),
+    ] = None,
+) -> None:
+    """Take a deployment down, and leave nothing behind; works without its supervisor too."""
+    bring_down(name, timeout)

@@ -1,0 +1,45 @@
+"""Who gets which port. Pure; what is taken already comes in as HostFacts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import chain
+
+from dynkv.errors import PortTaken, PreflightRefused
+
+SYSTEM_PORT_MAX = 32767
+"""Dynamo reads DYN_SYSTEM_PORT as a 16-bit signed number (ai-dynamo 1.6.1)."""
+
+
+PORT_MAX = 65535
+
+
+@dataclass(slots=True)
+class PortPlanner:
+    """Gives out each port once. `taken` maps ports in use on the host to their holders in words."""
+
+    taken: dict[int, str]
+    kept: dict[str, int] = field(default_factory=dict)
+    """Ports that a running child of this deployment has already, by `unit.name`."""
+    given: set[int] = field(default_factory=set)
+
+    def fixed(self, port: int, key: str, where: str = "") -> int:
+        """Exactly this port; raises PortTaken. For ports that people rely on."""
+        if port in self.taken:
+            raise PortTaken(port, self.taken[port], key=key, where=where)
+        self.given.add(port)
+        return port
+
+    def free_from(self, first: int, name: str, count: int = 1, highest: int = PORT_MAX) -> int:
+        """The first of `count` free neighbours at or above `first`, or what `name` has already.
+
+        Raises PreflightRefused if there are none.
+        """
+        own = self.kept.get(name)
+        others = {port for other, port in self.kept.items() if other != name}
+        for port in chain([] if own is None else [own], range(first, highest - count + 2)):
+            block = range(port, port + count)
+            if not any(p in self.taken or p in self.given or p in others for p in block):
+                self.given.update(block)
+                return port
+        raise PreflightRefused(f"no free port from {first} to {highest}", hint="end what holds them, or start lower")

@@ -1,0 +1,70 @@
+"""What must hold before a unit may start: dependencies, imports done ahead, its turn on its GPUs, GPU memory."""
+
+from __future__ import annotations
+
+import anyio
+
+from dynkv.reclaim.gpu import wait_for_memory
+from dynkv.supervisor.life import WORTH_TELLING_S, Life
+from dynkv.supervisor.peers import Peers
+from dynkv.supervisor.standby import Standby
+from dynkv.supervisor.turns import Turn
+
+_IMPORTS_DEADLINE_S = 120.0
+"""Measured: 8 to 22 s, on a cold disk too."""
+_FREED_WITHIN_S = 2.0
+"""Measured: 0.1 s after the last process that mapped it has let go (H100)."""
+
+
+async def dependencies(life: Life) -> None:
+    """Return when all that the unit depends on holds."""
+    board, needs = life.shared.board, life.unit.depends_on
+    while (unmet := board.unmet(needs)) is not None:
+        life.wait_for(f"{unmet.unit} to be {unmet.condition}")
+        await board.until(lambda: board.unmet(needs) != unmet)
+
+
+async def imports(life: Life, standby: Standby) -> bool:
+    """Whether the standby has settled in time: it is parked, or will not be soon."""
+    life.wait_for("the imports that workers share")
+    with anyio.move_on_after(_IMPORTS_DEADLINE_S) as waiting:
+        await standby.settled()
+    if waiting.cancelled_caught:
+        life.event("standby", "starts the plain way", cause=f"the imports take more than {_IMPORTS_DEADLINE_S:g} s")
+    return not waiting.cancelled_caught
+
+
+async def turn_with_memory(life: Life, peers: Peers) -> Turn:
+    """The turn on the unit's GPUs, taken, with the memory that it needs free, or waited for in vain."""
+    life.wait_for("its turn on the GPU" if life.unit.gpus else None)
+    turn = await life.shared.turns.take(life.unit.gpus)
+    try:
+        await _gpu_memory(life, peers)
+    except BaseException:
+        turn.release()
+        raise
+    life.wait_for(None)
+    return turn
+
+
+async def _gpu_memory(life: Life, peers: Peers) -> None:
+    fraction = life.unit.gpu_memory_fraction
+    if fraction is None:
+        return
+    began = anyio.current_time()
+    short = await wait_for_memory(life.unit.gpus, fraction, life.wait_for, _FREED_WITHIN_S)
+    if short:
+        if all(shortage.is_mapped_elsewhere for shortage in short):
+            await peers.restart_mappers(life.unit.name)
+        short = await wait_for_memory(life.unit.gpus, fraction, life.wait_for)
+    took = anyio.current_time() - began
+    for shortage in short:
+        life.event("gpu-memory", str(shortage), cause="starting all the same", duration_s=took)
+    if not short and took > WORTH_TELLING_S:
+        life.event("gpu-memory", "the memory that it needs is free", duration_s=took)
+
+
+def start_cause(life: Life) -> str:
+    """Why it starts now, in words."""
+    needs = ", ".join(f"{d.unit} is {d.condition}" for d in life.unit.depends_on)
+    return needs or "depends on nothing"

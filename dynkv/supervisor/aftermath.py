@@ -1,0 +1,66 @@
+"""What a dead incarnation held is given back: the same after a death, a takeover and a fault."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import datetime
+
+import anyio
+
+from dynkv.children.child import Child
+from dynkv.reclaim.discovery import purge
+from dynkv.reclaim.ports import wait_for_ports
+from dynkv.reclaim.shared_memory import remove_of
+from dynkv.reclaim.sidecar import Outcome, Registrations, release
+from dynkv.supervisor.life import Life
+
+
+def bury(life: Life, child: Child, started_at: str) -> None:
+    """Let go of a child whose tree is gone, and of what it left in shared memory."""
+    child.reap()
+    since = datetime.fromisoformat(started_at).timestamp()
+    if removed := remove_of(child.pids, since=since):
+        life.event("shared-memory", f"removed {len(removed)} files that it left in /dev/shm", files=removed)
+
+
+async def give_back(life: Life, dead: Registrations, *, final: bool = False) -> str | None:
+    """So that a successor finds the host as the plan expects it. Why the sidecar has to be restarted for it, if so.
+
+    `dead`: the ids under which it had registered itself. With `final` the sidecar goes too.
+    """
+    life.publish(pid=None, started=False, ready_after_s=None, probe=None, log_start_byte=0, started_at=None)
+    shutil.rmtree(life.shared.place.scratch(life.unit.name), ignore_errors=True)
+    kept = None if final else await _release_registrations(life, dead)
+    began = anyio.current_time()
+    for port, holder in (await wait_for_ports(life.unit.ports)).items():
+        took = anyio.current_time() - began
+        life.event("port", f"port {port} is still held by {holder}", duration_s=took)
+    return kept
+
+
+async def _release_registrations(life: Life, dead: Registrations) -> str | None:
+    sidecar = life.shared.sidecar
+    if sidecar is None or not dead:
+        return None
+    holds_gpu = life.unit.gpu_memory_fraction is not None
+    began = anyio.current_time()
+    outcome = await release(sidecar, dead, holds_gpu=holds_gpu)
+    life.event("sidecar", str(outcome), cause="the worker died", duration_s=anyio.current_time() - began)
+    if outcome is Outcome.KEPT and holds_gpu:
+        return f"it does not let go of {life.unit.name}'s GPU memory; what it held in L1 is lost"
+    return None
+
+
+def purge_discovery(life: Life) -> None:
+    """Before anything else: as long as they are there, requests are routed to the dead."""
+    directory = life.shared.discovery_dir
+    if directory is None or not life.unit.role.is_worker:
+        return
+    began, gone = anyio.current_time(), []
+    try:
+        gone = purge(directory)
+    except OSError as error:
+        life.event("discovery", f"its entries could not be removed: {error}")
+    if gone:
+        took = anyio.current_time() - began
+        life.event("discovery", f"removed {len(gone)} stale entries", duration_s=took, entries=gone)

@@ -1,0 +1,69 @@
+"""What a deployment needs now and then: who belongs to it, logs that do not fill the disk, and nothing left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import anyio
+
+from dynkv.children.output import rotate, size_of
+from dynkv.children.tree import Host
+from dynkv.plan.model import Plan
+from dynkv.reclaim.sidecar import Outcome, Registrations, release
+from dynkv.supervisor.life import Shared
+from dynkv.supervisor.runner import Runner
+
+_CENSUS_PERIOD_S, _LATER_CENSUS_PERIOD_S = 5.0, 20.0
+_YOUNG_S = 120.0
+"""Processes are started by one that starts; later ones are rare, and a look at all of /proc takes some 10 ms."""
+_ROTATE_PERIOD_S = 2.0
+
+
+async def take_census(shared: Shared, runners: Mapping[str, Runner]) -> None:
+    """Learn who belongs to each child while descent still shows it; a later orphan is then recognised."""
+    known, since = shared.board.incarnations, anyio.current_time()
+    while True:
+        host = Host.now()
+        for runner in runners.values():
+            if runner.child is not None:
+                runner.child.tree(host)
+        if (current := shared.board.incarnations) != known:
+            known, since = current, anyio.current_time()
+        is_young = anyio.current_time() < since + _YOUNG_S
+        await anyio.sleep(_CENSUS_PERIOD_S if is_young else _LATER_CENSUS_PERIOD_S)
+
+
+async def rotate_logs(plan: Plan, shared: Shared) -> None:
+    policy, logs = plan.logs, shared.place.logs
+    while True:
+        for unit in plan.units:
+            path = logs / f"{unit.name}.log"
+            if size_of(path) <= policy.max_bytes:
+                continue
+            try:
+                rotated = await anyio.to_thread.run_sync(rotate, path, policy.max_bytes, policy.keep)
+            except OSError as error:
+                shared.events.record("log", f"{path.name} was emptied without a copy: {error}", unit=unit.name)
+                continue
+            if rotated:
+                shared.events.record("log", f"{path.name} was rotated", unit=unit.name)
+        await anyio.sleep(_ROTATE_PERIOD_S)
+
+
+async def release_what_is_left(plan: Plan, shared: Shared, left: Registrations) -> str | None:
+    """What ended workers had registered at a sidecar that is taken over; why it has to be restarted, if it has."""
+    sidecar = shared.sidecar
+    if sidecar is None or not left:
+        return None
+    began = anyio.current_time()
+    holds_gpu = any(unit.gpu_memory_fraction is not None for unit in plan.workers)
+    cause = "their workers were ended"
+    try:
+        outcome = await release(sidecar, left, holds_gpu=holds_gpu)
+    except OSError as error:  # the helper cannot be started; the sidecar's own reaper is left
+        shared.events.record("sidecar", f"still registered: {error}", cause=cause)
+        return None
+    shared.events.record("sidecar", str(outcome), cause=cause, duration_s=anyio.current_time() - began)
+    if outcome is Outcome.KEPT and holds_gpu:
+        return "it does not let go of the GPU memory of workers that were ended"
+    return None

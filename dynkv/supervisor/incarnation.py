@@ -1,0 +1,236 @@
+"""All that lives as long as one process of a unit: a new object for each, so that nothing has to be reset by hand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+
+import anyio
+
+from dynkv.children.child import Child, Exit
+from dynkv.children.lines import telling
+from dynkv.children.marks import marked_environment
+from dynkv.children.output import tail
+from dynkv.children.scheduling import Schedule, bring_back
+from dynkv.home import Place
+from dynkv.host.oom import oom_kills
+from dynkv.host.sockets import ports_of
+from dynkv.plan.model import Unit
+from dynkv.probes.streak import Verdict
+from dynkv.probes.worker import News, Phase, probing
+from dynkv.reclaim.ports import held_by_others
+from dynkv.reclaim.sidecar import Registrations, registrations_in
+from dynkv.supervisor.events import utc_now
+from dynkv.supervisor.inbox import Ask, Request
+from dynkv.supervisor.journal import ChildRecord
+from dynkv.supervisor.life import Life
+from dynkv.supervisor.liveness import until_hung, until_idle
+from dynkv.supervisor.salvage import root_of
+from dynkv.supervisor.slot import Slot
+from dynkv.supervisor.standby import Standby
+from dynkv.supervisor.states import State
+from dynkv.supervisor.status import ProbeStatus
+from dynkv.supervisor.turns import Turn
+from dynkv.supervisor.upkeep import until_unrouted
+from dynkv.supervisor.verdict import IDLE_AFTER_FORK, Ending
+
+_LOOKED_AT_LINES, _DIAGNOSED_LINES = 1000, 200
+_CPUS_LOOK_S = 0.5
+_SOCKETS_AGE_S = 1.0
+
+
+class Incarnation:
+    def __init__(
+        self, life: Life, child: Child, turn: Turn, *, started_at: str, began: float | None, standby: Standby | None
+    ) -> None:
+        """`began`: when it was spawned, if it was by us; `standby`: what it was forked from, if it was."""
+        self.child = child
+        self.turn = turn
+        """On its GPUs, until its startup probe has passed."""
+        self.started_at = started_at
+        self.registrations: Registrations = frozenset()
+        """The ids under which it has registered itself at the sidecar."""
+        self.first_ready = anyio.Event()
+        self._life = life
+        self._began = began
+        self._standby = standby
+        self._oom_kills_before = oom_kills()
+        life.publish(pid=child.pid, started_at=started_at, log_start_byte=child.log_start_byte)
+
+    @property
+    def is_warm(self) -> bool:
+        """It was forked from the standby."""
+        return self._standby is not None
+
+    @property
+    def oom_killed(self) -> bool:
+        """Whether the kernel has killed for memory in its time."""
+        return oom_kills() > self._oom_kills_before
+
+    @property
+    def exit(self) -> Exit:
+        return self.child.exit or Exit()
+
+    def last_lines(self) -> tuple[str, ...]:
+        """Of its log, without what nobody looks for."""
+        return tuple(telling(tail(self._life.log, _LOOKED_AT_LINES, self.child.log_start_byte)))[-_DIAGNOSED_LINES:]
+
+    def learn_registrations(self) -> None:
+        if self._life.shared.sidecar is not None and self._life.unit.role.is_worker:
+            found = registrations_in(self._life.log, self.child.log_start_byte)
+            self.registrations = found or self.registrations
+
+    async def serve(self, slot: Slot) -> Ending:
+        """Follow the probes until it dies, is asked to end, or never gets ready; why it ends."""
+        ending = Ending("")
+
+        async def end(cause: str, request: Request | None = None) -> None:
+            nonlocal ending
+            ending = Ending(cause, request)
+            serving.cancel_scope.cancel()
+
+        async def on(reason: Callable[[], Awaitable[str]]) -> None:
+            await end(await reason())
+
+        async def on_request() -> None:
+            await slot.asked()
+            await end("asked")
+
+        async with anyio.create_task_group() as serving:
+            serving.start_soon(on_request)
+            for reason in (self._exit, self._probes, self._hang, self._idle):
+                serving.start_soon(on, reason)
+            serving.start_soon(self._stay_routed, slot)
+            serving.start_soon(self._keep_cpus)
+        return ending
+
+    # --- why it may end ---
+
+    async def _exit(self) -> str:
+        await self.child.exited.wait()
+        return str(self.child.exit)
+
+    async def _hang(self) -> str:
+        liveness = self._life.unit.probes.liveness
+        if liveness is None:
+            await anyio.sleep_forever()
+            raise AssertionError("never comes back")
+        return await until_hung(self.child, liveness, self.first_ready, self._passes)
+
+    async def _idle(self) -> str:
+        if not self.is_warm:
+            await anyio.sleep_forever()
+        await until_idle(self.child, self.first_ready)
+        return IDLE_AFTER_FORK
+
+    async def _probes(self) -> str:
+        """Turn results into states; why it will never be ready."""
+        detail = ""
+        async with aclosing(probing(self._life.unit.probes)) as results:
+            async for news in results:
+                detail = news.attempt.detail
+                probe = ProbeStatus(news.attempt.ok, round(news.attempt.latency_s, 4), detail)
+                if news.phase is Phase.STARTUP:
+                    if news.verdict is Verdict.PASSED and (other := await self._who_answers_instead()):
+                        self._life.publish(probe=probe)
+                        return other
+                    self._on_startup(news, probe)
+                else:
+                    self._on_readiness(news, probe)
+        return f"its startup probe never passed: {detail}"
+
+    def _on_startup(self, news: News, probe: ProbeStatus) -> None:
+        has_started = news.verdict is Verdict.PASSED
+        if has_started:
+            self.turn.release()
+        self._life.publish(probe=probe, started=has_started or self._life.status.started)
+
+    def _on_readiness(self, news: News, probe: ProbeStatus) -> None:
+        self._life.publish(probe=probe)
+        if news.verdict is Verdict.PASSED and self._life.state is not State.READY:
+            self._get_ready()
+        elif news.verdict is Verdict.FAILED and self._life.state is State.READY:
+            self._life.go(State.UNREADY, news.attempt.detail)
+
+    def _get_ready(self) -> None:
+        took = None
+        if not self.first_ready.is_set() and self._began is not None:
+            took = round(anyio.current_time() - self._began, 3)
+            self._life.publish(ready_after_s=took)
+        self.first_ready.set()
+        if self._standby is not None:
+            self._standby.praise()
+        self.learn_registrations()
+        self._life.go(State.READY, "readiness probe passed", duration_s=took)
+
+    def _passes(self) -> bool:
+        """By its streak, so that one slow answer counts once however often this is asked."""
+        return self._life.state is not State.UNREADY
+
+    async def _who_answers_instead(self) -> str | None:
+        """What answers at the unit's ports may be a stranger that took them while it was starting."""
+        unit = self._life.unit
+        ports = {check.port for check in unit.probes.startup.checks} & {*unit.ports.values()}
+        if not ports:
+            return None
+        for age_s in (_SOCKETS_AGE_S, 0.0):
+            if ports <= ports_of((process.pid for process in self.child.members()), age_s):
+                return None  # as is the rule; looking at all processes of the host takes a hundred times longer
+        return await held_by_others(ports, lambda: [process.pid for process in self.child.tree()])
+
+    # --- what is kept up meanwhile ---
+
+    async def _stay_routed(self, slot: Slot) -> None:
+        cause = await until_unrouted(self._life, self.child, self.first_ready)
+        slot.put(self._life.state, Request(Ask.RESTART, cause))
+
+    async def _keep_cpus(self) -> None:
+        """While it starts, vLLM's NixlConnector binds each worker to the last core of the host, all to the same (vllm
+        0.31.0); where another one polls without pause, the rest of the start then takes four times as long."""
+        cpus = self._life.unit.cpus
+        if not cpus:
+            return
+        while True:
+            bring_back(self.child.tree(), cpus)
+            if self.first_ready.is_set():
+                return
+            with anyio.move_on_after(_CPUS_LOOK_S):
+                await self.first_ready.wait()
+
+
+async def start(life: Life, turn: Turn, standby: Standby | None) -> Incarnation:
+    """A new process, from the standby where that can be; raises OSError or ValueError if there can be none."""
+    unit, env = life.unit, _environment(life.unit, life.shared.place)
+    schedule = Schedule(unit.nice, unit.cpus)
+    child = None if standby is None else await standby.launch(unit.name, unit.argv, env, life.log, schedule)
+    forked_from = standby if child is not None else None
+    child = child or Child.spawn(unit.argv, env, life.log, schedule=schedule)
+    started_at = utc_now()
+    record = ChildRecord(
+        pid=child.pid,
+        start_ticks=child.root.start_ticks,
+        incarnation=child.root.incarnation,
+        digest=unit.digest(),
+        ports=unit.ports,
+        started_at=started_at,
+        log_start_byte=child.log_start_byte,
+    )
+    life.shared.journal.remember(unit.name, record)
+    return Incarnation(life, child, turn, started_at=started_at, began=anyio.current_time(), standby=forked_from)
+
+
+def take_over(life: Life, record: ChildRecord, turn: Turn) -> Incarnation | None:
+    """The process that another supervisor left; None if it has just gone."""
+    child = Child.adopt(root_of(record), record.log_start_byte)
+    if child is None:
+        return None
+    life.shared.journal.remember(life.unit.name, record)
+    life.event("adopt", f"took over pid {child.pid}", cause="its supervisor died")
+    return Incarnation(life, child, turn, started_at=record.started_at, began=None, standby=None)
+
+
+def _environment(unit: Unit, place: Place) -> dict[str, str]:
+    secrets = {name: os.environ[name] for name in unit.secret_env if name in os.environ}
+    env = {**unit.env, **secrets, **place.own_tmpdir(unit.name)}
+    return marked_environment(place.home, place.name, unit.name, env)

@@ -1,0 +1,85 @@
+"""A unit's state and snapshot, and their only writer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dynkv.home import Place
+from dynkv.plan.model import Unit
+from dynkv.reclaim.sidecar import Sidecar
+from dynkv.supervisor.board import Board
+from dynkv.supervisor.events import EventLog
+from dynkv.supervisor.journal import Journal
+from dynkv.supervisor.standby import Standby
+from dynkv.supervisor.states import State, advance, has_ended
+from dynkv.supervisor.status import UnitStatus
+from dynkv.supervisor.turns import Turns
+
+WORTH_TELLING_S = 0.5
+"""A wait that took longer is an event."""
+_WAITS = (State.PENDING, State.BACKOFF)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the units of one deployment have in common."""
+
+    place: Place
+    board: Board
+    events: EventLog
+    journal: Journal
+    turns: Turns
+    discovery_dir: Path | None = None
+    sidecar: Sidecar | None = None
+    standbys: tuple[Standby, ...] = ()
+
+    def standby_of(self, unit: Unit) -> Standby | None:
+        """The one that the unit may start from."""
+        return next((standby for standby in self.standbys if unit.role in standby.spare.roles), None)
+
+
+class Life:
+    """Every change is on the board when the call returns; a change of state is an event, too."""
+
+    def __init__(self, unit: Unit, shared: Shared) -> None:
+        self.unit = unit
+        self.shared = shared
+        self.log = shared.place.logs / f"{unit.name}.log"
+        self._status = UnitStatus(
+            name=unit.name, role=unit.role, state=State.PENDING, gpus=unit.gpus, ports=unit.ports, log=str(self.log)
+        )
+        self.publish()
+
+    @property
+    def state(self) -> State:
+        return self._status.state
+
+    @property
+    def status(self) -> UnitStatus:
+        return self._status
+
+    def publish(self, **changes: Any) -> None:
+        """Change these fields of the snapshot, all at once."""
+        self._status = replace(self._status, **changes)
+        self.shared.board.put(self._status)
+
+    def go(self, new: State, cause: str, *, duration_s: float | None = None, **data: object) -> None:
+        """Raises IllegalTransition, and has changed nothing then."""
+        old = self._status.state
+        advance(self.unit.name, old, new)
+        if has_ended(new):  # until then, the record of its successor takes the place of its own
+            self.shared.journal.forget(self.unit.name)
+        self.publish(state=new, waiting_for=self._status.waiting_for if new in _WAITS else None)
+        self.event("state", f"{old} → {new}", cause=cause, duration_s=duration_s, old=old, new=new, **data)
+
+    def wait_for(self, what: str | None) -> None:
+        """What keeps it from starting, in words."""
+        if what != self._status.waiting_for:
+            self.publish(waiting_for=what)
+
+    def event(
+        self, kind: str, message: str, *, cause: str = "", duration_s: float | None = None, **data: object
+    ) -> None:
+        self.shared.events.record(kind, message, unit=self.unit.name, cause=cause, duration_s=duration_s, **data)

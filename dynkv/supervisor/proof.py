@@ -1,0 +1,92 @@
+"""The proof that a deployment serves: a real completion, and workers that the sidecar knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+import anyio
+
+from dynkv.plan.model import Frontend, Plan, local_host
+from dynkv.probes.completion import complete, warm_up_prompt
+from dynkv.reclaim.sidecar import Sidecar, registered
+from dynkv.supervisor.inbox import Ask
+from dynkv.supervisor.life import Shared
+from dynkv.supervisor.runner import Runner
+from dynkv.supervisor.states import State
+
+_RETRY_S = 0.5
+_REGISTRATION_DEADLINE_S = 30.0
+Incarnations = tuple[int | None, ...]
+
+
+class Proof:
+    def __init__(self, plan: Plan, shared: Shared, runners: Mapping[str, Runner]) -> None:
+        self.answered = False
+        """The deployment has once answered a real request."""
+        self.detail = ""
+        """What is waited for, in words."""
+        self._plan = plan
+        self._shared = shared
+        self._runners = runners
+
+    async def run(self) -> None:
+        """Whenever all units are ready with an incarnation that was not before: see to it that they serve."""
+        board, tended = self._shared.board, Incarnations()
+        while True:
+            await board.until(partial(self._is_ready_unlike, tended))
+            current = board.incarnations
+            if not self.answered or await self._is_known_to_sidecar():
+                if self._plan.frontend is not None:
+                    await self._warm_up(self._plan.frontend)
+                self.answered = True
+            tended = current
+
+    def _is_ready_unlike(self, tended: Incarnations) -> bool:
+        board = self._shared.board
+        is_ready = all(unit.state is State.READY for unit in board.missed)
+        return is_ready and board.incarnations != tended
+
+    async def _warm_up(self, frontend: Frontend) -> None:
+        """A real completion through every worker: the proof that it serves, and the start of their heartbeats."""
+        began, seen, number = anyio.current_time(), set[str](), 0
+        missed = {unit.name for unit in self._shared.board.missed}
+        wanted = sum(unit.name in missed for unit in self._plan.workers)
+        tries = 4 * wanted
+        host = local_host(frontend.host)
+        while True:
+            number += 1
+            self.detail = "waiting for a first completion"
+            answer = await complete(frontend, host, warm_up_prompt(number, self._plan.warm_up_tokens))
+            seen |= answer.workers
+            if answer.ok and (len(seen) >= wanted or number >= tries):
+                break
+            if not answer.ok:
+                self.detail = f"a completion failed: {answer.detail}"
+                await anyio.sleep(_RETRY_S)
+        took = anyio.current_time() - began
+        what = "answers requests again" if self.answered else "answers requests"
+        cause = f"{number} completions"
+        self._shared.events.record("deployment", f"{self._plan.name} {what}", cause=cause, duration_s=took)
+
+    async def _is_known_to_sidecar(self) -> bool:
+        """Whether it holds a registration of every worker, as it should soon after its own restart or theirs.
+
+        A worker that it does not know would hang at its next request (lmcache 0.5.6), so that one is restarted.
+        """
+        sidecar = self._shared.sidecar
+        if sidecar is None:
+            return True
+        with anyio.move_on_after(_REGISTRATION_DEADLINE_S):
+            while await self._unknown_to(sidecar):  # noqa: ASYNC110 (another process's state)
+                await anyio.sleep(_RETRY_S)  # the workers register by themselves, and tell nobody
+        unknown = await self._unknown_to(sidecar)
+        for name in unknown:
+            self._runners[name].ask(Ask.RESTART, "the sidecar does not know it, so its next request would hang")
+        return not unknown
+
+    async def _unknown_to(self, sidecar: Sidecar) -> list[str]:
+        held = await registered(sidecar)
+        if held is None:
+            return []
+        return [name for name, runner in self._runners.items() if runner.registrations - held]

@@ -1,0 +1,47 @@
+"""Keeping a living worker's entries in discovery."""
+
+from __future__ import annotations
+
+import anyio
+
+from dynkv.children.child import Child
+from dynkv.reclaim.discovery import Entries
+from dynkv.supervisor.life import Life
+from dynkv.supervisor.states import State
+
+_PERIOD_S = 2.0
+_UNROUTED_S = 60.0
+"""A worker that is ready is in discovery within a second."""
+
+
+async def until_unrouted(life: Life, child: Child, first_ready: anyio.Event) -> str:
+    """Put back what expires for as long as it lives; why it has to be restarted, when nothing is routed to it."""
+    directory = life.shared.discovery_dir
+    if directory is None or not life.unit.role.is_worker:
+        await anyio.sleep_forever()
+        raise AssertionError("never comes back")
+    await first_ready.wait()
+    entries = Entries(directory, lambda: [process.pid for process in child.tree()])
+    seen_at, error = anyio.current_time(), ""
+    while True:
+        if life.state is State.READY and not child.is_stopped:
+            error = _keep(life, entries, error)
+        if life.state is not State.READY or not entries.is_unknown:
+            seen_at = anyio.current_time()
+        elif anyio.current_time() > seen_at + _UNROUTED_S:
+            return "it is not in discovery, so that nothing is routed to it"
+        await anyio.sleep(_PERIOD_S)
+
+
+def _keep(life: Life, entries: Entries, told: str) -> str:
+    """What went wrong, of which `told` is known already."""
+    try:
+        back = entries.keep()
+    except OSError as error:
+        if str(error) != told:
+            life.event("discovery", f"entries that expired could not be written again: {error}")
+        return str(error)
+    if back:
+        cause = "they expired: the worker could not touch them in time"
+        life.event("discovery", f"wrote {len(back)} entries again", cause=cause, entries=back)
+    return ""

@@ -1,0 +1,95 @@
+"""What an end means: why it came, whether starting again can help, and how long a stop may take. Pure."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dynkv.children.child import Exit
+from dynkv.children.stop import Stopped
+from dynkv.plan.model import Unit
+from dynkv.supervisor.diagnosis import Diagnosis, diagnose
+from dynkv.supervisor.inbox import Request
+from dynkv.supervisor.status import LastExit
+
+IDLE_AFTER_FORK = "it did nothing for a while after it had started from the standby"
+_TAIL_LINES = 12
+"""Of a dead child's log, in its status: with what stands around them, they fit on a screen."""
+_HUNG_STOP_S = 3.0
+_DRAINED_STOP_S = 12.0
+"""A worker without requests ends within 9 s of SIGTERM, 5 of them Dynamo's grace period (measured)."""
+_SENT_BY_OTHERS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why an incarnation has to end, or has ended."""
+
+    cause: str
+    request: Request | None = None
+    """None where nobody asked."""
+
+    @property
+    def is_stop(self) -> bool:
+        """It is not to start again."""
+        return self.request is not None and self.request.is_stop
+
+    @property
+    def is_final(self) -> bool:
+        return self.request is not None and self.request.final
+
+    @property
+    def follows(self) -> bool:
+        return self.request is not None and self.request.follows
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    last_exit: LastExit
+    permanent: bool
+    """Starting it again cannot help, if it has never been ready."""
+
+
+def verdict(ending: Ending, exit_: Exit, lines: Sequence[str], at: str, *, oom_killed: bool) -> Verdict:
+    """`lines` are the last of its log; `oom_killed`: the kernel has killed for memory in its time."""
+    if ending.request is not None:
+        found = Diagnosis(ending.cause, "", permanent=False)
+    else:
+        found = diagnose(exit_, lines, oom_killed=oom_killed)
+    # one that had to be ended, because it hung say, died of that and not of its signal
+    by_itself = ending.request is not None or ending.cause == str(exit_)
+    reason = found.reason if by_itself else f"{ending.cause} ({exit_})"
+    last = LastExit(exit_.code, exit_.signal, reason, found.hint, at, tuple(lines[-_TAIL_LINES:]))
+    return Verdict(last, found.permanent)
+
+
+def standby_fault(cause: str, exit_: Exit, lines: Sequence[str]) -> str | None:
+    """Why one that was forked from the standby, and was never ready, may have died of just that; None if it did not."""
+    by_itself = died_by_itself(cause, exit_)
+    found = diagnose(exit_, lines)
+    if found.permanent or not (by_itself or cause == IDLE_AFTER_FORK):
+        return None
+    return found.reason if by_itself else cause
+
+
+def died_by_itself(cause: str, exit_: Exit) -> bool:
+    """Of nothing that anyone sent."""
+    return cause == str(exit_) and exit_.signal not in _SENT_BY_OTHERS
+
+
+def stop_deadline_s(unit: Unit, ending: Ending, *, has_exited: bool) -> float:
+    """Seconds from SIGTERM to SIGKILL."""
+    if ending.request is None and not has_exited:
+        return _HUNG_STOP_S  # it takes no notice of SIGTERM, and holds up what waits for it
+    if ending.is_final and unit.role.is_worker:
+        # the frontend has drained before: what takes longer now hangs, as vLLM on a GPU does (0.23.0)
+        return min(unit.stop_timeout_s, _DRAINED_STOP_S)
+    return unit.stop_timeout_s
+
+
+def in_words(stopped: Stopped) -> str:
+    words = "ended in time" if stopped.in_time else "did not end before its deadline and was killed"
+    if stopped.in_time and stopped.killed:
+        words += f"; {stopped.killed} processes it left behind were killed"
+    return words + (f"; still there: {', '.join(map(str, stopped.left))}" if stopped.left else "")
