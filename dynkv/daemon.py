@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -25,36 +25,48 @@ from dynkv.control.handshake import READY, TAKEN
 from dynkv.control.http import serve
 from dynkv.control.server import ControlApi, control_socket
 from dynkv.home import Place
+from dynkv.host.limits import raise_open_files
 from dynkv.host.processes import read_process
 from dynkv.locks import take_lock
 from dynkv.metrics.gather import gather_forever
 from dynkv.plan.model import SIDECAR_HELPER, Plan, Role
-from dynkv.reclaim.discovery import purge
-from dynkv.reclaim.sidecar import Registrations, Sidecar
+from dynkv.reclaim.sidecar import Sidecar
 from dynkv.supervisor.board import Board
-from dynkv.supervisor.events import Event, EventLog, utc_now
-from dynkv.supervisor.journal import VERSION, ChildRecord, Journal, JournalFile, boot_id, read_journal, set_aside
+from dynkv.supervisor.boundary import outliving
+from dynkv.supervisor.events import EventLog
+from dynkv.supervisor.journal import VERSION, ChildRecord, Journal, JournalFile, boot_id
 from dynkv.supervisor.life import Shared
-from dynkv.supervisor.salvage import adoptable, clear_files, end_all_but, registrations_left
+from dynkv.supervisor.printing import print_events
+from dynkv.supervisor.salvage import clear_files
 from dynkv.supervisor.stack import Stack
 from dynkv.supervisor.standby import Standby
+from dynkv.supervisor.succession import Inheritance, take_stock
 from dynkv.supervisor.turns import Turns
 
 _LOCK_TRIES, _LOCK_PAUSE_S = 5, 0.02
+_END = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+_HEEDED = (signal.SIGCHLD, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def main() -> int:
     options = _options()
+    raise_open_files()
     _keep_descriptors()
     plan = _read_plan(options.plan_fd)
     place = Place(options.home, plan.name)
     if _take_lock(place) is None:
-        os.write(options.notify_fd, TAKEN)
+        _report(options.notify_fd, TAKEN)
         return 4
     os.chdir(place.directory)
     become_subreaper()
     anyio.run(_run, plan, place, options.notify_fd, options.foreground)
     return 0
+
+
+def _report(notify_fd: int, line: bytes) -> None:
+    with suppress(BrokenPipeError):  # whoever has started it has gone
+        os.write(notify_fd, line)
+    os.close(notify_fd)
 
 
 def _take_lock(place: Place) -> int | None:
@@ -68,22 +80,23 @@ def _take_lock(place: Place) -> int | None:
 
 async def _run(plan: Plan, place: Place, notify_fd: int, foreground: bool) -> None:
     events = EventLog(place.events)
-    adopted, registrations_left, started_at = await _take_stock(plan, place, events)
-    journal = Journal(place.journal, _first_journal(plan, place, started_at, adopted))
+    left = await take_stock(plan, place, events)
+    journal = Journal(place.journal, _first_journal(plan, place, left))
     discovery = Path(plan.discovery_dir) if plan.discovery_dir else None
     board = Board()
-    standbys = _standbys(plan, place, board, events, adopted)
+    standbys = _standbys(plan, place, board, events, left.adopted)
     shared = Shared(place, board, events, journal, Turns(), discovery, _sidecar(plan, place, standbys), standbys)
-    stack = Stack(plan, shared, os.getpid(), adopted, registrations_left)
-    with control_socket(place.socket) as listener:
+    stack = Stack(plan, shared, os.getpid(), left.adopted, left.registrations, left.resting)
+    with control_socket(place.socket) as listener, anyio.open_signal_receiver(*_END, *_HEEDED) as received:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_on_signals, stack)
-            tasks.start_soon(gather_forever, plan, stack.note_kv)
-            tasks.start_soon(serve, ControlApi(stack, events).answer, listener)
-            if foreground:
-                tasks.start_soon(_print_events, events)
-            os.write(notify_fd, READY)
-            os.close(notify_fd)
+            for what, work in {
+                "signals": partial(_heed, received, stack),
+                "the figures of the KV caches": partial(gather_forever, plan, stack.note_kv),
+                "the control API": partial(serve, ControlApi(stack, events).answer, listener),
+                **({"printing events": partial(print_events, events)} if foreground else {}),
+            }.items():
+                tasks.start_soon(outliving, what, work, events)
+            _report(notify_fd, READY)
             await stack.run()
             await anyio.lowlevel.checkpoint()
             tasks.cancel_scope.cancel()
@@ -91,49 +104,12 @@ async def _run(plan: Plan, place: Place, notify_fd: int, foreground: bool) -> No
     journal.close()
 
 
-async def _take_stock(plan: Plan, place: Place, events: EventLog) -> tuple[dict[str, ChildRecord], Registrations, str]:
-    """What an earlier supervisor left: children to take over, the rest ended; and since when it has been up.
-
-    Between the two: what those that were ended had registered at a sidecar that is taken over.
-    """
-    damaged = set_aside(place.journal)
-    if damaged is not None:
-        events.record("journal", f"the journal could not be read and was kept as {damaged.name}")
-    left = read_journal(place.journal)
-    if left is not None and left.stopped:
-        clear_files(place)
-        return {}, frozenset(), utc_now()
-    adopted = {} if left is None else adoptable(left, plan)
-    registrations = frozenset[str]() if left is None else registrations_left(left, adopted, place)
-    ended = await end_all_but(adopted.values(), left, place)
-    if adopted or ended:
-        found = f"{len(adopted)} children to take over, {ended} processes ended"
-        events.record("deployment", f"a supervisor of {plan.name} died: {found}", ended=ended, adopted=sorted(adopted))
-    # a discovery entry of an earlier run would make the frontend route to the dead
-    clear_files(place, adopted)
-    if plan.discovery_dir is not None:
-        purge(Path(plan.discovery_dir))
-    return adopted, registrations, left.started_at if left and adopted else utc_now()
-
-
-async def _on_signals(stack: Stack) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD) as received:
-        async for number in received:
-            if number == signal.SIGCHLD:
-                reap_orphans()
-            elif number != signal.SIGHUP:  # closing a terminal ends no deployment
-                stack.take_down(f"the supervisor received {signal.Signals(number).name}")
-
-
-async def _print_events(events: EventLog) -> None:
-    async for event in events.follow():
-        print(_as_line(event), flush=True)  # noqa: T201 (in the foreground, stdout is the log)
-
-
-def _as_line(event: Event) -> str:
-    took = f" in {event.duration_s:g} s" if event.duration_s is not None else ""
-    cause = f" ({event.cause})" if event.cause else ""
-    return f"{event.at} {event.unit or 'deployment'}: {event.message}{took}{cause}"
+async def _heed(received: AsyncIterator[signal.Signals], stack: Stack) -> None:
+    async for number in received:
+        if number == signal.SIGCHLD:
+            reap_orphans()
+        elif number in _END:  # what else would end a process, as the closing of its terminal, ends no deployment
+            stack.take_down(f"the supervisor received {signal.Signals(number).name}")
 
 
 def _standbys(
@@ -162,17 +138,18 @@ async def _start_from(helper: Standby, env: Mapping[str, str], log: Path, argv: 
     return await helper.launch("what tells the sidecar", argv, env, log)
 
 
-def _first_journal(plan: Plan, place: Place, started_at: str, adopted: dict[str, ChildRecord]) -> JournalFile:
+def _first_journal(plan: Plan, place: Place, left: Inheritance) -> JournalFile:
     own = read_process(os.getpid())
     return JournalFile(
         version=VERSION,
         boot_id=boot_id(),
         supervisor_pid=os.getpid(),
         supervisor_start_ticks=own.start_ticks if own else 0,
-        started_at=started_at,
+        started_at=left.started_at,
         socket=str(place.socket),
         plan=plan,
-        children=adopted,
+        children=left.adopted,
+        resting=left.resting,
     )
 
 

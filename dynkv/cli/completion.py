@@ -72,4 +72,4 @@ def _units(ctx: typer.Context) -> tuple[Unit, ...]:
         deployment = opened(name) if name else find(None, past=True)
     except DynkvError:
         return ()
-    return deployment.journal.plan.units if deployment.journal else ()
+    return deployment.journal.units if deployment.journal else ()

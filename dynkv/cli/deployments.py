@@ -70,7 +70,7 @@ def planned_ports(except_for: str) -> dict[int, str]:
         deployment = opened(name, directory)
         if (directory, name) == (home(), except_for) or deployment.journal is None or deployment.journal.stopped:
             continue
-        for unit in deployment.journal.plan.units:
+        for unit in deployment.journal.units:
             taken |= dict.fromkeys(unit.ports.values(), f"the deployment {name!r} ({unit.name})")
     return taken
 

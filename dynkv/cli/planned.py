@@ -103,8 +103,8 @@ def _left_over(where: Place) -> LeftOver:
     if journal is not None and journal.stopped:
         return LeftOver()
     own = survivors(journal, where)
-    units = [] if journal is None else [journal.plan.unit(name) for name in journal.children]
-    ports = {f"{unit.name}.{name}": port for unit in units for name, port in unit.ports.items()}
+    children = {} if journal is None else journal.children
+    ports = {f"{unit}.{name}": port for unit, record in children.items() for name, port in record.ports.items()}
     return LeftOver(frozenset(process.pid for process in own), resident_bytes(own), ports)
 
 

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
-
 from dynkv.control.http import Reply, Request
 from dynkv.metrics.exposition import CONTENT_TYPE, exposition
 from dynkv.metrics.gpus import GpuFigures
@@ -18,6 +16,7 @@ from dynkv.metrics.traffic import traffic
 from dynkv.supervisor.events import Event, EventLog
 from dynkv.supervisor.inbox import Ask
 from dynkv.supervisor.stack import Stack
+from dynkv.supervisor.wire import encoded
 
 JSON = "application/json"
 _SEQ_DIGITS = 18
@@ -102,8 +101,8 @@ def control_socket(path: Path) -> Iterator[socket.socket]:
 
 
 def _json(status: int, content: object) -> Reply:
-    return Reply(status, msgspec.json.encode(content), JSON)
+    return Reply(status, encoded(content), JSON)
 
 
 def _as_sse(event: Event) -> bytes:
-    return b"id: %d\ndata: %s\n\n" % (event.seq, msgspec.json.encode(event))
+    return b"id: %d\ndata: %s\n\n" % (event.seq, encoded(event))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 
-from dynkv.reclaim.gpu import wait_for_memory
+from dynkv.reclaim.gpu import DEADLINE_S, Shortage, wait_for_memory
 from dynkv.supervisor.life import WORTH_TELLING_S, Life
 from dynkv.supervisor.peers import Peers
 from dynkv.supervisor.standby import Standby
@@ -35,33 +35,43 @@ async def imports(life: Life, standby: Standby) -> bool:
 
 
 async def turn_with_memory(life: Life, peers: Peers) -> Turn:
-    """The turn on the unit's GPUs, taken, with the memory that it needs free, or waited for in vain."""
-    life.wait_for("its turn on the GPU" if life.unit.gpus else None)
-    turn = await life.shared.turns.take(life.unit.gpus)
-    try:
-        await _gpu_memory(life, peers)
-    except BaseException:
+    """The turn on the unit's GPUs, taken, with the memory that it needs free, or waited for in vain.
+
+    Who has a turn never waits for another unit: that one may need the turn to do what it is waited for.
+    """
+    began = anyio.current_time()
+    turn, short = await _turn_and_shortage(life, _FREED_WITHIN_S)
+    if short:
         turn.release()
-        raise
+        if all(shortage.is_mapped_elsewhere for shortage in short):
+            life.wait_for(f"those that map its memory: {short[0]}")
+            await peers.restart_mappers(life.unit.name)
+        turn, short = await _turn_and_shortage(life, DEADLINE_S)
+    _tell_of_wait(life, short, anyio.current_time() - began)
     life.wait_for(None)
     return turn
 
 
-async def _gpu_memory(life: Life, peers: Peers) -> None:
-    fraction = life.unit.gpu_memory_fraction
+async def _turn_and_shortage(life: Life, deadline_s: float) -> tuple[Turn, list[Shortage]]:
+    """The turn, and what is still short of the unit's share of memory at the deadline."""
+    life.wait_for("its turn on the GPU" if life.unit.gpus else None)
+    turn, fraction = await life.shared.turns.take(life.unit.gpus), life.unit.gpu_memory_fraction
     if fraction is None:
+        return turn, []
+    try:
+        return turn, await wait_for_memory(life.unit.gpus, fraction, life.wait_for, deadline_s)
+    except BaseException:
+        turn.release()
+        raise
+
+
+def _tell_of_wait(life: Life, short: list[Shortage], took_s: float) -> None:
+    if life.unit.gpu_memory_fraction is None:
         return
-    began = anyio.current_time()
-    short = await wait_for_memory(life.unit.gpus, fraction, life.wait_for, _FREED_WITHIN_S)
-    if short:
-        if all(shortage.is_mapped_elsewhere for shortage in short):
-            await peers.restart_mappers(life.unit.name)
-        short = await wait_for_memory(life.unit.gpus, fraction, life.wait_for)
-    took = anyio.current_time() - began
     for shortage in short:
-        life.event("gpu-memory", str(shortage), cause="starting all the same", duration_s=took)
-    if not short and took > WORTH_TELLING_S:
-        life.event("gpu-memory", "the memory that it needs is free", duration_s=took)
+        life.event("gpu-memory", str(shortage), cause="starting all the same", duration_s=took_s)
+    if not short and took_s > WORTH_TELLING_S:
+        life.event("gpu-memory", "the memory that it needs is free", duration_s=took_s)
 
 
 def start_cause(life: Life) -> str:

@@ -12,7 +12,7 @@ from dynkv.reclaim.discovery import purge
 from dynkv.reclaim.ports import wait_for_ports
 from dynkv.reclaim.shared_memory import remove_of
 from dynkv.reclaim.sidecar import Outcome, Registrations, release
-from dynkv.supervisor.life import Life
+from dynkv.supervisor.life import Life, Shared
 
 
 def bury(life: Life, child: Child, started_at: str) -> None:
@@ -28,7 +28,7 @@ async def give_back(life: Life, dead: Registrations, *, final: bool = False) -> 
 
     `dead`: the ids under which it had registered itself. With `final` the sidecar goes too.
     """
-    life.publish(pid=None, started=False, ready_after_s=None, probe=None, log_start_byte=0, started_at=None)
+    life.part_with_child()
     shutil.rmtree(life.shared.place.scratch(life.unit.name), ignore_errors=True)
     kept = None if final else await _release_registrations(life, dead)
     began = anyio.current_time()
@@ -39,16 +39,27 @@ async def give_back(life: Life, dead: Registrations, *, final: bool = False) -> 
 
 
 async def _release_registrations(life: Life, dead: Registrations) -> str | None:
-    sidecar = life.shared.sidecar
-    if sidecar is None or not dead:
-        return None
-    holds_gpu = life.unit.gpu_memory_fraction is not None
-    began = anyio.current_time()
-    outcome = await release(sidecar, dead, holds_gpu=holds_gpu)
-    life.event("sidecar", str(outcome), cause="the worker died", duration_s=anyio.current_time() - began)
-    if outcome is Outcome.KEPT and holds_gpu:
-        return f"it does not let go of {life.unit.name}'s GPU memory; what it held in L1 is lost"
+    holds_gpu, name = life.unit.gpu_memory_fraction is not None, life.unit.name
+    if await keeps_memory(life.shared, dead, "the worker died", holds_gpu=holds_gpu, unit=name):
+        return f"it does not let go of {name}'s GPU memory; what it held in L1 is lost"
     return None
+
+
+async def keeps_memory(
+    shared: Shared, dead: Registrations, cause: str, *, holds_gpu: bool, unit: str | None = None
+) -> bool:
+    """Have the sidecar let go of dead workers' registrations; whether it keeps GPU memory all the same."""
+    if shared.sidecar is None or not dead:
+        return False
+    began = anyio.current_time()
+    try:
+        outcome = await release(shared.sidecar, dead, holds_gpu=holds_gpu)
+    except OSError as error:  # the helper cannot be started; the sidecar's own reaper is left
+        shared.events.record("sidecar", f"still registered: {error}", unit=unit, cause=cause)
+        return False
+    took = anyio.current_time() - began
+    shared.events.record("sidecar", str(outcome), unit=unit, cause=cause, duration_s=took)
+    return outcome is Outcome.KEPT and holds_gpu
 
 
 def purge_discovery(life: Life) -> None:

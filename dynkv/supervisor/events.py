@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
+
+from dynkv.supervisor.wire import encoded
 
 _REMEMBERED = 1000
 _BUFFER = 1000
@@ -93,7 +94,7 @@ class EventLog:
         try:
             fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                os.write(fd, msgspec.json.encode(event) + b"\n")
+                os.write(fd, encoded(event) + b"\n")
             finally:
                 os.close(fd)
             self.write_error = None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import anyio
 
 from dynkv.children.output import rotate, size_of
 from dynkv.children.tree import Host
-from dynkv.plan.model import Plan
-from dynkv.reclaim.sidecar import Outcome, Registrations, release
+from dynkv.plan.model import LogPolicy, Plan
+from dynkv.reclaim.sidecar import Registrations
+from dynkv.supervisor.aftermath import keeps_memory
 from dynkv.supervisor.life import Shared
 from dynkv.supervisor.runner import Runner
 
@@ -34,36 +36,28 @@ async def take_census(shared: Shared, runners: Mapping[str, Runner]) -> None:
 
 
 async def rotate_logs(plan: Plan, shared: Shared) -> None:
-    policy, logs = plan.logs, shared.place.logs
+    """All that grows: logs of units, of the supervisor and its helpers, and the events."""
+    units = {f"{unit.name}.log": unit.name for unit in plan.units}
     while True:
-        for unit in plan.units:
-            path = logs / f"{unit.name}.log"
-            if size_of(path) <= policy.max_bytes:
-                continue
-            try:
-                rotated = await anyio.to_thread.run_sync(rotate, path, policy.max_bytes, policy.keep)
-            except OSError as error:
-                shared.events.record("log", f"{path.name} was emptied without a copy: {error}", unit=unit.name)
-                continue
-            if rotated:
-                shared.events.record("log", f"{path.name} was rotated", unit=unit.name)
+        for path in (*sorted(shared.place.logs.glob("*.log")), shared.place.events):
+            if size_of(path) > plan.logs.max_bytes:
+                await _rotate(path, plan.logs, shared, units.get(path.name))
         await anyio.sleep(_ROTATE_PERIOD_S)
+
+
+async def _rotate(path: Path, policy: LogPolicy, shared: Shared, unit: str | None) -> None:
+    try:
+        rotated = await anyio.to_thread.run_sync(rotate, path, policy.max_bytes, policy.keep)
+    except OSError as error:
+        shared.events.record("log", f"{path.name} was emptied without a copy: {error}", unit=unit)
+        return
+    if rotated:
+        shared.events.record("log", f"{path.name} was rotated", unit=unit)
 
 
 async def release_what_is_left(plan: Plan, shared: Shared, left: Registrations) -> str | None:
     """What ended workers had registered at a sidecar that is taken over; why it has to be restarted, if it has."""
-    sidecar = shared.sidecar
-    if sidecar is None or not left:
-        return None
-    began = anyio.current_time()
     holds_gpu = any(unit.gpu_memory_fraction is not None for unit in plan.workers)
-    cause = "their workers were ended"
-    try:
-        outcome = await release(sidecar, left, holds_gpu=holds_gpu)
-    except OSError as error:  # the helper cannot be started; the sidecar's own reaper is left
-        shared.events.record("sidecar", f"still registered: {error}", cause=cause)
-        return None
-    shared.events.record("sidecar", str(outcome), cause=cause, duration_s=anyio.current_time() - began)
-    if outcome is Outcome.KEPT and holds_gpu:
+    if await keeps_memory(shared, left, "their workers were ended", holds_gpu=holds_gpu):
         return "it does not let go of the GPU memory of workers that were ended"
     return None

@@ -32,13 +32,22 @@ class Request:
         return self.ask is Ask.STOP
 
 
-_STARTABLE = (State.STOPPED, State.FAILED, State.BACKOFF)
-
-
 def accept(state: State, pending: Request | None, new: Request) -> Request | None:
-    """The request that is to be answered next, of a unit in `state` that has yet to answer `pending`."""
-    if new.ask is Ask.START and state not in _STARTABLE:
+    """The request that is to be answered next, of a unit in `state` that has yet to answer `pending`.
+
+    The newest wish wins, whatever the state; None where it holds already, once `pending` is forgotten.
+    """
+    if pending is not None and pending.final:
         return pending
     if new.follows and (pending is not None or not is_running(state)):
         return pending  # it ends for a reason of its own, or does not run
+    if _holds_already(state, new.ask):
+        return None if pending is not None and pending.is_stop else pending
     return new
+
+
+def _holds_already(state: State, ask: Ask) -> bool:
+    """Of one on its way down it does not: that goes to its end, and the wish is for what comes after."""
+    if ask is Ask.START:
+        return state is State.PENDING or is_running(state)
+    return ask is Ask.RESTART and state is State.PENDING

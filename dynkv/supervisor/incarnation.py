@@ -44,7 +44,10 @@ class Incarnation:
     def __init__(
         self, life: Life, child: Child, turn: Turn, *, started_at: str, began: float | None, standby: Standby | None
     ) -> None:
-        """`began`: when it was spawned, if it was by us; `standby`: what it was forked from, if it was."""
+        """`began`: when it was spawned, if it was by us; `standby`: what it was forked from, if it was.
+
+        Does nothing that could fail: until somebody has it, nobody could end the process.
+        """
         self.child = child
         self.turn = turn
         """On its GPUs, until its startup probe has passed."""
@@ -55,8 +58,7 @@ class Incarnation:
         self._life = life
         self._began = began
         self._standby = standby
-        self._oom_kills_before = oom_kills()
-        life.publish(pid=child.pid, started_at=started_at, log_start_byte=child.log_start_byte)
+        self._oom_kills_before: int | None = None
 
     @property
     def is_warm(self) -> bool:
@@ -66,36 +68,69 @@ class Incarnation:
     @property
     def oom_killed(self) -> bool:
         """Whether the kernel has killed for memory in its time."""
-        return oom_kills() > self._oom_kills_before
+        return self._oom_kills_before is not None and oom_kills() > self._oom_kills_before
 
     @property
     def exit(self) -> Exit:
         return self.child.exit or Exit()
+
+    def introduce(self) -> None:
+        """Make it known, to a later supervisor first."""
+        child, life = self.child, self._life
+        self._remember()
+        life.publish(pid=child.pid, started_at=self.started_at, log_start_byte=child.log_start_byte)
+        self._oom_kills_before = oom_kills()
+
+    def _remember(self) -> None:
+        child, life = self.child, self._life
+        record = ChildRecord(
+            pid=child.pid,
+            start_ticks=child.root.start_ticks,
+            incarnation=child.root.incarnation,
+            digest=life.unit.digest(),
+            ports=life.unit.ports,
+            started_at=self.started_at,
+            log_start_byte=child.log_start_byte,
+            registrations=tuple(sorted(self.registrations)),
+        )
+        life.shared.journal.remember(life.unit.name, record)
 
     def last_lines(self) -> tuple[str, ...]:
         """Of its log, without what nobody looks for."""
         return tuple(telling(tail(self._life.log, _LOOKED_AT_LINES, self.child.log_start_byte)))[-_DIAGNOSED_LINES:]
 
     def learn_registrations(self) -> None:
-        if self._life.shared.sidecar is not None and self._life.unit.role.is_worker:
-            found = registrations_in(self._life.log, self.child.log_start_byte)
-            self.registrations = found or self.registrations
+        """Its log names them, until that is rotated; so what was found once is kept, for a later supervisor too."""
+        if self._life.shared.sidecar is None or not self._life.unit.role.is_worker:
+            return
+        known = self.registrations
+        self.registrations |= registrations_in(self._life.log, self.child.log_start_byte)
+        if self.registrations != known:
+            self._remember()
 
     async def serve(self, slot: Slot) -> Ending:
-        """Follow the probes until it dies, is asked to end, or never gets ready; why it ends."""
-        ending = Ending("")
+        """Follow the probes until it dies, is asked to end, or never gets ready; why it ends.
 
-        async def end(cause: str, request: Request | None = None) -> None:
+        The first reason counts, and the state tells of it at once: what is asked from then on is about what comes next.
+        """
+        ending: Ending | None = None
+
+        def end(new: Ending) -> None:
             nonlocal ending
-            ending = Ending(cause, request)
+            ending = new
+            self._life.go(State.STOPPING if new.is_stop else State.RECYCLING, new.cause)
             serving.cancel_scope.cancel()
 
         async def on(reason: Callable[[], Awaitable[str]]) -> None:
-            await end(await reason())
+            cause = await reason()
+            if ending is None:
+                end(Ending(cause))
 
         async def on_request() -> None:
-            await slot.asked()
-            await end("asked")
+            while ending is None:
+                await slot.asked()
+                if ending is None and (request := slot.take()) is not None:
+                    end(Ending(request.cause, request))
 
         async with anyio.create_task_group() as serving:
             serving.start_soon(on_request)
@@ -103,6 +138,7 @@ class Incarnation:
                 serving.start_soon(on, reason)
             serving.start_soon(self._stay_routed, slot)
             serving.start_soon(self._keep_cpus)
+        assert ending is not None, "nothing else ends the tasks"
         return ending
 
     # --- why it may end ---
@@ -183,7 +219,7 @@ class Incarnation:
 
     async def _stay_routed(self, slot: Slot) -> None:
         cause = await until_unrouted(self._life, self.child, self.first_ready)
-        slot.put(self._life.state, Request(Ask.RESTART, cause))
+        slot.put(Request(Ask.RESTART, cause))
 
     async def _keep_cpus(self) -> None:
         """While it starts, vLLM's NixlConnector binds each worker to the last core of the host, all to the same (vllm
@@ -206,18 +242,7 @@ async def start(life: Life, turn: Turn, standby: Standby | None) -> Incarnation:
     child = None if standby is None else await standby.launch(unit.name, unit.argv, env, life.log, schedule)
     forked_from = standby if child is not None else None
     child = child or Child.spawn(unit.argv, env, life.log, schedule=schedule)
-    started_at = utc_now()
-    record = ChildRecord(
-        pid=child.pid,
-        start_ticks=child.root.start_ticks,
-        incarnation=child.root.incarnation,
-        digest=unit.digest(),
-        ports=unit.ports,
-        started_at=started_at,
-        log_start_byte=child.log_start_byte,
-    )
-    life.shared.journal.remember(unit.name, record)
-    return Incarnation(life, child, turn, started_at=started_at, began=anyio.current_time(), standby=forked_from)
+    return Incarnation(life, child, turn, started_at=utc_now(), began=anyio.current_time(), standby=forked_from)
 
 
 def take_over(life: Life, record: ChildRecord, turn: Turn) -> Incarnation | None:
@@ -225,9 +250,10 @@ def take_over(life: Life, record: ChildRecord, turn: Turn) -> Incarnation | None
     child = Child.adopt(root_of(record), record.log_start_byte)
     if child is None:
         return None
-    life.shared.journal.remember(life.unit.name, record)
     life.event("adopt", f"took over pid {child.pid}", cause="its supervisor died")
-    return Incarnation(life, child, turn, started_at=record.started_at, began=None, standby=None)
+    taken = Incarnation(life, child, turn, started_at=record.started_at, began=None, standby=None)
+    taken.registrations = frozenset(record.registrations)
+    return taken
 
 
 def _environment(unit: Unit, place: Place) -> dict[str, str]:

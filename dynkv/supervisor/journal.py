@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 
-from dynkv.plan.model import Plan
+from dynkv.plan.model import Plan, Unit
 
 VERSION = 1
+T = TypeVar("T")
+D = TypeVar("D")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,8 @@ class ChildRecord:
     ports: dict[str, int]
     started_at: str
     log_start_byte: int = 0
+    registrations: tuple[str, ...] = ()
+    """The ids under which it has registered itself at the sidecar, as far as they are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +40,25 @@ class JournalFile:
     supervisor_start_ticks: int
     started_at: str
     socket: str
-    plan: Plan
+    plan: Plan | None
+    """None where that of another version cannot be read."""
     children: dict[str, ChildRecord] = field(default_factory=dict)
     stopped: bool = False
     """The deployment was taken down in order; nothing of it is left."""
+    resting: dict[str, bool] = field(default_factory=dict)
+    """Units that were asked to stop, and whether because fewer of their role are wanted."""
+    unread: tuple[str, ...] = ()
+    """Parts that are there and could not be read; never written."""
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        """What was planned, as far as that can be read."""
+        return self.plan.units if self.plan else ()
+
+    @property
+    def is_understood(self) -> bool:
+        """Whether all that it says means what it would if this dynkv had written it."""
+        return self.version == VERSION and not self.unread
 
 
 class Journal:
@@ -59,16 +80,23 @@ class Journal:
         if rest != self.content.children:
             self._change(children=rest)
 
+    def note_wish(self, unit: str, *, stops: bool, is_scaling: bool = False) -> None:
+        """What was asked of a unit last is what a later supervisor goes on with."""
+        rest = {name: scaling for name, scaling in self.content.resting.items() if name != unit}
+        resting = {**rest, unit: is_scaling} if stops else rest
+        if resting != self.content.resting:
+            self._change(resting=resting)
+
     def close(self) -> None:
         """The deployment is down."""
-        self._change(children={}, stopped=True)
+        self._change(children={}, resting={}, stopped=True)
 
-    def _change(self, *, children: dict[str, ChildRecord], stopped: bool = False) -> None:
-        self.content = replace(self.content, children=children, stopped=stopped)
+    def _change(self, **changes: Any) -> None:
+        self.content = replace(self.content, **changes)
         self._write()
 
     def _write(self) -> None:
-        encoded = {field.name: getattr(self.content, field.name) for field in fields(self.content)}
+        encoded = {name: getattr(self.content, name) for name in _WRITTEN}
         try:
             self._draft.write_bytes(msgspec.json.encode({**encoded, "plan": self._plan}))
             os.replace(self._draft, self._path)  # noqa: PTH105 (says what it does)
@@ -77,17 +105,64 @@ class Journal:
             self.write_error = str(error)
 
 
+_WRITTEN = tuple(field.name for field in fields(JournalFile) if field.name != "unread")
+_NOT_JSON = (ValueError, RecursionError, msgspec.MsgspecError)
+
+
 def read_journal(path: Path) -> JournalFile | None:
-    """None if there is none, or it is damaged or of another version."""
+    """What can be read of it, whoever wrote it; None if there is none, or it is no journal at all.
+
+    Each part is read by itself, so that a plan of another version does not hide which processes there are.
+    """
     try:
-        journal = msgspec.json.decode(path.read_bytes(), type=JournalFile)
-    except (OSError, ValueError, RecursionError, msgspec.MsgspecError):
+        parts = msgspec.json.decode(path.read_bytes(), type=dict[str, msgspec.Raw])
+    except (OSError, *_NOT_JSON):
         return None
-    return journal if journal.version == VERSION else None
+    if "children" not in parts:
+        return None
+    reader = _Reader(parts)
+    children = {name: reader.part(f"children.{name}", ChildRecord, raw) for name, raw in reader.mapping("children")}
+    return JournalFile(
+        version=reader.of("version", int, 0),
+        boot_id=reader.of("boot_id", str, ""),
+        supervisor_pid=reader.of("supervisor_pid", int, 0),
+        supervisor_start_ticks=reader.of("supervisor_start_ticks", int, 0),
+        started_at=reader.of("started_at", str, ""),
+        socket=reader.of("socket", str, ""),
+        plan=reader.of("plan", Plan, None),
+        children={name: child for name, child in children.items() if child is not None},
+        stopped=reader.of("stopped", bool, False),
+        resting=reader.of("resting", dict[str, bool], {}, is_new=True),
+        unread=tuple(reader.unread),
+    )
+
+
+class _Reader:
+    def __init__(self, parts: Mapping[str, msgspec.Raw]) -> None:
+        self.unread: list[str] = []
+        self._parts = parts
+
+    def of(self, name: str, kind: type[T], default: D, *, is_new: bool = False) -> T | D:
+        """`is_new`: earlier versions did not write it."""
+        if name not in self._parts:
+            self.unread += [] if is_new else [name]
+            return default
+        found = self.part(name, kind, self._parts[name])
+        return default if found is None else found
+
+    def part(self, name: str, kind: type[T], raw: msgspec.Raw) -> T | None:
+        try:
+            return msgspec.json.decode(raw, type=kind)
+        except _NOT_JSON:
+            self.unread.append(name)
+            return None
+
+    def mapping(self, name: str) -> Iterable[tuple[str, msgspec.Raw]]:
+        return self.of(name, dict[str, msgspec.Raw], {}).items()
 
 
 def set_aside(path: Path) -> Path | None:
-    """Move a journal that cannot be read out of the way; where to, or None if there was none."""
+    """Move what is no journal out of its way; where to, or None if there was nothing of the kind."""
     if not path.exists() or read_journal(path) is not None:
         return None
     kept = path.with_suffix(".json.damaged")

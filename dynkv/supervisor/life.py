@@ -74,6 +74,10 @@ class Life:
         self.publish(state=new, waiting_for=self._status.waiting_for if new in _WAITS else None)
         self.event("state", f"{old} → {new}", cause=cause, duration_s=duration_s, old=old, new=new, **data)
 
+    def part_with_child(self) -> None:
+        """Nothing of it runs any more."""
+        self.publish(pid=None, started=False, ready_after_s=None, probe=None, log_start_byte=0, started_at=None)
+
     def wait_for(self, what: str | None) -> None:
         """What keeps it from starting, in words."""
         if what != self._status.waiting_for:

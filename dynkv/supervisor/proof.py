@@ -7,7 +7,7 @@ from functools import partial
 
 import anyio
 
-from dynkv.plan.model import Frontend, Plan, local_host
+from dynkv.plan.model import Frontend, Plan, Role, local_host
 from dynkv.probes.completion import complete, warm_up_prompt
 from dynkv.reclaim.sidecar import Sidecar, registered
 from dynkv.supervisor.inbox import Ask
@@ -44,14 +44,20 @@ class Proof:
 
     def _is_ready_unlike(self, tended: Incarnations) -> bool:
         board = self._shared.board
-        is_ready = all(unit.state is State.READY for unit in board.missed)
-        return is_ready and board.incarnations != tended
+        return board.incarnations != tended and self._can_serve()
+
+    def _can_serve(self) -> bool:
+        """All are ready but those that were asked to stop, and of each role there is one."""
+        board = self._shared.board
+        if any(unit.state not in (State.READY, State.STOPPED) for unit in board.missed):
+            return False
+        ready = {unit.role for unit in board.units if unit.state is State.READY}
+        return ready >= {unit.role for unit in self._plan.units if unit.role.is_worker or unit.role is Role.FRONTEND}
 
     async def _warm_up(self, frontend: Frontend) -> None:
         """A real completion through every worker: the proof that it serves, and the start of their heartbeats."""
         began, seen, number = anyio.current_time(), set[str](), 0
-        missed = {unit.name for unit in self._shared.board.missed}
-        wanted = sum(unit.name in missed for unit in self._plan.workers)
+        wanted = sum(self._shared.board[unit.name].state is State.READY for unit in self._plan.workers)
         tries = 4 * wanted
         host = local_host(frontend.host)
         while True:

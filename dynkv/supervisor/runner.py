@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from traceback import format_exception
 
 import anyio
 
@@ -14,6 +13,7 @@ from dynkv.plan.model import Role, Unit
 from dynkv.reclaim.sidecar import Registrations, registrations_in
 from dynkv.supervisor import admission, incarnation
 from dynkv.supervisor.aftermath import bury, give_back, purge_discovery
+from dynkv.supervisor.boundary import described, tell_fault
 from dynkv.supervisor.events import utc_now
 from dynkv.supervisor.inbox import Ask, Request
 from dynkv.supervisor.incarnation import Incarnation
@@ -29,6 +29,7 @@ from dynkv.supervisor.turns import Turn
 from dynkv.supervisor.verdict import Ending, died_by_itself, in_words, standby_fault, stop_deadline_s, verdict
 
 _AFTER_FAULT_S = 1.0
+_FAULT = "a fault in dynkv"
 
 
 class Runner:
@@ -41,11 +42,12 @@ class Runner:
         self.has_been_ready = adopted is not None
         """In this incarnation or an earlier one."""
         self._life = Life(unit, shared)
-        self._slot = Slot()
+        self._slot = Slot(self._life)
         self._peers: Peers = peers or Nobody()
         self._standby = shared.standby_of(unit)
         self._adopted = adopted
-        self._turn = Turn()
+        # what is taken over may be starting, so it has its turn before anyone else can take it
+        self._turn = shared.turns.take_free(unit.gpus) if adopted else Turn()
         self._incarnation: Incarnation | None = None
         self._deaths: list[float] = []
         self._is_hopeless = False
@@ -65,7 +67,7 @@ class Runner:
         self, ask: Ask, cause: str, *, final: bool = False, follows: bool = False, is_scaling: bool = False
     ) -> None:
         """Ask for something; the newest request counts, and asking twice is asking once."""
-        self._slot.put(self._life.state, Request(ask, cause, final, follows, is_scaling))
+        self._slot.put(Request(ask, cause, final, follows, is_scaling))
 
     async def run(self) -> None:
         """Until cancelled. Each step leaves the unit in the state of the next one."""
@@ -105,10 +107,11 @@ class Runner:
         if started is None:
             return
         self._incarnation = started
+        started.introduce()
         async with anyio.create_task_group() as watching:
             watching.start_soon(started.child.watch)
             ending = await started.serve(self._slot)
-            ending, stopped = await self._end(started, ending)
+            stopped = await self._end(started, ending)
             watching.cancel_scope.cancel()
         self.has_been_ready = self.has_been_ready or started.first_ready.is_set()
         started.learn_registrations()
@@ -132,8 +135,8 @@ class Runner:
 
     async def _rest(self) -> None:
         await self._slot.asked()
-        request = self._take_request()
-        if not request.is_stop:
+        request = self._slot.take()
+        if request is not None and not request.is_stop:
             self._deaths.clear()
             self._is_hopeless = False
             self._life.go(State.PENDING, request.cause)
@@ -162,26 +165,24 @@ class Runner:
         root = root_of(record)
         await kill_tree(lambda: tree_of(root, Host.now()))
         self._life.go(State.RECLAIMING, cause)
-        dead = registrations_in(self._life.log, record.log_start_byte) if self.unit.role.is_worker else frozenset()
+        dead = frozenset(record.registrations)
+        if self.unit.role.is_worker:
+            dead |= registrations_in(self._life.log, record.log_start_byte)
         await self._give_back(dead)
         self._deaths.append(anyio.current_time())
         self._life.go(State.BACKOFF, cause)
         return None
 
-    async def _end(self, ended: Incarnation, ending: Ending) -> tuple[Ending, Stopped]:
+    async def _end(self, ended: Incarnation, ending: Ending) -> Stopped:
         """What is left of it when it has died, or all of it when it has to go."""
         purge_discovery(self._life)
         ended.turn.release()
-        if self._slot.pending is not None:
-            request = self._take_request()
-            ending = Ending(request.cause, request)
-        self._life.go(State.STOPPING if ending.is_stop else State.RECYCLING, ending.cause)
         if not ending.is_stop and not ending.follows:
             self._peers.restart_followers(self.unit.name)
         deadline_s = stop_deadline_s(self.unit, ending, has_exited=ended.child.exited.is_set())
         stopped = await stop(ended.child, deadline_s)
         purge_discovery(self._life)  # once more: on a busy host its sockets may close after it has ended
-        return ending, stopped
+        return stopped
 
     async def _clear_up(self, ended: Incarnation, ending: Ending, stopped: Stopped) -> None:
         if ending.request is None and self._blames_standby(ended, ending.cause):
@@ -217,20 +218,32 @@ class Runner:
             self._peers.restart_sidecar(why)
 
     async def _outlive(self, fault: Exception) -> None:
-        """After a fault of dynkv itself: tell, end what is left of the child, and go on as after a death."""
-        self._life.event(
-            "fault", f"{type(fault).__name__}: {fault}", cause="a fault in dynkv", trace=format_exception(fault)
-        )
+        """A fault of dynkv itself counts as a death: what there is of the unit is ended and given back.
+
+        So a fault that comes again and again ends as any other death does that comes too often.
+        """
+        self._tell(fault)
+        ended, self._incarnation = self._incarnation, None
         self._turn.release()
-        purge_discovery(self._life)
-        if self._incarnation is not None:
-            child, self._incarnation = self._incarnation.child, None
-            await kill_tree(child.tree)
-            child.reap()
+        try:
+            purge_discovery(self._life)
+            if ended is not None:
+                await kill_tree(ended.child.tree)
+                bury(self._life, ended.child, ended.started_at)
+            await self._give_back(ended.registrations if ended else frozenset())
+        except Exception as another:  # noqa: BLE001 (what could not be cleared up must not keep the rest from it)
+            self._tell(another)
+            self._life.part_with_child()
         self._deaths.append(anyio.current_time())
         for state in way_on(self._life.state):
-            self._life.go(state, "a fault in dynkv")
+            self._life.go(state, _FAULT)
         await anyio.sleep(_AFTER_FAULT_S)
+
+    def _tell(self, fault: Exception) -> None:
+        words = described(fault)
+        tell_fault(self._life.shared.events, words, fault, self.unit.name)
+        hint = "`dynkv events --json --kind fault` has the details"
+        self._life.publish(last_exit=LastExit(None, None, f"{_FAULT}: {words}", hint, utc_now()))
 
     # --- small parts ---
 
@@ -240,17 +253,14 @@ class Runner:
 
     def _answer_without_child(self) -> None:
         self._turn.release()
-        request = self._take_request()
+        request = self._slot.take()
+        if request is None:
+            return  # it was taken back meanwhile
         if request.is_stop:
             self._life.go(State.STOPPING, request.cause)
             self._life.go(State.STOPPED, "nothing of it was running")
         elif self._life.state is State.BACKOFF:
             self._life.go(State.PENDING, request.cause)
-
-    def _take_request(self) -> Request:
-        request = self._slot.take()
-        self._life.publish(wanted=not request.is_scaling)
-        return request
 
     def _note_exit(self, ended: Incarnation, ending: Ending) -> None:
         found = verdict(ending, ended.exit, ended.last_lines(), utc_now(), oom_killed=ended.oom_killed)

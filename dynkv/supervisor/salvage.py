@@ -23,6 +23,9 @@ from dynkv.supervisor.journal import ChildRecord, JournalFile, boot_id
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
 
+_STOP_TIMEOUT_S = 30.0
+"""Of a unit whose plan cannot be read."""
+
 
 def survivors(journal: JournalFile | None, place: Place, host: Host | None = None) -> list[Process]:
     """Every living process of a deployment whose supervisor is dead; among those of `host`, else as it is now.
@@ -55,12 +58,12 @@ def adoptable(journal: JournalFile, plan: Plan) -> dict[str, ChildRecord]:
 
 def registrations_left(journal: JournalFile, adopted: Collection[str], place: Place) -> Registrations:
     """What workers that are not taken over had registered at the sidecar, where that is."""
-    units = {unit.name: unit for unit in journal.plan.units}
-    if not any(name in adopted and unit.role is Role.LMCACHE for name, unit in units.items()):
+    if not any(name in adopted and _role(name) is Role.LMCACHE for name in journal.children):
         return frozenset()
-    ended = [name for name in journal.children if name not in adopted and units[name].role.is_worker]
-    logs = ((place.logs / f"{name}.log", journal.children[name].log_start_byte) for name in ended)
-    return frozenset[str]().union(*(registrations_in(*log) for log in logs))
+    ended = {name: record for name, record in journal.children.items() if name not in adopted and _role(name).is_worker}
+    logs = ((place.logs / f"{name}.log", record.log_start_byte) for name, record in ended.items())
+    known = (record.registrations for record in ended.values())
+    return frozenset[str]().union(*known, *(registrations_in(*log) for log in logs))
 
 
 async def end_all_but(kept: Collection[ChildRecord], journal: JournalFile | None, place: Place) -> int:
@@ -82,11 +85,13 @@ async def end_survivors(journal: JournalFile | None, place: Place) -> int:
     """
     count = len(survivors(journal, place))
     if journal is not None and journal.boot_id == boot_id():
-        for stage in stop_stages(journal.plan.units):
+        units = {unit.name: unit for unit in journal.units}
+        for stage in [*stop_stages(journal.units), sorted(journal.children.keys() - units)]:
             records = _trusted(journal)
             async with anyio.create_task_group() as stops:
                 for name in (name for name in stage if name in records):
-                    stops.start_soon(_end, journal.plan.unit(name), records[name])
+                    deadline_s = units[name].stop_timeout_s if name in units else _STOP_TIMEOUT_S
+                    stops.start_soon(_end, records[name], deadline_s)
     await kill_tree(partial(survivors, journal, place))
     clear_files(place)
     return count
@@ -114,38 +119,48 @@ def orphaned_status(
     "`dynkv up` with the same profile takes over what runs, `dynkv down` ends it",
 ) -> DeploymentStatus:
     """The deployment as seen without its supervisor: what runs serves, but nothing would be restarted."""
+    plan = journal.plan
+    units = {unit.name: unit for unit in journal.units}
     return DeploymentStatus(
-        name=journal.plan.name,
-        profile=journal.plan.profile,
+        name=place.name,
+        profile=plan.profile if plan else "",
         state=DeploymentState.DEGRADED,
-        endpoint=journal.plan.endpoint,
-        model=journal.plan.model,
+        endpoint=plan.endpoint if plan else "",
+        model=plan.model if plan else "",
         started_at=journal.started_at,
         supervisor=None,
-        units=tuple(_orphaned_unit(unit, journal, place) for unit in journal.plan.units),
+        units=tuple(
+            _orphaned_unit(name, units.get(name), journal.children.get(name), place)
+            for name in dict.fromkeys([*units, *journal.children])
+        ),
         detail=why,
     )
 
 
-def _orphaned_unit(unit: Unit, journal: JournalFile, place: Place) -> UnitStatus:
-    record = journal.children.get(unit.name)
+def _orphaned_unit(name: str, unit: Unit | None, record: ChildRecord | None, place: Place) -> UnitStatus:
     lives = record is not None and _is_alive(record)
     return UnitStatus(
-        name=unit.name,
-        role=unit.role,
+        name=name,
+        role=unit.role if unit else _role(name),
         state=State.UNREADY if lives else State.STOPPED,
         pid=record.pid if record and lives else None,
-        gpus=unit.gpus,
-        ports=unit.ports,
-        log=str(place.logs / f"{unit.name}.log"),
+        gpus=unit.gpus if unit else (),
+        ports=unit.ports if unit else record.ports if record else {},
+        log=str(place.logs / f"{name}.log"),
     )
 
 
-async def _end(unit: Unit, record: ChildRecord) -> None:
+def _role(unit: str) -> Role:
+    """By the names that the planner gives; what is named otherwise is a unit of one's own."""
+    kind = unit.partition("-")[0]
+    return Role(kind) if kind in {*Role} else Role.UNIT
+
+
+async def _end(record: ChildRecord, deadline_s: float) -> None:
     pidfd = open_process((record.pid, record.start_ticks))
     if pidfd is not None:
         send(pidfd, signal.SIGTERM)
-        with anyio.move_on_after(unit.stop_timeout_s):
+        with anyio.move_on_after(deadline_s):
             await anyio.wait_readable(pidfd)
         os.close(pidfd)
     root = root_of(record)

@@ -7,29 +7,31 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from dynkv.supervisor.inbox import Request, accept
-from dynkv.supervisor.states import State
+from dynkv.supervisor.life import Life
 
 
 class Slot:
-    def __init__(self) -> None:
+    def __init__(self, life: Life) -> None:
         self.pending: Request | None = None
-        self._asked = anyio.Event()
+        self._life = life
+        self._changed = anyio.Event()
 
-    def put(self, state: State, new: Request) -> None:
+    def put(self, new: Request) -> None:
         """Others ask; the table decides whether this takes the place of what is pending."""
-        self.pending = accept(state, self.pending, new)
-        if self.pending is not None:
-            self._asked.set()
+        self.pending = accept(self._life.state, self.pending, new)
+        self._changed.set()
+        self._changed = anyio.Event()
 
     async def asked(self) -> None:
-        """Return when there is a request to answer."""
-        await self._asked.wait()
+        """Return when there is a request to answer; it may be forgotten again until it is taken."""
+        while self.pending is None:
+            await self._changed.wait()
 
-    def take(self) -> Request:
-        """Only after one came in."""
-        request = self.pending
-        assert request is not None, "only called after a request came in"
-        self.pending, self._asked = None, anyio.Event()
+    def take(self) -> Request | None:
+        """What is pending; it counts from now on."""
+        request, self.pending = self.pending, None
+        if request is not None:
+            self._life.publish(wanted=not request.is_scaling)
         return request
 
     async def unless_asked(self, work: Callable[[], Awaitable[None]]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 import anyio
@@ -10,6 +10,7 @@ import anyio
 from dynkv.plan.model import Plan, Role
 from dynkv.plan.order import stop_stages
 from dynkv.reclaim.sidecar import Registrations
+from dynkv.supervisor.boundary import outliving
 from dynkv.supervisor.housekeeping import release_what_is_left, rotate_logs, take_census
 from dynkv.supervisor.inbox import Ask
 from dynkv.supervisor.journal import ChildRecord
@@ -17,8 +18,12 @@ from dynkv.supervisor.life import Shared
 from dynkv.supervisor.overview import Overview
 from dynkv.supervisor.proof import Proof
 from dynkv.supervisor.runner import Runner
+from dynkv.supervisor.scaling import kept
 from dynkv.supervisor.states import State, has_ended
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus
+
+_MAPPER_DEADLINE_S = 300.0
+"""One that has been restarted may wait for what never comes, and so would the one that waits for it."""
 
 
 class Stack:
@@ -31,10 +36,12 @@ class Stack:
         supervisor_pid: int,
         adopted: Mapping[str, ChildRecord] | None = None,
         registrations_left: Registrations = frozenset(),
+        resting: Mapping[str, bool] | None = None,
     ) -> None:
         """`adopted`: children that a dead supervisor of the same deployment left, by unit.
 
-        `registrations_left`: of workers that were ended, at a sidecar that is taken over.
+        `registrations_left`: of workers that were ended, at a sidecar that is taken over. `resting`: units that were
+        asked to stop, and whether because fewer of their role are wanted.
         """
         adopted = adopted or {}
         self.plan = plan
@@ -45,6 +52,9 @@ class Stack:
         self._proof = Proof(plan, shared, self._runners)
         self._overview = Overview(plan, shared, self._runners, self._proof, supervisor_pid)
         self._down = anyio.Event()
+        for name, is_scaling in (resting or {}).items():
+            if name in self._runners:
+                self._ask(name, Ask.STOP, "it was stopped before its supervisor died", is_scaling=is_scaling)
 
     async def run(self) -> None:
         """Until `take_down` was called and nothing runs any more."""
@@ -53,10 +63,8 @@ class Stack:
         async with anyio.create_task_group() as tasks:
             for runner in self._runners.values():
                 tasks.start_soon(runner.run)
-            tasks.start_soon(self._proof.run)
-            tasks.start_soon(take_census, self._shared, self._runners)
-            tasks.start_soon(self._release_what_is_left)
-            tasks.start_soon(rotate_logs, self.plan, self._shared)
+            for what, work in self._beside().items():
+                tasks.start_soon(outliving, what, work, self._shared.events)
             for standby in self._shared.standbys:
                 tasks.start_soon(standby.run)
             await self._down.wait()
@@ -77,11 +85,11 @@ class Stack:
         """Whether there is such a unit, and the deployment is not on its way down."""
         if unit not in self._runners or self._down.is_set():
             return False
-        self._runners[unit].ask(ask, cause)
+        self._ask(unit, ask, cause)
         return True
 
     def scale(self, role: str, replicas: int) -> None:
-        """Keep this many units of a role running, the first ones of the plan. Raises ValueError, in words."""
+        """Keep this many units of a role running, of those that are well before others. Raises ValueError, in words."""
         if self._down.is_set():
             raise ValueError("the deployment is on its way down")
         units = [unit for unit in self.plan.workers if unit.role == role]
@@ -90,10 +98,11 @@ class Stack:
             raise ValueError(f"no workers of role {role!r}; there is {roles or 'no worker at all'}")
         if not 1 <= replicas <= len(units):
             raise ValueError(f"{role} can be 1 to {len(units)}: the plan has no more")
-        for number, unit in enumerate(units):
-            is_wanted = number < replicas
-            cause = f"{role} was scaled to {replicas}"
-            self._runners[unit.name].ask(Ask.START if is_wanted else Ask.STOP, cause, is_scaling=not is_wanted)
+        wanted = kept([self._shared.board[unit.name] for unit in units], replicas)
+        cause = f"{role} was scaled to {replicas}"
+        for unit in units:
+            is_wanted = unit.name in wanted
+            self._ask(unit.name, Ask.START if is_wanted else Ask.STOP, cause, is_scaling=not is_wanted)
 
     def note_kv(self, figures: Mapping[str, float | int | None]) -> None:
         """Figures of the KV caches, for the status to show."""
@@ -133,13 +142,27 @@ class Stack:
                 continue
             mapper.ask(Ask.RESTART, f"it maps GPU memory of {owner}, which died, through CUDA IPC", follows=True)
             if is_served:
-                await board.until(partial(self._is_over, name, before))
+                with anyio.move_on_after(_MAPPER_DEADLINE_S):
+                    await board.until(partial(self._is_over, name, before))
 
     def _is_over(self, name: str, before: int | None) -> bool:
         unit = self._shared.board[name]
         return has_ended(unit.state) or (unit.state is State.READY and unit.pid != before)
 
     # --- parts ---
+
+    def _ask(self, unit: str, ask: Ask, cause: str, *, is_scaling: bool = False) -> None:
+        self._shared.journal.note_wish(unit, stops=ask is Ask.STOP, is_scaling=is_scaling)
+        self._runners[unit].ask(ask, cause, is_scaling=is_scaling)
+
+    def _beside(self) -> dict[str, Callable[[], Awaitable[object]]]:
+        """What goes on beside the units, and could fail without them."""
+        return {
+            "the proof that it serves": self._proof.run,
+            "the census": partial(take_census, self._shared, self._runners),
+            "releasing ended workers": self._release_what_is_left,
+            "rotating logs": partial(rotate_logs, self.plan, self._shared),
+        }
 
     async def _release_what_is_left(self) -> None:
         if why := await release_what_is_left(self.plan, self._shared, self._registrations_left):

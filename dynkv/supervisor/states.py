@@ -34,7 +34,7 @@ _ENDED = frozenset({State.FAILED, State.STOPPED})
 _RUNNING = frozenset({State.STARTING, State.READY, State.UNREADY})
 
 TRANSITIONS: dict[State, frozenset[State]] = {
-    State.PENDING: frozenset({State.STARTING, State.STOPPING}),
+    State.PENDING: frozenset({State.STARTING, State.STOPPING, State.BACKOFF}),
     State.STARTING: frozenset({State.READY, State.RECYCLING, State.STOPPING}),
     State.READY: frozenset({State.UNREADY, State.RECYCLING, State.STOPPING}),
     State.UNREADY: frozenset({State.READY, State.RECYCLING, State.STOPPING}),
@@ -66,6 +66,7 @@ def is_running(state: State) -> bool:
 
 _RESTART = (State.RECYCLING, State.RECLAIMING, State.BACKOFF)
 _WAY_ON: dict[State, tuple[State, ...]] = {
+    State.PENDING: (State.BACKOFF,),
     State.STARTING: _RESTART,
     State.READY: _RESTART,
     State.UNREADY: _RESTART,

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from dynkv.supervisor.states import State
+from dynkv.supervisor.states import State, has_ended
 
 
 class DeploymentState(StrEnum):
@@ -84,7 +84,7 @@ class UnitStatus:
     @property
     def is_missed(self) -> bool:
         """Whether the deployment is not well unless it is ready."""
-        return self.wanted or self.state is not State.STOPPED
+        return self.wanted or not has_ended(self.state)
 
 
 class SpareState(StrEnum):

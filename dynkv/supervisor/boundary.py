@@ -1,0 +1,45 @@
+"""What observes cannot end what serves: a task may fail, is told about, and is started again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from traceback import format_exception
+
+import anyio
+
+from dynkv.supervisor.events import EventLog
+
+_FIRST_PAUSE_S, _LAST_PAUSE_S = 1.0, 60.0
+_LASTED_S = 120.0
+
+
+async def outliving(what: str, work: Callable[[], Awaitable[object]], events: EventLog) -> None:
+    """Do `work` until it returns. A fault is an event, once until it is another one, and a reason to begin again.
+
+    The pause before that doubles with each fault, and is short again after work that has lasted.
+    """
+    pause_s, told = _FIRST_PAUSE_S, ""
+    while True:
+        began = anyio.current_time()
+        try:
+            await work()
+            return
+        except Exception as fault:  # noqa: BLE001 (this is the boundary)
+            if anyio.current_time() - began > _LASTED_S:
+                pause_s, told = _FIRST_PAUSE_S, ""
+            if (words := described(fault)) != told:
+                told = words
+                tell_fault(events, f"{what}: {words}", fault)
+        await anyio.sleep(pause_s)
+        pause_s = min(2 * pause_s, _LAST_PAUSE_S)
+
+
+def tell_fault(events: EventLog, message: str, fault: Exception, unit: str | None = None) -> None:
+    events.record("fault", message, unit=unit, cause="a fault in dynkv", trace=format_exception(fault))
+
+
+def described(fault: BaseException) -> str:
+    """Of a group of which one is what happened, that one."""
+    while isinstance(fault, BaseExceptionGroup) and len(fault.exceptions) == 1:
+        fault = fault.exceptions[0]
+    return f"{type(fault).__name__}: {fault}"

@@ -1,0 +1,55 @@
+"""In the foreground, events are printed; whoever reads them, slowly or no more, concerns nobody else."""
+
+from __future__ import annotations
+
+import errno
+import os
+import queue
+import sys
+import threading
+
+from dynkv.supervisor.events import Event, EventLog
+
+_GONE = (errno.EPIPE, errno.EIO, errno.EBADF)
+_WAITING_MAX = 1000
+"""Lines for a reader that does not keep up; newer ones are dropped."""
+
+
+async def print_events(events: EventLog) -> None:
+    """Return when nobody can read them any more."""
+    printer = _Printer(sys.stdout.encoding if sys.stdout else "utf-8")
+    async for event in events.follow():
+        printer.put(as_line(event))
+        if printer.is_alone is not None:
+            events.record("log", "events are printed no more", cause=f"stdout is gone: {printer.is_alone}")
+            return
+
+
+def as_line(event: Event) -> str:
+    took = f" in {event.duration_s:g} s" if event.duration_s is not None else ""
+    cause = f" ({event.cause})" if event.cause else ""
+    return f"{event.at} {event.unit or 'deployment'}: {event.message}{took}{cause}"
+
+
+class _Printer:
+    """Writes in a thread of its own: a terminal that was halted, or a full pipe, blocks whoever writes to it."""
+
+    def __init__(self, encoding: str) -> None:
+        self.is_alone: OSError | None = None
+        """Why nobody can read it, once that is so."""
+        self._encoding = encoding
+        self._lines: queue.Queue[str] = queue.Queue(_WAITING_MAX)
+        threading.Thread(target=self._write, daemon=True).start()
+
+    def put(self, line: str) -> None:
+        if not self._lines.full():
+            self._lines.put_nowait(line)
+
+    def _write(self) -> None:
+        while self.is_alone is None:
+            data = f"{self._lines.get()}\n".encode(self._encoding, "backslashreplace")
+            try:
+                while data:
+                    data = data[os.write(1, data) :]
+            except OSError as failure:  # on a full disk, say, a line is lost
+                self.is_alone = failure if failure.errno in _GONE else None

@@ -1,0 +1,66 @@
+"""What a new supervisor does with what a dead one left: what goes on, what is ended, and what it must not touch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dynkv.children.tree import Host, tree_of
+from dynkv.home import Place
+from dynkv.host.processes import Process
+from dynkv.plan.model import Plan
+from dynkv.reclaim.discovery import purge
+from dynkv.reclaim.sidecar import Registrations
+from dynkv.supervisor.events import EventLog, utc_now
+from dynkv.supervisor.journal import ChildRecord, JournalFile, read_journal, set_aside
+from dynkv.supervisor.salvage import adoptable, clear_files, end_all_but, registrations_left, root_of, survivors
+
+
+@dataclass(frozen=True, slots=True)
+class Inheritance:
+    """What the new supervisor goes on with."""
+
+    started_at: str
+    adopted: dict[str, ChildRecord] = field(default_factory=dict)
+    """Children, by unit."""
+    registrations: Registrations = frozenset()
+    """What those that were ended had registered at a sidecar that is taken over."""
+    resting: dict[str, bool] = field(default_factory=dict)
+    """Units that were asked to stop, and whether because fewer of their role are wanted."""
+
+
+def unclear(journal: JournalFile | None, plan: Plan, place: Place) -> list[Process]:
+    """Processes that a new supervisor would end without knowing whether it has to: nobody may end them unasked.
+
+    They live, and the journal that tells of them is gone, damaged, or of a dynkv that meant something else by it.
+    """
+    if journal is not None and (journal.is_understood or journal.stopped):
+        return []
+    host = Host.now()
+    kept = {} if journal is None else adoptable(journal, plan)
+    spared = {process.pid for record in kept.values() for process in tree_of(root_of(record), host)}
+    return [process for process in survivors(journal, place, host) if process.pid not in spared]
+
+
+async def take_stock(plan: Plan, place: Place, events: EventLog) -> Inheritance:
+    """End what cannot go on as `plan` has it, and clear up behind it. The caller has asked about what is `unclear`."""
+    damaged = set_aside(place.journal)
+    if damaged is not None:
+        events.record("journal", f"the journal could not be read and was kept as {damaged.name}")
+    left = read_journal(place.journal)
+    if left is not None and left.stopped:
+        clear_files(place)
+        return Inheritance(utc_now())
+    adopted = {} if left is None else adoptable(left, plan)
+    registrations = frozenset[str]() if left is None else registrations_left(left, adopted, place)
+    ended = await end_all_but(adopted.values(), left, place)
+    if adopted or ended:
+        found = f"{len(adopted)} children to take over, {ended} processes ended"
+        events.record("deployment", f"a supervisor of {plan.name} died: {found}", ended=ended, adopted=sorted(adopted))
+    # a discovery entry of an earlier run would make the frontend route to the dead
+    clear_files(place, adopted)
+    if plan.discovery_dir is not None:
+        purge(Path(plan.discovery_dir))
+    if left is None or not adopted:
+        return Inheritance(utc_now())
+    return Inheritance(left.started_at or utc_now(), adopted, registrations, left.resting)
