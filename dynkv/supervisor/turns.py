@@ -17,6 +17,11 @@ class Turn:
     def __init__(self) -> None:
         self._held: list[anyio.Semaphore] = []
 
+    @property
+    def is_held(self) -> bool:
+        """Of any GPU."""
+        return bool(self._held)
+
     async def add(self, lock: anyio.Semaphore) -> None:
         await lock.acquire()
         self._held.append(lock)

@@ -16,7 +16,7 @@ from pathlib import Path
 import anyio
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from lab import SERVER, Lab
+from lab import FAST, SERVER, Lab
 from processes import is_alive
 
 from dynkv.children.child import Child
@@ -35,14 +35,18 @@ FAMILY = f"import os, signal\nif os.fork() == 0:\n    os.setsid()\n    signal.pa
 """A server whose child leaves its session."""
 STEPS = ("kill", "kill child", "suspend", "sick", "well", "start", "stop", "restart", "supervisor dies", "wait")
 DEADLINE_S = 30.0
+UNTIRING = replace(FAST, max_restarts=1000)
 
 
 class History:
     """One unit and its supervisors, of whom only the last one lives."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, last: Ask) -> None:
+        """`last`: what is asked in the end, to get it running."""
+        self.last = last
         liveness = Liveness(HttpGet(1, "/metrics"), period_seconds=0.05, timeout_seconds=0.5, failure_threshold=3)
-        unit = lab.unit(stop_timeout_s=0.5)
+        # a start of what runs asks for nothing, so only with deaths to spare does it run in the end
+        unit = lab.unit(stop_timeout_s=0.5, restart=UNTIRING if last is Ask.START else FAST)
         check = HttpGet(unit.ports["system"], "/metrics")
         probes = replace(unit.probes, liveness=replace(liveness, check=check))
         self.unit: Unit = replace(unit, probes=probes, argv=(*unit.argv[:3], FAMILY, *unit.argv[4:]))
@@ -94,16 +98,20 @@ class History:
         assert len(incarnations) <= 1, f"{incarnations} in {self.state}"
 
     async def end_well(self) -> None:
+        """Each request is given once: it has to come true by itself."""
         self.lab.set_sick(self.unit.name, False)
-        with anyio.fail_after(DEADLINE_S):
-            while self.state is not State.READY:
-                if self.state in (State.STOPPED, State.FAILED, State.BACKOFF):
-                    self.runner.ask(Ask.START, "test")
-                await anyio.sleep(0.02)
-                self.check()
-            self.runner.ask(Ask.STOP, "test")
-            await self.shared.board.until(lambda: self.state is State.STOPPED)
+        for ask, state in ((self.last, State.READY), (Ask.STOP, State.STOPPED)):
+            before = self.pid
+            self.runner.ask(ask, "test")
+            with anyio.fail_after(DEADLINE_S):
+                while self.state is not state or (ask is Ask.RESTART and self.pid == before):
+                    await anyio.sleep(0.02)
+                    self.check()
         assert marked(Host.now(), str(self.lab.directory), self.lab.name) == []
+
+    @property
+    def pid(self) -> int | None:
+        return self.shared.board[self.unit.name].pid
 
     def remember(self) -> None:
         """A supervisor that follows here is the same process, and the parent of what the one before spawned."""
@@ -117,11 +125,14 @@ class History:
 
 
 @settings(max_examples=25, phases=(Phase.explicit, Phase.generate))
-@given(st.lists(st.tuples(st.sampled_from(STEPS), st.sampled_from([0.0, 0.02, 0.1, 0.4])), max_size=8))
-def test_every_history_ends_well(steps: list[tuple[str, float]]) -> None:
+@given(
+    st.lists(st.tuples(st.sampled_from(STEPS), st.sampled_from([0.0, 0.02, 0.1, 0.4])), max_size=8),
+    st.sampled_from([Ask.START, Ask.RESTART]),
+)
+def test_every_history_ends_well(steps: list[tuple[str, float]], last: Ask) -> None:
     async def play() -> None:
         with tempfile.TemporaryDirectory(prefix="dynkv-", dir="/tmp") as directory:
-            history = History(Lab(Path(directory)))
+            history = History(Lab(Path(directory)), last)
             bystander = Child.spawn(["sleep", "60"], {"PATH": os.environ["PATH"]}, Path(directory) / "bystander.log")
             try:
                 await history.live(list(steps))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -47,13 +48,13 @@ class Running:
 
 
 @asynccontextmanager
-async def deployment(lab: Lab, *units: Unit) -> AsyncIterator[Running]:
+async def deployment(lab: Lab, *units: Unit, resting: dict[str, bool] | None = None) -> AsyncIterator[Running]:
     """These units, or else a frontend and a worker that waits for it; taken down at the end."""
     frontend = lab.unit("frontend", role=Role.FRONTEND)
     worker = lab.unit("worker-0", depends_on=(Dependency("frontend", Condition.READY),))
     plan = lab.plan(*(units or (worker, frontend)))
     shared = lab.shared(plan)
-    running = Running(Stack(plan, shared, os.getpid()), shared, anyio.Event())
+    running = Running(Stack(plan, shared, os.getpid(), resting=resting), shared, anyio.Event())
 
     async def run() -> None:
         await running.stack.run()
@@ -265,6 +266,18 @@ async def test_they_are_restarted_one_by_one_while_another_serves(lab: Lab, gpu:
         assert changes.index(("decode-0", "ready"), 4) < changes.index(("decode-1", "recycling"))
 
 
+async def test_on_shared_gpus_nobody_waits_for_one_that_waits_for_its_turn(lab: Lab, gpu: MappedGpu) -> None:
+    """A dead prefill that holds the turn on its GPU must not wait for the decode worker that shares it."""
+    units = [replace(unit, gpus=(unit.name[-1],)) for unit in disagg(lab, 2, 2)]
+    async with deployment(lab, *units) as running:
+        await running.until("ready")
+        board = running.shared.board
+        gpu.mappers = {board["decode-0"].pid or 0, board["decode-1"].pid or 0}
+        await kill(running, "prefill-1")
+        await running.until("ready")
+        assert [board[name].restarts for name in ("decode-0", "decode-1", "prefill-0", "prefill-1")] == [1, 1, 0, 1]
+
+
 async def test_nobody_is_restarted_for_memory_that_another_process_holds(lab: Lab, gpu: MappedGpu) -> None:
     async with deployment(lab, *disagg(lab, 1, 1)) as running:
         await running.until("ready")
@@ -294,6 +307,8 @@ async def test_fewer_of_a_role_is_no_fault(lab: Lab) -> None:
         board, stack = running.shared.board, running.stack
         await running.until("ready")
         stack.scale("worker", 1)
+        stack.scale("worker", 2)
+        stack.scale("worker", 1)
         await board.until(lambda: [board[f"worker-{i}"].state for i in range(3)] == ["ready", "stopped", "stopped"])
         assert (stack.state, [unit.wanted for unit in stack.status().units]) == ("ready", [True, True, False, False])
         stack.scale("worker", 2)
@@ -303,6 +318,57 @@ async def test_fewer_of_a_role_is_no_fault(lab: Lab) -> None:
         await board.until(lambda: board["worker-1"].state is State.STOPPED)
         assert stack.state == "degraded", "what was stopped by name is missed"
         stack.scale("worker", 3)
+        await running.until("ready")
+
+
+async def test_more_are_wanted_while_fewer_are_on_their_way(lab: Lab) -> None:
+    """One after the other, as fast as they can be said."""
+    frontend = lab.unit("frontend", role=Role.FRONTEND)
+    async with deployment(lab, frontend, *(lab.unit(f"worker-{i}") for i in range(3))) as running:
+        await running.until("ready")
+        board, stack = running.shared.board, running.stack
+        for _ in range(2):
+            stack.scale("worker", 1)
+            await board.until(lambda: board["worker-1"].state is not State.READY)
+            stack.scale("worker", 3)
+        await board.until(lambda: all(unit.state is State.READY and unit.wanted for unit in board.units))
+        await running.until("ready")
+
+
+async def test_what_is_healthy_stays_when_fewer_are_wanted(lab: Lab) -> None:
+    frontend = lab.unit("frontend", role=Role.FRONTEND)
+    dies = replace(lab.unit("worker-0"), argv=(sys.executable, "-c", "raise SystemExit(1)"))
+    async with deployment(lab, frontend, dies, lab.unit("worker-1")) as running:
+        board, stack = running.shared.board, running.stack
+        await board.until(lambda: board["worker-0"].state is State.FAILED and board["worker-1"].state is State.READY)
+        pid = board["worker-1"].pid
+        stack.scale("worker", 1)
+        await running.until("ready")
+        assert (board["worker-1"].pid, board["worker-1"].state, board["worker-0"].wanted) == (pid, "ready", False)
+
+
+async def test_what_was_asked_is_remembered_for_a_later_supervisor(lab: Lab) -> None:
+    frontend = lab.unit("frontend", role=Role.FRONTEND)
+    async with deployment(lab, frontend, *(lab.unit(f"worker-{i}") for i in range(3))) as running:
+        await running.until("ready")
+        stack, journal = running.stack, running.shared.journal
+        stack.scale("worker", 2)
+        stack.ask("worker-0", Ask.STOP, "test")
+        assert journal.content.resting == {"worker-2": True, "worker-0": False}
+        stack.ask("worker-0", Ask.RESTART, "test")
+        stack.scale("worker", 3)
+        assert journal.content.resting == {}
+
+
+async def test_one_that_rested_before_goes_on_resting(lab: Lab) -> None:
+    frontend = lab.unit("frontend", role=Role.FRONTEND)
+    units = (frontend, lab.unit("worker-0"), lab.unit("worker-1"), lab.unit("worker-2"))
+    resting = {"worker-1": False, "worker-2": True, "gone": True}
+    async with deployment(lab, *units, resting=resting) as running:
+        board = running.shared.board
+        await running.until("degraded")
+        assert [board[unit.name].state for unit in units] == ["ready", "ready", "stopped", "stopped"]
+        running.stack.ask("worker-1", Ask.START, "test")
         await running.until("ready")
 
 
