@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -14,6 +15,7 @@ from dynkv.children.marks import marked_environment
 from dynkv.children.output import tail
 from dynkv.children.scheduling import Schedule, bring_back
 from dynkv.home import Place
+from dynkv.host.limits import descriptors_left
 from dynkv.host.oom import oom_kills
 from dynkv.host.sockets import ports_of
 from dynkv.plan.model import Unit
@@ -38,6 +40,8 @@ from dynkv.supervisor.verdict import IDLE_AFTER_FORK, Ending
 _LOOKED_AT_LINES, _DIAGNOSED_LINES = 1000, 200
 _CPUS_LOOK_S = 0.5
 _SOCKETS_AGE_S = 1.0
+_SPARE_DESCRIPTORS = 24
+"""What is left to look after those that run, and to answer whoever asks, when nothing more can be started."""
 
 
 class Incarnation:
@@ -237,6 +241,8 @@ class Incarnation:
 
 async def start(life: Life, turn: Turn, standby: Standby | None) -> Incarnation:
     """A new process, from the standby where that can be; raises OSError or ValueError if there can be none."""
+    if descriptors_left() < _SPARE_DESCRIPTORS:
+        raise OSError(errno.EMFILE, "this process may not open more files")
     unit, env = life.unit, _environment(life.unit, life.shared.place)
     schedule = Schedule(unit.nice, unit.cpus)
     child = None if standby is None else await standby.launch(unit.name, unit.argv, env, life.log, schedule)

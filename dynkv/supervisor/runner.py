@@ -9,7 +9,7 @@ import anyio
 from dynkv.children.child import Child
 from dynkv.children.stop import Stopped, kill_tree, stop
 from dynkv.children.tree import Host, tree_of
-from dynkv.plan.model import Role, Unit
+from dynkv.plan.model import Unit
 from dynkv.reclaim.sidecar import Registrations, registrations_in
 from dynkv.supervisor import admission, incarnation
 from dynkv.supervisor.aftermath import bury, give_back, purge_discovery
@@ -26,7 +26,15 @@ from dynkv.supervisor.slot import Slot
 from dynkv.supervisor.states import State, way_on
 from dynkv.supervisor.status import LastExit
 from dynkv.supervisor.turns import Turn
-from dynkv.supervisor.verdict import Ending, died_by_itself, in_words, standby_fault, stop_deadline_s, verdict
+from dynkv.supervisor.verdict import (
+    Ending,
+    birth_fault,
+    died_by_itself,
+    in_words,
+    standby_fault,
+    stop_deadline_s,
+    verdict,
+)
 
 _AFTER_FAULT_S = 1.0
 _FAULT = "a fault in dynkv"
@@ -282,9 +290,8 @@ class Runner:
         return True
 
     def _die_at_birth(self, error: OSError | ValueError) -> None:
-        reason = f"cannot run {self.unit.argv[0]}: {getattr(error, 'strerror', None) or error}"
-        key = f"`argv` of {self.unit.name}" if self.unit.role is Role.UNIT else "`python`"
-        self._life.publish(last_exit=LastExit(None, None, reason, f"check {key} in the profile", utc_now()))
+        reason, hint = birth_fault(self.unit, error)
+        self._life.publish(last_exit=LastExit(None, None, reason, hint, utc_now()))
         self._deaths.append(anyio.current_time())
         self._life.go(State.RECYCLING, reason)
         self._life.go(State.RECLAIMING, "nothing was started")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dynkv.children.child import Exit
 from dynkv.children.stop import Stopped
-from dynkv.plan.model import Unit
+from dynkv.plan.model import Role, Unit
 from dynkv.supervisor.diagnosis import Diagnosis, diagnose
 from dynkv.supervisor.inbox import Request
 from dynkv.supervisor.status import LastExit
@@ -76,6 +77,16 @@ def standby_fault(cause: str, exit_: Exit, lines: Sequence[str]) -> str | None:
 def died_by_itself(cause: str, exit_: Exit) -> bool:
     """Of nothing that anyone sent."""
     return cause == str(exit_) and exit_.signal not in _SENT_BY_OTHERS
+
+
+def birth_fault(unit: Unit, error: OSError | ValueError) -> tuple[str, str]:
+    """Why it could not be started, and what to do."""
+    reason = f"cannot run {unit.argv[0]}: {getattr(error, 'strerror', None) or error}"
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return reason, "raise the limit of open files: `ulimit -Hn` shows it"
+    if isinstance(error, OSError) and error.errno in (errno.EAGAIN, errno.ENOMEM):
+        return reason, "raise the limit of processes or of memory: `ulimit -a` shows them"
+    return reason, f"check {f'`argv` of {unit.name}' if unit.role is Role.UNIT else '`python`'} in the profile"
 
 
 def stop_deadline_s(unit: Unit, ending: Ending, *, has_exited: bool) -> float:

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import anyio
-import msgspec
 import pytest
+from daemons import daemon, pids, status_once
 from lab import Lab
 from processes import is_alive, until
 
 from dynkv.children.stop import kill_tree
-from dynkv.control.client import Client, SupervisorGone
 from dynkv.control.handshake import READY, TAKEN
 from dynkv.plan.model import Condition, Dependency, Plan, Role
 from dynkv.supervisor.journal import read_journal
 from dynkv.supervisor.salvage import survivors
-from dynkv.supervisor.status import DeploymentStatus
 
 
 @pytest.fixture
@@ -39,49 +33,11 @@ def plan(lab: Lab) -> Plan:
     return lab.plan(frontend, lab.unit(depends_on=(Dependency("frontend", Condition.READY),)))
 
 
-@contextmanager
-def daemon(lab: Lab, plan: Plan) -> Iterator[tuple[subprocess.Popen[bytes], bytes]]:
-    """A supervisor, and what it reported; killed at the end if it still runs."""
-    read, write = os.pipe()
-    with tempfile.TemporaryFile() as file:
-        file.write(msgspec.json.encode(plan))
-        file.flush()
-        fds = (file.fileno(), write)
-        options = ["--home", str(lab.directory), "--plan-fd", str(fds[0]), "--notify-fd", str(fds[1])]
-        argv = [sys.executable, "-m", "dynkv.daemon", *options]
-        with lab.place.supervisor_log.open("ab") as log:
-            process = subprocess.Popen(argv, pass_fds=fds, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-    os.close(write)
-    try:
-        with os.fdopen(read, "rb") as reported:
-            yield process, reported.readline()
-    finally:
-        process.kill()
-        process.wait()
-
-
 @pytest.fixture(autouse=True)
 def clean_up(lab: Lab) -> Iterator[None]:
     yield
     if (journal := read_journal(lab.place.journal)) is not None:
         anyio.run(kill_tree, lambda: survivors(journal, lab.place))
-
-
-def status_once(lab: Lab, state: str = "ready") -> DeploymentStatus:
-    def ask() -> DeploymentStatus | None:
-        try:
-            status = Client(lab.place.socket).status()
-        except SupervisorGone:
-            return None
-        return status if status.state == state else None
-
-    found = until(ask, 30)
-    assert found is not None
-    return found
-
-
-def pids(status: DeploymentStatus) -> dict[str, int | None]:
-    return {unit.name: unit.pid for unit in status.units}
 
 
 def test_killed_and_started_again_it_takes_over_what_runs_and_in_the_end_leaves_nothing(lab: Lab, plan: Plan) -> None:
