@@ -5,6 +5,7 @@ from __future__ import annotations
 import anyio
 
 from dynkv.reclaim.gpu import DEADLINE_S, Shortage, wait_for_memory
+from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.life import WORTH_TELLING_S, Life
 from dynkv.supervisor.peers import Peers
 from dynkv.supervisor.standby import Standby
@@ -30,7 +31,9 @@ async def imports(life: Life, standby: Standby) -> bool:
     with anyio.move_on_after(_IMPORTS_DEADLINE_S) as waiting:
         await standby.settled()
     if waiting.cancelled_caught:
-        life.event("standby", "starts the plain way", cause=f"the imports take more than {_IMPORTS_DEADLINE_S:g} s")
+        life.event(
+            EventKind.STANDBY, "starts the plain way", cause=f"the imports take more than {_IMPORTS_DEADLINE_S:g} s"
+        )
     return not waiting.cancelled_caught
 
 
@@ -69,9 +72,9 @@ def _tell_of_wait(life: Life, short: list[Shortage], took_s: float) -> None:
     if life.unit.gpu_memory_fraction is None:
         return
     for shortage in short:
-        life.event("gpu-memory", str(shortage), cause="starting all the same", duration_s=took_s)
+        life.event(EventKind.GPU_MEMORY, str(shortage), cause="starting all the same", duration_s=took_s)
     if not short and took_s > WORTH_TELLING_S:
-        life.event("gpu-memory", "the memory that it needs is free", duration_s=took_s)
+        life.event(EventKind.GPU_MEMORY, "the memory that it needs is free", duration_s=took_s)
 
 
 def start_cause(life: Life) -> str:

@@ -12,6 +12,7 @@ from dynkv.reclaim.discovery import purge
 from dynkv.reclaim.ports import wait_for_ports
 from dynkv.reclaim.shared_memory import remove_of
 from dynkv.reclaim.sidecar import Outcome, Registrations, release
+from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.life import Life, Shared
 
 
@@ -20,7 +21,7 @@ def bury(life: Life, child: Child, started_at: str) -> None:
     child.reap()
     since = datetime.fromisoformat(started_at).timestamp()
     if removed := remove_of(child.pids, since=since):
-        life.event("shared-memory", f"removed {len(removed)} files that it left in /dev/shm", files=removed)
+        life.event(EventKind.SHARED_MEMORY, f"removed {len(removed)} files that it left in /dev/shm", files=removed)
 
 
 async def give_back(life: Life, dead: Registrations, *, final: bool = False) -> str | None:
@@ -34,7 +35,7 @@ async def give_back(life: Life, dead: Registrations, *, final: bool = False) -> 
     began = anyio.current_time()
     for port, holder in (await wait_for_ports(life.unit.ports)).items():
         took = anyio.current_time() - began
-        life.event("port", f"port {port} is still held by {holder}", duration_s=took)
+        life.event(EventKind.PORT, f"port {port} is still held by {holder}", duration_s=took)
     return kept
 
 
@@ -55,10 +56,10 @@ async def keeps_memory(
     try:
         outcome = await release(shared.sidecar, dead, holds_gpu=holds_gpu)
     except OSError as error:  # the helper cannot be started; the sidecar's own reaper is left
-        shared.events.record("sidecar", f"still registered: {error}", unit=unit, cause=cause)
+        shared.events.record(EventKind.SIDECAR, f"still registered: {error}", unit=unit, cause=cause)
         return False
     took = anyio.current_time() - began
-    shared.events.record("sidecar", str(outcome), unit=unit, cause=cause, duration_s=took)
+    shared.events.record(EventKind.SIDECAR, str(outcome), unit=unit, cause=cause, duration_s=took)
     return outcome is Outcome.KEPT and holds_gpu
 
 
@@ -71,7 +72,7 @@ def purge_discovery(life: Life) -> None:
     try:
         gone = purge(directory)
     except OSError as error:
-        life.event("discovery", f"its entries could not be removed: {error}")
+        life.event(EventKind.DISCOVERY, f"its entries could not be removed: {error}")
     if gone:
         took = anyio.current_time() - began
-        life.event("discovery", f"removed {len(gone)} stale entries", duration_s=took, entries=gone)
+        life.event(EventKind.DISCOVERY, f"removed {len(gone)} stale entries", duration_s=took, entries=gone)

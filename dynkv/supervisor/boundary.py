@@ -7,6 +7,7 @@ from traceback import format_exception
 
 import anyio
 
+from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import EventLog
 
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 1.0, 60.0
@@ -35,7 +36,7 @@ async def outliving(what: str, work: Callable[[], Awaitable[object]], events: Ev
 
 
 def tell_fault(events: EventLog, message: str, fault: Exception, unit: str | None = None) -> None:
-    events.record("fault", message, unit=unit, cause="a fault in dynkv", trace=format_exception(fault))
+    events.record(EventKind.FAULT, message, unit=unit, cause="a fault in dynkv", trace=format_exception(fault))
 
 
 def described(fault: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,12 +14,30 @@ class Kind:
     """Members of the event's `data`, which are not all in every event."""
 
 
+class EventKind(StrEnum):
+    """What sort of event it is."""
+
+    DEPLOYMENT = "deployment"
+    STATE = "state"
+    EXIT = "exit"
+    ADOPT = "adopt"
+    STANDBY = "standby"
+    GPU_MEMORY = "gpu-memory"
+    SIDECAR = "sidecar"
+    DISCOVERY = "discovery"
+    PORT = "port"
+    SHARED_MEMORY = "shared-memory"
+    LOG = "log"
+    JOURNAL = "journal"
+    FAULT = "fault"
+
+
 KINDS = {
-    "deployment": Kind(
+    EventKind.DEPLOYMENT: Kind(
         "the deployment as a whole: it starts, answers requests, is taken down, or its supervisor had died",
         {"adopted": "units whose processes are taken over", "ended": "how many processes were ended instead"},
     ),
-    "state": Kind(
+    EventKind.STATE: Kind(
         "a unit has gone from one state to another",
         {
             "old": "the state before",
@@ -27,22 +46,22 @@ KINDS = {
             "left": "pids that could not be ended",
         },
     ),
-    "exit": Kind(
+    EventKind.EXIT: Kind(
         "a unit's process has ended: the message says why, the cause what to do",
         {"code": "its exit code, or null", "signal": "the signal that ended it, or null"},
     ),
-    "adopt": Kind("a process that a dead supervisor left is watched again"),
-    "standby": Kind("the standby parks, ends, or a unit that was forked from it did not get ready"),
-    "gpu-memory": Kind("a unit had to wait for GPU memory, and how that ended"),
-    "sidecar": Kind("whether the sidecar has let go of a dead worker's registration"),
-    "discovery": Kind(
+    EventKind.ADOPT: Kind("a process that a dead supervisor left is watched again"),
+    EventKind.STANDBY: Kind("the standby parks, ends, or a unit that was forked from it did not get ready"),
+    EventKind.GPU_MEMORY: Kind("a unit had to wait for GPU memory, and how that ended"),
+    EventKind.SIDECAR: Kind("whether the sidecar has let go of a dead worker's registration"),
+    EventKind.DISCOVERY: Kind(
         "discovery entries of a dead worker were removed, or those of a living one written again",
         {"entries": "the entries' names"},
     ),
-    "port": Kind("a port of a dead unit is still held"),
-    "shared-memory": Kind("what a dead unit left in /dev/shm was removed", {"files": "the files' names"}),
-    "log": Kind("a unit's log was rotated"),
-    "journal": Kind("the journal of an earlier supervisor was damaged, and put aside"),
-    "fault": Kind("something in dynkv itself went wrong; the unit goes on", {"trace": "where, for a report"}),
+    EventKind.PORT: Kind("a port of a dead unit is still held"),
+    EventKind.SHARED_MEMORY: Kind("what a dead unit left in /dev/shm was removed", {"files": "the files' names"}),
+    EventKind.LOG: Kind("a unit's log was rotated"),
+    EventKind.JOURNAL: Kind("the journal of an earlier supervisor was damaged, and put aside"),
+    EventKind.FAULT: Kind("something in dynkv itself went wrong; the unit goes on", {"trace": "where, for a report"}),
 }
-"""By name."""
+"""By kind."""

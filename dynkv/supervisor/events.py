@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 
+from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.wire import encoded
 
 _REMEMBERED = 1000
@@ -27,7 +28,7 @@ class Event:
     at: str
     """ISO 8601, UTC."""
     kind: str
-    """What sort of event it is."""
+    """One of EventKind, or what a dynkv of another version knows."""
     unit: str | None
     """None for the deployment as a whole."""
     message: str
@@ -51,7 +52,7 @@ class EventLog:
 
     def record(
         self,
-        kind: str,
+        kind: EventKind,
         message: str,
         *,
         unit: str | None = None,

@@ -12,6 +12,7 @@ from dynkv.children.tree import Host
 from dynkv.plan.model import LogPolicy, Plan
 from dynkv.reclaim.sidecar import Registrations
 from dynkv.supervisor.aftermath import keeps_memory
+from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.life import Shared
 from dynkv.supervisor.runner import Runner
 
@@ -49,10 +50,10 @@ async def _rotate(path: Path, policy: LogPolicy, shared: Shared, unit: str | Non
     try:
         rotated = await anyio.to_thread.run_sync(rotate, path, policy.max_bytes, policy.keep)
     except OSError as error:
-        shared.events.record("log", f"{path.name} was emptied without a copy: {error}", unit=unit)
+        shared.events.record(EventKind.LOG, f"{path.name} was emptied without a copy: {error}", unit=unit)
         return
     if rotated:
-        shared.events.record("log", f"{path.name} was rotated", unit=unit)
+        shared.events.record(EventKind.LOG, f"{path.name} was rotated", unit=unit)
 
 
 async def release_what_is_left(plan: Plan, shared: Shared, left: Registrations) -> str | None:

@@ -23,6 +23,7 @@ from dynkv.probes.streak import Verdict
 from dynkv.probes.worker import News, Phase, probing
 from dynkv.reclaim.ports import held_by_others
 from dynkv.reclaim.sidecar import Registrations, registrations_in
+from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import utc_now
 from dynkv.supervisor.inbox import Ask, Request
 from dynkv.supervisor.journal import ChildRecord
@@ -256,7 +257,7 @@ def take_over(life: Life, record: ChildRecord, turn: Turn) -> Incarnation | None
     child = Child.adopt(root_of(record), record.log_start_byte)
     if child is None:
         return None
-    life.event("adopt", f"took over pid {child.pid}", cause="its supervisor died")
+    life.event(EventKind.ADOPT, f"took over pid {child.pid}", cause="its supervisor died")
     taken = Incarnation(life, child, turn, started_at=record.started_at, began=None, standby=None)
     taken.registrations = frozenset(record.registrations)
     return taken

@@ -10,6 +10,7 @@ from dynkv.home import Place
 from dynkv.plan.model import Unit
 from dynkv.reclaim.sidecar import Sidecar
 from dynkv.supervisor.board import Board
+from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import EventLog
 from dynkv.supervisor.journal import Journal
 from dynkv.supervisor.standby import Standby
@@ -72,7 +73,7 @@ class Life:
         if has_ended(new):  # until then, the record of its successor takes the place of its own
             self.shared.journal.forget(self.unit.name)
         self.publish(state=new, waiting_for=self._status.waiting_for if new in _WAITS else None)
-        self.event("state", f"{old} → {new}", cause=cause, duration_s=duration_s, old=old, new=new, **data)
+        self.event(EventKind.STATE, f"{old} → {new}", cause=cause, duration_s=duration_s, old=old, new=new, **data)
 
     def part_with_child(self) -> None:
         """Nothing of it runs any more."""
@@ -84,6 +85,6 @@ class Life:
             self.publish(waiting_for=what)
 
     def event(
-        self, kind: str, message: str, *, cause: str = "", duration_s: float | None = None, **data: object
+        self, kind: EventKind, message: str, *, cause: str = "", duration_s: float | None = None, **data: object
     ) -> None:
         self.shared.events.record(kind, message, unit=self.unit.name, cause=cause, duration_s=duration_s, **data)

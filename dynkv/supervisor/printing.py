@@ -8,6 +8,7 @@ import queue
 import sys
 import threading
 
+from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import Event, EventLog
 
 _GONE = (errno.EPIPE, errno.EIO, errno.EBADF)
@@ -21,7 +22,7 @@ async def print_events(events: EventLog) -> None:
     async for event in events.follow():
         printer.put(as_line(event))
         if printer.is_alone is not None:
-            events.record("log", "events are printed no more", cause=f"stdout is gone: {printer.is_alone}")
+            events.record(EventKind.LOG, "events are printed no more", cause=f"stdout is gone: {printer.is_alone}")
             return
 
 

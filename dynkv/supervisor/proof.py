@@ -10,6 +10,7 @@ import anyio
 from dynkv.plan.model import Frontend, Plan, Role, local_host
 from dynkv.probes.completion import complete, warm_up_prompt
 from dynkv.reclaim.sidecar import Sidecar, registered
+from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.inbox import Ask
 from dynkv.supervisor.life import Shared
 from dynkv.supervisor.runner import Runner
@@ -73,7 +74,7 @@ class Proof:
         took = anyio.current_time() - began
         what = "answers requests again" if self.answered else "answers requests"
         cause = f"{number} completions"
-        self._shared.events.record("deployment", f"{self._plan.name} {what}", cause=cause, duration_s=took)
+        self._shared.events.record(EventKind.DEPLOYMENT, f"{self._plan.name} {what}", cause=cause, duration_s=took)
 
     async def _is_known_to_sidecar(self) -> bool:
         """Whether it holds a registration of every worker, as it should soon after its own restart or theirs.

@@ -14,6 +14,7 @@ from dynkv.reclaim.sidecar import Registrations, registrations_in
 from dynkv.supervisor import admission, incarnation
 from dynkv.supervisor.aftermath import bury, give_back, purge_discovery
 from dynkv.supervisor.boundary import described, tell_fault
+from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import utc_now
 from dynkv.supervisor.inbox import Ask, Request
 from dynkv.supervisor.incarnation import Incarnation
@@ -275,7 +276,7 @@ class Runner:
         last = found.last_exit
         self._is_hopeless = found.permanent and not ended.first_ready.is_set()
         self._life.publish(last_exit=last)
-        self._life.event("exit", last.reason, cause=last.hint, code=last.code, signal=last.signal)
+        self._life.event(EventKind.EXIT, last.reason, cause=last.hint, code=last.code, signal=last.signal)
 
     def _blames_standby(self, ended: Incarnation, cause: str) -> bool:
         """Whether it may have died of having been forked; that counts against the standby, and not against the unit."""
@@ -284,7 +285,7 @@ class Runner:
         reason = standby_fault(cause, ended.exit, ended.last_lines())
         if reason is None:
             return False
-        self._life.event("standby", "died before it was ready, after a start from the standby", cause=reason)
+        self._life.event(EventKind.STANDBY, "died before it was ready, after a start from the standby", cause=reason)
         if died_by_itself(cause, ended.exit):
             self._standby.blame()
         return True

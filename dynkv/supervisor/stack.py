@@ -11,6 +11,7 @@ from dynkv.plan.model import Plan, Role
 from dynkv.plan.order import stop_stages
 from dynkv.reclaim.sidecar import Registrations
 from dynkv.supervisor.boundary import outliving
+from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.housekeeping import release_what_is_left, rotate_logs, take_census
 from dynkv.supervisor.inbox import Ask
 from dynkv.supervisor.journal import ChildRecord
@@ -59,7 +60,9 @@ class Stack:
     async def run(self) -> None:
         """Until `take_down` was called and nothing runs any more."""
         began = anyio.current_time()
-        self._shared.events.record("deployment", f"starting {self.plan.name}", cause=f"profile {self.plan.profile}")
+        self._shared.events.record(
+            EventKind.DEPLOYMENT, f"starting {self.plan.name}", cause=f"profile {self.plan.profile}"
+        )
         async with anyio.create_task_group() as tasks:
             for runner in self._runners.values():
                 tasks.start_soon(runner.run)
@@ -70,14 +73,16 @@ class Stack:
             await self._down.wait()
             await self._stop_in_order()
             tasks.cancel_scope.cancel()
-        self._shared.events.record("deployment", f"{self.plan.name} is down", duration_s=anyio.current_time() - began)
+        self._shared.events.record(
+            EventKind.DEPLOYMENT, f"{self.plan.name} is down", duration_s=anyio.current_time() - began
+        )
 
     # --- what can be asked ---
 
     def take_down(self, cause: str) -> None:
         """Ask for the end; asking twice is asking once."""
         if not self._down.is_set():
-            self._shared.events.record("deployment", f"taking {self.plan.name} down", cause=cause)
+            self._shared.events.record(EventKind.DEPLOYMENT, f"taking {self.plan.name} down", cause=cause)
             self._overview.is_stopping = True
             self._down.set()
 

@@ -22,6 +22,7 @@ from dynkv.host.memory import memory_available_bytes
 from dynkv.host.processes import read_process, resident_bytes
 from dynkv.plan.model import Role, Spare
 from dynkv.supervisor.board import Board
+from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import EventLog
 from dynkv.supervisor.states import State, has_ended
 from dynkv.supervisor.status import SpareState, SpareStatus
@@ -278,4 +279,4 @@ class Standby:
         self._tell("not available: units start the plain way", cause=why)
 
     def _tell(self, message: str, *, cause: str = "", duration_s: float | None = None) -> None:
-        self._events.record("standby", message, unit=self.spare.name, cause=cause, duration_s=duration_s)
+        self._events.record(EventKind.STANDBY, message, unit=self.spare.name, cause=cause, duration_s=duration_s)

@@ -11,6 +11,7 @@ from dynkv.host.processes import Process
 from dynkv.plan.model import Plan
 from dynkv.reclaim.discovery import purge
 from dynkv.reclaim.sidecar import Registrations
+from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import EventLog, utc_now
 from dynkv.supervisor.journal import ChildRecord, JournalFile, read_journal, set_aside
 from dynkv.supervisor.salvage import adoptable, clear_files, end_all_but, registrations_left, root_of, survivors
@@ -46,7 +47,7 @@ async def take_stock(plan: Plan, place: Place, events: EventLog) -> Inheritance:
     """End what cannot go on as `plan` has it, and clear up behind it. The caller has asked about what is `unclear`."""
     damaged = set_aside(place.journal)
     if damaged is not None:
-        events.record("journal", f"the journal could not be read and was kept as {damaged.name}")
+        events.record(EventKind.JOURNAL, f"the journal could not be read and was kept as {damaged.name}")
     left = read_journal(place.journal)
     if left is not None and left.stopped:
         clear_files(place)
@@ -56,7 +57,9 @@ async def take_stock(plan: Plan, place: Place, events: EventLog) -> Inheritance:
     ended = await end_all_but(adopted.values(), left, place)
     if adopted or ended:
         found = f"{len(adopted)} children to take over, {ended} processes ended"
-        events.record("deployment", f"a supervisor of {plan.name} died: {found}", ended=ended, adopted=sorted(adopted))
+        events.record(
+            EventKind.DEPLOYMENT, f"a supervisor of {plan.name} died: {found}", ended=ended, adopted=sorted(adopted)
+        )
     # a discovery entry of an earlier run would make the frontend route to the dead
     clear_files(place, adopted)
     if plan.discovery_dir is not None:

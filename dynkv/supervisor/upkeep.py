@@ -6,6 +6,7 @@ import anyio
 
 from dynkv.children.child import Child
 from dynkv.reclaim.discovery import Entries
+from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.life import Life
 from dynkv.supervisor.states import State
 
@@ -39,9 +40,9 @@ def _keep(life: Life, entries: Entries, told: str) -> str:
         back = entries.keep()
     except OSError as error:
         if str(error) != told:
-            life.event("discovery", f"entries that expired could not be written again: {error}")
+            life.event(EventKind.DISCOVERY, f"entries that expired could not be written again: {error}")
         return str(error)
     if back:
         cause = "they expired: the worker could not touch them in time"
-        life.event("discovery", f"wrote {len(back)} entries again", cause=cause, entries=back)
+        life.event(EventKind.DISCOVERY, f"wrote {len(back)} entries again", cause=cause, entries=back)
     return ""

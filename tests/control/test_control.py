@@ -25,6 +25,7 @@ from dynkv.control.routes import ROUTES
 from dynkv.control.server import ControlApi, control_socket
 from dynkv.errors import DynkvError
 from dynkv.plan.model import Role
+from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import EventLog
 from dynkv.supervisor.stack import Stack
 
@@ -178,8 +179,8 @@ async def test_events_come_as_they_happen_and_from_where_one_left_off(lab: Lab) 
         assert first[0].message == "starting lab"
         again = it.client.events(after_seq=2)
         assert await it.ask(next, again) == first[2]
-        it.events.record("test", "news", unit="frontend", cause="why", number=3)
-        while (event := await it.ask(next, again)).kind != "test":
+        it.events.record(EventKind.LOG, "news", unit="frontend", cause="why", number=3)
+        while (event := await it.ask(next, again)).message != "news":
             pass
         assert (event.message, event.unit, event.cause, event.data) == ("news", "frontend", "why", {"number": 3})
         for stream in (events, again):

@@ -17,6 +17,7 @@ from dynkv.children.stop import kill_tree
 from dynkv.home import Place
 from dynkv.plan.model import Dependency, Frontend, HttpGet, Plan, Probe, Probes, RestartPolicy, Role, Unit
 from dynkv.supervisor.board import Board
+from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import Event, EventLog
 from dynkv.supervisor.journal import VERSION, ChildRecord, Journal, JournalFile, boot_id
 from dynkv.supervisor.life import Shared
@@ -159,15 +160,19 @@ class Life:
         return ["pending", *(event.data["new"] for event in mine if event.kind == "state")]
 
 
+_MARKS: set[str] = set()
+
+
 async def events_of(log: EventLog) -> list[Event]:
     """What has been recorded so far."""
     found: list[Event] = []
     mark = uuid.uuid4().hex
-    log.record("mark", mark)
+    _MARKS.add(mark)
+    log.record(EventKind.LOG, mark)
     async with aclosing(cast("AsyncGenerator[Event, None]", log.follow())) as events:
         async for event in events:
             if event.message == mark:
-                return [event for event in found if event.kind != "mark"]
+                return [event for event in found if event.message not in _MARKS]
             found.append(event)
     raise AssertionError("the mark was recorded")
 

@@ -12,6 +12,7 @@ import anyio
 import pytest
 from lab import events_of
 
+from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import Event, EventLog
 
 pytestmark = pytest.mark.anyio
@@ -27,8 +28,8 @@ def following(log: EventLog, after_seq: int = 0) -> aclosing[AsyncGenerator[Even
 
 
 async def test_each_is_a_line_with_its_cause_and_duration(log: EventLog, tmp_path: Path) -> None:
-    log.record("state", "a → b", unit="worker-0", cause="because", duration_s=1.23456, old="a")
-    log.record("deployment", "up")
+    log.record(EventKind.STATE, "a → b", unit="worker-0", cause="because", duration_s=1.23456, old="a")
+    log.record(EventKind.DEPLOYMENT, "up")
     first, second = [json.loads(line) for line in lines_of(tmp_path)]
     at = first.pop("at")
     assert at.endswith("+00:00")
@@ -49,14 +50,14 @@ def lines_of(directory: Path) -> list[str]:
 
 
 async def test_another_supervisors_lines_stay(log: EventLog, tmp_path: Path) -> None:
-    log.record("a", "one")
-    EventLog(tmp_path / "events.jsonl").record("a", "two")
+    log.record(EventKind.LOG, "one")
+    EventLog(tmp_path / "events.jsonl").record(EventKind.LOG, "two")
     assert [json.loads(line)["message"] for line in lines_of(tmp_path)] == ["one", "two"]
 
 
 async def test_who_follows_gets_the_remembered_and_then_the_new(log: EventLog) -> None:
     for word in ("one", "two", "three"):
-        log.record("a", word)
+        log.record(EventKind.LOG, word)
     async with following(log, after_seq=1) as events:
         with anyio.fail_after(3):
             assert [(await anext(events)).message for _ in range(2)] == ["two", "three"]
@@ -67,27 +68,27 @@ async def test_who_follows_gets_the_remembered_and_then_the_new(log: EventLog) -
 
 async def record_soon(log: EventLog) -> None:
     await anyio.wait_all_tasks_blocked()
-    log.record("a", "four")
+    log.record(EventKind.LOG, "four")
 
 
 async def test_two_followers_get_all_each(log: EventLog) -> None:
-    log.record("a", "one")
+    log.record(EventKind.LOG, "one")
     async with following(log) as first, following(log) as second:
         with anyio.fail_after(3):
             assert (await anext(first)).seq == (await anext(second)).seq == 1
 
 
 async def test_one_that_is_recorded_while_the_remembered_are_handed_out_is_not_lost(log: EventLog) -> None:
-    log.record("a", "one")
+    log.record(EventKind.LOG, "one")
     async with following(log) as events:
         with anyio.fail_after(3):
             assert (await anext(events)).message == "one"
-            log.record("a", "two")
+            log.record(EventKind.LOG, "two")
             assert (await anext(events)).message == "two"
 
 
 async def test_a_slow_listener_costs_the_others_nothing_and_its_stream_ends(log: EventLog) -> None:
-    log.record("a", "first")
+    log.record(EventKind.LOG, "first")
     async with following(log) as slow:
         with anyio.fail_after(3):
             await anext(slow)
@@ -102,22 +103,22 @@ async def test_a_slow_listener_costs_the_others_nothing_and_its_stream_ends(log:
 async def record_many(log: EventLog, number: int) -> None:
     await anyio.wait_all_tasks_blocked()
     for n in range(number):
-        log.record("a", str(n))
+        log.record(EventKind.LOG, str(n))
 
 
 async def test_the_oldest_are_forgotten(log: EventLog) -> None:
     for n in range(1500):
-        log.record("a", str(n))
+        log.record(EventKind.LOG, str(n))
     assert len(await events_of(log)) < 1001
 
 
 async def test_a_file_that_cannot_be_written_is_told_and_stops_nobody(tmp_path: Path) -> None:
     directory = tmp_path / "later"
     log = EventLog(directory / "events.jsonl")
-    log.record("a", "one")
+    log.record(EventKind.LOG, "one")
     assert log.write_error is not None
     assert "No such file" in log.write_error
     assert [event.message for event in await events_of(log)] == ["one"]
     directory.mkdir()
-    log.record("a", "two")
+    log.record(EventKind.LOG, "two")
     assert log.write_error is None

@@ -18,6 +18,7 @@ from processes import is_alive
 
 from dynkv.host.gpus import GpuMemory
 from dynkv.plan.model import Condition, Dependency, Role, Unit
+from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.inbox import Ask
 from dynkv.supervisor.life import Shared
 from dynkv.supervisor.stack import Stack
@@ -174,7 +175,7 @@ async def test_what_cannot_be_written_is_told(lab: Lab) -> None:
         await it.until("ready")
         lab.place.events.unlink()
         lab.place.events.mkdir()
-        it.shared.events.record("a", "b")
+        it.shared.events.record(EventKind.LOG, "b")
         assert it.stack.status().detail.startswith(f"cannot write to {lab.place.directory}: ")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import Event, EventLog
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import UnitStatus
@@ -35,7 +36,7 @@ def test_a_snapshot_keeps_its_fields() -> None:
 def test_recording_an_event_never_fails(tmp_path: Path) -> None:
     """What a process is called comes from the host: it may be no text."""
     log = EventLog(tmp_path / "events.jsonl")
-    log.record("port", "held by caf\udce9", cause=str(tmp_path), holder=Path("/caf\udce9"), error=OSError("x"))
+    log.record(EventKind.PORT, "held by caf\udce9", cause=str(tmp_path), holder=Path("/caf\udce9"), error=OSError("x"))
     told = json.loads((tmp_path / "events.jsonl").read_text())
     assert told["message"] == "held by caf\\udce9"
     assert Event(**told).data == {"holder": "/caf\\udce9", "error": "x"}
