@@ -21,7 +21,7 @@ import msgspec
 
 from dynkv.children.child import Child
 from dynkv.children.reaper import become_subreaper, reap_orphans
-from dynkv.control.handshake import READY, TAKEN
+from dynkv.control.handshake import READY, TAKEN, UNCLEAR
 from dynkv.control.http import serve
 from dynkv.control.server import ControlApi, control_socket
 from dynkv.home import Place
@@ -34,13 +34,13 @@ from dynkv.reclaim.sidecar import Sidecar
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.boundary import outliving
 from dynkv.supervisor.events import EventLog
-from dynkv.supervisor.journal import VERSION, ChildRecord, Journal, JournalFile, boot_id
+from dynkv.supervisor.journal import VERSION, ChildRecord, Journal, JournalFile, boot_id, read_journal
 from dynkv.supervisor.life import Shared
 from dynkv.supervisor.printing import print_events
 from dynkv.supervisor.salvage import clear_files
 from dynkv.supervisor.stack import Stack
 from dynkv.supervisor.standby import Standby
-from dynkv.supervisor.succession import Inheritance, take_stock
+from dynkv.supervisor.succession import Inheritance, take_stock, unclear
 from dynkv.supervisor.turns import Turns
 
 _LOCK_TRIES, _LOCK_PAUSE_S = 5, 0.02
@@ -56,6 +56,9 @@ def main() -> int:
     place = Place(options.home, plan.name)
     if _take_lock(place) is None:
         _report(options.notify_fd, TAKEN)
+        return 4
+    if not options.replace and unclear(read_journal(place.journal), plan, place):
+        _report(options.notify_fd, UNCLEAR)
         return 4
     os.chdir(place.directory)
     become_subreaper()
@@ -174,6 +177,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--plan-fd", type=int, required=True)
     parser.add_argument("--notify-fd", type=int, required=True)
     parser.add_argument("--foreground", action="store_true")
+    parser.add_argument("--replace", action="store_true", help="End what it cannot tell whether it may.")
     return parser.parse_args()
 
 

@@ -152,6 +152,8 @@ class Unit:
         return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()[:16]
 
 
+WORKERS_STANDBY = "standby"
+"""The spare from which workers start."""
 SIDECAR_HELPER = "standby-helper"
 """The spare from which the supervisor starts what talks to the sidecar."""
 

@@ -6,13 +6,23 @@ from graphlib import CycleError
 
 from dynkv.errors import UsageError
 from dynkv.plan.context import Context
-from dynkv.plan.model import SIDECAR_HELPER, Condition, Dependency, HttpGet, Liveness, Probe, Probes, Role, Unit
+from dynkv.plan.model import (
+    SIDECAR_HELPER,
+    WORKERS_STANDBY,
+    Condition,
+    Dependency,
+    HttpGet,
+    Liveness,
+    Probe,
+    Probes,
+    Role,
+    Unit,
+)
 from dynkv.plan.order import start_stages
-from dynkv.plan.standby import WORKERS
 from dynkv.profile.units import OwnUnit
 
 _STARTUP_PERIOD_S, _STARTUP_TIMEOUT_S = 0.2, 1.0
-_OTHER_LOGS = (WORKERS, SIDECAR_HELPER, "supervisor", "reclaim")
+_OTHER_LOGS = (WORKERS_STANDBY, SIDECAR_HELPER, "supervisor", "reclaim")
 """A unit's log is named after it."""
 
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from dynkv.plan.context import Context
 from dynkv.plan.environment import given_environment
-from dynkv.plan.model import SIDECAR_HELPER, Spare, Unit
+from dynkv.plan.model import SIDECAR_HELPER, WORKERS_STANDBY, Spare, Unit
 from dynkv.plan.versions import at_least
 
-WORKERS = "standby"
 _GIB = 1024**3
 _WORKERS_BYTES = {"vllm": int(1.5 * _GIB), "mocker": int(0.25 * _GIB)}
 """Measured: 1.0 GB on a CPU, 1.1 GB on an H200."""
@@ -43,7 +42,7 @@ def _for_workers(ctx: Context, workers: list[Unit], *, keep: bool) -> Spare:
     engine, device = ctx.profile.engine, ctx.profile.device
     modules = (f"dynamo.{engine}.main", *((*_ENGINE, *_ENGINE_ON[device]) if engine == "vllm" else ()))
     return Spare(
-        name=WORKERS,
+        name=WORKERS_STANDBY,
         modules=modules,
         env=_common(ctx, workers),
         roles=tuple(dict.fromkeys(unit.role for unit in workers)),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dynkv.children.marks import MARK_UNIT
 from dynkv.children.tree import Host, tree_of
 from dynkv.home import Place
 from dynkv.host.processes import Process
-from dynkv.plan.model import Plan
+from dynkv.plan.model import SIDECAR_HELPER, WORKERS_STANDBY, Plan
 from dynkv.reclaim.discovery import purge
 from dynkv.reclaim.sidecar import Registrations
 from dynkv.supervisor.event_kinds import EventKind
@@ -40,7 +41,13 @@ def unclear(journal: JournalFile | None, plan: Plan, place: Place) -> list[Proce
     host = Host.now()
     kept = {} if journal is None else adoptable(journal, plan)
     spared = {process.pid for record in kept.values() for process in tree_of(root_of(record), host)}
-    return [process for process in survivors(journal, place, host) if process.pid not in spared]
+    left = [process for process in survivors(journal, place, host) if process.pid not in spared]
+    return [process for process in left if not _only_waits(process, host)]
+
+
+def _only_waits(process: Process, host: Host) -> bool:
+    """A standby serves nobody, and ends with its supervisor; it may take a moment."""
+    return (host.environment(process.pid) or {}).get(MARK_UNIT) in (WORKERS_STANDBY, SIDECAR_HELPER)
 
 
 async def take_stock(plan: Plan, place: Place, events: EventLog) -> Inheritance:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
+import msgspec
 import pytest
 from daemons import daemon, pids, status_once
 from lab import Lab
 from processes import is_alive, until
 
 from dynkv.children.stop import kill_tree
-from dynkv.control.handshake import READY, TAKEN
+from dynkv.control.handshake import READY, TAKEN, UNCLEAR
 from dynkv.plan.model import Condition, Dependency, Plan, Role
-from dynkv.supervisor.journal import read_journal
+from dynkv.supervisor.journal import VERSION, read_journal
 from dynkv.supervisor.salvage import survivors
 
 
@@ -109,6 +112,66 @@ def test_a_damaged_journal_is_kept_and_costs_no_start(lab: Lab, plan: Plan) -> N
         assert reported == READY
         status_once(lab)
         assert lab.place.journal.with_suffix(".json.damaged").exists()
+
+
+def no_journal(content: dict[str, Any]) -> bytes:
+    return b"[]"
+
+
+def cut_short(content: dict[str, Any]) -> bytes:
+    return msgspec.json.encode(content)[:-20]
+
+
+def of_another_version(content: dict[str, Any]) -> bytes:
+    return msgspec.json.encode({**content, "version": VERSION + 1})
+
+
+def with_another_plan(content: dict[str, Any]) -> bytes:
+    """One that a field was added to, or taken from, which this dynkv cannot read."""
+    return msgspec.json.encode({**content, "version": VERSION + 1, "plan": {"nodes": ["here", "there"]}})
+
+
+def with_a_child_that_cannot_be_read(content: dict[str, Any]) -> bytes:
+    first, *others = content["children"].items()
+    return msgspec.json.encode({**content, "children": {first[0]: {"pids": [1]}, **dict(others)}})
+
+
+@pytest.mark.parametrize("written", [of_another_version, with_another_plan])
+def test_what_another_version_left_is_taken_over(lab: Lab, plan: Plan, written: Callable[[Any], bytes]) -> None:
+    """Which processes there are can be read, and that they run as this plan has them."""
+    with daemon(lab, plan):
+        before = pids(status_once(lab))
+    lab.place.journal.write_bytes(written(json.loads(lab.place.journal.read_bytes())))
+    with daemon(lab, plan) as (_, reported):
+        assert reported == READY
+        assert pids(status_once(lab)) == before
+
+
+@pytest.mark.parametrize("written", [no_journal, cut_short, with_a_child_that_cannot_be_read])
+def test_what_it_does_not_understand_it_ends_only_when_told_to(
+    lab: Lab, plan: Plan, written: Callable[[Any], bytes]
+) -> None:
+    with daemon(lab, plan):
+        before = pids(status_once(lab))
+    lab.place.journal.write_bytes(written(json.loads(lab.place.journal.read_bytes())))
+    with daemon(lab, plan) as (process, reported):
+        assert (reported, process.wait(10)) == (UNCLEAR, 4)
+    assert all(pid and is_alive(pid) for pid in before.values())
+    with daemon(lab, plan, "--replace") as (_, reported):
+        assert reported == READY
+        after = pids(status_once(lab))
+    assert not any(is_alive(before[name] or 0) for name in before if before[name] != after[name])
+
+
+def test_of_another_version_what_is_not_planned_any_more_is_not_ended_unasked(lab: Lab, plan: Plan) -> None:
+    """The digest may only mean something else there."""
+    with daemon(lab, plan):
+        before = pids(status_once(lab))
+    lab.place.journal.write_bytes(of_another_version(json.loads(lab.place.journal.read_bytes())))
+    changed = replace(plan, units=tuple(replace(unit, env={"GIVEN": "anew"}) for unit in plan.units))
+    with daemon(lab, changed) as (_, reported):
+        assert reported == UNCLEAR
+    assert all(pid and is_alive(pid) for pid in before.values())
 
 
 def test_a_closed_terminal_ends_no_deployment(lab: Lab, plan: Plan) -> None:

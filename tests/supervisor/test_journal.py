@@ -74,9 +74,45 @@ def test_a_damaged_name_is_none(lab: Lab, content: JournalFile, damage: bytes) -
     assert read is None or read.boot_id != content.boot_id
 
 
-def test_another_versions_is_none(lab: Lab, content: JournalFile) -> None:
+def test_another_versions_is_read_and_known_for_it(lab: Lab, content: JournalFile) -> None:
     Journal(lab.place.journal, replace(content, version=VERSION + 1))
-    assert read_journal(lab.place.journal) is None
+    read = read_journal(lab.place.journal)
+    assert read is not None
+    assert (read.children, read.is_understood) == (content.children, False)
+
+
+UNREADABLE = {"gone": 1, "units": [{"name": 7}]}
+
+
+@pytest.mark.parametrize("part", ["boot_id", "supervisor_pid", "started_at", "socket", "plan", "stopped", "version"])
+def test_what_can_be_read_is_read_whatever_the_rest_is(lab: Lab, content: JournalFile, part: str) -> None:
+    written = msgspec.to_builtins(content)
+    for broken in ({**written, part: UNREADABLE}, {name: it for name, it in written.items() if name != part}):
+        lab.place.journal.write_bytes(msgspec.json.encode(broken))
+        read = read_journal(lab.place.journal)
+        assert read is not None
+        assert (read.children, read.is_understood, read.unread) == (content.children, False, (part,))
+
+
+def test_one_child_that_cannot_be_read_hides_no_other(lab: Lab, content: JournalFile) -> None:
+    written = msgspec.to_builtins(content)
+    written["children"]["worker-1"] = {"pid": "seven"}
+    lab.place.journal.write_bytes(msgspec.json.encode(written))
+    read = read_journal(lab.place.journal)
+    assert read is not None
+    assert (read.children, read.unread) == (content.children, ("children.worker-1",))
+
+
+def test_what_earlier_versions_did_not_write_is_not_missed(lab: Lab, content: JournalFile) -> None:
+    """And what later ones write besides says nothing to this one."""
+    written = msgspec.to_builtins(content)
+    del written["resting"]
+    for child in written["children"].values():
+        del child["registrations"]
+    lab.place.journal.write_bytes(msgspec.json.encode({**written, "new": [1], "plan": {**written["plan"], "x": 1}}))
+    read = read_journal(lab.place.journal)
+    assert read is not None
+    assert (read.children, read.resting, read.is_understood) == (content.children, {}, True)
 
 
 def test_none_where_there_is_none(tmp_path: Path) -> None:
