@@ -20,7 +20,8 @@ curl --unix-socket ~/.local/state/dynkv/agg/control.sock -N http://dynkv/v1/even
 ```
 
 A request's body has no meaning. 202 says that something was asked for; the events tell what became of it. An error is
-`{"error": "…"}`, in words. Whatever is not in the table gets 404.
+`{"error": "…"}`, in words. A path that is not in the table gets 404, a method that its path does not take 405 with
+`Allow`, and what is no path 400. A name in a path may be percent-encoded.
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import msgspec
 
@@ -49,11 +50,11 @@ class Client:
 
     def ask_unit(self, unit: str, verb: str) -> None:
         """`verb` is start, stop or restart; raises UsageError for an unknown unit."""
-        self._exchange("POST", f"/v1/units/{unit}/{verb}")
+        self._exchange("POST", f"/v1/units/{quote(unit, safe='', errors='replace')}/{verb}")
 
     def scale(self, role: str, replicas: int) -> None:
         """Raises UsageError for a role that there is not, or more than the plan has of it."""
-        self._exchange("POST", f"/v1/roles/{role}/scale/{replicas}")
+        self._exchange("POST", f"/v1/roles/{quote(role, safe='', errors='replace')}/scale/{replicas}")
 
     def events(self, after_seq: int = 0) -> Iterator[Event]:
         """Remembered events after `after_seq`, then new ones until the supervisor ends."""

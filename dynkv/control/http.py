@@ -6,17 +6,20 @@ import errno
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 import h11
 
 from dynkv.probes.http import send
+from dynkv.probes.words import in_words
+from dynkv.supervisor.wire import encoded
 
 _READ_BYTES = 16 * 1024
 _REQUEST_DEADLINE_S = 30.0
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE_S = 0.1
+_LINGER_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +37,20 @@ class Reply:
     status: int
     body: bytes | AsyncIterator[bytes]
     content_type: str
+    allow: tuple[str, ...] = ()
+    """Methods, for the header of that name."""
 
 
 Answer = Callable[[Request], Awaitable[Reply]]
+
+
+def json_reply(status: int, content: object) -> Reply:
+    return Reply(status, encoded(content), "application/json")
+
+
+def error_reply(status: int, why: str, *, allow: tuple[str, ...] = ()) -> Reply:
+    """`{"error": why}`, as each request that cannot be answered gets it."""
+    return replace(json_reply(status, {"error": why}), allow=allow)
 
 
 async def serve(answer: Answer, listener: socket.socket) -> None:
@@ -64,16 +78,29 @@ async def _attend(answer: Answer, client: socket.socket) -> None:
         try:
             request = await _request(connection, client)
             if request is not None:
-                await _reply(connection, client, await _answered(answer, request))
+                reply = await _answered(answer, request)
+                await _reply(connection, client, reply, with_body=request.method != "HEAD")
+        except h11.RemoteProtocolError as fault:
+            await _refuse(connection, client, fault)
         except (h11.ProtocolError, OSError):
-            pass  # it speaks something else, or has left
+            pass  # it has left
 
 
 async def _answered(answer: Answer, request: Request) -> Reply:
     try:
         return await answer(request)
-    except Exception as error:  # noqa: BLE001 (a fault in one answer must not end the supervisor)
-        return Reply(500, f"a fault in dynkv: {type(error).__name__}: {error}\n".encode(), "text/plain")
+    except Exception as fault:  # noqa: BLE001 (a fault in one answer must not end the supervisor)
+        return error_reply(500, f"a fault in dynkv: {type(fault).__name__}: {in_words(str(fault))}")
+
+
+async def _refuse(connection: h11.Connection, client: socket.socket, fault: h11.RemoteProtocolError) -> None:
+    """Say so to one that speaks something else, and let it finish: who still writes would not read it."""
+    with suppress(h11.ProtocolError, OSError), anyio.move_on_after(_LINGER_S):
+        await _reply(
+            connection, client, error_reply(fault.error_status_hint, f"the request is no HTTP: {in_words(str(fault))}")
+        )
+        client.shutdown(socket.SHUT_WR)
+        await _until_gone(client, lambda: None)
 
 
 async def _request(connection: h11.Connection, client: socket.socket) -> Request | None:
@@ -95,13 +122,15 @@ async def _request(connection: h11.Connection, client: socket.socket) -> Request
     return None
 
 
-async def _reply(connection: h11.Connection, client: socket.socket, reply: Reply) -> None:
+async def _reply(connection: h11.Connection, client: socket.socket, reply: Reply, *, with_body: bool = True) -> None:
     headers = [("content-type", reply.content_type), ("cache-control", "no-store"), ("connection", "close")]
+    if reply.allow:
+        headers.append(("allow", ", ".join(reply.allow)))
     if isinstance(reply.body, bytes):
         headers.append(("content-length", str(len(reply.body))))
     head = connection.send(h11.Response(status_code=reply.status, headers=headers)) or b""
     if isinstance(reply.body, bytes):
-        body = connection.send(h11.Data(data=reply.body)) or b""
+        body = (connection.send(h11.Data(data=reply.body)) or b"") if with_body else b""
         await send(client, head + body + (connection.send(h11.EndOfMessage()) or b""))
         return
     await send(client, head)

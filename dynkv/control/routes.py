@@ -1,15 +1,22 @@
-"""Every route of the control API, as `server` answers it. The reference is made from this."""
+"""Every route of the control API: requests are answered by this table, and the reference is made from it."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+
+from dynkv.control.answers import Answers, Named
+from dynkv.control.http import Reply, Request
+
+Handler = Callable[[Answers, Request, Named], Awaitable[Reply]]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     method: str
     path: str
-    """With names in braces for what varies."""
+    """With names in braces for segments that vary."""
+    handler: Handler
     status: int
     """When all is well."""
     answer: str
@@ -23,14 +30,27 @@ _GOING_DOWN = (409, "the deployment is being taken down")
 _NO_UNIT = (404, "there is no such unit; the error names those that there are")
 
 ROUTES = (
-    Route("GET", "/healthz", 200, "`ok`", "The supervisor answers."),
-    Route("GET", "/metrics", 200, "Prometheus text, 0.0.4", "dynkv's own figures, and what units count of requests."),
+    Route("GET", "/healthz", Answers.health, 200, "`ok`", "The supervisor answers."),
     Route(
-        "GET", "/v1/status", 200, "the status document", "How the deployment is, as `dynkv status --json` prints it."
+        "GET",
+        "/metrics",
+        Answers.metrics,
+        200,
+        "Prometheus text, 0.0.4",
+        "dynkv's own figures, and what units count of requests.",
+    ),
+    Route(
+        "GET",
+        "/v1/status",
+        Answers.status,
+        200,
+        "the status document",
+        "How the deployment is, as `dynkv status --json` prints it.",
     ),
     Route(
         "GET",
         "/v1/events",
+        Answers.events,
         200,
         "server-sent events, each with an event as JSON",
         "The last 1000 events, then new ones as they come. `Last-Event-ID` names the last one that a client saw.",
@@ -39,6 +59,7 @@ ROUTES = (
     Route(
         "POST",
         "/v1/units/{name}/restart",
+        Answers.restart,
         202,
         '`{"unit": …, "asked": "restart"}`',
         "End a unit and start it again.",
@@ -47,6 +68,7 @@ ROUTES = (
     Route(
         "POST",
         "/v1/units/{name}/start",
+        Answers.start,
         202,
         '`{"unit": …, "asked": "start"}`',
         "Start a unit that was stopped or has failed, or waits for its next try.",
@@ -55,6 +77,7 @@ ROUTES = (
     Route(
         "POST",
         "/v1/units/{name}/stop",
+        Answers.stop,
         202,
         '`{"unit": …, "asked": "stop"}`',
         "Stop a unit; it stays stopped until it is started.",
@@ -63,10 +86,11 @@ ROUTES = (
     Route(
         "POST",
         "/v1/roles/{role}/scale/{n}",
+        Answers.scale,
         202,
         '`{"role": …, "asked": n}`',
         "Run the first n workers of a role, and stop the others.",
-        ((400, "no workers have that role, or the plan has fewer"),),
+        ((400, "no workers have that role, the plan has fewer, or n is no number"),),
     ),
-    Route("POST", "/v1/down", 202, '`{"name": …, "asked": "down"}`', "Take the deployment down."),
+    Route("POST", "/v1/down", Answers.down, 202, '`{"name": …, "asked": "down"}`', "Take the deployment down."),
 )

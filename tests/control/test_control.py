@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import socket
 import stat
@@ -20,7 +21,7 @@ from lab import Lab
 from prometheus_client.parser import text_string_to_metric_families
 
 from dynkv.control.client import Client, SupervisorGone
-from dynkv.control.http import serve
+from dynkv.control.http import Reply, Request, serve
 from dynkv.control.routes import ROUTES
 from dynkv.control.server import ControlApi, control_socket
 from dynkv.errors import DynkvError
@@ -121,7 +122,7 @@ async def test_what_does_not_exist(lab: Lab) -> None:
         with pytest.raises(DynkvError, match="no unit named 'worker-9'; there is frontend"):
             await it.ask(it.client.ask_unit, "worker-9", "restart")
         assert (await it.ask(get, it.path, "/v1/units/worker-9/restart", "POST"))[0] == 404
-        for method, target in [("GET", "/"), ("POST", "/v1/status"), ("POST", "/v1/units/frontend/explode")]:
+        for method, target in [("GET", "/"), ("GET", "/v1//status"), ("POST", "/v1/units/frontend/explode")]:
             code, body = await it.ask(get, it.path, target, method)
             assert code == 404
             assert "there is no" in body
@@ -137,6 +138,92 @@ async def test_every_route_of_the_reference_answers_as_it_says(lab: Lab) -> None
             statuses = {route.status, *(status for status, _ in route.errors)}
             assert code in statuses, (route.path, body)
             assert code == route.status or '"error"' in body
+
+
+@pytest.mark.anyio
+async def test_a_known_path_says_which_methods_it_takes(lab: Lab) -> None:
+    async with served(lab) as it:
+        for method, target, allow in [("POST", "/v1/status", "GET"), ("GET", "/v1/down", "POST")]:
+            head, _, body = (await it.ask(exchanged, it.path, asking(target, method))).partition("\r\n\r\n")
+            assert head.startswith("HTTP/1.1 405 ")
+            assert f"allow: {allow}" in head.splitlines()
+            assert f"it takes {allow}" in body
+        head, _, body = (await it.ask(exchanged, it.path, asking("/healthz", "HEAD"))).partition("\r\n\r\n")
+        assert (head.split()[1], body) == ("405", ""), "a reply to HEAD has no body"
+        assert it.stack.state == "ready"
+
+
+def asking(target: str, method: str = "GET") -> bytes:
+    return f"{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode()
+
+
+def exchanged(path: Path, request: bytes) -> str:
+    """All that comes back, read only when all has been sent."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(20)
+        connection.connect(str(path))
+        connection.sendall(request)
+        with connection.makefile("rb") as stream:
+            return stream.read().decode()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("request_", "statuses"),
+    [
+        (asking("//"), {404}),
+        (asking("/v1%2Fstatus"), {404}),
+        (asking("/v1/units/a%2Fb/restart", "POST"), {404}),
+        (asking("/v1/units/%00/restart", "POST"), {404}),
+        (asking("/v1/units/%e2%80%ae/restart", "POST"), {404}),
+        (asking("/" + "a" * 10_000), {404}),
+        (asking("/v1/roles/worker/scale/%D9%A1", "POST"), {400}),
+        (asking(f"/v1/roles/worker/scale/{'9' * 5000}", "POST"), {400}),
+        (asking("/v1/roles/worker/scale/-1", "POST"), {400}),
+        (asking("/%zz"), {400}),
+        (asking("/%"), {400}),
+        (asking("/%ff"), {400}),
+        (asking("*", "OPTIONS"), {400}),
+        (asking("x:80", "CONNECT"), {400}),
+        (asking("/\N{SNOWMAN}"), {400}),
+        (asking("/\t"), {400}),
+        (asking("/ HTTP/1.1 GET"), {400}),
+        (asking("/" + "a" * 1_000_000), {431}),
+        (b"\x16\x03\x01\x02\x00" + b"x" * 1_000_000 + b"\r\n\r\n", {400, 431}),
+        (b"\r\n\r\n\r\n", {400}),
+    ],
+    ids=lambda it: it[:40].decode("latin-1") if isinstance(it, bytes) else "",
+)
+async def test_an_odd_request_is_the_askers_mistake(lab: Lab, request_: bytes, statuses: set[int]) -> None:
+    async with served(lab) as it:
+        reply = await it.ask(exchanged, it.path, request_)
+        assert int(reply.split()[1]) in statuses
+        assert json.loads(reply.partition("\r\n\r\n")[2])["error"]
+        assert it.stack.state == "ready"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("unit", ["a/b", "a?b", "a b", "../status", "%66rontend", "\N{SNOWMAN}", "\ud800", "x" * 5000])
+async def test_a_name_that_no_unit_has_arrives_as_it_is(lab: Lab, unit: str) -> None:
+    async with served(lab) as it:
+        with pytest.raises(DynkvError, match="no unit named"):
+            await it.ask(it.client.ask_unit, unit, "restart")
+        with pytest.raises(DynkvError, match="no workers of role"):
+            await it.ask(it.client.scale, unit, 1)
+
+
+@pytest.mark.anyio
+async def test_a_fault_in_one_answer_is_told_and_ends_nothing(lab: Lab) -> None:
+    async def fail(request: Request) -> Reply:
+        raise RuntimeError("broken\x1b")
+
+    with control_socket(lab.place.socket) as listener:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(serve, fail, listener)
+            for _ in range(2):
+                with pytest.raises(DynkvError, match="a fault in dynkv: RuntimeError: broken"):
+                    await to_thread.run_sync(Client(lab.place.socket, 20).status)
+            tasks.cancel_scope.cancel()
 
 
 @pytest.mark.anyio

@@ -1,0 +1,86 @@
+"""What each request to the control API means to the supervisor."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+
+from dynkv.control.http import Reply, Request, error_reply, json_reply
+from dynkv.metrics.exposition import CONTENT_TYPE, exposition
+from dynkv.metrics.gpus import GpuFigures
+from dynkv.metrics.traffic import traffic
+from dynkv.supervisor.events import Event, EventLog
+from dynkv.supervisor.inbox import Ask
+from dynkv.supervisor.stack import Stack
+from dynkv.supervisor.wire import encoded
+
+_DIGITS = 18
+"""Of a number that is taken as one."""
+Named = Mapping[str, str]
+"""What stands in a path for the names in braces of its route."""
+
+
+class Answers:
+    """One method for each route."""
+
+    def __init__(self, stack: Stack, events: EventLog) -> None:
+        self._stack = stack
+        self._events = events
+        self._gpus = GpuFigures()
+
+    async def health(self, request: Request, named: Named) -> Reply:
+        return Reply(200, b"ok\n", "text/plain")
+
+    async def metrics(self, request: Request, named: Named) -> Reply:
+        passed_on = await traffic(self._stack.plan)
+        return Reply(200, (exposition(self._stack.status()) + passed_on).encode(), CONTENT_TYPE)
+
+    async def status(self, request: Request, named: Named) -> Reply:
+        status = self._stack.status()
+        return json_reply(200, replace(status, gpus=await self._gpus.of(status.units)))
+
+    async def events(self, request: Request, named: Named) -> Reply:
+        """Server-sent events; a client that comes back names the last one it saw. Source: WHATWG HTML, 9.2."""
+        after = request.headers.get(b"last-event-id", b"0") or b"0"
+        if not after.isdigit() or len(after) > _DIGITS:
+            return error_reply(400, "Last-Event-ID is the number of an event")
+        return Reply(200, self._pieces(int(after)), "text/event-stream")
+
+    async def restart(self, request: Request, named: Named) -> Reply:
+        return self._ask(named["name"], Ask.RESTART)
+
+    async def start(self, request: Request, named: Named) -> Reply:
+        return self._ask(named["name"], Ask.START)
+
+    async def stop(self, request: Request, named: Named) -> Reply:
+        return self._ask(named["name"], Ask.STOP)
+
+    async def scale(self, request: Request, named: Named) -> Reply:
+        role, number = named["role"], named["n"]
+        if not (number.isascii() and number.isdecimal() and len(number) <= _DIGITS):
+            return error_reply(400, "how many is a whole number")
+        try:
+            self._stack.scale(role, int(number))
+        except ValueError as refused:
+            return error_reply(400, str(refused))
+        return json_reply(202, {"role": role, "asked": int(number)})
+
+    async def down(self, request: Request, named: Named) -> Reply:
+        self._stack.take_down("asked for through the control API")
+        return json_reply(202, {"name": self._stack.plan.name, "asked": "down"})
+
+    def _ask(self, unit: str, ask: Ask) -> Reply:
+        known = [it.name for it in self._stack.plan.units]
+        if unit not in known:
+            return error_reply(404, f"no unit named {unit!r}; there is {', '.join(known)}")
+        if not self._stack.ask(unit, ask, f"{ask} asked for through the control API"):
+            return error_reply(409, "the deployment is being taken down")
+        return json_reply(202, {"unit": unit, "asked": ask})
+
+    async def _pieces(self, after: int) -> AsyncIterator[bytes]:
+        async for event in self._events.follow(after):
+            yield _as_sse(event)
+
+
+def _as_sse(event: Event) -> bytes:
+    return b"id: %d\ndata: %s\n\n" % (event.seq, encoded(event))
