@@ -30,6 +30,7 @@ from dynkv.host.processes import read_process
 from dynkv.locks import take_lock
 from dynkv.metrics.gather import gather_forever
 from dynkv.plan.model import SIDECAR_HELPER, Plan, Role
+from dynkv.probes.scrape import Figures, sources
 from dynkv.reclaim.sidecar import Sidecar
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.boundary import outliving
@@ -88,13 +89,14 @@ async def _run(plan: Plan, place: Place, notify_fd: int, foreground: bool) -> No
     discovery = Path(plan.discovery_dir) if plan.discovery_dir else None
     board = Board()
     standbys = _standbys(plan, place, board, events, left.adopted)
-    shared = Shared(place, board, events, journal, Turns(), discovery, _sidecar(plan, place, standbys), standbys)
+    sidecar, figures = _sidecar(plan, place, standbys), Figures(sources(plan))
+    shared = Shared(place, board, events, journal, Turns(), discovery, sidecar, standbys, figures)
     stack = Stack(plan, shared, os.getpid(), left.adopted, left.registrations, left.resting)
     with control_socket(place.socket) as listener, anyio.open_signal_receiver(*_END, *_HEEDED) as received:
         async with anyio.create_task_group() as tasks:
             for what, work in {
                 "signals": partial(_heed, received, stack),
-                "the figures of the KV caches": partial(gather_forever, plan, stack.note_kv),
+                "the figures of the KV caches": partial(gather_forever, plan, stack.note_kv, figures),
                 "the control API": partial(serve, ControlApi(stack, events).answer, listener),
                 **({"printing events": partial(print_events, events)} if foreground else {}),
             }.items():

@@ -12,8 +12,8 @@ from dynkv.cli.deployments import Deployment, find
 from dynkv.cli.options import NameArgument
 from dynkv.cli.status import read_status
 from dynkv.errors import UsageError
-from dynkv.metrics.rates import read
 from dynkv.metrics.trend import Look
+from dynkv.probes.text import read
 
 
 def top(

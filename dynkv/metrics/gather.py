@@ -1,87 +1,93 @@
-"""The children's own figures about their KV caches, fetched from their /metrics and /status."""
+"""The children's own figures about their KV caches, from their /metrics and /status."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 import anyio
 
-from dynkv.plan.model import Plan, Role
-from dynkv.probes.figures import total
+from dynkv.plan.model import Plan, Role, Unit
+from dynkv.probes.finite import quotient, sum_of_known
 from dynkv.probes.http import request
+from dynkv.probes.registered import registered_in
+from dynkv.probes.scrape import Figures, sources
+from dynkv.probes.text import read, total
 
 PERIOD_S = 5.0
 _TIMEOUT_S = 5.0
-Figures = dict[str, float | int | None]
+_REQUESTED = "lmcache_mp_lookup_requested_tokens_total"
+_HIT = "lmcache_mp_lookup_hit_tokens_total"
+_L1_USAGE = "lmcache_mp_l1_usage_ratio"
+_L1_USED = "lmcache_mp_l1_memory_usage_bytes"
+"""Source: lmcache 0.5.2 and 0.5.6, /metrics."""
+_MOVED = "vllm:nixl_bytes_transferred_sum"
+_TOOK = "vllm:nixl_xfer_time_seconds_sum"
+"""Source: vllm 0.23.0 and 0.31.0, /metrics."""
+KvFigures = dict[str, float | int | None]
 
 
-async def gather_forever(plan: Plan, note: Callable[[Mapping[str, float | int | None]], None]) -> None:
-    """Fetch and `note` every PERIOD_S; a child that does not answer leaves its figures as None."""
+async def gather_forever(
+    plan: Plan, note: Callable[[Mapping[str, float | int | None]], None], figures: Figures | None = None
+) -> None:
+    """Gather and `note` every PERIOD_S; a child that does not answer leaves its figures as None."""
+    figures = figures or Figures(sources(plan))
     while True:
-        note(await gather(plan))
+        note(await gather(plan, figures))
         await anyio.sleep(PERIOD_S)
 
 
-async def gather(plan: Plan) -> Figures:
-    """Token counts are totals since the sidecar started; bytes likewise since each worker did."""
-    figures: Figures = {}
+async def gather(plan: Plan, figures: Figures | None = None) -> KvFigures:
+    """Token counts are totals since the sidecar started; bytes likewise since each worker did.
+
+    All are asked side by side, each with a deadline of its own. Whatever they say, each figure is finite or None.
+    """
+    figures = figures or Figures(sources(plan))
+    parts: list[Callable[[], Awaitable[KvFigures]]] = []
     for unit in plan.units:
         if unit.role is Role.LMCACHE:
-            figures |= await _sidecar(unit.ports["http"])
+            parts += [partial(_caches, figures, unit), partial(_registrations, unit)]
     if any(unit.role is Role.DECODE for unit in plan.units) and plan.engine == "vllm":
-        figures |= await _nixl(plan)
-    return figures
+        parts.append(partial(_nixl, figures, plan))
+    found = [KvFigures() for _ in parts]
+
+    async def fill(number: int, part: Callable[[], Awaitable[KvFigures]]) -> None:
+        found[number] = await part()
+
+    async with anyio.create_task_group() as tasks:
+        for number, part in enumerate(parts):
+            tasks.start_soon(fill, number, part)
+    return {name: value for some in found for name, value in some.items()}
 
 
-async def _sidecar(port: int) -> Figures:
-    metrics = await _answer_or_none(partial(_fetch, port, "/metrics"))
-    status = await _answer_or_none(partial(_fetch, port, "/status"))
-    requested = total(metrics, "lmcache_mp_lookup_requested_tokens_total")
-    hit = total(metrics, "lmcache_mp_lookup_hit_tokens_total")
+async def _caches(figures: Figures, sidecar: Unit) -> KvFigures:
+    texts = await figures.of([sidecar.name], max_age_s=PERIOD_S, timeout_s=_TIMEOUT_S)
+    said = read(texts.get(sidecar.name, ""), {_REQUESTED, _HIT, _L1_USAGE, _L1_USED})
+    requested, hit = total(said, _REQUESTED), total(said, _HIT)
+    hit_rate = quotient(hit, requested)
     return {
         "lookup_requested_tokens": requested,
         "lookup_hit_tokens": hit,
-        "hit_rate": round(hit / requested, 4) if hit is not None and requested else None,
-        "l1_usage_ratio": total(metrics, "lmcache_mp_l1_usage_ratio"),
-        "l1_used_bytes": total(metrics, "lmcache_mp_l1_memory_usage_bytes"),
-        "registered_workers": registered_workers(status),
+        "hit_rate": None if hit_rate is None else round(hit_rate, 4),
+        "l1_usage_ratio": total(said, _L1_USAGE),
+        "l1_used_bytes": total(said, _L1_USED),
     }
 
 
-async def _nixl(plan: Plan) -> Figures:
-    """`nixl_bytes_s`: bytes for each second in which one was moved. Source: vllm 0.23.0 and 0.31.0, /metrics."""
-    texts = [await _answer_or_none(partial(_fetch, unit.ports["system"], "/metrics")) for unit in plan.workers]
-    moved = _sum_of_known(total(text, "vllm:nixl_bytes_transferred_sum") for text in texts)
-    took_s = _sum_of_known(total(text, "vllm:nixl_xfer_time_seconds_sum") for text in texts)
-    return {
-        "nixl_bytes_transferred": moved,
-        "nixl_bytes_s": round(moved / took_s) if moved is not None and took_s else None,
-    }
-
-
-def _sum_of_known(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
-
-
-def registered_workers(status: str | None) -> int | None:
-    """How many workers' KV caches the sidecar holds. Source: lmcache 0.5.2 and 0.5.6, GET /status."""
-    try:
-        given = json.loads(status or "")
-        return len(given.get("registered_gpu_ids") or []) + len(given.get("registered_non_cuda_instance_ids") or [])
-    except (ValueError, AttributeError, TypeError):
-        return None
-
-
-async def _answer_or_none(fetch: Callable[[], Awaitable[str]]) -> str | None:
+async def _registrations(sidecar: Unit) -> KvFigures:
+    held = None
     try:
         with anyio.fail_after(_TIMEOUT_S):
-            return await fetch()
+            held = registered_in((await request("127.0.0.1", sidecar.ports["http"], "/status")).body)
     except (OSError, TimeoutError):
-        return None
+        pass  # it is starting, or gone
+    return {"registered_workers": None if held is None else len(held)}
 
 
-async def _fetch(port: int, path: str) -> str:
-    return (await request("127.0.0.1", port, path)).body.decode(errors="replace")
+async def _nixl(figures: Figures, plan: Plan) -> KvFigures:
+    """`nixl_bytes_s`: bytes for each second in which one was moved."""
+    texts = await figures.of([unit.name for unit in plan.workers], max_age_s=PERIOD_S, timeout_s=_TIMEOUT_S)
+    said = [read(text, {_MOVED, _TOOK}) for text in texts.values()]
+    moved = sum_of_known(total(samples, _MOVED) for samples in said)
+    speed = quotient(moved, sum_of_known(total(samples, _TOOK) for samples in said))
+    return {"nixl_bytes_transferred": moved, "nixl_bytes_s": None if speed is None else round(speed, 1)}

@@ -7,31 +7,13 @@ As Prometheus' increase() and histogram_quantile() have it, without their extrap
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-Labels = frozenset[tuple[str, str]]
-Scrape = Mapping[str, Mapping[Labels, float]]
-"""Samples by name and labels."""
-_SAMPLE = re.compile(r"([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)")
-_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+from dynkv.probes.finite import finite, sum_of_known
+from dynkv.probes.text import Labels, Samples, number
 
 
-def read(exposition: str) -> Scrape:
-    """Prometheus' text format, 0.0.4; lines that are none of it are passed over, label values stay escaped."""
-    found: dict[str, dict[Labels, float]] = {}
-    for line in exposition.splitlines():
-        if (match := _SAMPLE.match(line)) is None:
-            continue
-        name, labels, value = match.groups()
-        try:
-            found.setdefault(name, {})[frozenset(_LABEL.findall(labels or ""))] = float(value)
-        except ValueError:
-            continue
-    return found
-
-
-def increase(before: Scrape, after: Scrape, counter: str) -> float | None:
+def increase(before: Samples, after: Samples, counter: str) -> float | None:
     """How much a counter grew, over all its labels; None where one of the two looks does not have it.
 
     A series that is smaller than before was reset, with its process, and one that was not there before began at 0.
@@ -39,10 +21,10 @@ def increase(before: Scrape, after: Scrape, counter: str) -> float | None:
     old, new = before.get(counter), after.get(counter)
     if old is None or new is None:
         return None
-    return sum(_grown(old.get(labels, 0.0), value) for labels, value in new.items())
+    return sum_of_known(_grown(old.get(labels, 0.0), value) for labels, value in new.items())
 
 
-def quantile(before: Scrape, after: Scrape, histogram: str, share: float) -> float | None:
+def quantile(before: Samples, after: Samples, histogram: str, share: float) -> float | None:
     """The value that `share` of what was observed between the looks does not pass, over all labels but `le`.
 
     Linear within a bucket; in the last one, which has no upper bound, it is that one's lower bound. None where nothing
@@ -52,7 +34,10 @@ def quantile(before: Scrape, after: Scrape, histogram: str, share: float) -> flo
     observed = buckets[-1][1] if buckets else 0.0
     if observed <= 0:
         return None
-    rank = share * observed
+    return finite(_value_at(share * observed, buckets))
+
+
+def _value_at(rank: float, buckets: Iterable[tuple[float, float]]) -> float:
     lower, below = 0.0, 0.0
     for bound, count in buckets:
         if count >= rank:
@@ -64,14 +49,16 @@ def quantile(before: Scrape, after: Scrape, histogram: str, share: float) -> flo
 
 
 def _observed(old: Mapping[Labels, float] | None, new: Mapping[Labels, float] | None) -> list[tuple[float, float]]:
-    """Upper bounds in order, each with how many new observations are not greater."""
+    """Upper bounds in order, each with how many new observations are not greater; a bucket without one is left out."""
     if old is None or new is None:
         return []
     was_reset = {_without_bound(labels) for labels, value in new.items() if value < old.get(labels, 0.0)}
     counts: dict[float, float] = {}
     for labels, value in new.items():
+        bound = number(dict(labels).get("le", ""))
+        if bound is None or math.isnan(bound):
+            continue
         start = 0.0 if _without_bound(labels) in was_reset else old.get(labels, 0.0)
-        bound = float(dict(labels).get("le", "nan"))
         counts[bound] = counts.get(bound, 0.0) + value - start
     return sorted(counts.items())
 

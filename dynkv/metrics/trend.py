@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from dynkv.metrics.rates import Scrape, increase, quantile
+from dynkv.metrics.rates import increase, quantile
 from dynkv.metrics.traffic import FIRST_TOKEN, REQUESTS
+from dynkv.probes.finite import finite, quotient
+from dynkv.probes.text import Samples
 from dynkv.supervisor.status import DeploymentStatus
 
 WINDOW_S = 10.0
@@ -21,7 +23,7 @@ class Look:
 
     at_s: float
     status: DeploymentStatus
-    scrape: Scrape
+    scrape: Samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Trend:
 def _requests_s(before: Look, look: Look) -> float | None:
     finished = increase(before.scrape, look.scrape, REQUESTS)
     took_s = look.at_s - before.at_s
-    return None if finished is None or took_s <= 0 else finished / took_s
+    return None if took_s <= 0 else quotient(finished, took_s)
 
 
 def _hit_rate(before: Look, look: Look) -> float | None:
@@ -74,9 +76,10 @@ def _hit_rate(before: Look, look: Look) -> float | None:
         _grown(before.status.kv.get(name), look.status.kv.get(name))
         for name in ("lookup_requested_tokens", "lookup_hit_tokens")
     )
-    return hit / requested if requested and hit is not None else look.status.kv.get("hit_rate")
+    of_late = quotient(hit, requested)
+    return look.status.kv.get("hit_rate") if of_late is None else of_late
 
 
 def _grown(old: float | None, new: float | None) -> float | None:
     """None where one is not known, and where the counter has begun anew."""
-    return None if old is None or new is None or new < old else new - old
+    return None if old is None or new is None or new < old else finite(new - old)

@@ -9,7 +9,9 @@ from urllib.parse import unquote
 import anyio
 
 from dynkv.plan.model import HttpGet, Probe
-from dynkv.probes.http import request
+from dynkv.probes.http import Response, request
+from dynkv.probes.scrape import Figures
+from dynkv.probes.words import in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,22 +21,25 @@ class Attempt:
     detail: str
 
 
-async def attempt(probe: Probe) -> Attempt:
-    """All checks of a probe in turn, up to the first that fails; each has the probe's timeout."""
+async def attempt(probe: Probe, figures: Figures | None = None) -> Attempt:
+    """All checks of a probe in turn, up to the first that fails; each has the probe's timeout.
+
+    What others want to know too is asked through `figures`, once for all.
+    """
     began = anyio.current_time()
     for check in probe.checks:
-        failure = await _check(check, probe.timeout_seconds)
+        failure = await _check(check, probe.timeout_seconds, figures)
         if failure is not None:
             return Attempt(False, anyio.current_time() - began, failure)
     return Attempt(True, anyio.current_time() - began, "ok")
 
 
-async def _check(check: HttpGet, timeout_s: float) -> str | None:
+async def _check(check: HttpGet, timeout_s: float, figures: Figures | None) -> str | None:
     """None if it passes, else why not."""
     name = unquote(check.path)
     try:
         with anyio.fail_after(timeout_s):
-            response = await request(check.host, check.port, check.path, read_body=False)
+            response = await _response(check, figures)
             if response.status == 404 and check.or_lists_model:
                 listed = await request(check.host, check.port, "/v1/models")
                 if check.or_lists_model in model_ids(listed.body):
@@ -46,6 +51,12 @@ async def _check(check: HttpGet, timeout_s: float) -> str | None:
     if 200 <= response.status < 400:
         return None
     return reason_in(response.body) or f"{name} answered {response.status}"
+
+
+async def _response(check: HttpGet, figures: Figures | None) -> Response:
+    if figures is not None and figures.wants(check):
+        return await figures.ask(check)
+    return await request(check.host, check.port, check.path, read_body=False)
 
 
 def model_ids(body: bytes) -> list[str]:
@@ -67,9 +78,9 @@ def reason_in(body: bytes) -> str | None:
         given = {"reason": "; ".join(reason for reason in reasons if isinstance(reason, str)) or given.get("reason")}
     while isinstance(given, dict):
         given = next((given[key] for key in ("reason", "message", "detail", "error") if given.get(key)), None)
-    return given.strip() if isinstance(given, str) and given.strip() else None
+    return in_words(given) or None if isinstance(given, str) else None
 
 
 def _plain(error: Exception) -> str:
     refused = isinstance(error, ConnectionRefusedError) or "connection attempts failed" in str(error)
-    return "nothing listens yet" if refused else str(error) or type(error).__name__
+    return "nothing listens yet" if refused else in_words(str(error)) or type(error).__name__

@@ -10,6 +10,7 @@ import anyio
 from dynkv.plan.model import Frontend
 from dynkv.probes.attempt import reason_in
 from dynkv.probes.http import Response, request
+from dynkv.probes.words import in_words
 
 TIMEOUT_S = 180.0
 """The first transfer between two workers on a busy CPU has taken half a minute."""
@@ -48,7 +49,7 @@ async def _post(frontend: Frontend, host: str, path: str, body: dict[str, object
     except TimeoutError:
         return Answer(False, f"{path} did not answer within {TIMEOUT_S:g} s"), 0
     except OSError as error:
-        return Answer(False, f"{path}: {error}"), 0
+        return Answer(False, f"{path}: {in_words(str(error))}"), 0
     return _read(path, response), response.status
 
 
@@ -58,7 +59,7 @@ def _read(path: str, response: Response) -> Answer:
     try:
         reply = json.loads(response.body)
         served = bool(reply["choices"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return Answer(False, f"{path} answered 200 with something that is no completion")
     return Answer(served, "answered" if served else f"{path} answered without a choice", _workers(reply))
 
@@ -69,4 +70,5 @@ def _workers(reply: dict[str, object]) -> frozenset[str]:
     ids = nvext.get("worker_id") if isinstance(nvext, dict) else None
     if not isinstance(ids, dict):
         return frozenset()
-    return frozenset(str(value) for key, value in ids.items() if key.endswith("worker_id") and value is not None)
+    named = [value for key, value in ids.items() if key.endswith("worker_id")]
+    return frozenset(in_words(f"{value}") for value in named if isinstance(value, int | str))

@@ -12,7 +12,8 @@ import anyio
 import h11
 
 _READ_BYTES = 64 * 1024
-_BODY_LIMIT_BYTES = 4 * 1024**2
+BODY_LIMIT_BYTES = 4 * 1024**2
+"""What is read of a body; one that is longer comes with a little more than this."""
 _WELL = re.compile(rb"HTTP/1\.[01] ([23]\d\d) ")
 
 
@@ -121,5 +122,5 @@ async def _response(stream: socket.socket, first: bytes, method: str) -> Respons
         elif isinstance(event, h11.Data):
             chunks.append(bytes(event.data))
             size += len(event.data)
-        if isinstance(event, h11.EndOfMessage | h11.ConnectionClosed) or size > _BODY_LIMIT_BYTES:
+        if isinstance(event, h11.EndOfMessage | h11.ConnectionClosed) or size > BODY_LIMIT_BYTES:
             return Response(status, b"".join(chunks))

@@ -11,6 +11,7 @@ import anyio
 
 from dynkv.plan.model import Probe, Probes
 from dynkv.probes.attempt import Attempt, attempt
+from dynkv.probes.scrape import Figures
 from dynkv.probes.streak import Streak, Verdict
 
 
@@ -28,10 +29,11 @@ class News:
     attempt: Attempt
 
 
-async def probing(probes: Probes) -> AsyncGenerator[News, None]:
+async def probing(probes: Probes, *, figures: Figures | None = None) -> AsyncGenerator[News, None]:
     """Results as they come; ends only if the startup probe fails for good. Close it with `aclosing`.
 
-    A probe without checks passes once, and is not asked again.
+    A probe without checks passes once, and is not asked again. What readiness reads of the unit's figures goes into
+    `figures`, for whoever else wants them.
     """
     async with aclosing(_results(probes.startup, probes.startup.period_seconds)) as results:
         async for verdict, result in results:
@@ -42,25 +44,27 @@ async def probing(probes: Probes) -> AsyncGenerator[News, None]:
                 break
     # who waits for a start wants to know of its end at once, so until then readiness keeps startup's pace
     pace = min(probes.startup.period_seconds, probes.readiness.period_seconds)
-    async with aclosing(_results(probes.readiness, pace)) as results:
+    async with aclosing(_results(probes.readiness, pace, figures)) as results:
         async for verdict, result in results:
             yield News(Phase.READINESS, verdict, result)
             if verdict is Verdict.PASSED:
                 break
     if not probes.readiness.checks:
         await anyio.sleep_forever()
-    async with aclosing(_results(probes.readiness, probes.readiness.period_seconds, wait_first=True)) as results:
+    async with aclosing(
+        _results(probes.readiness, probes.readiness.period_seconds, figures, wait_first=True)
+    ) as results:
         async for verdict, result in results:
             yield News(Phase.READINESS, verdict, result)
 
 
 async def _results(
-    probe: Probe, period_s: float, *, wait_first: bool = False
+    probe: Probe, period_s: float, figures: Figures | None = None, *, wait_first: bool = False
 ) -> AsyncGenerator[tuple[Verdict, Attempt], None]:
     await anyio.sleep(period_s if wait_first else probe.initial_delay_seconds)
     streak = Streak()
     while True:
-        result = await attempt(probe)
+        result = await attempt(probe, figures)
         streak = streak.after(result.ok)
         yield streak.verdict(probe), result
         await anyio.sleep(max(0.0, period_s - result.latency_s))

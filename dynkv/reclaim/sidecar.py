@@ -6,9 +6,8 @@ tell the server, wait for its reaper, or restart it, which costs what it holds i
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +18,7 @@ from dynkv.children.child import Child
 from dynkv.children.stop import kill_tree
 from dynkv.instack import script
 from dynkv.probes.http import request
+from dynkv.probes.registered import registered_in
 
 _TELL_DEADLINE_S = 30.0
 """The helper's imports alone take 5 s."""
@@ -71,13 +71,8 @@ async def registered(sidecar: Sidecar) -> Registrations | None:
     """All that the server holds just now; None if it does not answer."""
     try:
         with anyio.fail_after(5.0):
-            status = json.loads((await request("127.0.0.1", sidecar.http_port, "/status")).body)
-        ids: Iterable[object] = [
-            *(status.get("registered_gpu_ids") or []),
-            *(status.get("registered_non_cuda_instance_ids") or []),
-        ]
-        return frozenset(str(found) for found in ids)
-    except (OSError, TimeoutError, ValueError, AttributeError):
+            return registered_in((await request("127.0.0.1", sidecar.http_port, "/status")).body)
+    except (OSError, TimeoutError):
         return None
 
 

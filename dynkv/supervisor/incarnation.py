@@ -157,7 +157,8 @@ class Incarnation:
         if liveness is None:
             await anyio.sleep_forever()
             raise AssertionError("never comes back")
-        return await until_hung(self.child, liveness, self.first_ready, self._passes)
+        figures = self._life.shared.figures
+        return await until_hung(self.child, liveness, self.first_ready, self._passes, figures=figures)
 
     async def _idle(self) -> str:
         if not self.is_warm:
@@ -168,7 +169,7 @@ class Incarnation:
     async def _probes(self) -> str:
         """Turn results into states; why it will never be ready."""
         detail = ""
-        async with aclosing(probing(self._life.unit.probes)) as results:
+        async with aclosing(probing(self._life.unit.probes, figures=self._life.shared.figures)) as results:
             async for news in results:
                 detail = news.attempt.detail
                 probe = ProbeStatus(news.attempt.ok, round(news.attempt.latency_s, 4), detail)

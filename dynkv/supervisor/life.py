@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dynkv.home import Place
 from dynkv.plan.model import Unit
+from dynkv.probes.scrape import Figures
 from dynkv.reclaim.sidecar import Sidecar
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.event_kinds import EventKind
@@ -35,6 +36,8 @@ class Shared:
     discovery_dir: Path | None = None
     sidecar: Sidecar | None = None
     standbys: tuple[Standby, ...] = ()
+    figures: Figures = field(default_factory=Figures)
+    """What units say at their /metrics: asked for once, for all who want to know."""
 
     def standby_of(self, unit: Unit) -> Standby | None:
         """The one that the unit may start from."""

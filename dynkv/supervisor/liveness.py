@@ -11,8 +11,10 @@ import anyio
 from dynkv.children.child import Child
 from dynkv.host.processes import bytes_read
 from dynkv.plan.model import HttpGet, Liveness
-from dynkv.probes.figures import total
+from dynkv.probes.finite import sum_of_known
 from dynkv.probes.http import request
+from dynkv.probes.scrape import Figures
+from dynkv.probes.text import read, total
 from dynkv.supervisor.progress import IDLE_CPU, Sample, hung
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -22,22 +24,48 @@ _ENGINE = "VLLM::EngineCore"[:15]
 _RUNNING = "vllm:num_requests_running"
 _MOVING = ("vllm:iteration_tokens_total_sum", "vllm:prompt_tokens_total", "vllm:generation_tokens_total")
 """Source: vllm 0.23.0 and 0.31.0, /metrics; the first moves with every step of the engine."""
+_MAX_AGE_S = 5.0
+"""At most a period, so that two samples are of two answers."""
 
 
-async def until_hung(child: Child, liveness: Liveness, ready: anyio.Event, passes: Callable[[], bool]) -> str:
+async def until_hung(
+    child: Child,
+    liveness: Liveness,
+    ready: anyio.Event,
+    passes: Callable[[], bool],
+    *,
+    figures: Figures | None = None,
+) -> str:
     """Sample the unit for as long as it does well; returns why it counts as hung.
 
     `passes`: whether its readiness probe has not failed as often in a row as counts.
+    `figures`: where others put what its /metrics says; nothing is taken from there that is older than this call, as
+    that may be of an incarnation before.
     Before it is first `ready`, its startup probe judges it; but one that is stopped by a signal is not slow.
     """
+    figures = figures or Figures()
+    began = anyio.current_time()
     kept = max(liveness.failure_threshold, int(liveness.stall_seconds / liveness.period_seconds)) + 2
     samples: deque[Sample] = deque(maxlen=kept)
     while True:
-        samples.append(await _sample(child, liveness, passes) if ready.is_set() else _early_sample(child))
+        if ready.is_set():
+            max_age_s = min(anyio.current_time() - began, liveness.period_seconds, _MAX_AGE_S)
+            samples.append(await _sample(child, liveness, passes, figures, max_age_s))
+        else:
+            samples.append(_early_sample(child))
         reason = hung(tuple(samples), liveness)
         if reason is not None:
             return reason
-        await anyio.sleep(liveness.period_seconds)
+        await _until_next(liveness.period_seconds, ready)
+
+
+async def _until_next(period_s: float, ready: anyio.Event) -> None:
+    """A unit that has just become ready is looked at at once: what its readiness probe has read is new then."""
+    if ready.is_set():
+        await anyio.sleep(period_s)
+        return
+    with anyio.move_on_after(period_s):
+        await ready.wait()
 
 
 async def until_idle(child: Child, ready: anyio.Event) -> None:
@@ -62,16 +90,18 @@ def _early_sample(child: Child) -> Sample:
     return Sample(anyio.current_time(), answered=True, is_stopped=is_stopped, cpu_s=0.0)
 
 
-async def _sample(child: Child, liveness: Liveness, passes: Callable[[], bool]) -> Sample:
+async def _sample(
+    child: Child, liveness: Liveness, passes: Callable[[], bool], figures: Figures, max_age_s: float
+) -> Sample:
     tree = child.members()
     is_stopped = any(process.is_stopped for process in tree)
-    figures = None
+    text = None
     if liveness.check is not None and not is_stopped:
-        figures = await _figures(liveness.check, liveness.timeout_seconds)
-    answered = passes() if liveness.check is None else figures is not None
+        text = await figures.get(liveness.check, max_age_s=max_age_s, timeout_s=liveness.timeout_seconds)
+    answered = passes() if liveness.check is None else text is not None
     if not answered:
         tree = child.tree()  # it may be busy in a process that it has started just now
-    moving = [value for name in _MOVING if (value := total(figures, name)) is not None]
+    said = read(text or "", {_RUNNING, *_MOVING})
     canary_failed = not is_stopped and await _fails(liveness.canary, liveness.timeout_seconds)
     return Sample(
         at=anyio.current_time(),
@@ -79,8 +109,8 @@ async def _sample(child: Child, liveness: Liveness, passes: Callable[[], bool]) 
         is_stopped=is_stopped,
         cpu_s=sum(process.cpu_ticks for process in tree) / _TICKS_PER_S,
         has_engine=any(process.name == _ENGINE for process in tree),
-        running=total(figures, _RUNNING),
-        tokens=sum(moving) if moving else None,
+        running=total(said, _RUNNING),
+        tokens=sum_of_known(total(said, name) for name in _MOVING),
         canary_failed=canary_failed,
     )
 
@@ -95,13 +125,3 @@ async def _fails(canary: HttpGet | None, timeout_s: float) -> bool:
     except (OSError, TimeoutError):
         return False
     return response.status >= 500
-
-
-async def _figures(check: HttpGet, timeout_s: float) -> str | None:
-    """The unit's /metrics; None if it does not answer in time, which alone means nothing."""
-    try:
-        with anyio.fail_after(timeout_s):
-            response = await request(check.host, check.port, check.path)
-    except (OSError, TimeoutError):
-        return None
-    return response.body.decode(errors="replace") if response.status == 200 else None

@@ -19,8 +19,8 @@ from dynkv.cli.dashboard import Dashboard
 from dynkv.cli.screens import Confirmation, LogScreen
 from dynkv.cli.tile import Curve, Tile
 from dynkv.errors import DynkvError
-from dynkv.metrics.rates import read
 from dynkv.metrics.trend import Look
+from dynkv.probes.text import read
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import DeploymentStatus
 

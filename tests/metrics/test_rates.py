@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import math
 
-from dynkv.metrics.rates import increase, quantile, read
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dynkv.metrics.rates import increase, quantile
+from dynkv.probes.text import Samples, read
 
 
 def counter(**values: float) -> str:
@@ -67,6 +72,24 @@ def test_a_quantile_is_of_all_processes_and_one_that_is_new_counts_from_nothing(
     assert quantile(read(before), read(after), "ttft", 0.25) == pytest.approx(0.1)
 
 
-def test_what_is_no_sample_is_passed_over() -> None:
-    text = '# HELP a b\n\nnonsense\na{x="1 } 2",y="\\""} 3 1700000000\nb 1e3\nc nothing\n'
-    assert read(text) == {"a": {frozenset({("x", "1 } 2"), ("y", '\\"')}): 3.0}, "b": {frozenset(): 1000.0}}
+@pytest.mark.parametrize("bound", ["", "abc", "NaN", "1_0", "-Inf"])
+def test_a_bucket_without_a_bound_is_left_out(bound: str) -> None:
+    before, after = histogram(0, 0, 0, 0), histogram(10, 10, 10, 10) + f'ttft_bucket{{le="{bound}"}} 5\nttft_bucket 7\n'
+    found = quantile(read(before), read(after), "ttft", 0.5)
+    assert found is not None
+    assert 0 <= found <= 0.1
+
+
+VALUES = st.floats(allow_nan=False, allow_infinity=False)
+BOUNDS = st.sampled_from(["0.1", "1", "+Inf", "-Inf", "NaN", "x", "1e308", "-1e308"])
+LOOKS = st.lists(st.tuples(BOUNDS, VALUES)).map(
+    lambda buckets: read(
+        "".join(f'x_bucket{{le="{bound}"}} {value}\nx{{a="{bound}"}} {value}\n' for bound, value in buckets)
+    )
+)
+
+
+@given(LOOKS, LOOKS, st.floats(0, 1))
+def test_whatever_is_counted_the_result_is_finite_or_not_known(before: Samples, after: Samples, share: float) -> None:
+    for found in (increase(before, after, "x"), quantile(before, after, "x", share)):
+        assert found is None or math.isfinite(found)

@@ -10,9 +10,9 @@ from lab import Lab
 from prometheus_client.parser import text_string_to_metric_families
 from test_gather import serving
 
-from dynkv.metrics.rates import read
 from dynkv.metrics.traffic import passed_on, traffic
 from dynkv.plan.model import Frontend, Role
+from dynkv.probes.text import read
 
 FRONTEND = """\
 # HELP dynamo_frontend_requests_total Total number of LLM requests processed

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dynkv.metrics.rates import read
 from dynkv.metrics.trend import Look, Reading, Trend
+from dynkv.probes.text import read
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, GpuStatus
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import suppress
 from typing import Any
 
 import anyio
 import pytest
-from anyio.abc import SocketAttribute, SocketStream
+from answering import Answering, http, serving
 from hypothesis import given
 from hypothesis import strategies as st
 from lab import free_port
@@ -18,7 +16,9 @@ from lab import free_port
 from dynkv.plan.model import Frontend, HttpGet, Probe, Probes
 from dynkv.probes.attempt import Attempt, attempt, model_ids, reason_in
 from dynkv.probes.completion import Answer, complete, warm_up_prompt
-from dynkv.probes.figures import total
+from dynkv.probes.http import request
+from dynkv.probes.registered import registered_in
+from dynkv.probes.scrape import Figures
 from dynkv.probes.streak import Verdict
 from dynkv.probes.worker import News, Phase, probing
 
@@ -30,48 +30,6 @@ NOT_READY = {
     "reason": "no namespace has all required worker types live",
     "namespaces": {"dynamo": {"ready": False, "reason": "missing worker types: prefill"}},
 }
-Answering = Callable[[str], bytes]
-
-
-def http(status: int, body: object = None) -> bytes:
-    content = b"" if body is None else json.dumps(body).encode()
-    return b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s" % (status, len(content), content)
-
-
-@dataclass
-class Server:
-    """Answers each request with whatever bytes `answer` gives for its path; remembers what it was asked."""
-
-    port: int
-    answer: Answering
-    asked: list[tuple[str, dict[str, object]]] = field(default_factory=list)
-
-    def probe(self, path: str = "/health", timeout_s: float = 5, **settings: Any) -> Probe:
-        return Probe((HttpGet(self.port, path),), timeout_seconds=timeout_s, **settings)
-
-    async def handle(self, stream: SocketStream) -> None:
-        async with stream:
-            head, _, body = (await stream.receive()).partition(b"\r\n\r\n")
-            length = next((int(x[15:]) for x in head.lower().split(b"\r\n") if x.startswith(b"content-length:")), 0)
-            while len(body) < length:
-                body += await stream.receive()
-            path = head.split(b" ")[1].decode()
-            self.asked.append((path, json.loads(body) if body else {}))
-            answer = self.answer(path)
-            if answer:
-                await stream.send(answer)
-            else:
-                await anyio.sleep_forever()
-
-
-@asynccontextmanager
-async def serving(answer: Answering) -> AsyncIterator[Server]:
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    async with listener, anyio.create_task_group() as tasks:
-        server = Server(listener.extra(SocketAttribute.local_port), answer)
-        tasks.start_soon(listener.serve, server.handle)
-        yield server
-        tasks.cancel_scope.cancel()
 
 
 async def outcome(answer: bytes, timeout_s: float = 5) -> Attempt:
@@ -155,19 +113,43 @@ def test_what_gives_no_reason(body: bytes) -> None:
     assert reason_in(body) is None
 
 
-KEYS = st.sampled_from(["reason", "message", "detail", "error", "namespaces", "data", "id", "dynamo"])
+KEYS = st.sampled_from(
+    "reason message detail error namespaces data id dynamo choices nvext worker_id decode_worker_id registered_gpu_ids "
+    "registered_non_cuda_instance_ids".split()
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inside: st.lists(inside, max_size=3) | st.dictionaries(KEYS, inside, max_size=4),
     max_leaves=12,
 )
+"""Whatever can be said in JSON, with keys that mean something here."""
 
 
 @given(JSON)
 def test_whatever_is_answered_a_reason_is_words_or_none(body: object) -> None:
     reason = reason_in(json.dumps(body).encode())
-    assert reason is None or reason.strip()
+    assert reason is None or is_fit_to_be_kept(reason)
     assert isinstance(model_ids(json.dumps(body).encode()), list)
+
+
+def is_fit_to_be_kept(words: str) -> bool:
+    """One line, for a terminal and for JSON."""
+    return bool(words.strip()) and words.isprintable() and len(words) < 400 and bool(words.encode())
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (" on\ntwo\r\nlines ", "on two lines"),
+        ("\u001b[31mred\u001b[0m\u0007", "[31mred [0m"),
+        ("half a character: \ud800", "half a character:"),
+        ("\N{GRINNING FACE}", "\N{GRINNING FACE}"),
+        ("\u202eleft", "left"),
+        ("x" * 5000, "x" * 300 + "…"),
+    ],
+)
+def test_a_reason_is_one_line_that_any_terminal_and_any_json_can_hold(said: str, told: str) -> None:
+    assert reason_in(json.dumps({"reason": said}).encode()) == told
 
 
 def test_one_reason_that_is_no_text_hides_no_other() -> None:
@@ -178,6 +160,74 @@ def test_one_reason_that_is_no_text_hides_no_other() -> None:
 async def test_an_answer_nested_beyond_reason_is_no_reason() -> None:
     result = await outcome(b"HTTP/1.1 503 X\r\nContent-Length: 200000\r\n\r\n" + b"[" * 200_000)
     assert (result.ok, result.detail) == (False, "/health answered 503")
+
+
+# --- whatever comes over the line ---
+
+PIECES = [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 503 X\r\n", b"HTTP/1.1 101 X\r\n", b"HTTP/1.1 100 X\r\n\r\n", b"\r\n"]
+PIECES += [b"Content-Length: 5\r\n", b"Content-Length: -1\r\n", b"Content-Length: x\r\n", b"Upgrade: x\r\n"]
+PIECES += [b"Transfer-Encoding: chunked\r\n", b"Connection: upgrade\r\n", b"5\r\nx foo\r\n", b"0\r\n\r\n", b"ff"]
+PIECES += [b"x foo\n", b"x NaN\n", b"\x00", b"\xff", b"{", b'"', b"<html>", b": ", b"\r", b"\n"]
+ANYTHING = (
+    st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).map(b"".join)
+    | st.binary(min_size=1)
+    | JSON.map(lambda body: http(200, body))
+    | JSON.map(lambda body: http(503, body))
+    | st.text().map(lambda text: http(200, text.encode("utf-8", "replace")))
+)
+BODIES = st.binary() | JSON.map(lambda body: json.dumps(body).encode())
+
+
+@given(ANYTHING)
+async def test_whatever_is_answered_nobody_who_asks_raises_anything(answer: bytes) -> None:
+    async with serving(lambda path: answer) as server:
+        check = HttpGet(server.port, "/metrics", or_lists_model="m")
+        with anyio.fail_after(20):
+            for figures in (None, Figures({"a": check})):
+                result = await attempt(Probe((check,), timeout_seconds=20), figures)
+                assert is_fit_to_be_kept(result.detail)
+                text = await (figures or Figures()).get(check, max_age_s=0.0, timeout_s=20)
+                assert text is None or text.encode() is not None
+            done = await complete(Frontend("127.0.0.1", server.port, "m"), "127.0.0.1", "1")
+            assert is_fit_to_be_kept(done.detail)
+            assert all(is_fit_to_be_kept(worker) for worker in done.workers)
+            with suppress(OSError):
+                await request("127.0.0.1", server.port, "/status")
+
+
+@given(BODIES)
+def test_whatever_the_sidecar_answers_ids_are_words_or_it_does_not_say(body: bytes) -> None:
+    found = registered_in(body)
+    assert found is None or all(isinstance(it, str) for it in found)
+
+
+@pytest.mark.parametrize(
+    ("status", "ids"),
+    [
+        ('{"registered_gpu_ids": [1, 2, 3]}', {"1", "2", "3"}),
+        ('{"registered_gpu_ids": [], "registered_non_cuda_instance_ids": ["4"]}', {"4"}),
+        ('{"registered_gpu_ids": null}', set()),
+        ('{"registered_gpu_ids": [1, null, {}, [2]]}', {"1"}),
+        ("{}", set()),
+        ("", None),
+        ("[]", None),
+        ("null", None),
+        ("<html>", None),
+        ('{"registered_gpu_ids": 3}', None),
+        ('{"registered_gpu_ids": {"a": 1}}', None),
+        ("[" * 100_000, None),
+        ('{"registered_gpu_ids": [' + "[" * 100_000, None),
+        ("1" * 5000, None),
+    ],
+)
+def test_who_is_registered_at_the_sidecar(status: str, ids: set[str] | None) -> None:
+    assert registered_in(status.encode()) == ids
+
+
+@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"choices": [1], "nvext": {"worker_id": {"a_worker_id": [[]]}}}'])
+async def test_a_completion_with_nonsense_in_it(body: bytes) -> None:
+    answer, _ = await completing(lambda path: http(200, body))
+    assert answer.workers == frozenset()
 
 
 # --- the order of a unit's probes ---
@@ -285,24 +335,3 @@ def test_warm_up_prompts_are_long_enough_and_begin_unlike_each_other() -> None:
     prompts = [warm_up_prompt(number, 300) for number in range(20)]
     assert all(len(prompt.split()) == 300 for prompt in prompts)
     assert len({prompt.split()[0] for prompt in prompts}) == 20
-
-
-# --- figures ---
-
-METRICS = """\
-# HELP vllm:prompt_tokens_total Prompt tokens.
-# TYPE vllm:prompt_tokens_total counter
-vllm:prompt_tokens_total{engine="0",model_name="org/tiny"} 12.0
-vllm:prompt_tokens_total{engine="1",model_name="org/tiny"} 1.5e2
-vllm:prompt_tokens_total_created{engine="0"} 1.7e9
-up 1
-"""
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("vllm:prompt_tokens_total", 162), ("up", 1), ("vllm:prompt_tokens", None), ("vllm.prompt_tokens_total", None)],
-)
-def test_totals(name: str, value: float | None) -> None:
-    assert total(METRICS, name) == value
-    assert total(None, name) is None

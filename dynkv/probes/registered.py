@@ -1,0 +1,24 @@
+"""Whose KV caches the sidecar holds, as its /status tells. Pure, and no answer makes it raise.
+
+Source: lmcache 0.5.2 and 0.5.6, GET /status.
+"""
+
+from __future__ import annotations
+
+import json
+
+_LISTS = ("registered_gpu_ids", "registered_non_cuda_instance_ids")
+
+
+def registered_in(status: bytes) -> frozenset[str] | None:
+    """The ids of the workers, one for each rank; None where it does not say."""
+    try:
+        given = json.loads(status)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(given, dict):
+        return None
+    lists = [given.get(name) or [] for name in _LISTS]
+    if not all(isinstance(ids, list) for ids in lists):
+        return None
+    return frozenset(f"{found}" for ids in lists for found in ids if isinstance(found, int | str))

@@ -1,0 +1,119 @@
+"""The newest figures of each unit: one request for its /metrics serves all who want them at about the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import anyio
+
+from dynkv.plan.model import HttpGet, Plan, Role, Unit, local_host
+from dynkv.probes.http import BODY_LIMIT_BYTES, Response, request
+
+_PATH = "/metrics"
+
+
+def sources(plan: Plan) -> dict[str, HttpGet]:
+    """Where the figures of each unit are that has any, by its name."""
+    return {unit.name: source for unit in plan.units if (source := _source(plan, unit)) is not None}
+
+
+class Figures:
+    """Who asks gets what came a moment ago, waits for a request that is under way, or makes one."""
+
+    def __init__(self, sources: Mapping[str, HttpGet] | None = None) -> None:
+        """`sources`: those that somebody else will want, by unit."""
+        self.sources = sources or {}
+        self._wanted = frozenset(self.sources.values())
+        self._newest: dict[HttpGet, _Scrape] = {}
+        self._under_way: dict[HttpGet, _UnderWay] = {}
+
+    def wants(self, check: HttpGet) -> bool:
+        """Whether its answer is worth being read, as others will want the same."""
+        return check in self._wanted
+
+    async def ask(self, source: HttpGet) -> Response:
+        """A new answer, for all who ask while it is under way. Raises OSError; the caller sets the deadline.
+
+        If who made the request gives up, one of those that wait makes it again: each has a deadline of its own.
+        """
+        while (under_way := self._under_way.get(source)) is not None:
+            await under_way.over.wait()
+            if under_way.answer is not None:
+                return _unless_error(under_way.answer)
+        under_way = self._under_way[source] = _UnderWay()
+        try:
+            under_way.answer = answer = await _answer(source)
+            if isinstance(answer, Response) and answer.status == 200:
+                self._newest[source] = _Scrape(_text(answer.body), anyio.current_time())
+        finally:
+            del self._under_way[source]
+            under_way.over.set()
+        return _unless_error(answer)
+
+    async def get(self, source: HttpGet, *, max_age_s: float, timeout_s: float) -> str | None:
+        """A text not older than `max_age_s`, to be read with `text`; None where there is none, or not in time."""
+        newest = self._newest.get(source)
+        if newest is not None and newest.at > anyio.current_time() - max_age_s:
+            return newest.text
+        try:
+            with anyio.fail_after(timeout_s):
+                response = await self.ask(source)
+        except (OSError, TimeoutError):
+            return None
+        return self._newest[source].text if response.status == 200 else None
+
+    async def of(self, units: Iterable[str], *, max_age_s: float, timeout_s: float) -> dict[str, str]:
+        """Those of several units, asked side by side; who does not answer is left out, and costs the others nothing."""
+        found: dict[str, str] = {}
+
+        async def look(unit: str) -> None:
+            text = await self.get(self.sources[unit], max_age_s=max_age_s, timeout_s=timeout_s)
+            if text is not None:
+                found[unit] = text
+
+        async with anyio.create_task_group() as tasks:
+            for unit in units:
+                if unit in self.sources:
+                    tasks.start_soon(look, unit)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Scrape:
+    text: str
+    at: float
+    """When it came, by anyio's clock."""
+
+
+@dataclass
+class _UnderWay:
+    over: anyio.Event = field(default_factory=anyio.Event)
+    answer: Response | OSError | None = None
+    """None where who asked has given up."""
+
+
+async def _answer(source: HttpGet) -> Response | OSError:
+    try:
+        return await request(source.host, source.port, source.path)
+    except OSError as error:
+        return error
+
+
+def _unless_error(answer: Response | OSError) -> Response:
+    if isinstance(answer, OSError):
+        raise answer
+    return answer
+
+
+def _text(body: bytes) -> str:
+    """A body that was too long ends somewhere in a line, which would then say something else."""
+    whole = body if len(body) <= BODY_LIMIT_BYTES else body[: body.rfind(b"\n") + 1]
+    return whole.decode(errors="replace")
+
+
+def _source(plan: Plan, unit: Unit) -> HttpGet | None:
+    if unit.role is Role.FRONTEND and plan.frontend is not None:
+        return HttpGet(plan.frontend.port, _PATH, local_host(plan.frontend.host))
+    name = "http" if unit.role is Role.LMCACHE else "system" if unit.role.is_worker else ""
+    return HttpGet(unit.ports[name], _PATH) if name in unit.ports else None
