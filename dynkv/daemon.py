@@ -97,7 +97,7 @@ async def _run(plan: Plan, place: Place, notify_fd: int, foreground: bool) -> No
             for what, work in {
                 "signals": partial(_heed, received, stack),
                 "the figures of the KV caches": partial(gather_forever, plan, stack.note_kv, figures),
-                "the control API": partial(serve, ControlApi(stack, events).answer, listener),
+                "the control API": partial(serve, ControlApi(stack, events, figures).answer, listener),
                 **({"printing events": partial(print_events, events)} if foreground else {}),
             }.items():
                 tasks.start_soon(outliving, what, work, events)

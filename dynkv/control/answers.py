@@ -9,6 +9,7 @@ from dynkv.control.http import Reply, Request, error_reply, json_reply
 from dynkv.metrics.exposition import CONTENT_TYPE, exposition
 from dynkv.metrics.gpus import GpuFigures
 from dynkv.metrics.traffic import traffic
+from dynkv.probes.scrape import Figures
 from dynkv.supervisor.events import Event, EventLog
 from dynkv.supervisor.inbox import Ask
 from dynkv.supervisor.stack import Stack
@@ -23,16 +24,17 @@ Named = Mapping[str, str]
 class Answers:
     """One method for each route."""
 
-    def __init__(self, stack: Stack, events: EventLog) -> None:
+    def __init__(self, stack: Stack, events: EventLog, figures: Figures) -> None:
         self._stack = stack
         self._events = events
+        self._figures = figures
         self._gpus = GpuFigures()
 
     async def health(self, request: Request, named: Named) -> Reply:
         return Reply(200, b"ok\n", "text/plain")
 
     async def metrics(self, request: Request, named: Named) -> Reply:
-        passed_on = await traffic(self._stack.plan)
+        passed_on = await traffic(self._stack.plan, self._figures)
         return Reply(200, (exposition(self._stack.status()) + passed_on).encode(), CONTENT_TYPE)
 
     async def status(self, request: Request, named: Named) -> Reply:

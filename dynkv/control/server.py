@@ -12,6 +12,7 @@ from dynkv.control.answers import Answers
 from dynkv.control.http import Reply, Request, error_reply
 from dynkv.control.routes import ROUTES
 from dynkv.control.routing import Refused, find
+from dynkv.probes.scrape import Figures, sources
 from dynkv.supervisor.events import EventLog
 from dynkv.supervisor.stack import Stack
 
@@ -19,8 +20,9 @@ from dynkv.supervisor.stack import Stack
 class ControlApi:
     """Answers each request as the table of routes has it."""
 
-    def __init__(self, stack: Stack, events: EventLog) -> None:
-        self._answers = Answers(stack, events)
+    def __init__(self, stack: Stack, events: EventLog, figures: Figures | None = None) -> None:
+        """`figures`: where others of this supervisor put what units say."""
+        self._answers = Answers(stack, events, figures or Figures(sources(stack.plan)))
 
     async def answer(self, request: Request) -> Reply:
         found = find(ROUTES, request.method, request.path)

@@ -2,59 +2,87 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from dynkv import __version__
+from dynkv.probes.text import Sample
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import DeploymentStatus, UnitStatus
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-
+_BUILD = "dynkv_build_info"
+_STATE = "dynkv_unit_state"
+_RESTARTS = "dynkv_unit_restarts_total"
+_MEMORY = "dynkv_unit_resident_memory_bytes"
+_STARTUP = "dynkv_unit_startup_duration_seconds"
+REPLACED = {
+    "dynkv_process_state": _STATE,
+    "dynkv_process_restarts_total": _RESTARTS,
+    "dynkv_process_resident_memory_bytes": _MEMORY,
+    "dynkv_process_startup_duration_seconds": _STARTUP,
+}
+"""By a name of before, with the label `process` for `unit`: what to ask for instead. These stay for one version."""
+_OF_UNITS = {
+    _STATE: ("gauge", "1 for the state that the unit is in."),
+    _RESTARTS: ("counter", "Restarts of the unit."),
+    _MEMORY: ("gauge", "Resident memory of the unit's whole process tree."),
+    _STARTUP: ("gauge", "From the process's start to ready, of the current incarnation."),
+}
 FAMILIES = {
-    "dynkv_build_info": ("gauge", "The supervisor's version."),
-    "dynkv_process_state": ("gauge", "1 for the state that the unit is in."),
-    "dynkv_process_restarts_total": ("counter", "Restarts of the unit."),
-    "dynkv_process_resident_memory_bytes": ("gauge", "Resident memory of the unit's whole process tree."),
-    "dynkv_process_startup_duration_seconds": (
-        "gauge",
-        "From the process's start to ready, of the current incarnation.",
-    ),
+    _BUILD: ("gauge", "The supervisor's version."),
+    **_OF_UNITS,
+    **{old: (_OF_UNITS[new][0], f"Deprecated: {new} replaces it.") for old, new in REPLACED.items()},
 }
 """Type and description, by name. The reference is made from this."""
 
 
 def exposition(status: DeploymentStatus) -> str:
-    lines = _family("dynkv_build_info", [({"version": __version__}, 1)])
-    labelled = [(unit, _labels(status, unit)) for unit in status.units]
-    lines += _family(
-        "dynkv_process_state",
-        [({**labels, "state": state}, int(unit.state is state)) for unit, labels in labelled for state in State],
-    )
-    lines += _family("dynkv_process_restarts_total", [(la, u.restarts) for u, la in labelled])
-    lines += _family(
-        "dynkv_process_resident_memory_bytes",
-        [(la, u.rss_bytes) for u, la in labelled if u.rss_bytes is not None],
-    )
-    lines += _family(
-        "dynkv_process_startup_duration_seconds",
-        [(la, u.ready_after_s) for u, la in labelled if u.ready_after_s is not None],
-    )
-    return "\n".join(lines) + "\n"
+    found: dict[str, list[Sample]] = {name: [] for name in FAMILIES}
+    found[_BUILD].append(Sample(_BUILD, {"version": __version__}, 1))
+    for unit in status.units:
+        for sample in _of(unit, status.name):
+            found[sample.name].append(sample)
+    for old, new in REPLACED.items():
+        found[old] += [_as_before(sample, old) for sample in found[new]]
+    return "".join(family(name, *FAMILIES[name], samples) for name, samples in found.items())
 
 
-def _labels(status: DeploymentStatus, unit: UnitStatus) -> dict[str, str]:
-    return {"deployment": status.name, "process": unit.name, "role": unit.role}
+def family(name: str, kind: str, description: str, samples: Iterable[Sample]) -> str:
+    """A whole family: its two comments, and a line for each sample."""
+    return "".join([f"# HELP {name} {description}\n# TYPE {name} {kind}\n", *map(_line, samples)])
 
 
-def _family(name: str, samples: Iterable[tuple[dict[str, str], float | int]]) -> list[str]:
-    kind, description = FAMILIES[name]
-    lines = [f"# HELP {name} {description}", f"# TYPE {name} {kind}"]
-    for labels, value in samples:
-        inside = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
-        lines.append(f"{name}{{{inside}}} {value}")
-    return lines
+def unit_labels(deployment: str, unit: str, role: str) -> dict[str, str]:
+    return {"deployment": deployment, "unit": unit, "role": role}
+
+
+def _of(unit: UnitStatus, deployment: str) -> Iterable[Sample]:
+    labels = unit_labels(deployment, unit.name, unit.role)
+    for state in State:
+        yield Sample(_STATE, {**labels, "state": state}, int(unit.state is state))
+    yield Sample(_RESTARTS, labels, unit.restarts)
+    if unit.rss_bytes is not None:
+        yield Sample(_MEMORY, labels, unit.rss_bytes)
+    if unit.ready_after_s is not None:
+        yield Sample(_STARTUP, labels, unit.ready_after_s)
+
+
+def _as_before(sample: Sample, name: str) -> Sample:
+    labels = {"process" if key == "unit" else key: text for key, text in sample.labels.items()}
+    return Sample(name, labels, sample.value)
+
+
+def _line(sample: Sample) -> str:
+    inside = ",".join(f'{key}="{_escaped(text)}"' for key, text in sample.labels.items())
+    return f"{sample.name}{{{inside}}} {_number(sample.value)}\n"
 
 
 def _escaped(text: str) -> str:
     return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
+
+def _number(value: float) -> str:
+    if math.isfinite(value):
+        return f"{value}"
+    return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"

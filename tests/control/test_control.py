@@ -244,9 +244,9 @@ async def test_health_and_metrics(lab: Lab) -> None:
         code, text = await it.ask(get, it.path, "/metrics")
         assert code == 200
         families = {family.name: family for family in text_string_to_metric_families(text)}
-        ready = [sample for sample in families["dynkv_process_state"].samples if sample.labels["state"] == "ready"]
-        assert [(sample.labels["process"], sample.value) for sample in ready] == [("frontend", 1.0)]
-        assert families["dynkv_process_resident_memory_bytes"].samples[0].value > 1 << 20
+        ready = [sample for sample in families["dynkv_unit_state"].samples if sample.labels["state"] == "ready"]
+        assert [(sample.labels["unit"], sample.value) for sample in ready] == [("frontend", 1.0)]
+        assert families["dynkv_unit_resident_memory_bytes"].samples[0].value > 1 << 20
 
 
 @pytest.mark.anyio

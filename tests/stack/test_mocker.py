@@ -257,7 +257,7 @@ def test_the_control_socket_is_its_owners(router: Dynkv) -> None:
     assert stat.S_IMODE((directory / "control.sock").stat().st_mode) == 0o600
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     assert router.control("/healthz", "agg-router") == b"ok\n"
-    assert b'dynkv_process_state{deployment="agg-router",process="worker-0"' in router.control("/metrics", "agg-router")
+    assert b'dynkv_unit_state{deployment="agg-router",unit="worker-0"' in router.control("/metrics", "agg-router")
 
 
 # --- a deployment for one test each ---
