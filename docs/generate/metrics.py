@@ -37,8 +37,7 @@ def page() -> str:
         "What frontend and workers count about their requests, fetched when you ask. A unit that does not answer "
         f"within a second is left out. The labels are those that the unit gives, and {_LABELS} before them; a label of "
         "the unit's own with one of these names has `exported_` before it. `process` is the older name of `unit`, and "
-        "goes with the metrics below. Which of them there are depends on the engine: the mocker has no `vllm:` "
-        "figures.",
+        "goes with the metrics below. Which of them there are depends on the engine.",
         table(_COLUMNS, _rows(PASSED_ON)),
         "## Deprecated",
         "The names of before, with the label `process` for `unit`. They stay for one version.",

@@ -19,9 +19,7 @@ def bars(values: Sequence[float | None], width: int, height: int, ceiling: float
     """
     columns = _columns(values, width)
     top = ceiling or max((column for column in columns if column is not None), default=0.0) or 1.0
-    filled = [
-        0 if it is None else max(1, min(8 * height, round(min(max(it / top, 0.0), 1.0) * 8 * height))) for it in columns
-    ]
+    filled = [0 if it is None else max(1, round(min(max(it / top, 0.0), 1.0) * 8 * height)) for it in columns]
     return [
         "".join(_EIGHTHS[max(0, min(8, eighths - 8 * row))] for eighths in filled) for row in reversed(range(height))
     ]

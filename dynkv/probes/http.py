@@ -13,7 +13,7 @@ import h11
 
 _READ_BYTES = 64 * 1024
 BODY_LIMIT_BYTES = 4 * 1024**2
-"""What is read of a body; one that is longer comes with a little more than this."""
+"""No more is read of a body, but for a little."""
 _WELL = re.compile(rb"HTTP/1\.[01] ([23]\d\d) ")
 
 
@@ -21,6 +21,8 @@ _WELL = re.compile(rb"HTTP/1\.[01] ([23]\d\d) ")
 class Response:
     status: int
     body: bytes
+    is_whole: bool = True
+    """False where the body is longer than what was read of it, or broke off."""
 
 
 async def request(
@@ -35,10 +37,7 @@ async def request(
         first = await _receive(stream)
         if not read_body and b"\r\n\r\n" in first and (well := _WELL.match(first)):
             return Response(int(well.group(1)), b"")
-        try:
-            return await _response(stream, first, method)
-        except h11.RemoteProtocolError as error:
-            raise OSError(f"it does not speak HTTP: {error}") from error
+        return await _response(stream, first, method)
 
 
 def _head(host: str, port: int, path: str, method: str, body: bytes) -> bytes:
@@ -112,9 +111,15 @@ async def _response(stream: socket.socket, first: bytes, method: str) -> Respons
     connection.send(h11.Request(method=method, target="/", headers=[("Host", "it"), ("Connection", "close")]))
     connection.send(h11.EndOfMessage())
     connection.receive_data(first)
-    status, chunks, size = 0, [], 0
+    status, size = 0, 0
+    chunks: list[bytes] = []
     while True:
-        event = connection.next_event()
+        try:
+            event = connection.next_event()
+        except h11.RemoteProtocolError as error:
+            if status:
+                return Response(status, b"".join(chunks), is_whole=False)
+            raise OSError(f"it does not speak HTTP: {error}") from error
         if event is h11.NEED_DATA:
             connection.receive_data(await _receive(stream))
         elif isinstance(event, h11.Response):
@@ -123,4 +128,4 @@ async def _response(stream: socket.socket, first: bytes, method: str) -> Respons
             chunks.append(bytes(event.data))
             size += len(event.data)
         if isinstance(event, h11.EndOfMessage | h11.ConnectionClosed) or size > BODY_LIMIT_BYTES:
-            return Response(status, b"".join(chunks))
+            return Response(status, b"".join(chunks), is_whole=size <= BODY_LIMIT_BYTES)

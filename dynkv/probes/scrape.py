@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from dynkv.plan.model import HttpGet, Plan, Role, Unit, local_host
-from dynkv.probes.http import BODY_LIMIT_BYTES, Response, request
+from dynkv.probes.http import Response, request
 
 _PATH = "/metrics"
 
@@ -19,7 +19,7 @@ def sources(plan: Plan) -> dict[str, HttpGet]:
 
 
 class Figures:
-    """Who asks gets what came a moment ago, waits for a request that is under way, or makes one."""
+    """Who wants a unit's figures gets what came a moment ago, waits for a request that is under way, or makes one."""
 
     def __init__(self, sources: Mapping[str, HttpGet] | None = None) -> None:
         """`sources`: those that somebody else will want, by unit."""
@@ -45,7 +45,7 @@ class Figures:
         try:
             under_way.answer = answer = await _answer(source)
             if isinstance(answer, Response) and answer.status == 200:
-                self._newest[source] = _Scrape(_text(answer.body), anyio.current_time())
+                self._newest[source] = _Scrape(_text(answer), anyio.current_time())
         finally:
             del self._under_way[source]
             under_way.over.set()
@@ -106,10 +106,11 @@ def _unless_error(answer: Response | OSError) -> Response:
     return answer
 
 
-def _text(body: bytes) -> str:
-    """A body that was too long ends somewhere in a line, which would then say something else."""
-    whole = body if len(body) <= BODY_LIMIT_BYTES else body[: body.rfind(b"\n") + 1]
-    return whole.decode(errors="replace")
+def _text(response: Response) -> str:
+    """What is not whole ends somewhere in a line, which would then say something else."""
+    body = response.body
+    lines = body if response.is_whole else body[: body.rfind(b"\n") + 1]
+    return lines.decode(errors="replace")
 
 
 def _source(plan: Plan, unit: Unit) -> HttpGet | None:

@@ -27,6 +27,12 @@ def test_bars(values: Values, ceiling: float | None, expected: list[str]) -> Non
     assert bars(values, 4, 2, ceiling) == expected
 
 
+@pytest.mark.parametrize("ceiling", [None, 1.0])
+def test_no_value_is_too_great(ceiling: float | None) -> None:
+    values: Values = [1e308, 1e308, 5e-324, -1e308] * 2
+    assert [len(line) for line in bars(values, 4, 2, ceiling)] == [4, 4]
+
+
 @pytest.mark.parametrize("width", [0, 1, 7, 30, 200])
 @pytest.mark.parametrize("height", [1, 3])
 def test_as_wide_and_high_as_asked(width: int, height: int) -> None:

@@ -153,6 +153,15 @@ async def test_a_text_that_is_too_long_ends_with_a_whole_line() -> None:
     assert got.endswith("\n")
 
 
+async def test_a_unit_that_breaks_off_has_answered_and_its_last_line_may_be_a_half_one() -> None:
+    broken = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx 3\ny 12"
+
+    async with serving(lambda path: broken) as server:
+        figures = Figures({"a": source(server)})
+        assert (await attempt(Probe((source(server),), timeout_seconds=20), figures)).ok
+        assert await figures.get(source(server), max_age_s=AGE_S, timeout_s=20) == "x 3\n"
+
+
 async def test_what_is_no_text_is_one_with_replacements() -> None:
     async with serving(lambda path: http(200, b"x\xff 1\ny 2\n")) as server:
         assert await Figures().get(source(server), max_age_s=0.0, timeout_s=20) == "x\ufffd 1\ny 2\n"
