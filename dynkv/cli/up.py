@@ -35,7 +35,7 @@ from dynkv.home import Place
 from dynkv.instack import script
 from dynkv.locks import planning
 from dynkv.profile.l2 import directory, expand
-from dynkv.profile.secrets import is_secret
+from dynkv.profile.secrets import only_secrets
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
 
 _FIRST_POLL_S, _POLL_S = 0.01, 0.2
@@ -78,7 +78,7 @@ def up(
         for note in planned.plan.notes:
             say(f"note: {note}")
         _prepare(planned)
-        secrets = {name: value for name, value in loaded.profile.env.items() if is_secret(name, value)}
+        secrets = only_secrets(loaded.profile.env)
         if foreground:
             become_supervisor(planned.plan, where, secrets)
         signal.signal(signal.SIGTERM, _interrupt)

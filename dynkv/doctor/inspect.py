@@ -15,11 +15,10 @@ from dynkv.host.gpus import look
 from dynkv.host.memory import memory_available_bytes
 from dynkv.host.sockets import holders
 from dynkv.plan.context import TINY
-from dynkv.plan.environment import is_inherited
+from dynkv.plan.environment import handed_on_as_secrets, handed_on_as_text
 from dynkv.plan.facts import HostFacts, Leftover, ModelFacts, ModelFiles
 from dynkv.profile.l2 import directory, expand
 from dynkv.profile.model import FORBIDDEN_ENV, Profile
-from dynkv.profile.secrets import SECRETS, holds_credentials
 
 _HARMFUL = sorted(FORBIDDEN_ENV.keys() - {"CUDA_VISIBLE_DEVICES"})
 """What the person may have set, and no child gets; which GPUs are visible is respected."""
@@ -60,8 +59,8 @@ def inspect(
         memory_available_bytes=memory_available_bytes() + own.resident_bytes,
         taken_ports={**holders(own.pids), **planned_ports},
         kept_ports=own.ports,
-        environ={n: value for n, value in os.environ.items() if is_inherited(n) and not holds_credentials(value)},
-        secret_names=_secret_names(),
+        environ=handed_on_as_text(os.environ),
+        secret_names=handed_on_as_secrets(os.environ),
         python=python,
         packages=packages(python),
         model=model,
@@ -78,12 +77,6 @@ def inspect(
         is_taken_over=bool(own.pids),
         leftovers=leftovers,
     )
-
-
-def _secret_names() -> tuple[str, ...]:
-    """Known secrets in the environment, and what would be inherited but has a password in it."""
-    known = {name for name in SECRETS if name in os.environ}
-    return tuple(sorted(known | {n for n, v in os.environ.items() if is_inherited(n) and holds_credentials(v)}))
 
 
 def model_facts(path: str) -> ModelFacts:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import Role
 from dynkv.profile.model import FORBIDDEN_ENV, Profile
-from dynkv.profile.secrets import SECRETS, is_secret
+from dynkv.profile.secrets import SECRETS, is_secret, only_secrets, without_secrets
 
 CIRCUMSTANCES = frozenset(
     "PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ TMPDIR TERM XDG_CACHE_HOME XDG_RUNTIME_DIR".split()
@@ -38,6 +40,16 @@ def is_inherited(name: str) -> bool:
     return name in INHERITED or name.startswith(INHERITED_PREFIXES)
 
 
+def handed_on_as_text(environ: Mapping[str, str]) -> dict[str, str]:
+    """What of the person's environment a child may get, and everybody see."""
+    return {name: value for name, value in without_secrets(environ).items() if is_inherited(name)}
+
+
+def handed_on_as_secrets(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Names: of the secrets that dynkv knows, and of what would be inherited but for the password in its value."""
+    return tuple(sorted(name for name in only_secrets(environ) if name in SECRETS or is_inherited(name)))
+
+
 def base_environment(profile: Profile, facts: HostFacts, discovery_dir: str | None, deployment: str) -> dict[str, str]:
     """What every process of a deployment gets; later entries win: inherited, dynkv's own, the profile's."""
     own = {
@@ -56,8 +68,7 @@ def base_environment(profile: Profile, facts: HostFacts, discovery_dir: str | No
     }
     if facts.model.is_local:
         own["HF_HUB_OFFLINE"] = "1"
-    inherited = {name: value for name, value in facts.environ.items() if is_inherited(name)}
-    return {**inherited, **own, **given_environment(profile)}
+    return {**handed_on_as_text(facts.environ), **own, **given_environment(profile)}
 
 
 def circumstances(profile: Profile, facts: HostFacts) -> tuple[str, ...]:
@@ -68,14 +79,14 @@ def circumstances(profile: Profile, facts: HostFacts) -> tuple[str, ...]:
 
 def given_environment(profile: Profile) -> dict[str, str]:
     """The profile's own entries, which have the last word; without secrets."""
-    return {name: value for name, value in profile.env.items() if not is_secret(name, value)}
+    return without_secrets(profile.env)
 
 
 def secret_names(profile: Profile, facts: HostFacts, role: Role) -> tuple[str, ...]:
     """Names only: values are taken from the supervisor's environment when the child starts."""
     purpose = "store" if role is Role.LMCACHE else "model"
     present = {name for name in facts.secret_names if SECRETS.get(name, purpose) == purpose}
-    return tuple(sorted(present | {name for name, value in profile.env.items() if is_secret(name, value)}))
+    return tuple(sorted(present | only_secrets(profile.env).keys()))
 
 
 def _discovery(profile: Profile, discovery_dir: str | None, deployment: str) -> dict[str, str]:
