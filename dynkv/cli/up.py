@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import time
-from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
@@ -25,16 +22,15 @@ from dynkv.cli.options import (
     ProfileArgument,
     SetOption,
 )
-from dynkv.cli.planned import Planned, locate, make_plan, overrides
+from dynkv.cli.planned import locate, make_plan, overrides
+from dynkv.cli.prepare import prepare
 from dynkv.cli.progress import progress
 from dynkv.cli.report import say
 from dynkv.cli.takedown import take_down
 from dynkv.control.client import Client, SupervisorGone
-from dynkv.errors import AlreadyRunning, DynkvError, PreflightRefused, TimedOut, UnitFailed
+from dynkv.errors import AlreadyRunning, DynkvError, TimedOut, UnitFailed
 from dynkv.home import Place
-from dynkv.instack import script
 from dynkv.locks import planning
-from dynkv.profile.l2 import directory, expand
 from dynkv.profile.secrets import only_secrets
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
 
@@ -77,7 +73,7 @@ def up(
         view.show_findings(planned.warnings)
         for note in planned.plan.notes:
             say(f"note: {note}")
-        _prepare(planned)
+        prepare(planned.plan.prepare)
         secrets = only_secrets(loaded.profile.env)
         if foreground:
             become_supervisor(planned.plan, where, secrets)
@@ -148,26 +144,3 @@ def _unfinished(unit: UnitStatus) -> str:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-def _prepare(planned: Planned) -> None:
-    for adapter in planned.loaded.profile.lmcache.l2:
-        if (path := directory(adapter)) is not None:
-            Path(expand(path, str(planned.place.home))).mkdir(mode=0o700, parents=True, exist_ok=True)
-    if planned.plan.tiny_model is not None:
-        _make_tiny_model(planned.plan.python, Path(planned.plan.tiny_model))
-
-
-def _make_tiny_model(python: str, target: Path) -> None:
-    if (target / "config.json").exists():
-        return
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    done = subprocess.run(
-        [python, script("tiny_model"), str(target)], capture_output=True, text=True, env=dict(os.environ)
-    )
-    if done.returncode != 0:
-        raise PreflightRefused(
-            f"the tiny model could not be made in {target}",
-            hint="the stack's interpreter needs the tokenizers package, which comes with ai-dynamo",
-            detail=done.stderr.strip()[-2000:],
-        )

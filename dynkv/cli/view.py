@@ -20,6 +20,7 @@ from dynkv.children.lines import newest
 from dynkv.children.output import tail
 from dynkv.cli.status_text import STATE_STYLE, age, probe_words, spare_words
 from dynkv.plan.model import Plan
+from dynkv.plan.steps import in_words
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import DeploymentStatus, SpareState
 
@@ -63,6 +64,8 @@ def show_plan(plan: Plan) -> None:
         console.print(f"endpoint {plan.endpoint}, model {escape(plan.model)}")
     for note in plan.notes:
         console.print(f"[yellow]note:[/] {escape(note)}")
+    for step in plan.prepare:
+        console.print(Text(f"prepare: {in_words(step)}"))
     for unit in plan.units:
         console.print()
         after = ", ".join(f"{d.unit} is {d.condition}" for d in unit.depends_on) or "at once"

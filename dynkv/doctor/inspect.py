@@ -5,19 +5,23 @@ from __future__ import annotations
 import os
 import platform
 import resource
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dynkv.doctor.model_files import cached_model_files, model_files
 from dynkv.doctor.stack import find_python, packages
+from dynkv.errors import PreflightRefused
 from dynkv.host.disks import free_bytes, room_bytes, write_problem
 from dynkv.host.gpus import look
 from dynkv.host.memory import memory_available_bytes
 from dynkv.host.sockets import holders
-from dynkv.plan.context import TINY
+from dynkv.instack import SCRIPTS
 from dynkv.plan.environment import handed_on_as_secrets, handed_on_as_text
-from dynkv.plan.facts import HostFacts, Leftover, ModelFacts, ModelFiles
-from dynkv.profile.l2 import directory, expand
+from dynkv.plan.facts import HostFacts, Leftover, ModelFacts, ModelFiles, PathFacts
+from dynkv.plan.paths import expand, user_of
+from dynkv.plan.served_model import TINY
+from dynkv.profile.l2 import directory
 from dynkv.profile.model import FORBIDDEN_ENV, Profile
 
 _HARMFUL = sorted(FORBIDDEN_ENV.keys() - {"CUDA_VISIBLE_DEVICES"})
@@ -50,33 +54,63 @@ def inspect(
     """
     python = find_python(profile.python)
     own = left_over or LeftOver()
-    gpus, driver = look()
     model = model_facts(profile.model.path)
-    l2 = _l2_directories(profile, home)
-    return HostFacts(
-        gpus=gpus,
-        cpus=tuple(sorted(os.sched_getaffinity(0))),
-        memory_available_bytes=memory_available_bytes() + own.resident_bytes,
+    paths = path_facts(profile)
+    l2 = _l2_directories(profile, home, paths)
+    return replace(
+        _of_this_host(own),
         taken_ports={**holders(own.pids), **planned_ports},
-        kept_ports=own.ports,
-        environ=handed_on_as_text(os.environ),
-        secret_names=handed_on_as_secrets(os.environ),
         python=python,
         packages=packages(python),
         model=model,
-        unwritable={name: problem for name, path in l2.items() if (problem := write_problem(path)) is not None},
-        driver=driver,
         model_files=_model_files(profile, model),
-        shm_free_bytes=free_bytes(Path("/dev/shm")),
-        hugepages_free_bytes=_hugepages_free_bytes(),
-        home_free_bytes=free_bytes(home),
+        paths=paths,
+        unwritable={name: problem for name, path in l2.items() if (problem := write_problem(path)) is not None},
         l2_room_bytes={name: room for name, path in l2.items() if (room := room_bytes(path)) is not None},
-        open_files_max=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
-        is_wsl="microsoft" in platform.release().lower(),
-        ignored_environ=tuple(name for name in _HARMFUL if name in os.environ),
-        is_taken_over=bool(own.pids),
+        home_free_bytes=free_bytes(home),
         leftovers=leftovers,
     )
+
+
+def _of_this_host(own: LeftOver) -> HostFacts:
+    """What is the same whatever is to run."""
+    gpus, driver = look()
+    return HostFacts(
+        gpus=gpus,
+        driver=driver,
+        cpus=tuple(sorted(os.sched_getaffinity(0))),
+        memory_available_bytes=memory_available_bytes() + own.resident_bytes,
+        kept_ports=own.ports,
+        is_taken_over=bool(own.pids),
+        environ=handed_on_as_text(os.environ),
+        secret_names=handed_on_as_secrets(os.environ),
+        ignored_environ=tuple(name for name in _HARMFUL if name in os.environ),
+        scripts_directory=str(SCRIPTS),
+        shm_free_bytes=free_bytes(Path("/dev/shm")),
+        hugepages_free_bytes=_hugepages_free_bytes(),
+        open_files_max=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        is_wsl="microsoft" in platform.release().lower(),
+    )
+
+
+def path_facts(profile: Profile) -> PathFacts:
+    """What the paths in a profile begin at, as far as they are left to the plan."""
+    users = {"", *(user for path in _l2_paths(profile) if (user := user_of(path)) is not None)}
+    homes = {user: home for user in sorted(users) if (home := _home_of(user)) is not None}
+    return PathFacts(_working_directory(), homes)
+
+
+def _home_of(user: str) -> str | None:
+    written = f"~{user}"
+    found = os.path.expanduser(written)
+    return None if found == written else found
+
+
+def _working_directory() -> str | None:
+    try:
+        return os.getcwd()  # noqa: PTH109
+    except OSError:  # it was removed
+        return None
 
 
 def model_facts(path: str) -> ModelFacts:
@@ -95,10 +129,18 @@ def _model_files(profile: Profile, model: ModelFacts) -> ModelFiles | None:
     return cached_model_files(profile.model.path, {**os.environ, **profile.env})
 
 
-def _l2_directories(profile: Profile, home: Path) -> dict[str, Path]:
-    """By the name that the profile has for each; none without a sidecar."""
-    wanted = [path for adapter in profile.lmcache.l2 if (path := directory(adapter)) is not None]
-    return {path: Path(expand(path, str(home))) for path in wanted} if profile.lmcache.enabled else {}
+def _l2_directories(profile: Profile, home: Path, paths: PathFacts) -> dict[str, Path]:
+    """By the name that the profile has for each; without those that the plan refuses, and none without a sidecar."""
+    found: dict[str, Path] = {}
+    for path in _l2_paths(profile):
+        with suppress(PreflightRefused):
+            found[path] = Path(expand(path, str(home), paths))
+    return found
+
+
+def _l2_paths(profile: Profile) -> list[str]:
+    adapters = profile.lmcache.l2 if profile.lmcache.enabled else []
+    return [path for adapter in adapters if (path := directory(adapter)) is not None]
 
 
 def _hugepages_free_bytes() -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dynkv.doctor.findings import Case, Finding, finding
-from dynkv.plan.context import TINY
 from dynkv.plan.facts import ModelFiles
 from dynkv.plan.model import Role
+from dynkv.plan.served_model import TINY
 from dynkv.plan.versions import at_least
 
 _OFF = {"1", "ON", "YES", "TRUE"}

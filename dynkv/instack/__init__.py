@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+SCRIPTS = Path(__file__).parent
+
 
 def script(name: str) -> str:
     """The path of one of them, for an interpreter to run."""
-    return str(Path(__file__).with_name(f"{name}.py"))
+    return str(SCRIPTS / f"{name}.py")

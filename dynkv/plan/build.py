@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import PurePath
 
-from dynkv.plan.context import TINY, Context
+from dynkv.plan.context import Context
 from dynkv.plan.environment import base_environment, circumstances
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.frontend import frontend_unit
@@ -15,9 +14,10 @@ from dynkv.plan.model import Frontend, LogPolicy, Plan, Role, Unit
 from dynkv.plan.order import worker_dependencies
 from dynkv.plan.own import own_units
 from dynkv.plan.ports import PortPlanner
+from dynkv.plan.preparation import preparation
 from dynkv.plan.seats import Seat, seats
+from dynkv.plan.served_model import model_path, served_name
 from dynkv.plan.standby import spares
-from dynkv.plan.versions import at_least
 from dynkv.plan.vllm import vllm_unit
 from dynkv.profile.model import Profile
 
@@ -29,78 +29,67 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
     UsageError where the profile contradicts itself.
     """
     profile, notes = _settle(profile, facts)
-    has_stack = profile.topology != "none"
-    workers = seats(profile, facts) if has_stack else []
-    ports = PortPlanner(facts.taken_ports, facts.kept_ports)
-    frontend_port = ports.fixed(profile.frontend.port, "frontend.port") if has_stack else None
-    has_sidecar = profile.lmcache.enabled and has_stack
-    sidecar_port = ports.free_from(profile.lmcache.port, "lmcache.zmq") if has_sidecar else None
-    has_directory = has_stack and profile.discovery.backend == "file"
-    discovery_dir = f"{home}/{name}/discovery" if has_directory else None
-    ctx = Context(
-        profile=profile,
-        facts=facts,
-        ports=ports,
-        env=base_environment(profile, facts, discovery_dir, name),
-        model_path=_model_path(profile, facts, home),
-        served_name=_served_name(profile, facts, home),
-        worker_count=len(workers),
-        sidecar_port=sidecar_port,
-        home=home,
-    )
-    # in this order, so that the sidecar has its usual port whatever the workers take
-    units = [] if sidecar_port is None else [lmcache_unit(ctx, sidecar_port)]
-    worker_units = _worker_units(ctx, workers)
-    units += [] if frontend_port is None else [frontend_unit(ctx, frontend_port)]
-    units += worker_units
-    units += own_units(ctx, units)
-    inherited = circumstances(profile, facts)
+    workers = seats(profile, facts) if profile.topology != "none" else []
+    ctx = _context(profile, facts, name, home, len(workers))
+    units = _units(ctx, workers)
     return Plan(
         name=name,
         profile=profile_name,
         topology=profile.topology,
         engine=profile.engine,
         device=profile.device,
-        frontend=Frontend(profile.frontend.host, frontend_port, ctx.served_name) if frontend_port else None,
-        units=tuple(replace(unit, circumstances=_untouched(unit, inherited, facts)) for unit in units),
+        frontend=Frontend(profile.frontend.host, ctx.frontend_port, ctx.served_name) if ctx.frontend_port else None,
+        units=units,
         python=facts.python,
-        discovery_dir=discovery_dir,
+        discovery_dir=ctx.discovery_dir,
         logs=LogPolicy(profile.logs.max_mb * 1_000_000, profile.logs.keep),
-        reap_timeout_s=profile.lmcache.worker_reap_timeout_s if has_sidecar else 0.0,
-        tiny_model=_tiny_model_path(home) if ctx.is_tiny and has_stack else None,
+        reap_timeout_s=0.0 if ctx.sidecar_port is None else profile.lmcache.worker_reap_timeout_s,
+        prepare=preparation(ctx),
         warm_up_tokens=_warm_up_tokens(profile),
-        spares=spares(ctx, worker_units),
+        spares=spares(ctx, [unit for unit in units if unit.role.is_worker]),
         notes=(*notes, *_unused_gpus(profile, facts, workers)),
+    )
+
+
+def _context(profile: Profile, facts: HostFacts, name: str, home: str, worker_count: int) -> Context:
+    has_stack = profile.topology != "none"
+    ports = PortPlanner(facts.taken_ports, facts.kept_ports)
+    # first those that others are told, so that they have their usual ones
+    frontend_port = ports.fixed(profile.frontend.port, "frontend.port") if has_stack else None
+    has_sidecar = profile.lmcache.enabled and has_stack
+    sidecar_port = ports.free_from(profile.lmcache.port, "lmcache.zmq") if has_sidecar else None
+    has_directory = has_stack and profile.discovery.backend == "file"
+    discovery_dir = f"{home}/{name}/discovery" if has_directory else None
+    return Context(
+        profile=profile,
+        facts=facts,
+        ports=ports,
+        env=base_environment(profile, facts, discovery_dir, name),
+        model_path=model_path(profile, facts, home),
+        served_name=served_name(profile, facts, home),
+        worker_count=worker_count,
+        frontend_port=frontend_port,
+        sidecar_port=sidecar_port,
+        discovery_dir=discovery_dir,
+        home=home,
+    )
+
+
+def _units(ctx: Context, workers: list[Seat]) -> tuple[Unit, ...]:
+    # in this order, so that the sidecar has its usual port whatever the workers take
+    sidecar = [] if ctx.sidecar_port is None else [lmcache_unit(ctx, ctx.sidecar_port)]
+    worker_units = _worker_units(ctx, workers)
+    frontend = [] if ctx.frontend_port is None else [frontend_unit(ctx, ctx.frontend_port)]
+    stack = [*sidecar, *frontend, *worker_units]
+    inherited = circumstances(ctx.profile, ctx.facts)
+    return tuple(
+        replace(unit, circumstances=_untouched(unit, inherited, ctx.facts)) for unit in (*stack, *own_units(ctx, stack))
     )
 
 
 def _untouched(unit: Unit, inherited: tuple[str, ...], facts: HostFacts) -> tuple[str, ...]:
     """Those that the unit has as they were inherited: a unit of one's own may give its own."""
     return tuple(name for name in inherited if unit.env.get(name) == facts.environ[name])
-
-
-def _tiny_model_path(home: str) -> str:
-    return f"{home}/_models/{TINY}"
-
-
-def _model_path(profile: Profile, facts: HostFacts, home: str) -> str:
-    """Where the engine finds the model: an absolute directory, or the id as it stands."""
-    if profile.model.path == TINY:
-        return _tiny_model_path(home)
-    return facts.model.path or profile.model.path
-
-
-def _served_name(profile: Profile, facts: HostFacts, home: str) -> str:
-    """The name clients ask for: as given, else an id as it stands, or a directory's last part.
-
-    Before ai-dynamo 1.4 the frontend looks for a local model's tokenizer under its name, so there the name
-    has to be the path (measured with 1.3.1; 1.4.2 serves the tokenizer from the worker).
-    """
-    if profile.model.served_name:
-        return profile.model.served_name
-    if facts.model.is_local and not at_least(facts.packages, "ai-dynamo", 1, 4):
-        return _model_path(profile, facts, home)
-    return PurePath(facts.model.path).name or profile.model.path
 
 
 def _warm_up_tokens(profile: Profile) -> int:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from dynkv.plan.environment import secret_names
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import HttpGet, Liveness, Probe, Probes, RestartPolicy, Role
+from dynkv.plan.paths import expand
 from dynkv.plan.ports import PortPlanner
+from dynkv.plan.served_model import TINY
 from dynkv.profile.model import Profile
 from dynkv.profile.probes import LivenessSettings, ProbeSettings, UnitProbes
 
@@ -21,12 +23,25 @@ class Context:
     model_path: str
     served_name: str
     worker_count: int
+    frontend_port: int | None
+    """None without a stack: only units of one's own."""
     sidecar_port: int | None
+    """None without LMCache."""
+    discovery_dir: str | None
+    """None with etcd, and without a stack."""
     home: str
+
+    @property
+    def has_stack(self) -> bool:
+        return self.profile.topology != "none"
 
     @property
     def is_tiny(self) -> bool:
         return self.profile.model.path == TINY
+
+    def expand(self, path: str) -> str:
+        """A path of the profile, made absolute; raises PreflightRefused where it cannot be."""
+        return expand(path, self.home, self.facts.paths)
 
     def secrets(self, role: Role) -> tuple[str, ...]:
         return secret_names(self.profile, self.facts, role)
@@ -34,10 +49,6 @@ class Context:
     def restart(self) -> RestartPolicy:
         given = self.profile.restart
         return RestartPolicy(given.max_restarts, given.window_s, given.backoff_initial_s, given.backoff_max_s)
-
-
-TINY = "tiny"
-"""The model name that stands for the random model which dynkv makes itself."""
 
 
 def probes(settings: UnitProbes, started: tuple[HttpGet, ...], ready: tuple[HttpGet, ...], figures: HttpGet) -> Probes:

@@ -1,4 +1,4 @@
-"""What the plan has to know about the host. Gathered by doctor/host.py; plain data here."""
+"""What the plan has to know about the host. Gathered by doctor/inspect.py; plain data here."""
 
 from __future__ import annotations
 
@@ -50,6 +50,16 @@ class ModelFacts:
     has_config: bool
     path: str = ""
     """Absolute, of a local model."""
+
+
+@dataclass(frozen=True, slots=True)
+class PathFacts:
+    """What the paths that a person writes begin at."""
+
+    working_directory: str | None = "/"
+    """None where there is none: it was removed, or may not be looked at."""
+    homes: dict[str, str] = field(default_factory=lambda: {"": "/"})
+    """By user, of those whom the profile names as `~user`; the person's own by an empty name. Those that there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +122,12 @@ class HostFacts:
     """Names of secrets in the person's environment that units may be given."""
     python: str = "python3"
     """The interpreter that holds the stack."""
+    scripts_directory: str = "/dynkv/instack"
+    """Where the scripts lie that it runs for dynkv."""
     packages: dict[str, str] = field(default_factory=dict)
     """Versions of the stack's packages in that interpreter, by distribution name."""
     model: ModelFacts = ModelFacts(is_local=False, has_config=False)
+    paths: PathFacts = PathFacts()
     unwritable: dict[str, str] = field(default_factory=dict)
     """L2 directories, as the profile names them, that cannot be written, with the reason."""
     driver: Driver = Driver()

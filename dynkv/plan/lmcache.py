@@ -8,7 +8,7 @@ from typing import Any
 from dynkv.plan.context import Context, probes
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import HttpGet, Role, Unit
-from dynkv.profile.l2 import FileSystem, L2Adapter, NixlFileStore, expand
+from dynkv.profile.l2 import FileSystem, L2Adapter, NixlFileStore
 from dynkv.profile.model import Profile
 
 NAME = "lmcache"
@@ -47,15 +47,15 @@ def l1_size_gb(profile: Profile, facts: HostFacts) -> float:
     return float(min(_AUTO_L1_GB, max(1, quarter)))
 
 
-def adapter_json(adapter: L2Adapter, home: str) -> str:
+def adapter_json(adapter: L2Adapter, ctx: Context) -> str:
     """An adapter as `--l2-adapter` takes it, with its directory made absolute."""
     given: dict[str, Any] = adapter.model_dump(exclude_none=True)
     if isinstance(adapter, NixlFileStore):
-        given["backend_params"]["file_path"] = expand(adapter.backend_params.file_path, home)
+        given["backend_params"]["file_path"] = ctx.expand(adapter.backend_params.file_path)
         if adapter.type == "nixl_store":
             given["backend_params"].setdefault("file_size", str(_NIXL_FILE_BYTES))
     elif isinstance(adapter, FileSystem):
-        given["base_path"] = expand(adapter.base_path, home)
+        given["base_path"] = ctx.expand(adapter.base_path)
     return json.dumps(given)
 
 
@@ -72,5 +72,5 @@ def _argv(ctx: Context, zmq_port: int, http_port: int) -> tuple[str, ...]:
     if ctx.profile.device == "cpu":
         argv += ["--supported-transfer-mode", "auto"]
     for adapter in settings.l2:
-        argv += ["--l2-adapter", adapter_json(adapter, ctx.home)]
+        argv += ["--l2-adapter", adapter_json(adapter, ctx)]
     return (*argv, *settings.args)

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 import msgspec
 
+from dynkv.plan.steps import Step
+
 
 class Role(StrEnum):
     """What a unit is for. A role decides probes, order of start and stop, and restart policy."""
@@ -221,8 +223,8 @@ class Plan:
     logs: LogPolicy = LogPolicy()
     reap_timeout_s: float = 0.0
     """After how long the sidecar lets go of a dead worker by itself; 0 for never."""
-    tiny_model: str | None = None
-    """Where the tiny model has to be made before anything starts; None for any other model."""
+    prepare: tuple[Step, ...] = ()
+    """What has to be there before anything starts, in this order."""
     spares: tuple[Spare, ...] = ()
     notes: tuple[str, ...] = field(default=())
     """Decisions made for the person, in words."""

@@ -7,8 +7,6 @@ find in LMCache's documentation can be pasted. Source: lmcache 0.5.6, lmcache/v1
 from __future__ import annotations
 
 import difflib
-import os
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -213,8 +211,3 @@ def directory(adapter: L2Adapter) -> str | None:
     if isinstance(adapter, NixlFileStore):
         return adapter.backend_params.file_path
     return adapter.base_path if isinstance(adapter, FileSystem) else None
-
-
-def expand(path: str, home: str) -> str:
-    """An absolute path; `${DYNKV_HOME}` is dynkv's own directory."""
-    return str(Path(os.path.expanduser(path.replace("${DYNKV_HOME}", home))).absolute())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 
-from dynkv.instack import script
 from dynkv.plan.model import Condition, HttpGet, Plan, Unit
 from dynkv.plan.order import start_stages, stop_stages
+from dynkv.plan.steps import MakeDirectory, Run, Step
 
 _HEAD = """#!/bin/bash
 # Starts {name} (profile {profile}) by hand. Unlike `dynkv up`, it neither watches nor restarts anything,
@@ -25,10 +25,7 @@ wait_for() {{  # URL PID
 def shell_script(plan: Plan) -> str:
     by_name = {unit.name: unit for unit in plan.units}
     parts = [_HEAD.format(name=plan.name, profile=plan.profile), _on_exit(plan)]
-    if plan.discovery_dir is not None:
-        parts.append(f"mkdir -p {shlex.quote(plan.discovery_dir)}\n")
-    if plan.tiny_model is not None:
-        parts.append(f"{shlex.join([plan.python, script('tiny_model'), plan.tiny_model])}\n")
+    parts += [_prepare(step) for step in plan.prepare]
     waited: set[tuple[str, Condition]] = set()
     for stage in start_stages(plan.units):
         for name in stage:
@@ -40,6 +37,15 @@ def shell_script(plan: Plan) -> str:
     parts += [_wait(unit, Condition.READY) for unit in plan.units]
     parts.append(f"echo {shlex.quote(f'ready: {plan.endpoint}')}\nwait\n")
     return "\n".join(parts)
+
+
+def _prepare(step: Step) -> str:
+    match step:
+        case MakeDirectory():
+            command = shlex.join(["mkdir", "-p", "-m", f"{step.mode:04o}", "--", step.path])
+        case Run():
+            command = f"[ -e {shlex.quote(step.unless_exists)} ] || {shlex.join(step.argv)}"
+    return f"# {step.purpose}\n{command}\n"
 
 
 def _start(unit: Unit) -> str:

@@ -265,8 +265,8 @@ def _started(subject: str, profile: str) -> Iterator[tuple[Launcher, float, Clie
         launcher = UnderDynkv(home, profile, subject.rpartition(" ")[2])
     try:
         plan = launcher.plan()
-        tiny_model = ROOT / "dynkv" / "instack" / "tiny_model.py"
-        subprocess.run([plan["python"], str(tiny_model), plan["tiny_model"]], check=True, capture_output=True)
+        tiny_model = next(step for step in plan["prepare"] if step["step"] == "run")
+        subprocess.run(tiny_model["argv"], check=True, capture_output=True)
         began = time.monotonic()
         launcher.start()
         try:

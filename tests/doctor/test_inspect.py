@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import socket
 import sys
 from collections.abc import Iterator
@@ -10,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from dynkv.doctor.inspect import LeftOver, inspect, model_facts
+from dynkv.doctor.inspect import LeftOver, inspect, model_facts, path_facts
 from dynkv.doctor.stack import PACKAGES, find_python, packages
 from dynkv.errors import PreflightRefused
 from dynkv.host.memory import memory_available_bytes
 from dynkv.host.sockets import holders, is_free, listening_ports
-from dynkv.plan.facts import ModelFacts
+from dynkv.plan.facts import ModelFacts, PathFacts
 from dynkv.profile.load import Override, load
 from dynkv.profile.model import Profile
 
@@ -124,6 +125,34 @@ def fs_profile(path: Path | str) -> Profile:
     return load("agg", [Override(("lmcache", "l2"), [{"type": "fs", "base_path": str(path)}], "--set")]).profile
 
 
+class TestPaths:
+    def test_home_and_working_directory(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("HOME", "/home/me")
+        monkeypatch.chdir(tmp_path)
+        assert path_facts(fs_profile("/kv")) == PathFacts(str(tmp_path), {"": "/home/me"})
+
+    def test_homes_of_the_users_that_the_profile_names(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HOME", "/home/me")
+        me = pwd.getpwuid(os.getuid())
+        assert path_facts(fs_profile(f"~{me.pw_name}/kv")).homes == {"": "/home/me", me.pw_name: me.pw_dir}
+        assert path_facts(fs_profile("~no.body.of.this.name/kv")).homes == {"": "/home/me"}
+
+    def test_without_home_the_user_has_one_all_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("HOME")
+        assert path_facts(fs_profile("~/kv")).homes == {"": pwd.getpwuid(os.getuid()).pw_dir}
+
+    def test_a_working_directory_that_was_removed(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        (tmp_path / "gone").mkdir()
+        monkeypatch.chdir(tmp_path / "gone")
+        (tmp_path / "gone").rmdir()
+        assert path_facts(fs_profile("/kv")).working_directory is None
+        monkeypatch.chdir(tmp_path)
+
+    def test_what_the_plan_refuses_is_no_reason_to_stop_looking(self, tmp_path: Path) -> None:
+        facts = inspect(fs_profile("~no.body.of.this.name/kv"), tmp_path, {})
+        assert (facts.unwritable, facts.l2_room_bytes) == ({}, {})
+
+
 class TestInspect:
     def test_an_l2_directory_that_can_be_made_leaves_no_trace(self, tmp_path: Path) -> None:
         facts = inspect(fs_profile(tmp_path / "deep" / "kv"), tmp_path / "home", {})
@@ -140,6 +169,9 @@ class TestInspect:
         (tmp_path / "home").write_text("a file in the way")
         facts = inspect(fs_profile("${DYNKV_HOME}/kv"), tmp_path / "home", {})
         assert list(facts.unwritable) == ["${DYNKV_HOME}/kv"]
+
+    def test_dynkv_finds_its_own_scripts(self, tmp_path: Path) -> None:
+        assert (Path(inspect(Profile(), tmp_path, {}).scripts_directory) / "tiny_model.py").is_file()
 
     def test_secrets_are_names(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv("HF_TOKEN", "s3cr3t-value")

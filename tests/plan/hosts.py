@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from dynkv.plan.build import build
-from dynkv.plan.facts import Gpu, HostFacts, ModelFacts
+from dynkv.plan.facts import Gpu, HostFacts, ModelFacts, PathFacts
 from dynkv.plan.model import Plan
 from dynkv.profile.load import Override, load
 from dynkv.profile.model import Profile
 
 GIB = 1024**3
 HOME = "/state"
+SCRIPTS = "/dynkv/instack"
 PYTHON = "/stack/bin/python"
 PACKAGES = {"ai-dynamo": "1.6.1", "vllm": "0.31.0", "lmcache": "0.5.6", "nixl": "1.4.1", "torch": "2.13.0"}
 LOCAL_TINY = ModelFacts(is_local=True, has_config=True)
@@ -31,7 +32,9 @@ def host(gpus: int = 0, **more: Any) -> HostFacts:
         "memory_available_bytes": 256 * GIB,
         "environ": {"PATH": "/usr/bin:/bin"},
         "python": PYTHON,
+        "scripts_directory": SCRIPTS,
         "packages": PACKAGES,
+        "paths": PathFacts("/work", {"": "/home/me"}),
     }
     return HostFacts(**{**facts, **more})
 

@@ -66,7 +66,7 @@ class TestServedName:
 
     def test_before_1_4_the_tiny_model_too(self) -> None:
         made = plan("agg", host(0, model=LOCAL_TINY, packages=DYNAMO_1_3), {"model.path": "tiny", "device": "cpu"})
-        assert made.model == made.tiny_model == f"{HOME}/_models/tiny"
+        assert made.model == f"{HOME}/_models/tiny"
 
     def test_one_that_is_given_wins(self) -> None:
         made = plan("agg", host(1, model=LLAMA, packages=DYNAMO_1_3), {"model.served_name": "chat"})

@@ -14,6 +14,7 @@ from hosts import LOCAL_TINY, host, plan
 from dynkv.errors import DynkvError
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import Plan, Unit
+from dynkv.plan.steps import in_words
 from dynkv.profile.load import shipped
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -64,6 +65,7 @@ def _planned(name: str, facts: HostFacts, settings: dict[str, Any]) -> str:
 def _lines(made: Plan) -> Iterator[str]:
     yield f"{made.endpoint} serves {made.model}, first prompt {made.warm_up_tokens} tokens"
     yield from (f"note: {note}" for note in made.notes)
+    yield from (f"prepare: {in_words(step)}" for step in made.prepare)
     for unit in made.units:
         ports = " ".join(f"{name}={port}" for name, port in unit.ports.items())
         after = " ".join(f"{needed.unit}:{needed.condition}" for needed in unit.depends_on) or "nothing"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from hosts import LOCAL_TINY, host, plan
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from dynkv.errors import DynkvError
-from dynkv.plan.facts import HostFacts
+from dynkv.plan.facts import HostFacts, PathFacts
 from dynkv.plan.model import Plan, Role
 from dynkv.plan.order import start_stages, stop_stages
 from dynkv.plan.ports import SYSTEM_PORT_MAX
@@ -140,6 +142,20 @@ def test_environment(case: tuple[Plan, HostFacts, dict[str, Any]]) -> None:
     assert not any("PROMETHEUS_MULTIPROC_DIR" in unit.env for unit in made.units)
     for unit in made.units:
         assert not set(unit.secret_env) & unit.env.keys()
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_plan_is_the_same_wherever_it_is_made(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The host comes in as facts, and from nowhere else."""
+    l2 = [{"type": "fs", "base_path": path} for path in ("~/kv", "~anna/kv", "kv", "${DYNKV_HOME}/kv")]
+    chosen = {"lmcache.l2": l2, "model.path": "./models/mine"}
+    facts = host(2, paths=PathFacts("/work", {"": "/home/me", "anna": "/home/anna"}))
+    here = plan(name, facts, chosen)
+    for variable in ("HOME", "DYNKV_HOME", "PWD", "XDG_STATE_HOME", "HF_HOME", "PATH"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert plan(name, facts, chosen) == here
+    assert str(tmp_path).encode() not in msgspec.json.encode(here)
 
 
 @each_plan

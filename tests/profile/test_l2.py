@@ -20,7 +20,6 @@ from dynkv.profile.l2 import (
     NixlPosix,
     RawAdapter,
     directory,
-    expand,
 )
 from dynkv.profile.load import Override, load
 
@@ -174,13 +173,6 @@ def test_the_directory_of_an_adapter() -> None:
     assert directory(adapter({"type": "fs", "base_path": "~/kv"})) == "~/kv"
     assert directory(adapter(store("OBJ"))) is None
     assert directory(adapter({"type": "mooncake_store"})) is None
-
-
-def test_expand(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/me")
-    assert expand("${DYNKV_HOME}/_l2", "/state") == "/state/_l2"
-    assert expand("~/kv", "/state") == "/home/me/kv"
-    assert expand("kv", "/state") == str(Path.cwd() / "kv")
 
 
 def test_a_mistake_inside_the_list_is_shown_on_its_line(tmp_path: Path) -> None:

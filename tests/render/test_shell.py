@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import stat
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dynkv.cli.prepare import prepare
 from dynkv.plan.build import build
 from dynkv.plan.facts import Gpu, HostFacts, ModelFacts
 from dynkv.plan.model import Plan
+from dynkv.plan.steps import Run
 from dynkv.profile.load import Override, load, shipped
 from dynkv.render.shell import shell_script
 
@@ -111,7 +115,53 @@ def test_order_and_waiting() -> None:
     decode = made.unit("decode-0")
     wait = f'wait_for http://127.0.0.1:{decode.ports["system"]}/health "$pid_decode_0"'
     assert places[0] < script.index(wait) < places[1]
-    assert script.index("mkdir -p '/state of things/disagg/discovery'") < places[0]
+    assert script.index("mkdir -p -m 0700 -- '/state of things/disagg/discovery'") < places[0]
     assert script.index("tiny_model.py '/state of things/_models/tiny'") < places[0]
     trap = next(line for line in script.splitlines() if line.startswith("trap"))
     assert re.findall(r"pid_(\w+)-", trap) == ["frontend", "prefill_0", "decode_0", "decode_1", "decode_2", "lmcache"]
+
+
+def tree(directory: Path) -> dict[str, tuple[int, str]]:
+    """Mode and content of all that is in a directory."""
+    return {
+        str(path.relative_to(directory)): (path.stat().st_mode, path.read_text() if path.is_file() else "")
+        for path in directory.rglob("*")
+    }
+
+
+def test_it_prepares_what_up_prepares(tmp_path: Path) -> None:
+    """Also where it is run again, and where something is there already."""
+    by_hand, by_up = tmp_path / "by hand", tmp_path / "by up"
+    for home in (by_hand, by_up):
+        (home / "there").mkdir(mode=0o750, parents=True)
+        adapters = [{"type": "fs", "base_path": f"${{DYNKV_HOME}}/{name}"} for name in ("deep/it's kv", "there")]
+        made = prepared(home, adapters)
+        for _ in range(2):
+            if home is by_up:
+                prepare(made.prepare)
+            else:
+                done = subprocess.run(["bash"], input=shell_script(made), capture_output=True, text=True)
+                assert (done.returncode, done.stderr) == (0, "")
+    found = tree(by_hand)
+    assert found == tree(by_up)
+    modes = {name: stat.S_IMODE(mode) for name, (mode, _) in found.items()}
+    assert (modes["deep/it's kv"], modes["there"], modes["agg/discovery"]) == (0o700, 0o750, 0o700)
+    assert found["model"][1] == "made once"
+
+
+def prepared(home: Path, adapters: list[dict[str, str]]) -> Plan:
+    """A plan without units, in which a tiny model of our own takes the place of the real one."""
+    loaded = load("agg", [Override(("lmcache", "l2"), adapters, "--set")])
+    made = build(loaded.profile, HOST, name="agg", profile_name="agg", home=str(home))
+    code = f"open({str(home / 'model')!r}, 'a').write('made once')"
+    model = Run((sys.executable, "-c", code), str(home / "model"), "the model", "")
+    return replace(made, units=(), prepare=(*made.prepare, model))
+
+
+def test_what_cannot_be_prepared_ends_it(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    made = prepared(tmp_path, [{"type": "fs", "base_path": str(tmp_path / "file" / "kv")}])
+    done = subprocess.run(["bash"], input=shell_script(made), capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "ready" not in done.stdout
+    assert not (tmp_path / "model").exists()
