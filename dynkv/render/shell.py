@@ -68,7 +68,8 @@ def _wait(unit: Unit, condition: Condition) -> str:
 
 def _on_exit(plan: Plan) -> str:
     pids = [f"${{{_pid(name)}-}}" for stage in stop_stages(plan.units) for name in stage]
-    return f'trap \'for pid in {" ".join(pids)}; do kill "$pid" 2>/dev/null; wait "$pid"; done\' EXIT\n'
+    # without `set +e` the first that is gone already, or that ends by the signal, would be the last to be ended
+    return f'trap \'set +e; for pid in {" ".join(pids)}; do kill "$pid" 2>/dev/null; wait "$pid"; done\' EXIT\n'
 
 
 def _pid(unit: str) -> str:

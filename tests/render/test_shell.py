@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from dynkv.cli.prepare import prepare
@@ -165,3 +169,44 @@ def test_what_cannot_be_prepared_ends_it(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "ready" not in done.stdout
     assert not (tmp_path / "model").exists()
+
+
+def own(*units: dict[str, Any]) -> Plan:
+    """Programs of one's own alone, which wait until they are ended."""
+    wait = [sys.executable, "-c", "import time; time.sleep(100)"]
+    given = {"topology": "none", "units": [{"argv": wait, **unit} for unit in units]}
+    loaded = load("agg", [Override((key,), value, "--set") for key, value in given.items()])
+    return build(loaded.profile, HOST, name="own", profile_name="own", home="/nowhere")
+
+
+@contextmanager
+def running(script: str) -> Iterator[subprocess.Popen[str]]:
+    command = ["bash", "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as bash:
+        yield bash
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_all_that_it_started(number: signal.Signals) -> None:
+    with running(shell_script(own({"name": "a"}, {"name": "b"}, {"name": "c", "depends_on": ["b"]}))) as bash:
+        assert bash.stdout is not None
+        assert bash.stdout.readline().startswith("ready")
+        started = psutil.Process(bash.pid).children()
+        bash.send_signal(number)
+        bash.wait(20)
+    assert len(started) == 3
+    assert psutil.wait_procs(started, timeout=20)[1] == []
+
+
+def test_one_that_dies_while_it_starts_ends_all() -> None:
+    probes = {"http_get": {"port": 9}}
+    dies = {"name": "dies", "argv": [sys.executable, "-c", "exit(3)"], "probes": probes}
+    script = shell_script(own({"name": "a"}, {"name": "b"}, dies, {"name": "late", "depends_on": ["dies"]}))
+    ends = [f"pid_{name}=$!\n" for name in "ab"]
+    for end in ends:
+        script = script.replace(end, f"{end}echo $!\n")
+    with running(script) as bash:
+        assert bash.stdout is not None
+        pids = [int(bash.stdout.readline()) for _ in ends]
+        assert bash.wait(60) == 1
+    assert not [pid for pid in pids if psutil.pid_exists(pid)]
