@@ -11,30 +11,31 @@ FD is a SOCK_SEQPACKET socket; each message is one JSON object. First this sends
 ends. Then for each {"argv", "env", "log"} it answers {"pid"} or {"failed": why}. A forked process is given to the
 nearest subreaper; it is no child of this process. When the other end closes, this process ends; what it forked goes on.
 
-Linux only. It runs in the stack's interpreter, imports nothing of dynkv, and only the standard library by itself.
-Source for what is replaced of multiprocessing: CPython 3.11 to 3.13, context.py, forkserver.py, spawn.py.
+Linux only. It runs in the stack's interpreter, imports nothing of dynkv, and by itself only the standard library and
+what lies beside it: launcher_identity (what a forked process goes by) and launcher_spawns (for --spawns).
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import gc
 import importlib
 import json
-import multiprocessing.context
 import os
-import re
 import runpy
 import socket
 import sys
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
-from multiprocessing import forkserver, resource_tracker, spawn, util
 from pathlib import Path
 from typing import Any, cast
+
+if sys.flags.safe_path:  # otherwise its directory stands there already
+    sys.path.insert(0, str(Path(__file__).parent))
+
+# mypy knows them as parts of dynkv, as which they cannot be found here
+from launcher_identity import set_environment, show  # type: ignore[import-not-found]
+from launcher_spawns import serve_spawns  # type: ignore[import-not-found]
 
 MAX_MESSAGE_BYTES = 256 * 1024
 
@@ -137,13 +138,6 @@ def schedule(nice: int, cpus: Sequence[int]) -> None:
             os.sched_setaffinity(0, cpus)
 
 
-def set_environment(environment: dict[str, str]) -> None:
-    """Exactly this, and nothing that was derived from an earlier one."""
-    os.environ.clear()
-    os.environ.update(environment)
-    tempfile.tempdir = None
-
-
 def become(argv: Sequence[str], *, spawns: bool) -> None:
     """Run the program as the interpreter would have: `argv` is that of `python -m MODULE ...` or `python FILE ...`."""
     if spawns:
@@ -156,167 +150,6 @@ def become(argv: Sequence[str], *, spawns: bool) -> None:
         sys.argv = list(argv[1:])
         sys.path[0] = str(Path(argv[1]).parent)
         runpy.run_path(argv[1], run_name="__main__")
-
-
-def serve_spawns() -> None:
-    """Let spawn mean fork from here: by a forkserver that is forked off now, while this process has no threads."""
-    contexts = multiprocessing.context._concrete_contexts  # type: ignore[attr-defined]
-    contexts["spawn"] = contexts["forkserver"]
-    prepare = spawn.get_preparation_data
-
-    def prepare_with_environment(name: str) -> dict[str, Any]:
-        return {**prepare(name), "environment": Environment()}
-
-    spawn.get_preparation_data = prepare_with_environment
-    with suppress(ImportError):
-        importlib.import_module("setproctitle").setproctitle = set_title  # type: ignore[attr-defined]
-    resource_tracker.ensure_running()
-    run_program = util.spawnv_passfds
-    util.spawnv_passfds = partial(fork_forkserver, open_descriptors())
-    try:
-        forkserver.set_forkserver_preload([])
-        forkserver.ensure_running()
-    finally:
-        util.spawnv_passfds = run_program
-
-
-class Environment:
-    """Pickled, that of this process at that moment; unpickling it takes it over."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return take_over, (dict(os.environ),)
-
-
-def take_over(environment: dict[str, str]) -> None:
-    """As a new process would: OpenMP reads its threads and CPUs when it is loaded, which was before the fork.
-
-    vLLM gives each worker on a CPU cores of its own in this way. Source: vllm 0.31.0, utils/ompmultiprocessing.py.
-    """
-    set_environment(environment)
-    if cpus := bound_cpus(environment):
-        os.sched_setaffinity(0, cpus)
-    if (torch := sys.modules.get("torch")) and environment.get("OMP_NUM_THREADS", "").isdigit():
-        torch.set_num_threads(int(environment["OMP_NUM_THREADS"]))
-
-
-def bound_cpus(environment: dict[str, str]) -> set[int]:
-    """The CPUs that are named, of those that there are."""
-    named = re.search(r"proclist=\[([\d,]*)\]", environment.get("KMP_AFFINITY", ""))
-    texts = [
-        named.group(1) if named else "",
-        environment.get("GOMP_CPU_AFFINITY", ""),
-        environment.get("OMP_PLACES", ""),
-    ]
-    text = next((text for text in texts if text), "")
-    cpus = {int(number) for number in re.findall(r"\d+", text)} if re.fullmatch(r"[\d\s,{}]+", text) else set()
-    return cpus & os.sched_getaffinity(0)
-
-
-take_over.__module__ = "dynkv_launcher"
-sys.modules["dynkv_launcher"] = sys.modules[__name__]
-"""By this name it is found in every process that is forked from here, whatever `__main__` is there."""
-
-
-def fork_forkserver(kept: set[int], _path: bytes, words: Sequence[str], passed: Sequence[int]) -> int:
-    """In place of running `python -c CODE`: run the code in a fork, without what was opened for its parent alone.
-
-    What libraries had open before has to stay so: NVML's is lost for good without it.
-    """
-    pid = os.fork()
-    if pid == 0:
-        for fd in open_descriptors() - kept - {*passed}:
-            os.close(fd)
-        show(words)
-        share(passed[0])
-        try:
-            exec(words[-1], {"__name__": "__main__"})
-        finally:
-            os._exit(0)
-    return pid
-
-
-def open_descriptors() -> set[int]:
-    """Without the one through which they are listed."""
-    listed = [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]
-    return {fd for fd in listed if Path(f"/proc/self/fd/{fd}").is_symlink()}
-
-
-def share(listener: int) -> None:
-    """Let the processes of this forkserver start theirs through it, too: they would each begin one without the imports.
-
-    An engine of vLLM starts its workers so.
-    """
-    server: Any = forkserver._forkserver
-    with socket.socket(fileno=os.dup(listener)) as copy:
-        server._forkserver_address = copy.getsockname()
-    server.ensure_running = resource_tracker.ensure_running
-
-
-def set_title(title: str) -> None:
-    """What setproctitle does; that itself looks for its room where `show` has moved things, and does not find it."""
-    show([title])
-    name = ctypes.create_string_buffer(os.fsencode(title)[:15])
-    ctypes.CDLL(None).prctl(PR_SET_NAME, name, ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
-
-
-def memory_layout() -> dict[int, int]:
-    """Where the parts of this process's memory are, by the number of the field. Source: proc_pid_stat(5)."""
-    numbers = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-    return {number: int(text) for number, text in enumerate(numbers, 3) if number > 22}
-
-
-LAYOUT = memory_layout()
-"""As the kernel made it when this process was started; it holds for every process that is forked from it."""
-PR_SET_NAME, PR_SET_MM, PR_SET_MM_MAP = 15, 35, 14
-NO_FILE = 2**32 - 1
-
-
-class MemoryMap(ctypes.Structure):
-    """Source: linux/prctl.h, struct prctl_mm_map."""
-
-    _fields_ = [
-        *((name, ctypes.c_uint64) for name in "start_code end_code start_data end_data start_brk brk".split()),
-        *((name, ctypes.c_uint64) for name in "start_stack arg_start arg_end env_start env_end auxv".split()),
-        ("auxv_size", ctypes.c_uint32),
-        ("exe_fd", ctypes.c_uint32),
-    ]
-
-
-def show(argv: Sequence[str | bytes]) -> None:
-    """Let /proc show these arguments and the present environment, in place of what this process was started with.
-
-    Where the kernel does not let the two be moved in their memory, the arguments stay as they were; what does not fit
-    is cut off. Source: proc_pid_cmdline(5), PR_SET_MM(2const).
-    """
-    start, border, end = LAYOUT[48], LAYOUT[49], LAYOUT[51]
-    args = b"".join(os.fsencode(word) + b"\0" for word in argv)
-    variables = b"".join(name + b"=" + value + b"\0" for name, value in os.environb.items())
-    if len(args) + len(variables) <= end - start and lay_out(start + len(args), len(variables)):
-        ctypes.memmove(start, args + variables, len(args) + len(variables))
-    else:
-        ctypes.memmove(border, variables[: end - border - 1].ljust(end - border, b"\0"), end - border)
-
-
-def lay_out(border: int, env_bytes: int) -> bool:
-    """Whether the kernel now takes what lies before `border` for arguments, and what follows for environment."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.sbrk.restype = ctypes.c_void_p
-    wanted = MemoryMap(
-        start_code=LAYOUT[26],
-        end_code=LAYOUT[27],
-        start_data=LAYOUT[45],
-        end_data=LAYOUT[46],
-        start_brk=LAYOUT[47],
-        brk=libc.sbrk(0),
-        start_stack=LAYOUT[28],
-        arg_start=LAYOUT[48],
-        arg_end=border,
-        env_start=border,
-        env_end=border + env_bytes,
-        exe_fd=NO_FILE,
-    )
-    size = ctypes.c_ulong(ctypes.sizeof(wanted))
-    return bool(libc.prctl(PR_SET_MM, PR_SET_MM_MAP, ctypes.byref(wanted), size, ctypes.c_ulong(0)) == 0)
 
 
 if __name__ == "__main__":

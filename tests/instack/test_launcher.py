@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from dynkv.instack import script
+
 HEAD = """
 import json, os, signal, sys, time
 from pathlib import Path
@@ -72,6 +74,14 @@ def story(tmp_path: Path, body: str, **programs: str) -> Any:
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("flags", [["-E"], ["-I"]], ids=["as usual", "with a safe path"])
+def test_it_finds_its_parts_where_dynkv_cannot_be_imported(tmp_path: Path, flags: list[str]) -> None:
+    python = [sys.executable, "-S", *flags]
+    assert subprocess.run([*python, "-c", "import dynkv"], capture_output=True, cwd=tmp_path).returncode == 1
+    done = subprocess.run([*python, script("launcher"), "--help"], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("how", ["-m", "file"])

@@ -1,0 +1,110 @@
+"""Let multiprocessing's spawn mean fork, in a process that launcher.py has forked. Part of it.
+
+Source for what is replaced: CPython 3.11 to 3.13, context.py, forkserver.py, spawn.py.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing.context
+import os
+import re
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from multiprocessing import forkserver, resource_tracker, spawn, util
+from pathlib import Path
+from typing import Any
+
+from launcher_identity import set_environment, set_title, show  # type: ignore[import-not-found]
+
+
+def serve_spawns() -> None:
+    """Let spawn mean fork from here: by a forkserver that is forked off now, while this process has no threads."""
+    contexts = multiprocessing.context._concrete_contexts  # type: ignore[attr-defined]
+    contexts["spawn"] = contexts["forkserver"]
+    prepare = spawn.get_preparation_data
+
+    def prepare_with_environment(name: str) -> dict[str, Any]:
+        return {**prepare(name), "environment": Environment()}
+
+    spawn.get_preparation_data = prepare_with_environment
+    with suppress(ImportError):
+        importlib.import_module("setproctitle").setproctitle = set_title  # type: ignore[attr-defined]
+    resource_tracker.ensure_running()
+    run_program = util.spawnv_passfds
+    util.spawnv_passfds = partial(fork_forkserver, open_descriptors())
+    try:
+        forkserver.set_forkserver_preload([])
+        forkserver.ensure_running()
+    finally:
+        util.spawnv_passfds = run_program
+
+
+class Environment:
+    """Pickled, that of this process at that moment; unpickling it takes it over."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return take_over, (dict(os.environ),)
+
+
+def take_over(environment: dict[str, str]) -> None:
+    """As a new process would: OpenMP reads its threads and CPUs when it is loaded, which was before the fork.
+
+    vLLM gives each worker on a CPU cores of its own in this way. Source: vllm 0.31.0, utils/ompmultiprocessing.py.
+    """
+    set_environment(environment)
+    if cpus := bound_cpus(environment):
+        os.sched_setaffinity(0, cpus)
+    if (torch := sys.modules.get("torch")) and environment.get("OMP_NUM_THREADS", "").isdigit():
+        torch.set_num_threads(int(environment["OMP_NUM_THREADS"]))
+
+
+def bound_cpus(environment: dict[str, str]) -> set[int]:
+    """The CPUs that are named, of those that there are."""
+    named = re.search(r"proclist=\[([\d,]*)\]", environment.get("KMP_AFFINITY", ""))
+    texts = [
+        named.group(1) if named else "",
+        environment.get("GOMP_CPU_AFFINITY", ""),
+        environment.get("OMP_PLACES", ""),
+    ]
+    text = next((text for text in texts if text), "")
+    cpus = {int(number) for number in re.findall(r"\d+", text)} if re.fullmatch(r"[\d\s,{}]+", text) else set()
+    return cpus & os.sched_getaffinity(0)
+
+
+def fork_forkserver(kept: set[int], _path: bytes, words: Sequence[str], passed: Sequence[int]) -> int:
+    """In place of running `python -c CODE`: run the code in a fork, without what was opened for its parent alone.
+
+    What libraries had open before has to stay so: NVML's is lost for good without it.
+    """
+    pid = os.fork()
+    if pid == 0:
+        for fd in open_descriptors() - kept - {*passed}:
+            os.close(fd)
+        show(words)
+        share(passed[0])
+        try:
+            exec(words[-1], {"__name__": "__main__"})
+        finally:
+            os._exit(0)
+    return pid
+
+
+def open_descriptors() -> set[int]:
+    """Without the one through which they are listed."""
+    listed = [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]
+    return {fd for fd in listed if Path(f"/proc/self/fd/{fd}").is_symlink()}
+
+
+def share(listener: int) -> None:
+    """Let the processes of this forkserver start theirs through it, too: they would each begin one without the imports.
+
+    An engine of vLLM starts its workers so.
+    """
+    server: Any = forkserver._forkserver
+    with socket.socket(fileno=os.dup(listener)) as copy:
+        server._forkserver_address = copy.getsockname()
+    server.ensure_running = resource_tracker.ensure_running
