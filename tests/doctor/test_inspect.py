@@ -5,22 +5,17 @@ from __future__ import annotations
 import os
 import pwd
 import socket
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dynkv.doctor.inspect import LeftOver, inspect, model_facts, path_facts
-from dynkv.doctor.stack import PACKAGES, find_python, packages
-from dynkv.errors import PreflightRefused
 from dynkv.host.memory import memory_available_bytes
 from dynkv.host.sockets import holders, is_free, listening_ports
 from dynkv.plan.facts import ModelFacts, PathFacts
 from dynkv.profile.load import Override, load
 from dynkv.profile.model import Profile
-
-OTHER_PYTHON = next((p for p in map(Path, ("/usr/bin/python3", "/usr/local/bin/python3")) if p.exists()), None)
 
 
 @pytest.fixture(params=[(socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::1")])
@@ -57,47 +52,6 @@ class TestSockets:
 
     def test_processes_that_are_to_be_ignored(self, listener: socket.socket) -> None:
         assert listener.getsockname()[1] not in holders({os.getpid()})
-
-
-class TestInterpreter:
-    def test_our_own(self) -> None:
-        assert find_python(None) == sys.executable
-        assert packages(sys.executable).keys() <= set(PACKAGES)
-
-    def test_a_link_stays_a_link(self, tmp_path: Path) -> None:
-        link = tmp_path / "python"
-        link.symlink_to(sys.executable)
-        assert find_python(str(link)) == str(link)
-
-    def test_by_name_and_from_home(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        (tmp_path / "stackpython").symlink_to(sys.executable)
-        monkeypatch.setenv("PATH", str(tmp_path))
-        monkeypatch.setenv("HOME", str(tmp_path))
-        assert find_python("stackpython") == str(tmp_path / "stackpython")
-        assert find_python("~/stackpython") == str(tmp_path / "stackpython")
-
-    def test_none(self) -> None:
-        with pytest.raises(PreflightRefused, match="no interpreter /nowhere/python") as refused:
-            find_python("/nowhere/python")
-        assert refused.value.exit_code == 4
-
-    @pytest.mark.skipif(OTHER_PYTHON is None, reason="there is no other interpreter")
-    def test_another_one_is_asked(self) -> None:
-        assert OTHER_PYTHON is not None
-        assert "vllm" not in packages(find_python(str(OTHER_PYTHON)))
-
-    def test_an_environment_behind_a_link_says_the_same_as_ours(self) -> None:
-        folder = Path(sys.executable).parent
-        beside = next(p for p in (folder / "python", folder / "python3") if str(p) != sys.executable)
-        assert packages(str(beside)) == packages(sys.executable)
-
-    @pytest.mark.parametrize("script", ["exit 3", "echo no json", "kill -9 $$"])
-    def test_a_broken_one(self, tmp_path: Path, script: str) -> None:
-        fake = tmp_path / "python"
-        fake.write_text(f"#!/bin/sh\n{script}\n")
-        fake.chmod(0o755)
-        with pytest.raises(PreflightRefused, match="does not work as a Python interpreter"):
-            packages(str(fake))
 
 
 class TestModel:

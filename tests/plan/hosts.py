@@ -17,6 +17,7 @@ SCRIPTS = "/dynkv/instack"
 PYTHON = "/stack/bin/python"
 PACKAGES = {"ai-dynamo": "1.6.1", "vllm": "0.31.0", "lmcache": "0.5.6", "nixl": "1.4.1", "torch": "2.13.0"}
 LOCAL_TINY = ModelFacts(is_local=True, has_config=True)
+LLAMA = ModelFacts(is_local=True, has_config=True, path="/models/llama")
 
 
 def gpu(index: int, *, mig: str = "") -> Gpu:

@@ -8,7 +8,6 @@ import pytest
 
 from dynkv.errors import UsageError
 from dynkv.profile.load import Override, find, load, parse_set, shipped
-from dynkv.profile.source import Mark
 
 
 def write(folder: Path, name: str, text: str) -> str:
@@ -27,17 +26,6 @@ def test_an_empty_file_is_a_profile_of_defaults(tmp_path: Path) -> None:
     assert loaded.name == "mine"
     assert loaded.profile.topology == "agg"
     assert loaded.where("topology") is None
-
-
-def test_what_is_not_said_of_a_probe_keeps_its_default() -> None:
-    """A worker may take half an hour to start, whatever else is set."""
-    usual = load("agg").profile.probes
-    some = load(
-        "agg", [parse_set("probes.worker.startup.period_seconds=2"), parse_set("probes.lmcache.liveness.enabled=false")]
-    )
-    assert some.profile.probes.worker.startup.failure_threshold == usual.worker.startup.failure_threshold == 7200
-    assert some.profile.probes.lmcache.startup == usual.lmcache.startup
-    assert some.profile.probes.frontend == usual.frontend
 
 
 class TestExtends:
@@ -122,19 +110,3 @@ class TestSet:
     def test_numbers_in_the_environment_become_text(self) -> None:
         profile = load("agg", [parse_set("env.OMP_NUM_THREADS=4"), parse_set("env.RATIO=0.5")]).profile
         assert profile.env == {"OMP_NUM_THREADS": "4", "RATIO": "0.5"}
-
-
-def test_an_excerpt_of_a_long_line_is_what_stands_around_the_place() -> None:
-    text = "".join(f"[{number:04}]" for number in range(100))
-    for column in (1, 20, 27, 100, 599, 600):
-        line, caret = Mark("mine.yaml", 3, column, text).excerpt().splitlines()
-        assert line[len(caret) - 1] == text[column - 1]
-        assert len(line) <= 60
-        assert line.startswith("    3 | …") == (column > 26)
-        assert line.endswith("…") == (column < 575)
-
-
-def test_an_excerpt_points_at_the_column(tmp_path: Path) -> None:
-    mark = load(write(tmp_path, "mine.yaml", "frontend:\n  port: 9000\n")).where("frontend", "port")
-    assert mark is not None
-    assert mark.excerpt() == "    2 |   port: 9000\n          ^"

@@ -1,0 +1,50 @@
+"""Workers that run vLLM."""
+
+from __future__ import annotations
+
+from hosts import host, plan
+
+
+def test_threads_are_shared_out() -> None:
+    cpu = {"device": "cpu", "workers.replicas": 3}
+    assert plan("agg", host(0), cpu).unit("worker-2").env["OMP_NUM_THREADS"] == "5"
+    assert plan("agg", host(0, cpus=(3,)), cpu).unit("worker-2").env["OMP_NUM_THREADS"] == "1"
+
+
+def test_workers_that_compute_on_cpus_have_their_own() -> None:
+    made = plan("disagg", host(0, cpus=(2, 3, 6, 7)), {"device": "cpu"})
+    assert [unit.cpus for unit in made.workers] == [(2, 3), (6, 7)]
+    assert [unit.env["VLLM_CPU_OMP_THREADS_BIND"] for unit in made.workers] == ["2,3", "6,7"]
+
+
+def test_each_rank_has_its_own_too() -> None:
+    ranks = {"device": "cpu", "workers.tensor_parallel_size": 2}
+    made = plan("disagg", host(0, cpus=(0, 1, 2, 3)), ranks)
+    assert made.unit("prefill-0").env["VLLM_CPU_OMP_THREADS_BIND"] == "2|3"
+    made = plan("agg", host(0, cpus=(0, 1, 2, 3)), ranks)
+    assert made.unit("worker-0").env["VLLM_CPU_OMP_THREADS_BIND"] == "0,1|2,3"
+
+
+def test_one_worker_alone_is_left_to_vllm() -> None:
+    worker = plan("agg", host(0), {"device": "cpu"}).unit("worker-0")
+    assert worker.cpus == ()
+    assert "VLLM_CPU_OMP_THREADS_BIND" not in worker.env
+
+
+def test_a_person_knows_better_which_cpus() -> None:
+    made = plan("disagg", host(0, environ={"VLLM_CPU_OMP_THREADS_BIND": "nobind"}), {"device": "cpu"})
+    assert [unit.env["VLLM_CPU_OMP_THREADS_BIND"] for unit in made.workers] == ["nobind", "nobind"]
+    assert [unit.cpus for unit in made.workers] == [(), ()]
+
+
+def test_who_computes_on_cpus_is_served_last() -> None:
+    made = plan("disagg", host(0), {"device": "cpu"})
+    assert [unit.nice > 0 for unit in made.units] == [unit.role.is_worker for unit in made.units]
+    assert all(unit.nice == 0 for unit in plan("disagg", host(2)).units)
+
+
+def test_the_persons_arguments_come_last() -> None:
+    settings = {"model.args": ["--seed", "7"], "model.role_args": {"prefill": ["--max-num-seqs", "4"]}}
+    made = plan("disagg", host(2), settings)
+    assert made.unit("prefill-0").argv[-4:] == ("--seed", "7", "--max-num-seqs", "4")
+    assert made.unit("decode-0").argv[-2:] == ("--seed", "7")
