@@ -26,6 +26,8 @@ PURE = set(
 LOOKS_AT_THE_HOST = {"urllib.request", *(f"pydantic.{name}Path" for name in ("File", "Directory", "New", "Socket"))}
 HIDDEN = {"__import__", "exec", "eval", "compile"}
 """Behind these anything could be imported."""
+FILE_LINES_MAX, FUNCTION_LINES_MAX = 300, 40
+TOO_LONG_YET = {"supervisor/runner.py", "supervisor/stack.py"}
 NOT_IN_THE_SUPERVISOR = "torch vllm lmcache dynamo pydantic typer rich ruamel psutil httpx pynvml".split()
 
 
@@ -133,6 +135,15 @@ def test_the_plan_does_no_io(module: str) -> None:
         assert name != "pathlib" or member in {"PurePath", "PurePosixPath"}, f"{member} of pathlib touches the disk"
     calls = [node.func for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
     assert not [call for call in calls if isinstance(call, ast.Name) and call.id in {"open", "print", "input", *HIDDEN}]
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if shown(file) not in TOO_LONG_YET], ids=shown)
+def test_a_file_and_its_functions_can_be_read_at_one_sitting(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= FILE_LINES_MAX
+    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    lines = {function.name: (function.end_lineno or 0) - function.lineno + 1 for function in functions}
+    assert {name: count for name, count in lines.items() if count > FUNCTION_LINES_MAX} == {}
 
 
 def test_the_supervisor_is_light() -> None:

@@ -7,12 +7,12 @@ import json
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -98,12 +98,8 @@ def logs(
     found = [_of_unit(unit, last_lines(path, wanted, count, now)) for unit, path in files.items()]
     for unit, line in heapq.merge(*found, key=_when):
         show(unit, line)
-    while follow:
-        for unit, (follower, read) in followers.items():
-            for line in map(read, follower.new_lines()):
-                if wanted.includes(line):
-                    show(unit, line)
-        time.sleep(_POLL_S)
+    if follow:
+        _follow(followers, wanted, show)
 
 
 def last_lines(path: Path, wanted: Wanted, count: int | None, now: datetime) -> list[Line]:
@@ -133,6 +129,15 @@ def _self_contained(blocks: Iterable[list[str]], now: datetime) -> Iterator[list
         rest = lines[:start]
         yield lines[start:]
     yield rest
+
+
+def _follow(followers: Mapping[str, tuple[Follower, LineReader]], wanted: Wanted, show: _Printer) -> NoReturn:
+    while True:
+        for unit, (follower, read) in followers.items():
+            for line in map(read, follower.new_lines()):
+                if wanted.includes(line):
+                    show(unit, line)
+        time.sleep(_POLL_S)
 
 
 def _of_unit(unit: str, lines: Iterable[Line]) -> list[tuple[str, Line]]:

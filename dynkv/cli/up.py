@@ -22,7 +22,7 @@ from dynkv.cli.options import (
     ProfileArgument,
     SetOption,
 )
-from dynkv.cli.planned import locate, make_plan, overrides
+from dynkv.cli.planned import Planned, locate, make_plan, overrides
 from dynkv.cli.prepare import prepare
 from dynkv.cli.progress import progress
 from dynkv.cli.report import say
@@ -31,6 +31,7 @@ from dynkv.control.client import Client, SupervisorGone
 from dynkv.errors import AlreadyRunning, DynkvError, TimedOut, UnitFailed
 from dynkv.home import Place
 from dynkv.locks import planning
+from dynkv.profile.load import LoadedProfile
 from dynkv.profile.secrets import only_secrets
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
 
@@ -64,15 +65,7 @@ def up(
     loaded, where = locate(profile, name, overrides(gpus, model, engine, device, no_lmcache, sets))
     where.create()
     with planning(where.home):
-        if where.has_supervisor():
-            raise AlreadyRunning(where.name)
-        planned = make_plan(loaded, where)
-        if skip_checks:
-            planned = planned.with_errors_as_warnings()
-        planned.refuse_errors()
-        view.show_findings(planned.warnings)
-        for note in planned.plan.notes:
-            say(f"note: {note}")
+        planned = _plan(loaded, where, skip_checks=skip_checks)
         prepare(planned.plan.prepare)
         secrets = only_secrets(loaded.profile.env)
         if foreground:
@@ -85,6 +78,20 @@ def up(
             raise typer.Exit(_INTERRUPTED) from None
     if not no_wait:
         _wait_or_take_down(where, timeout)
+
+
+def _plan(loaded: LoadedProfile, where: Place, *, skip_checks: bool) -> Planned:
+    """Raises PreflightRefused for what speaks against it, and tells of the rest."""
+    if where.has_supervisor():
+        raise AlreadyRunning(where.name)
+    planned = make_plan(loaded, where)
+    if skip_checks:
+        planned = planned.with_errors_as_warnings()
+    planned.refuse_errors()
+    view.show_findings(planned.warnings)
+    for note in planned.plan.notes:
+        say(f"note: {note}")
+    return planned
 
 
 def _wait_or_take_down(where: Place, timeout_s: float | None) -> None:
