@@ -38,7 +38,7 @@ def _run(step: Run) -> None:
     if os.path.exists(step.unless_exists):
         return
     try:
-        done = subprocess.run(step.argv, capture_output=True, text=True)
+        done = subprocess.run(step.argv, capture_output=True, encoding="utf-8", errors="replace")
     except OSError as error:
         raise _failed(step, str(error)) from None
     if done.returncode != 0:

@@ -61,6 +61,12 @@ class TestPrograms:
         assert error.detail.endswith("no tokenizers")
         assert len(error.detail) <= 2000
 
+    def test_whatever_bytes_it_says_are_told(self, tmp_path: Path) -> None:
+        code = "import sys; sys.stderr.buffer.write(b'caf\\xe9'); exit(1)"
+        with pytest.raises(PreflightRefused) as refused:
+            prepare([python(code, tmp_path / "made")])
+        assert refused.value.detail == "caf\ufffd"
+
     def test_a_program_that_is_not_there(self, tmp_path: Path) -> None:
         with pytest.raises(PreflightRefused, match="the thing could not be made") as refused:
             prepare([Run(("/nowhere/python",), str(tmp_path / "made"), "the thing", "look at it")])
