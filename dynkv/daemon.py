@@ -22,8 +22,8 @@ import msgspec
 from dynkv.children.child import Child
 from dynkv.children.reaper import become_subreaper, reap_orphans
 from dynkv.control.handshake import READY, TAKEN, UNCLEAR
-from dynkv.control.http import serve
-from dynkv.control.server import ControlApi, control_socket
+from dynkv.control.listening import control_socket, keep_serving
+from dynkv.control.server import ControlApi
 from dynkv.home import Place
 from dynkv.host.limits import raise_open_files
 from dynkv.host.processes import read_process
@@ -34,6 +34,7 @@ from dynkv.probes.scrape import Figures, sources
 from dynkv.reclaim.sidecar import Sidecar
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.boundary import outliving
+from dynkv.supervisor.claim import until_lost
 from dynkv.supervisor.events import EventLog
 from dynkv.supervisor.journal import VERSION, ChildRecord, Journal, JournalFile, boot_id, read_journal
 from dynkv.supervisor.life import Shared
@@ -55,7 +56,8 @@ def main() -> int:
     _keep_descriptors()
     plan = _read_plan(options.plan_fd)
     place = Place(options.home, plan.name)
-    if _take_lock(place) is None:
+    lock = _take_lock(place)
+    if lock is None:
         _report(options.notify_fd, TAKEN)
         return 4
     if not options.replace and unclear(read_journal(place.journal), plan, place):
@@ -63,8 +65,7 @@ def main() -> int:
         return 4
     os.chdir(place.directory)
     become_subreaper()
-    anyio.run(_run, plan, place, options.notify_fd, options.foreground)
-    return 0
+    return anyio.run(_run, plan, place, lock, options.notify_fd, options.foreground)
 
 
 def _report(notify_fd: int, line: bytes) -> None:
@@ -82,7 +83,7 @@ def _take_lock(place: Place) -> int | None:
     return None
 
 
-async def _run(plan: Plan, place: Place, notify_fd: int, foreground: bool) -> None:
+async def _run(plan: Plan, place: Place, lock: int, notify_fd: int, foreground: bool) -> int:
     events = EventLog(place.events)
     left = await take_stock(plan, place, events)
     journal = Journal(place.journal, _first_journal(plan, place, left))
@@ -92,21 +93,35 @@ async def _run(plan: Plan, place: Place, notify_fd: int, foreground: bool) -> No
     sidecar, figures = _sidecar(plan, place, standbys), Figures(sources(plan))
     shared = Shared(place, board, events, journal, Turns(), discovery, sidecar, standbys, figures)
     stack = Stack(plan, shared, os.getpid(), left.adopted, left.registrations, left.resting)
-    with control_socket(place.socket) as listener, anyio.open_signal_receiver(*_END, *_HEEDED) as received:
+    with control_socket(place.socket) as made, anyio.open_signal_receiver(*_END, *_HEEDED) as received:
+        is_over = False
         async with anyio.create_task_group() as tasks:
             for what, work in {
                 "signals": partial(_heed, received, stack),
                 "the figures of the KV caches": partial(gather_forever, plan, stack.note_kv, figures),
-                "the control API": partial(serve, ControlApi(stack, events, figures).answer, listener),
+                "the control API": partial(keep_serving, ControlApi(stack, events, figures).answer, made),
                 **({"printing events": partial(print_events, events)} if foreground else {}),
             }.items():
                 tasks.start_soon(outliving, what, work, events)
+            tasks.start_soon(_let_go_when_lost, place, lock, journal, events, tasks.cancel_scope)
             _report(notify_fd, READY)
             await stack.run()
             await anyio.lowlevel.checkpoint()
+            is_over = True
             tasks.cancel_scope.cancel()
+    if not is_over:
+        return 4
     clear_files(place)
     journal.close()
+    return 0
+
+
+async def _let_go_when_lost(
+    place: Place, lock: int, journal: Journal, events: EventLog, everything: anyio.CancelScope
+) -> None:
+    """Another supervisor has the deployment: it looks after what runs, and this one ends nobody."""
+    await until_lost(place, lock, journal, events)
+    everything.cancel()
 
 
 async def _heed(received: AsyncIterator[signal.Signals], stack: Stack) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -84,6 +85,8 @@ async def _attend(answer: Answer, client: socket.socket) -> None:
             await _refuse(connection, client, fault)
         except (h11.ProtocolError, OSError):
             pass  # it has left
+        except Exception:  # noqa: BLE001 (a fault in a stream that has begun is no other client's)
+            traceback.print_exc()  # into the supervisor's log
 
 
 async def _answered(answer: Answer, request: Request) -> Reply:

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 from dynkv.control.answers import Answers
 from dynkv.control.http import Reply, Request, error_reply
 from dynkv.control.routes import ROUTES
@@ -29,24 +23,3 @@ class ControlApi:
         if isinstance(found, Refused):
             return error_reply(found.status, found.why, allow=found.allow)
         return await found.route.handler(self._answers, request, found.named)
-
-
-@contextmanager
-def control_socket(path: Path) -> Iterator[socket.socket]:
-    """A listening socket with mode 0600; whatever lay at `path` before is replaced, and at the end it is removed.
-
-    The caller holds the deployment's lock, so what lies there belongs to nobody any more.
-    """
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    old_mask = os.umask(0o177)
-    try:
-        listener.bind(str(path))
-    finally:
-        os.umask(old_mask)
-    listener.listen(128)
-    try:
-        yield listener
-    finally:
-        listener.close()
-        path.unlink(missing_ok=True)

@@ -87,6 +87,10 @@ class Journal:
         if resting != self.content.resting:
             self._change(resting=resting)
 
+    def renew(self) -> None:
+        """Write it where somebody has removed it."""
+        self._write()
+
     def close(self) -> None:
         """The deployment is down."""
         self._change(children={}, resting={}, stopped=True)

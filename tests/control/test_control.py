@@ -22,8 +22,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from dynkv.control.client import Client, SupervisorGone
 from dynkv.control.http import Reply, Request, serve
+from dynkv.control.listening import control_socket
 from dynkv.control.routes import ROUTES
-from dynkv.control.server import ControlApi, control_socket
+from dynkv.control.server import ControlApi
 from dynkv.errors import DynkvError
 from dynkv.plan.model import Role
 from dynkv.supervisor.event_kinds import EventKind
@@ -68,10 +69,10 @@ async def served(lab: Lab) -> AsyncIterator[Served]:
         await stack.run()
         over.set()
 
-    with control_socket(lab.place.socket) as listener:
+    with control_socket(lab.place.socket) as made:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(run)
-            tasks.start_soon(serve, ControlApi(stack, shared.events).answer, listener)
+            tasks.start_soon(serve, ControlApi(stack, shared.events).answer, made.listener)
             it = Served(Client(lab.place.socket, 20), stack, shared.events, lab.place.socket)
             try:
                 await it.until("ready")
@@ -217,13 +218,34 @@ async def test_a_fault_in_one_answer_is_told_and_ends_nothing(lab: Lab) -> None:
     async def fail(request: Request) -> Reply:
         raise RuntimeError("broken\x1b")
 
-    with control_socket(lab.place.socket) as listener:
+    with control_socket(lab.place.socket) as made:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(serve, fail, listener)
+            tasks.start_soon(serve, fail, made.listener)
             for _ in range(2):
                 with pytest.raises(DynkvError, match="a fault in dynkv: RuntimeError: broken"):
                     await to_thread.run_sync(Client(lab.place.socket, 20).status)
             tasks.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
+async def test_a_fault_in_a_stream_that_has_begun_is_no_other_clients(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"data: 1\n\n"
+        raise RuntimeError("broken")
+
+    async def stream(request: Request) -> Reply:
+        return Reply(200, pieces(), "text/event-stream")
+
+    with control_socket(lab.place.socket) as made:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(serve, stream, made.listener)
+            for _ in range(2):
+                with pytest.raises(http.client.IncompleteRead):
+                    await to_thread.run_sync(get, lab.place.socket, "/v1/events")
+            tasks.cancel_scope.cancel()
+    assert "RuntimeError: broken" in capsys.readouterr().err
 
 
 @pytest.mark.anyio
@@ -329,9 +351,9 @@ def test_one_that_takes_the_connection_and_says_nothing_is_gone_as_well(tmp_path
     ],
 )
 def test_an_answer_that_is_not_whole_counts_as_none(tmp_path: Path, answer: bytes, why: str) -> None:
-    with control_socket(tmp_path / "x") as listener, ThreadPoolExecutor(1) as pool:
+    with control_socket(tmp_path / "x") as made, ThreadPoolExecutor(1) as pool:
         asked = pool.submit(Client(tmp_path / "x").status)
-        connection, _ = listener.accept()
+        connection, _ = made.listener.accept()
         with connection:
             connection.recv(1000)
             connection.sendall(answer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from processes import is_alive, until
 
 from dynkv.children.stop import kill_tree
 from dynkv.control.client import Client, SupervisorGone
+from dynkv.locks import take_lock
 from dynkv.plan.model import Plan, Probe, Probes, Role
 from dynkv.supervisor.journal import read_journal
 from dynkv.supervisor.salvage import survivors
@@ -141,3 +143,42 @@ def test_a_limit_that_cannot_be_raised_costs_units_and_not_the_supervisor(lab: L
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
     assert not any(is_alive(unit.pid) for unit in status.units if unit.pid)
+
+
+# --- what belongs to it is removed ---
+
+
+def test_a_socket_that_is_removed_is_made_again(lab: Lab, plan: Plan) -> None:
+    """Cleaners of temporary directories do that, and the end of a login."""
+    with daemon(lab, plan):
+        before = pids(status_once(lab))
+        lab.place.socket.unlink()
+        assert pids(status_once(lab)) == before
+
+
+def test_a_directory_that_is_removed_is_made_again(lab: Lab, plan: Plan) -> None:
+    with daemon(lab, plan) as (process, _):
+        before = pids(status_once(lab))
+        shutil.rmtree(lab.place.directory)
+        assert pids(status_once(lab)) == before
+        until(lambda: read_journal(lab.place.journal), 30)
+        journal = read_journal(lab.place.journal)
+        assert journal is not None
+        assert {name: child.pid for name, child in journal.children.items()} == before
+        assert lab.place.has_supervisor()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert not any(is_alive(pid or 0) for pid in before.values())
+
+
+def test_one_that_has_lost_its_deployment_to_another_ends_and_takes_nobody_along(lab: Lab, plan: Plan) -> None:
+    with daemon(lab, plan) as (first, _):
+        before = pids(status_once(lab))
+        lab.place.lock.unlink()
+        lock = take_lock(lab.place.lock)
+        assert lock is not None
+        assert first.wait(30) == 4
+        os.close(lock)
+    assert all(is_alive(pid or 0) for pid in before.values())
+    with daemon(lab, plan):
+        assert pids(status_once(lab)) == before

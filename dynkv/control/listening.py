@@ -1,0 +1,97 @@
+"""The control socket, for as long as the supervisor lives: one that somebody removes is made again."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import anyio
+
+from dynkv.control.http import Answer, serve
+
+_PERIOD_S = 2.0
+Inode = tuple[int, int]
+
+
+class ControlSocket:
+    """A listening socket with mode 0600. Whatever lay at `path` before is replaced.
+
+    The caller holds the deployment's lock, so what lies there belongs to nobody any more.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises OSError."""
+        self.path = path
+        self.listener = _bound(path)
+        self._inode = _inode(path)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether who looks at `path` finds it."""
+        return self._inode is not None and _inode(self.path) == self._inode
+
+    def renew(self) -> socket.socket:
+        """Listen anew; the listener before, for who still waits for it to be closed. Raises OSError."""
+        old, self.listener = self.listener, _bound(self.path)
+        self._inode = _inode(self.path)
+        return old
+
+    def close(self) -> None:
+        self.listener.close()
+        if self.is_there:
+            self.path.unlink()
+
+
+@contextmanager
+def control_socket(path: Path) -> Iterator[ControlSocket]:
+    """Removed at the end."""
+    made = ControlSocket(path)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+async def keep_serving(answer: Answer, made: ControlSocket) -> None:
+    """Until cancelled. Cleaners of temporary directories remove sockets, and so does the end of a login."""
+    while True:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(serve, answer, made.listener)
+            old = await _renewed(made)
+            tasks.cancel_scope.cancel()
+        old.close()
+
+
+async def _renewed(made: ControlSocket) -> socket.socket:
+    """The listener before, once there is a new one."""
+    while True:
+        await anyio.sleep(_PERIOD_S)  # a directory tells nobody
+        if not made.is_there:
+            with suppress(OSError):  # its directory is gone too: it is looked at again
+                return made.renew()
+
+
+def _bound(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    old_mask = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
+    finally:
+        os.umask(old_mask)
+    return listener
+
+
+def _inode(path: Path) -> Inode | None:
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -1,0 +1,48 @@
+"""A deployment's directory is its supervisor's for as long as it holds the lock there: the one thing that ends it."""
+
+from __future__ import annotations
+
+import os
+
+import anyio
+
+from dynkv.errors import PreflightRefused
+from dynkv.home import Place
+from dynkv.locks import take_lock
+from dynkv.supervisor.event_kinds import EventKind
+from dynkv.supervisor.events import EventLog
+from dynkv.supervisor.journal import Journal
+
+_PERIOD_S = 2.0
+
+
+async def until_lost(place: Place, lock: int, journal: Journal, events: EventLog) -> None:
+    """Return when another supervisor has the deployment.
+
+    Where somebody has removed the directory, or a part of it, that is made again: `lock` is of a file that nobody finds
+    any more, so that another supervisor would take the deployment for its own.
+    """
+    while True:
+        await anyio.sleep(_PERIOD_S)
+        try:
+            if not _is_there(place, lock):
+                place.create()
+                taken = take_lock(place.lock)
+                if taken is None:
+                    return
+                os.close(lock)
+                lock = taken
+                events.record(EventKind.JOURNAL, "the deployment's lock was removed, and is made again")
+            if not place.journal.exists():
+                journal.renew()
+        except (OSError, PreflightRefused):
+            continue  # as on a disk that is gone for a moment; what cannot be written is told in the status
+
+
+def _is_there(place: Place, lock: int) -> bool:
+    try:
+        found = place.lock.stat()
+    except FileNotFoundError:
+        return False
+    held = os.fstat(lock)
+    return (found.st_dev, found.st_ino) == (held.st_dev, held.st_ino)
