@@ -99,13 +99,20 @@ def importers_of(package: str) -> set[str]:
     return {shown(file) for file in FILES for module, _ in imported(file) if module.split(".")[0] == package}
 
 
-@pytest.mark.parametrize("package", ["psutil", "pynvml"])
-def test_only_the_lowest_row_looks_at_the_host_with(package: str) -> None:
-    importers = {
-        row(module_name(file)) for file in FILES for name, _ in imported(file) if name.split(".")[0] == package
-    }
-    assert importers
-    assert importers == {"host"}
+def test_only_the_lowest_row_looks_at_the_gpus() -> None:
+    assert {file.split("/")[0] for file in importers_of("pynvml")} == {"host"}
+
+
+def test_only_one_file_reads_what_proc_says_of_a_process() -> None:
+    """The scripts of the stack read only what it says of themselves; an autogroup is written."""
+    readers = {shown(file) for file in FILES if names_a_process_in_proc(file)}
+    assert readers == {"host/processes.py", "children/scheduling.py"} | {"instack/launcher.py"}
+
+
+def names_a_process_in_proc(file: Path) -> bool:
+    texts = [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.JoinedStr)]
+    first = [text.values[0] for text in texts if text.values]
+    return any(isinstance(it, ast.Constant) and str(it.value).startswith("/proc/") for it in first)
 
 
 @pytest.mark.parametrize("file", sorted((PACKAGE / "instack").glob("*.py")), ids=shown)

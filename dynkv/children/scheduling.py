@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from dynkv.host.processes import Process
+from dynkv.host.processes import Process, threads_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Schedule:
         group has one of its own. Source: setpriority(2), sched(7) "The autogroup feature".
         """
         if self.nice:
-            with suppress(ProcessLookupError, PermissionError):  # it has ended already, or more than is allowed
+            with suppress(OSError):  # it has ended already, or more than is allowed
                 os.setpriority(os.PRIO_PROCESS, pid, self.nice)
             with suppress(OSError):  # a kernel without the feature, or too many changes within a moment (EAGAIN)
                 Path(f"/proc/{pid}/autogroup").write_text(str(self.nice))
@@ -46,16 +46,9 @@ def bring_back(tree: Iterable[Process], cpus: Iterable[int]) -> int:
     own = frozenset(cpus)
     moved = 0
     for process in tree:
-        for thread in _threads(process.pid):
+        for thread in threads_of(process.pid):
             with suppress(OSError):  # it has ended meanwhile
                 if not own & os.sched_getaffinity(thread):
                     os.sched_setaffinity(thread, own)
                     moved += 1
     return moved
-
-
-def _threads(pid: int) -> list[int]:
-    try:
-        return [int(entry.name) for entry in Path(f"/proc/{pid}/task").iterdir()]
-    except OSError:
-        return []

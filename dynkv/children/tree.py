@@ -16,7 +16,7 @@ from functools import cache, cached_property
 from typing import Self
 
 from dynkv.children.marks import MARK_DEPLOYMENT, MARK_HOME, MARK_INCARNATION
-from dynkv.host.processes import Identity, Process, environment_of, read_process
+from dynkv.host.processes import Identity, Process, environment_of, processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,7 @@ class Host:
 
     @classmethod
     def now(cls) -> Self:
-        found = (read_process(int(name)) for name in os.listdir("/proc") if name.isdigit())  # noqa: PTH208
-        return cls(process for process in found if process is not None)
+        return cls(processes())
 
     @classmethod
     def lately(cls) -> Host:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dynkv.host.described import described
 from dynkv.plan.facts import ComputeMode, Driver, Gpu
 
 _PCI_DEVICES = Path("/sys/bus/pci/devices")
@@ -129,12 +130,7 @@ def _handle(gpu: str) -> object:
 
 
 def _user(pid: int, used_bytes: int | None) -> str:
-    try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-    except OSError:
-        command = "a process of another container or user"
-    used = f", {used_bytes // 1024**2} MiB" if used_bytes else ""
-    return f"pid {pid} ({command[:60]}{used})"
+    return described(pid) + (f" with {used_bytes // 1024**2} MiB" if used_bytes else "")
 
 
 def _of_device(index: int) -> list[Gpu]:

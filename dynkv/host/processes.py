@@ -1,16 +1,21 @@
-"""Processes, as /proc shows them: the only reader of what it says about one."""
+"""Processes, as /proc shows them: the only reader of what it says about one.
+
+What cannot be read is not there: a process may end between two reads, and with `hidepid` /proc keeps those of others to
+itself, so no look at the host ends for one of its processes. Source: proc(5).
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
-_FILE_MAX_BYTES = 256 * 1024
+from dynkv.host.files import names_in, read_file
 
-
+_MAPPED_FIELDS = 6
+_ARGUMENTS_MAX_BYTES = 8 * 1024**2
+"""Arguments and environment together take at most 6 MB. Source: execve(2), "Limits on size"."""
 Identity = tuple[int, int]
 """A process for certain: its pid, and its start time in clock ticks since boot."""
 
@@ -42,53 +47,77 @@ class Process:
         return self.state not in "ZX"
 
 
-def _read(path: str) -> bytes:
-    """A small file of /proc: thousands are read on a large host, and this takes half as long as pathlib."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return os.read(fd, _FILE_MAX_BYTES)
-    finally:
-        os.close(fd)
+def pids() -> list[int]:
+    """Of all processes that /proc shows."""
+    return [int(name) for name in names_in("/proc") if name.isdecimal()]
+
+
+def processes() -> list[Process]:
+    """All that can be seen, at about one moment."""
+    return [process for pid in pids() if (process := read_process(pid)) is not None]
 
 
 def read_process(pid: int) -> Process | None:
-    """One process from /proc; None when there is none. Source: proc_pid_stat(5)."""
+    """One process; None when there is none, or it cannot be seen. Source: proc_pid_stat(5)."""
     try:
-        stat = _read(f"/proc/{pid}/stat")
-    except (FileNotFoundError, ProcessLookupError):
+        stat = read_file(f"/proc/{pid}/stat")
+        # the command, in parentheses, may itself hold spaces and parentheses
+        name = stat[stat.index(b"(") + 1 : stat.rindex(b")")].decode(errors="replace")
+        fields = stat[stat.rindex(b")") + 2 :].split()
+        state, ppid, pgid, sid = fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3])
+        return Process(pid, ppid, pgid, sid, int(fields[19]), state, name, int(fields[11]) + int(fields[12]))
+    except (OSError, ValueError, IndexError):
         return None
-    # the command, in parentheses, may itself hold spaces and parentheses
-    name = stat[stat.index(b"(") + 1 : stat.rindex(b")")].decode(errors="replace")
-    fields = stat[stat.rindex(b")") + 2 :].split()
-    state, ppid, pgid, sid = fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3])
-    return Process(pid, ppid, pgid, sid, int(fields[19]), state, name, int(fields[11]) + int(fields[12]))
 
 
 def own_children() -> list[int]:
-    """Pids of this process's children, those that it was given as a subreaper too. Source: proc_tid_children(5)."""
-    pids: list[int] = []
-    for thread in Path("/proc/self/task").iterdir():
-        with suppress(OSError):  # one that has just ended
-            pids += map(int, _read(f"{thread}/children").split())
-    return pids
+    """Pids of this process's children, those that it was given as a subreaper too, and also those that /proc hides.
+
+    Source: proc_tid_children(5); a kernel may be built without it.
+    """
+    told = [listed for thread in threads_of(os.getpid()) if (listed := _children(thread)) is not None]
+    if not told:
+        return [process.pid for process in processes() if process.ppid == os.getpid()]
+    return [pid for listed in told for pid in listed]
+
+
+def threads_of(pid: int) -> list[int]:
+    return [int(name) for name in names_in(f"/proc/{pid}/task")]
 
 
 def environment_of(pid: int) -> dict[str, str] | None:
     """The environment a process began with; None where it cannot be read or was wiped by setproctitle."""
     try:
-        raw = _read(f"/proc/{pid}/environ")
+        raw = read_file(f"/proc/{pid}/environ", _ARGUMENTS_MAX_BYTES)
     except OSError:
         return None
     entries = [entry.partition(b"=") for entry in raw.split(b"\0") if b"=" in entry]
     return {os.fsdecode(name): os.fsdecode(value) for name, _, value in entries} or None
 
 
-def command_line(pid: int) -> bytes:
-    """A process's arguments, each ended by a NUL; empty if it is gone."""
+def command_line(pid: int, max_bytes: int = _ARGUMENTS_MAX_BYTES) -> bytes:
+    """A process's arguments, each ended by a NUL, or their beginning; empty if it is gone, or cannot be seen."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
+        return read_file(f"/proc/{pid}/cmdline", max_bytes)
     except OSError:
         return b""
+
+
+def open_files(pid: int) -> Iterator[str]:
+    """What its descriptors stand for, as far as it can be seen. Source: proc_pid_fd(5)."""
+    directory = f"/proc/{pid}/fd"
+    for name in names_in(directory):
+        with suppress(OSError):  # closed meanwhile
+            yield os.readlink(f"{directory}/{name}")  # noqa: PTH115 (a quarter of the time)
+
+
+def mapped_files(pid: int) -> Iterator[str]:
+    """Paths of the files in its memory, as far as it can be seen. Source: proc_pid_maps(5)."""
+    with suppress(OSError):
+        for line in read_file(f"/proc/{pid}/maps").splitlines():
+            fields = line.split(maxsplit=_MAPPED_FIELDS - 1)
+            if len(fields) == _MAPPED_FIELDS:
+                yield os.fsdecode(fields[-1])
 
 
 def resident_bytes(processes: Iterable[Process]) -> int:
@@ -100,14 +129,38 @@ def bytes_read(processes: Iterable[Process]) -> int:
     """From files and sockets, and from disks into memory that is mapped. Source: proc_pid_io(5)."""
     total = 0
     for process in processes:
-        with suppress(OSError):  # it has ended
-            fields = dict(line.split(b": ") for line in _read(f"/proc/{process.pid}/io").splitlines())
-            total += int(fields[b"rchar"]) + int(fields[b"read_bytes"])
+        with suppress(OSError, ValueError):  # it has ended, or is another user's
+            fields = dict(line.split(b": ") for line in read_file(f"/proc/{process.pid}/io").splitlines())
+            total += int(fields.get(b"rchar", 0)) + int(fields.get(b"read_bytes", 0))
     return total
+
+
+def effective_user(pid: int) -> int | None:
+    """The uid whose rights it has; None where that cannot be seen. Source: proc_pid_status(5)."""
+    try:
+        rows = dict(line.split(b":", 1) for line in read_file(f"/proc/{pid}/status").splitlines())
+        return int(rows[b"Uid"].split()[1])
+    except (OSError, ValueError, LookupError):
+        return _owner(f"/proc/{pid}")
+
+
+def _owner(path: str) -> int | None:
+    try:
+        return os.stat(path).st_uid  # noqa: PTH116 (no path is made of it)
+    except OSError:
+        return None
+
+
+def _children(thread: int) -> list[int] | None:
+    """None of a thread that has just ended."""
+    try:
+        return [int(word) for word in read_file(f"/proc/self/task/{thread}/children").split()]
+    except (OSError, ValueError):
+        return None
 
 
 def _resident_pages(pid: int) -> int:
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except (OSError, IndexError):
+        return int(read_file(f"/proc/{pid}/statm").split()[1])
+    except (OSError, ValueError, IndexError):
         return 0

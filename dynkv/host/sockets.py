@@ -6,14 +6,30 @@ import errno
 import re
 import socket
 import time
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable
 from contextlib import suppress
-from pathlib import Path
+from typing import NamedTuple
 
-_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+from dynkv.host.described import described, user_name
+from dynkv.host.files import read_file
+from dynkv.host.processes import open_files, pids
+
+_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _CONNECT_TIMEOUT_S = 0.2
-_LISTENING = re.compile(r":([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} 0A (?:\S+ +){5}(\d+) ")
-"""Port and inode of a socket in the state 0A, which is TCP_LISTEN. Source: proc_net(5), include/net/tcp_states.h."""
+_LISTENING = re.compile(rb":([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} 0A (?:\S+ +){3}(\d+) +\d+ +(\d+) ")
+"""Port, user and inode of a socket in the state 0A, which is TCP_LISTEN. Source: proc_net(5),
+include/net/tcp_states.h."""
+
+
+class _Listener(NamedTuple):
+    port: int
+    uid: int
+    inode: int
+
+    @property
+    def link(self) -> str:
+        """As /proc shows a descriptor of it."""
+        return f"socket:[{self.inode}]"
 
 
 def is_free(port: int) -> bool:
@@ -23,7 +39,7 @@ def is_free(port: int) -> bool:
 
 def listening_ports() -> frozenset[int]:
     """Every TCP port that something on this host listens on. Source: proc_net(5)."""
-    return frozenset(port for port, _ in _listeners())
+    return frozenset(listener.port for listener in _listeners())
 
 
 def ports_of(pids: Iterable[int], max_age_s: float = 0.0) -> frozenset[int]:
@@ -32,56 +48,56 @@ def ports_of(pids: Iterable[int], max_age_s: float = 0.0) -> frozenset[int]:
     With `max_age_s`, those that they began to listen on that lately may be missing: the table of a busy host is long,
     and many may ask at once.
     """
-    own = {link for pid in pids for link in _open_files(pid)}
-    return frozenset(port for port, inode in _listeners(max_age_s) if f"socket:[{inode}]" in own)
+    own = {link for pid in pids for link in open_files(pid)}
+    return frozenset(listener.port for listener in _listeners(max_age_s) if listener.link in own)
 
 
-_lately: tuple[float, list[tuple[int, str]]] | None = None
+_lately: tuple[float, list[_Listener]] | None = None
 
 
-def _listeners(max_age_s: float = 0.0) -> list[tuple[int, str]]:
-    """Port and inode of every listening socket."""
+def _listeners(max_age_s: float = 0.0) -> list[_Listener]:
+    """Every listening socket."""
     global _lately
     if _lately is None or time.monotonic() >= _lately[0] + max_age_s:
-        rows = (row for table in _TABLES if table.exists() for row in _LISTENING.findall(table.read_text()))
-        _lately = (time.monotonic(), [(int(port, 16), inode) for port, inode in rows])
+        rows = (row for table in _TABLES for row in _LISTENING.findall(_read(table)))
+        found = [_Listener(int(port, 16), int(uid), int(inode)) for port, uid, inode in rows]
+        _lately = (time.monotonic(), found)
     return _lately[1]
 
 
-def _open_files(pid: int) -> Iterator[str]:
-    with suppress(OSError):  # it has ended, or belongs to another user
-        for fd in Path(f"/proc/{pid}/fd").iterdir():
-            with suppress(OSError):  # closed meanwhile
-                yield str(fd.readlink())
+def _read(table: str) -> bytes:
+    try:
+        return read_file(table)
+    except OSError:  # a host without IPv6
+        return b""
 
 
 def refuses(port: int) -> bool:
     """Whether a connection to this port of loopback is refused, as it is when nothing listens there."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.settimeout(_CONNECT_TIMEOUT_S)
         return probe.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
+    return False
 
 
 def holders(ignore_pids: Container[int] = ()) -> dict[int, str]:
-    """Every TCP port that something listens on, with the process that does, in words."""
-    import psutil  # only when someone asks: it costs the supervisor 7 MB
+    """Every TCP port that something listens on, with the process that does, in words.
 
+    A socket that several processes share belongs to the first of them; one that only others than them hold counts.
+    """
+    listeners = _listeners()
+    wanted = {listener.link for listener in listeners}
+    users: dict[str, list[int]] = {}
+    for pid in sorted(pids()) if wanted else ():
+        for link in wanted.intersection(open_files(pid)):
+            users.setdefault(link, []).append(pid)
     found: dict[int, str] = {}
-    for connection in psutil.net_connections("tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.pid not in ignore_pids:
-            found[connection.laddr.port] = _in_words(connection.pid)
+    for listener in listeners:
+        known = users.get(listener.link, [])
+        counted = [pid for pid in known if pid not in ignore_pids]
+        if counted or not known:
+            found[listener.port] = described(counted[0]) if counted else f"a process of {user_name(listener.uid)}"
     return found
-
-
-def _in_words(pid: int | None) -> str:
-    import psutil
-
-    if pid is None:
-        return "a process of another user"
-    try:
-        return f"pid {pid} ({' '.join(psutil.Process(pid).cmdline())[:80]})"
-    except psutil.Error:
-        return f"pid {pid}"
 
 
 def _can_bind(family: socket.AddressFamily, address: str, port: int) -> bool:

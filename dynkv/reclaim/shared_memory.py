@@ -14,7 +14,8 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from dynkv.host.processes import read_process
+from dynkv.host.files import names_in
+from dynkv.host.processes import mapped_files, pids, read_process
 
 _CLOCK_SLACK_S = 1.0
 DIRECTORY = Path("/dev/shm")
@@ -32,7 +33,7 @@ def remove_of(dead: Collection[int], since: float, directory: Path = DIRECTORY) 
     """
     if not _is_whole_host():
         return []
-    names = [name for name in _names(directory) if _is_ours(directory / name, since)]
+    names = [name for name in names_in(str(directory)) if _is_ours(directory / name, since)]
     left = [name for name in names if (owner := _owner(name)) in dead and not _is_alive(owner)]
     if of_ranks := [name for name in names if _RANK.fullmatch(name)]:
         mapped = _mapped(directory)
@@ -47,7 +48,10 @@ def remove_of(dead: Collection[int], since: float, directory: Path = DIRECTORY) 
 
 def _is_whole_host() -> bool:
     """Whether this is the first pid namespace. Source: linux/proc_ns.h, PROC_PID_INIT_INO."""
-    return Path("/proc/self/ns/pid").stat().st_ino == 0xEFFFFFFC
+    try:
+        return Path("/proc/self/ns/pid").stat().st_ino == 0xEFFFFFFC
+    except OSError:
+        return False
 
 
 def _is_ours(path: Path, since: float) -> bool:
@@ -64,21 +68,10 @@ def _is_alive(pid: int) -> bool:
     return process is not None and process.is_alive
 
 
-def _names(directory: Path) -> list[str]:
-    try:
-        return os.listdir(directory)  # noqa: PTH208 (names alone)
-    except OSError:
-        return []
-
-
 def _mapped(directory: Path) -> set[str]:
-    """Names of files in `directory` that living processes map. Source: proc_pid_maps(5)."""
-    prefix, found = f"{directory}/", set()
-    for maps in Path("/proc").glob("[0-9]*/maps"):
-        with suppress(OSError):  # it has ended
-            paths = (line.split(maxsplit=5)[-1] for line in maps.read_text(errors="replace").splitlines())
-            found |= {path.removeprefix(prefix) for path in paths if path.startswith(prefix)}
-    return found
+    """Names of files in `directory` that living processes map."""
+    prefix = f"{directory}/"
+    return {path.removeprefix(prefix) for pid in pids() for path in mapped_files(pid) if path.startswith(prefix)}
 
 
 def _owner(name: str) -> int:

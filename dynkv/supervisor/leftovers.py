@@ -9,14 +9,13 @@ from pathlib import Path
 from dynkv.children.marks import MARK_DEPLOYMENT, MARK_HOME, MARK_INCARNATION
 from dynkv.children.tree import Host
 from dynkv.home import Place, deployments, is_name, is_own_directory, place
-from dynkv.host.processes import Process, command_line
+from dynkv.host.described import described
+from dynkv.host.processes import Process
 from dynkv.locks import take_lock
 from dynkv.plan.facts import Leftover, LeftoverKind
 from dynkv.supervisor.journal import Journal, read_journal
 from dynkv.supervisor.neighbours import is_supervisor
 from dynkv.supervisor.salvage import clear_files, end_survivors, survivors
-
-_COMMAND_MAX = 60
 
 
 def leftovers(home: Path) -> tuple[Leftover, ...]:
@@ -63,7 +62,7 @@ def _of(where: Place, host: Host) -> list[Leftover]:
     if any(_is_supervised(process, host) for process in processes):
         return []  # its supervisor lives, and somebody has removed its lock
     if processes:
-        return [Leftover(where.name, LeftoverKind.PROCESSES, tuple(_in_words(process) for process in processes))]
+        return [Leftover(where.name, LeftoverKind.PROCESSES, tuple(described(process.pid) for process in processes))]
     files = tuple(str(path) for path in _files(where))
     return [Leftover(where.name, LeftoverKind.FILES, files)] if files else []
 
@@ -97,8 +96,3 @@ def _is_supervised(process: Process, host: Host) -> bool:
             return True
         parent = host.processes.get(parent.ppid)
     return False
-
-
-def _in_words(process: Process) -> str:
-    command = os.fsdecode(command_line(process.pid).replace(b"\0", b" ")).strip() or process.name
-    return f"pid {process.pid} ({command[:_COMMAND_MAX]})"

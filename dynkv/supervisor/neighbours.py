@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from dynkv.host.processes import Process, command_line, read_process
+from dynkv.host.processes import Process, command_line, pids, read_process
 from dynkv.supervisor.journal import JournalFile
 
 _MODULE = b"dynkv.daemon"
@@ -13,8 +13,7 @@ _MODULE = b"dynkv.daemon"
 
 def homes() -> frozenset[Path]:
     """Every DYNKV_HOME that a living supervisor works in, whoever runs it."""
-    pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
-    return frozenset(home for pid in pids if (home := _home_of(pid)) is not None)
+    return frozenset(home for pid in pids() if (home := _home_of(pid)) is not None)
 
 
 def supervisor_of(journal: JournalFile, home: Path) -> Process | None:

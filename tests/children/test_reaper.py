@@ -11,7 +11,7 @@ import json, os, signal, time
 from pathlib import Path
 from dynkv.children.child import Child, unreaped
 from dynkv.children.reaper import become_subreaper, reap_orphans
-from dynkv.children.tree import read_process
+from dynkv.host.processes import read_process
 
 def until_zombie(pid):
     end = time.monotonic() + 10

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from dynkv.host.described import user_name
+
 TINY = ("--engine", "mocker", "--model", "tiny", "--no-lmcache")
 
 
@@ -76,7 +78,7 @@ class TestClean:
             done = dynkv(home, "doctor", "--clean", "--json")
             [left] = json.loads(done.stdout)
             assert (left["deployment"], left["kind"]) == ("old", "processes")
-            assert f"pid {child.pid} (sleep 300)" in left["what"]
+            assert left["what"] == [f"pid {child.pid} (sleep 300, {user_name(os.geteuid())})"]
             assert child.wait(10) == -9
 
     def test_nothing_of_what_lives(self, home: Path) -> None:

@@ -1,0 +1,52 @@
+"""A process named for people: everywhere in the same words."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from functools import cache
+
+from dynkv.host.processes import command_line, effective_user, read_process
+
+_COMMAND_MAX = 60
+_LOOKED_AT_BYTES = 4096
+
+
+def described(pid: int) -> str:
+    """As `pid 4711 (python -m http.server, alice)`; says so where it is gone, or /proc hides it."""
+    process, uid = read_process(pid), effective_user(pid)
+    if process is None and uid is None:
+        return f"pid {pid} ({'hidden' if _exists(pid) else 'gone, or of another container'})"
+    name = process.name if process is not None else "hidden"
+    command = command_line(pid, _LOOKED_AT_BYTES).replace(b"\0", b" ").decode(errors="replace")
+    words = [_shortened(_plain(command) or _plain(name)), *([] if uid is None else [user_name(uid)])]
+    return f"pid {pid} ({', '.join(words)})"
+
+
+@cache
+def user_name(uid: int) -> str:
+    """As the host knows it."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except (KeyError, OverflowError):
+        return f"uid {uid}"
+
+
+def _plain(text: str) -> str:
+    """On one line, without what would act on a terminal."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _COMMAND_MAX else f"{text[: _COMMAND_MAX - 1]}…"
+
+
+def _exists(pid: int) -> bool:
+    """Whether there is one, though /proc does not show it. Source: kill(2), signal 0."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
