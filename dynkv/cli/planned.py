@@ -47,8 +47,7 @@ class Planned:
         raise PreflightRefused(first.what, where=first.where, hint=first.hint, detail=detail)
 
     def with_errors_as_warnings(self) -> Planned:
-        found = [replace(it, severity=Severity.WARNING) if it.is_error else it for it in self.findings]
-        return replace(self, findings=found)
+        return replace(self, findings=[it.skipped() for it in self.findings])
 
 
 def _more(count: int) -> str:

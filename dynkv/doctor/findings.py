@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dynkv.doctor.catalogue import CHECKS, Severity
 from dynkv.plan.facts import Gpu, HostFacts
@@ -26,6 +26,11 @@ class Finding:
     @property
     def is_error(self) -> bool:
         return self.severity is Severity.ERROR
+
+    def skipped(self) -> Finding:
+        """As a warning, if it is an error that a person may know better than."""
+        is_skipped = self.is_error and CHECKS[self.id].can_be_skipped
+        return replace(self, severity=Severity.WARNING) if is_skipped else self
 
 
 def finding(id: str, what: str, why: str, hint: str, mark: Mark | None = None) -> Finding:

@@ -15,6 +15,7 @@ from dynkv.errors import PreflightRefused
 from dynkv.host.disks import free_bytes, room_bytes, write_problem
 from dynkv.host.gpus import look
 from dynkv.host.memory import memory_available_bytes
+from dynkv.host.pidfd import pidfd_problem
 from dynkv.host.sockets import holders
 from dynkv.instack import SCRIPTS
 from dynkv.plan.environment import handed_on_as_secrets, handed_on_as_text
@@ -69,6 +70,7 @@ def inspect(
         l2_room_bytes={name: room for name, path in l2.items() if (room := room_bytes(path)) is not None},
         home_free_bytes=free_bytes(home),
         leftovers=leftovers,
+        pidfd_problem=pidfd_problem() or "",
     )
 
 

@@ -151,3 +151,5 @@ class HostFacts:
     """Processes of this deployment run without a supervisor: they will be taken over or ended."""
     leftovers: tuple[Leftover, ...] = ()
     """Of all deployments in this DYNKV_HOME."""
+    pidfd_problem: str = ""
+    """Why no process can be held by a pidfd here, in a sentence."""

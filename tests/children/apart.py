@@ -21,6 +21,22 @@ def become_nobody():
 """
 """Called after all imports: where the interpreter lies, nobody else may be able to read."""
 
+FORBID = """
+import ctypes, struct
+def forbid(call, errno):
+    # here, and in what is started from here; source: seccomp(2), linux/filter.h
+    load, jump_if_equal, answer, deny, allow = 0x20, 0x15, 0x06, 0x00050000, 0x7FFF0000
+    steps = [(load, 0, 0, 0), (jump_if_equal, 0, 1, call), (answer, 0, 0, deny | errno), (answer, 0, 0, allow)]
+    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
+    filters = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(program))
+    assert libc.prctl(22, 2, filters) == 0, ctypes.get_errno()  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+"""
+"""`forbid(call, errno)`: from then on this system call fails."""
+PIDFD_SEND_SIGNAL, PIDFD_OPEN = 424, 434
+"""The same on every architecture. Source: asm-generic/unistd.h."""
+
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run processes of several users")
 
 
@@ -41,3 +57,9 @@ def with_hidden_processes(level: int) -> tuple[str, ...]:
     if tried.returncode != 0:
         pytest.skip(f"this host gives no mount namespace: {tried.stderr.strip()}")
     return (*alone, "sh", "-c", f'mount -t proc -o hidepid={level} proc /proc && exec "$@"', "sh")
+
+
+def without(call: int, errno: int) -> tuple[str, ...]:
+    """What to start a program with, so that this system call fails."""
+    script = f"{FORBID}\nimport os, sys\nforbid({call}, {errno})\nos.execvp(sys.argv[1], sys.argv[1:])"
+    return (sys.executable, "-c", script)

