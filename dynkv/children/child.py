@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import anyio
 
+from dynkv.children.at_once import end_at_once
 from dynkv.children.marks import MARK_INCARNATION
 from dynkv.children.output import open_log
 from dynkv.children.scheduling import FREE, Schedule
-from dynkv.children.signals import open_process, send
+from dynkv.children.signals import Held, hold
 from dynkv.children.tree import Host, Root, tree_of
 from dynkv.host.processes import Identity, Process, own_children, read_process
 
@@ -25,6 +26,10 @@ _DEFAULTED = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, sign
 
 
 CHANNEL_FD = 3
+_HIDDEN = 0
+"""In place of the start time of a child that /proc does not show: a setuid program's, where it hides those of others.
+It is known for as long as it is held, as any child, but no later supervisor can take it over."""
+_END_DEADLINE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +69,14 @@ class Child:
     its pid, and with it its process group, cannot go to anyone else while its tree is being cleared.
     """
 
-    def __init__(self, root: Root, pidfd: int, log_start_byte: int, *, adopted: bool = False) -> None:
+    def __init__(self, root: Root, held: Held, log_start_byte: int, *, adopted: bool = False) -> None:
         self.root = root
         self.exited = anyio.Event()
         self.exit: Exit | None = None
         self.log_start_byte = log_start_byte
         """Where in its log file this incarnation begins."""
-        self._pidfd = pidfd
+        self._held = held
+        self._is_reaped = False
         self._adopted = adopted
         self._known: frozenset[Identity] = frozenset()
         self.pids = {root.pid}
@@ -88,7 +94,7 @@ class Child:
     ) -> Self:
         """Start a process with exactly this environment plus its marker; raises OSError if it cannot be.
 
-        It finds the descriptor `channel` as its CHANNEL_FD.
+        Where it raises, nothing of it runs. The process finds the descriptor `channel` as its CHANNEL_FD.
         """
         incarnation = uuid.uuid4().hex
         more = [] if channel is None else [(os.POSIX_SPAWN_DUP2, channel, CHANNEL_FD)]
@@ -110,25 +116,32 @@ class Child:
                 setsigdef=_DEFAULTED,
             )
         finally:
-            os.close(out)
+            with suppress(OSError):  # what is written late to a full disk says so here
+                os.close(out)
         return cls.born(pid, incarnation, log_start, schedule)
 
     @classmethod
     def born(cls, pid: int, incarnation: str, log_start_byte: int, schedule: Schedule = FREE) -> Self:
-        """The handle of a new child of ours, in a session of its own; raises ProcessLookupError if it is gone."""
+        """The handle of a new child of ours, in a session of its own; raises ProcessLookupError if it is gone.
+
+        Whatever it raises, nothing of the child runs any more: nobody would know of it.
+        """
         process = read_process(pid)
-        if process is None:
-            raise ProcessLookupError(errno.ESRCH, f"pid {pid} is gone")
-        pidfd = os.pidfd_open(pid)
+        root = Root(pid, process.start_ticks if process else _HIDDEN, incarnation)
+        try:
+            schedule.apply(pid)
+            held = Held((pid, root.start_ticks), os.pidfd_open(pid))
+        except BaseException:
+            _end(root)
+            raise
         _unreaped.add(pid)
-        schedule.apply(pid)
-        return cls(Root(pid, process.start_ticks, incarnation), pidfd, log_start_byte)
+        return cls(root, held, log_start_byte)
 
     @classmethod
     def adopt(cls, root: Root, log_start_byte: int = 0) -> Self | None:
         """Take over a child of another supervisor; None if it is gone."""
-        pidfd = open_process((root.pid, root.start_ticks))
-        return None if pidfd is None else cls(root, pidfd, log_start_byte, adopted=True)
+        held = hold((root.pid, root.start_ticks))
+        return None if held is None else cls(root, held, log_start_byte, adopted=True)
 
     @property
     def pid(self) -> int:
@@ -142,13 +155,18 @@ class Child:
 
     async def watch(self) -> None:
         """Return when the process has ended; sets `exit`, then `exited`."""
-        await anyio.wait_readable(self._pidfd)
+        await self._held.ended()
         self.exit = self._exit_status()
         self.exited.set()
 
     def signal(self, number: signal.Signals) -> bool:
-        """Signal the first process alone; whether it was there."""
-        return send(self._pidfd, number)
+        """Signal the first process alone; whether it was there, and we may."""
+        return self._held.send(number)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its first process has not ended, whatever /proc shows of it."""
+        return self._held.is_running
 
     def tree(self, host: Host | None = None) -> list[Process]:
         """All living processes of this child; what is found once is remembered for as long as it lives."""
@@ -182,20 +200,39 @@ class Child:
 
     def reap(self) -> None:
         """Let go of the process; call it once its tree is gone. Safe to call twice."""
-        if self._pidfd < 0:
+        if self._is_reaped:
             return
-        os.close(self._pidfd)
-        self._pidfd = -1
+        self._is_reaped = True
+        self._held.close()
         if not self._adopted:
-            os.waitpid(self.pid, os.WNOHANG)
+            _reap(self.pid)
             _unreaped.discard(self.pid)
 
     def _exit_status(self) -> Exit:
-        if self._adopted:
-            return Exit()
-        result = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        try:
+            result = None if self._adopted else os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:  # reaped by somebody else, or by the kernel where SIGCHLD is ignored
+            result = None
         if result is None:
             return Exit()
         if result.si_code == os.CLD_EXITED:
             return Exit(code=result.si_status)
         return Exit(signal=result.si_status)
+
+
+def _end(root: Root) -> None:
+    """A child that nobody holds, with its tree. Its pid cannot have gone to another: a child keeps it until it is
+    reaped; so does its process group."""
+    with suppress(ChildProcessError):
+        os.waitid(os.P_PID, root.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)  # whether it is our child
+        for kill in (os.killpg, os.kill):
+            with suppress(OSError):
+                kill(root.pid, signal.SIGKILL)
+    end_at_once(lambda: tree_of(root, Host.now()), _END_DEADLINE_S)
+    _reap(root.pid)
+
+
+def _reap(pid: int) -> None:
+    """If it has ended; otherwise it is left to whoever reaps orphans."""
+    with suppress(ChildProcessError):  # somebody else was faster
+        os.waitpid(pid, os.WNOHANG)

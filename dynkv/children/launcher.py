@@ -22,6 +22,7 @@ from dynkv.host.processes import Process
 from dynkv.instack import script
 
 _MESSAGE_MAX_BYTES = 64 * 1024
+_SHOWN_BYTES = 60
 _ROOM = {"DYNKV_ROOM": "." * 32 * 1024}
 """Where a program that is forked off shows its own arguments and environment in /proc; they take some 4 KB."""
 
@@ -57,7 +58,7 @@ class Launcher:
         argv = [python, script("launcher"), *flags, str(CHANNEL_FD), *modules]
         try:
             child = Child.spawn(argv, {**env, **_ROOM}, log, channel=theirs.fileno())
-        except OSError:
+        except BaseException:
             ours.close()
             raise
         finally:
@@ -82,8 +83,7 @@ class Launcher:
         The interpreter is the launcher's own, whatever `argv` names. After a failure it takes no more orders, and what
         it may have forked all the same is among what `remains` finds.
         """
-        incarnation = uuid.uuid4().hex
-        log_start = _size(log)
+        incarnation, log_start = uuid.uuid4().hex, _size(log)
         order = {
             "argv": list(argv),
             "env": {**env, MARK_INCARNATION: incarnation},
@@ -97,7 +97,7 @@ class Launcher:
             try:
                 with anyio.fail_after(deadline_s, shield=True):  # what has been forked must not get lost
                     self._channel.send(json.dumps(order).encode())
-                    pid = (await self._receive())["pid"]
+                    pid = _pid_in(await self._receive())
                 return Child.born(pid, incarnation, log_start, schedule)
             except (OSError, LauncherFailed) as error:  # a TimeoutError is an OSError
                 self._has_failed = True
@@ -126,15 +126,35 @@ class Launcher:
             raise LauncherFailed(str(error)) from None
         if not message:
             raise LauncherFailed("it has ended")
-        content: dict[str, Any] = json.loads(message)
+        content = _decoded(message)
         if "failed" in content:
-            raise LauncherFailed(content["failed"])
+            raise LauncherFailed(str(content["failed"]))
         return content
+
+
+def _decoded(message: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(message)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise LauncherFailed(f"it answers {message[:_SHOWN_BYTES]!r}, which says nothing")
+    return content
+
+
+def _pid_in(answer: dict[str, Any]) -> int:
+    pid = answer.get("pid")
+    if not isinstance(pid, int) or pid <= 1:
+        raise LauncherFailed(f"it answers with {answer}, and not with a pid")
+    return pid
 
 
 def _size(log: Path) -> int:
     """Of the log as it will be found; makes the file, so that the forked process does not have to make directories."""
-    fd = open_log(log)
+    try:
+        fd = open_log(log)
+    except OSError as error:
+        raise LauncherFailed(str(error)) from None
     try:
         return os.fstat(fd).st_size
     finally:

@@ -1,30 +1,69 @@
-"""The supervisor as a subreaper: orphans of its children become its own, and must not stay zombies."""
+"""The supervisor as a subreaper: orphans of its children become its own, must not stay zombies, nor outlive it."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+from contextlib import suppress
 
+from dynkv.children.at_once import end_at_once
 from dynkv.children.child import expect_orphans, unreaped
-from dynkv.host.processes import own_children, read_process
+from dynkv.children.tree import Host, with_descendants
+from dynkv.host.described import described
+from dynkv.host.processes import Identity, Process, own_children
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+_SWEEP_DEADLINE_S = 10.0
+_inherited: frozenset[Identity] = frozenset()
 
 
 def become_subreaper() -> None:
-    """From now on orphaned descendants are given to this process; raises OSError."""
+    """From now on orphaned descendants are given to this process; raises OSError.
+
+    What is its child already was started before it became a supervisor, as by the shell whose place it took.
+    """
+    global _inherited
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER) failed")
+    host = Host.now()
+    _inherited = frozenset(host.processes[pid].identity for pid in own_children() if pid in host.processes)
     expect_orphans()
 
 
 def reap_orphans() -> int:
     """Reap the zombies that were spawned by others and came to this process; how many there were."""
-    reaped, own = 0, unreaped()
-    for pid in own_children():
-        process = None if pid in own else read_process(pid)
-        if process is not None and process.state == "Z":
-            os.waitpid(pid, os.WNOHANG)
-            reaped += 1
-    return reaped
+    own = unreaped()
+    return sum(_reap(pid) for pid in own_children() if pid not in own)
+
+
+def sweep(deadline_s: float = _SWEEP_DEADLINE_S) -> list[str]:
+    """For a supervisor's own end: kill and reap every process that still descends from it; all that there were, in
+    words. What it may not signal, or is stuck in the kernel, stays. Never raises.
+    """
+    found: dict[Identity, str] = {}
+
+    def find() -> list[Process]:
+        for pid in own_children():
+            _reap(pid)
+        members = _descendants()
+        for process in members:
+            found.setdefault(process.identity, described(process.pid))
+        return members
+
+    end_at_once(find, deadline_s)
+    return [*found.values()]
+
+
+def _descendants() -> list[Process]:
+    """All that live, without those that were there before it became a supervisor, and without theirs."""
+    host, own = Host.now(), os.getpid()
+    inherited = [pid for pid, _ in _inherited if pid in host.processes and host.processes[pid].identity in _inherited]
+    pids = with_descendants([own], host.children) - with_descendants(inherited, host.children) - {own}
+    return [host.processes[pid] for pid in sorted(pids) if host.processes[pid].is_alive]
+
+
+def _reap(pid: int) -> bool:
+    with suppress(ChildProcessError):  # somebody else was faster
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    return False

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import anyio
 
 from dynkv.children.child import Child
-from dynkv.children.signals import open_process, send
+from dynkv.children.signals import hold, send_to
 from dynkv.children.tree import Host
 from dynkv.host.processes import Identity, Process, command_line
 
 KILL_DEADLINE_S = 10.0
 """How long a process may take to vanish after SIGKILL; one stuck in the kernel takes longer, or for ever."""
-
-
 CLEAN_UP_S = 5.0
 """How long a process that removes what the dead left may take; measured: 2 s."""
+_LOOKED_AT_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,59 +29,75 @@ class Stopped:
     killed: int
     """Processes that had to be killed."""
     left: tuple[int, ...]
-    """Pids that did not even vanish after SIGKILL."""
+    """Pids that did not even vanish after SIGKILL, or that we may not send one, as a setuid program's."""
 
 
 async def stop(child: Child, deadline_s: float) -> Stopped:
     """End a child whose `watch` is running. Afterwards nothing of its tree runs, but for what is `left`."""
     if not child.exited.is_set():
         child.remember(Host.lately())  # before its first process goes
-        child.signal(signal.SIGTERM)
-        with anyio.move_on_after(deadline_s):
-            await child.exited.wait()
+        if child.signal(signal.SIGTERM) or not child.is_running:
+            with anyio.move_on_after(deadline_s):
+                await child.exited.wait()
     in_time = child.exited.is_set()
     if in_time and not child.may_have_left_others:
         return Stopped(True, 0, ())
     killed, left = await kill_tree(child.tree)
+    if child.pid not in left and child.is_running:  # /proc hides it
+        left += await _kill_hidden(child)
     return Stopped(in_time, killed, left)
 
 
+async def _kill_hidden(child: Child) -> tuple[int, ...]:
+    """Its pid, if it cannot be ended."""
+    if child.signal(signal.SIGKILL):
+        with anyio.move_on_after(KILL_DEADLINE_S):
+            await child.exited.wait()
+            return ()
+    return (child.pid,)
+
+
 async def kill_tree(find: Callable[[], list[Process]]) -> tuple[int, tuple[int, ...]]:
-    """SIGKILL what `find` finds until it finds nothing; how many were killed, and the pids of what stays."""
-    killed: set[Identity] = set()
-    if not (found := find()):
+    """SIGKILL what `find` finds until it finds nothing; how many were killed, and the pids of what stays.
+
+    Also with few descriptors left, or none. One that may not be sent a signal is tried once, and keeps none of the
+    others from their end.
+    """
+    if not find():
         return 0, ()
+    killing = _Killing()
     with anyio.move_on_after(KILL_DEADLINE_S):
-        while members := [process for process in found if not _cleans_up(process)]:
-            killed |= {process.identity for process in members}
-            await _signal_and_wait(members, signal.SIGKILL)
-            found = find()
+        await killing.run(lambda: [process for process in find() if not _cleans_up(process)])
         with anyio.move_on_after(CLEAN_UP_S):
-            await _signal_and_wait(find(), None)
-        while members := find():
-            killed |= {process.identity for process in members}
-            await _signal_and_wait(members, signal.SIGKILL)
-    return len(killed), tuple(process.pid for process in find())
+            await killing.wait_for(find())
+        await killing.run(find)
+    return len(killing.killed), tuple(process.pid for process in find())
+
+
+class _Killing:
+    def __init__(self) -> None:
+        self.killed: set[Identity] = set()
+        self._refused: set[Identity] = set()
+
+    async def run(self, find: Callable[[], list[Process]]) -> None:
+        while members := [process for process in find() if process.identity not in self._refused]:
+            for process in members:  # all of them before the first is waited for, so that none starts another
+                was_sent = send_to(process.identity, signal.SIGKILL)
+                (self.killed if was_sent else self._refused).add(process.identity)
+            await self.wait_for(members)
+
+    async def wait_for(self, members: list[Process]) -> None:
+        """One after the other, as all have to go: a host may have more processes than descriptors."""
+        for process in members:
+            await anyio.lowlevel.checkpoint()
+            held = None if process.identity in self._refused else hold(process.identity)
+            if held is not None:
+                try:
+                    await held.ended()
+                finally:
+                    held.close()
 
 
 def _cleans_up(process: Process) -> bool:
     """multiprocessing's resource tracker removes the shared memory of the dead, and then ends by itself."""
-    return b"multiprocessing.resource_tracker" in command_line(process.pid)
-
-
-async def _signal_and_wait(members: Iterable[Process], number: signal.Signals | None) -> None:
-    opened = [fd for process in members if (fd := open_process(process.identity)) is not None]
-    try:
-        for fd in opened:
-            if number is not None:
-                send(fd, number)
-        async with anyio.create_task_group() as waits:
-            for fd in opened:
-                waits.start_soon(_gone, fd)
-    finally:
-        for fd in opened:
-            os.close(fd)
-
-
-async def _gone(pidfd: int) -> None:
-    await anyio.wait_readable(pidfd)
+    return b"multiprocessing.resource_tracker" in command_line(process.pid, _LOOKED_AT_BYTES)

@@ -95,7 +95,7 @@ def tree_of(root: Root, host: Host, known: Iterable[Identity] = ()) -> list[Proc
         if leader_is_ours or (leader is None and is_unmarked):
             found.append(process)
     own = os.getpid()
-    members = _with_descendants({process.pid for process in found} - {own}, host.children) - {own}
+    members = with_descendants({process.pid for process in found} - {own}, host.children) - {own}
     return [host.processes[pid] for pid in sorted(members) if host.processes[pid].is_alive]
 
 
@@ -109,8 +109,10 @@ def marked(host: Host, home: str, deployment: str) -> list[Process]:
     return found
 
 
-def _with_descendants(members: set[int], children: Mapping[int, list[int]]) -> set[int]:
-    found, todo = set(members), list(members)
+def with_descendants(members: Iterable[int], children: Mapping[int, list[int]]) -> set[int]:
+    """Pids of these and of all that descend from them."""
+    found = set(members)
+    todo = list(found)
     while todo:
         new = [pid for pid in children.get(todo.pop(), []) if pid not in found]
         found.update(new)

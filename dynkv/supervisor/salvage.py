@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 from collections.abc import Collection
@@ -11,7 +10,7 @@ from functools import partial
 import anyio
 
 from dynkv.children.marks import MARK_INCARNATION
-from dynkv.children.signals import open_process, send
+from dynkv.children.signals import hold
 from dynkv.children.stop import kill_tree
 from dynkv.children.tree import Host, Root, marked, tree_of
 from dynkv.home import Place, is_own_directory
@@ -157,12 +156,12 @@ def _role(unit: str) -> Role:
 
 
 async def _end(record: ChildRecord, deadline_s: float) -> None:
-    pidfd = open_process((record.pid, record.start_ticks))
-    if pidfd is not None:
-        send(pidfd, signal.SIGTERM)
+    held = hold((record.pid, record.start_ticks))
+    if held is not None and held.send(signal.SIGTERM):
         with anyio.move_on_after(deadline_s):
-            await anyio.wait_readable(pidfd)
-        os.close(pidfd)
+            await held.ended()
+    if held is not None:
+        held.close()
     root = root_of(record)
     await kill_tree(lambda: tree_of(root, Host.now()))
 

@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+from apart import told
+
 SCRIPT = """
 import json, os, signal, time
 from pathlib import Path
@@ -59,3 +61,31 @@ def test_orphans_are_reaped_and_own_children_are_not() -> None:
         "own after": False,
         "mine after": 0,
     }
+
+
+SWEEP = """
+import json, os, signal, time
+from pathlib import Path
+from dynkv.children.child import Child
+from dynkv.children.reaper import become_subreaper, sweep
+from dynkv.host.processes import own_children, read_process
+
+inherited = os.posix_spawn("/bin/sh", ["sh", "-c", "sleep 100 & echo; wait"], {"PATH": os.environ["PATH"]})
+become_subreaper()
+script = "sleep 101 & setsid sh -c 'sleep 102 & exit' & sleep 103 & exec sleep 104"
+ours = Child.spawn(["sh", "-c", script], {"PATH": os.environ["PATH"]}, Path("/dev/null"))
+dead = os.posix_spawn("/bin/true", ["true"], {})
+os.waitid(os.P_PID, dead, os.WEXITED | os.WNOWAIT)
+while len(own_children()) < 4:  # with one whose parent ends
+    time.sleep(0.005)
+words = sorted(it.split("(")[1].split(",")[0] for it in sweep())
+print(json.dumps([words, own_children() == [inherited], sweep()]))
+for pid in [*map(int, Path(f"/proc/{inherited}/task/{inherited}/children").read_text().split()), inherited]:
+    os.kill(pid, signal.SIGKILL)
+"""
+
+
+def test_at_its_end_nothing_that_it_has_started_is_left() -> None:
+    """What was its child before it was a supervisor goes on, with its own children."""
+    sleeps = [f"sleep {number}" for number in (101, 102, 103, 104)]
+    assert told(SWEEP) == [sleeps, True, []]
