@@ -24,7 +24,10 @@ def gpus() -> tuple[Gpu, ...]:
 
 
 def look() -> tuple[tuple[Gpu, ...], Driver]:
-    """As gpus(), and the driver: a host without one has no GPUs, and is told from one whose driver is broken."""
+    """As gpus(), and the driver: a host without one has no GPUs, and is told from one whose driver is broken.
+
+    A GPU that the driver has lost is not among them.
+    """
     import pynvml
 
     try:
@@ -32,10 +35,12 @@ def look() -> tuple[tuple[Gpu, ...], Driver]:
     except pynvml.NVMLError as error:
         return (), Driver(problem=str(error), devices=pci_devices())
     try:
-        found = [gpu for index in range(pynvml.nvmlDeviceGetCount()) for gpu in _of_device(index)]
+        found = [gpu for index in range(pynvml.nvmlDeviceGetCount()) for gpu in _asked(_of_device, index) or ()]
         cuda = _asked(pynvml.nvmlSystemGetCudaDriverVersion_v2)
+    except pynvml.NVMLError as error:
+        return (), Driver(problem=str(error), devices=pci_devices())
     finally:
-        pynvml.nvmlShutdown()
+        _asked(pynvml.nvmlShutdown)
     hidden = tuple(gpu.visible_as for gpu in found if not _is_visible(gpu))
     major = int(cuda) // 1000 if cuda else None  # as 1000 * major + 10 * minor
     return tuple(gpu for gpu in found if _is_visible(gpu)), Driver(cuda_major=major, devices=len(found), hidden=hidden)
@@ -73,17 +78,17 @@ def gpu_memory(gpu: str) -> GpuMemory:
     try:
         handle = _handle(gpu)
         memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-        users = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
-        used = [user.usedGpuMemory for user in users]
-        unexplained = 0 if None in used else int(memory.used) - sum(used)
+        users = _asked(pynvml.nvmlDeviceGetComputeRunningProcesses, handle)
+        is_told = users is not None and all(user.usedGpuMemory is not None for user in users)
+        unexplained = int(memory.used) - sum(user.usedGpuMemory for user in users) if is_told else 0
         return GpuMemory(
             int(memory.total),
             int(memory.free),
-            tuple(_user(user.pid, user.usedGpuMemory) for user in users),
+            tuple(_user(user.pid, user.usedGpuMemory) for user in users or ()),
             max(0, unexplained),
         )
     finally:
-        pynvml.nvmlShutdown()
+        _asked(pynvml.nvmlShutdown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,7 @@ def gpu_loads(wanted: Iterable[str]) -> dict[str, GpuLoad]:
     try:
         return {gpu: load for gpu in wanted if (load := _load(gpu)) is not None}
     finally:
-        pynvml.nvmlShutdown()
+        _asked(pynvml.nvmlShutdown)
 
 
 def _load(gpu: str) -> GpuLoad | None:

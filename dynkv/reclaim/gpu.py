@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 import anyio
 
-from dynkv.host.gpus import GpuMemory, gpu_memory
+from dynkv.host.asking import Questions
+from dynkv.host.gpus import gpu_memory
 
 DEADLINE_S = 60.0
 _PERIOD_S = 0.25
+_PATIENCE_S, _LEAST_PATIENCE_S = 2.0, 0.5
+"""For one look. NVML takes some 10 ms, and minutes on a GPU that fell off the bus."""
 _MIB = 1024**2
+_NVML = Questions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +39,60 @@ class Shortage:
         return f"GPU {self.gpu} has {self.free_bytes // _MIB} of {self.needed_bytes // _MIB} MiB free{held}"
 
 
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A GPU of which nobody can say how much memory is free, and why."""
+
+    gpu: str
+    why: str
+
+    @property
+    def is_mapped_elsewhere(self) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        return f"how much memory of GPU {self.gpu} is free is not known: {self.why}"
+
+
+Short = list[Shortage | Unknown]
+
+
 async def wait_for_memory(
     gpus: Sequence[str], fraction: float, waiting: Callable[[str], None], deadline_s: float = DEADLINE_S
-) -> list[Shortage]:
-    """Return when `fraction` of each GPU is free, or at the deadline with what is still short.
+) -> Short:
+    """Return when `fraction` of each GPU is free, or at the deadline with what is still short, or not known.
 
-    `waiting` is told, in words, what is waited for. vLLM refuses to start with less (vllm 0.23, 0.31: "Free
-    memory on device … is less than desired GPU memory utilization").
+    `waiting` is told, in words, what is waited for, whenever that changes. vLLM refuses to start with less (vllm 0.23,
+    0.31: "Free memory on device … is less than desired GPU memory utilization").
     """
-    short = shortages(gpus, fraction)
-    with anyio.move_on_after(deadline_s):
-        while short:
-            waiting(str(short[0]))
-            await anyio.sleep(_PERIOD_S)  # nothing tells when GPU memory is given back
-            short = shortages(gpus, fraction)
-    return short
+    until, told = anyio.current_time() + deadline_s, ""
+    while True:
+        patience_s = min(_PATIENCE_S, max(until - anyio.current_time(), _LEAST_PATIENCE_S))
+        short = await _shortages(gpus, fraction, patience_s)
+        if not short or anyio.current_time() >= until:
+            return short
+        if str(short[0]) != told:
+            told = str(short[0])
+            waiting(told)
+        await anyio.sleep(_PERIOD_S)  # nothing tells when GPU memory is given back
 
 
-def shortages(gpus: Sequence[str], fraction: float) -> list[Shortage]:
-    read = [(gpu, gpu_memory(gpu)) for gpu in gpus]
-    return [_shortage(gpu, memory, fraction) for gpu, memory in read if memory.free_bytes < memory.needed(fraction)]
+async def _shortages(gpus: Sequence[str], fraction: float, patience_s: float) -> Short:
+    def look() -> Short:
+        return [short for gpu in gpus if (short := _short_of(gpu, fraction)) is not None]
+
+    try:
+        return await _NVML.ask(look, patience_s)
+    except TimeoutError:
+        return [Unknown(gpu, "NVML does not answer") for gpu in gpus]
 
 
-def _shortage(gpu: str, memory: GpuMemory, fraction: float) -> Shortage:
+def _short_of(gpu: str, fraction: float) -> Shortage | Unknown | None:
+    try:
+        memory = gpu_memory(gpu)
+    except Exception as error:  # noqa: BLE001 (whatever the driver's library raises: it cannot say)
+        return Unknown(gpu, f"NVML says {str(error) or type(error).__name__}")
     needed = memory.needed(fraction)
+    if memory.free_bytes >= needed:
+        return None
     return Shortage(gpu, needed, memory.free_bytes, memory.holders, memory.unexplained_bytes)

@@ -1,0 +1,42 @@
+"""Asking what may never answer, as a driver whose GPU fell off the bus, without waiting for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Thread
+from typing import TypeVar
+
+import anyio
+
+T = TypeVar("T")
+_PERIOD_S = 0.02
+
+
+class Questions:
+    """Asks one at a time, each in a thread that is left alone when nobody waits for it any more.
+
+    Such a thread keeps no process from its end, as one of a pool would.
+    """
+
+    def __init__(self) -> None:
+        self._thread: Thread | None = None
+
+    async def ask(self, question: Callable[[], T], patience_s: float) -> T:
+        """What the question returns or raises; TimeoutError where neither comes within that, nor a turn to ask it."""
+        with anyio.fail_after(patience_s):
+            while self._thread is not None and self._thread.is_alive():  # noqa: ASYNC110 (it tells nobody else)
+                await anyio.sleep(_PERIOD_S)
+            answer: Future[T] = Future()
+            self._thread = Thread(target=_answer, args=(question, answer), name="question", daemon=True)
+            self._thread.start()
+            return await asyncio.wrap_future(answer)
+
+
+def _answer(question: Callable[[], T], answer: Future[T]) -> None:
+    answer.set_running_or_notify_cancel()  # from now on nobody who stops waiting can take it back
+    try:
+        answer.set_result(question())
+    except Exception as error:  # noqa: BLE001 (whoever asked is told)
+        answer.set_exception(error)
