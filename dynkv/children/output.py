@@ -65,6 +65,14 @@ def _copy_of(path: Path, number: int) -> Path:
     return path.with_name(f"{path.name}.{number}")
 
 
+def copies_of(path: Path) -> list[Path]:
+    """What rotation has kept of a log, the newest first."""
+    found: list[Path] = []
+    while os.path.isfile(copy := _copy_of(path, len(found) + 1)):
+        found.append(copy)
+    return found
+
+
 def tail(path: Path, lines: int, since_byte: int = 0) -> list[str]:
     """The last lines of a log, from `since_byte` on at the most; empty when there is no such file."""
     try:

@@ -6,7 +6,6 @@ tell the server, wait for its reaper, or restart it, which costs what it holds i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,14 +18,13 @@ from dynkv.children.stop import kill_tree
 from dynkv.instack import script
 from dynkv.probes.http import request
 from dynkv.probes.registered import registered_in
+from dynkv.reclaim.registrations import Registrations as Registrations
+from dynkv.reclaim.registrations import registrations_in as registrations_in
 
 _TELL_DEADLINE_S = 30.0
 """The helper's imports alone take 5 s."""
 _REAPER_SLACK_S = 15.0
 _PERIOD_S = 0.5
-_READ_BYTES = 4 * 1024**2
-_CREATED = re.compile(rb"adapter created with instance_id=(\d+)")
-Registrations = frozenset[str]
 
 
 class Outcome(StrEnum):
@@ -52,19 +50,6 @@ class Sidecar:
     """Where the helper's output goes."""
     start_parked: Callable[[Sequence[str]], Awaitable[Child | None]] | None = None
     """Starts the helper from a process with its imports done; None comes back where that cannot be."""
-
-
-def registrations_in(log: Path, since_byte: int) -> Registrations:
-    """The ids under which an incarnation registered itself, one for each rank: its log names them.
-
-    Source: lmcache 0.5.2 and 0.5.6, vllm_multi_process_adapter.py.
-    """
-    try:
-        with log.open("rb") as file:
-            file.seek(since_byte)
-            return frozenset(match.decode() for match in _CREATED.findall(file.read(_READ_BYTES)))
-    except OSError:
-        return frozenset()
 
 
 async def registered(sidecar: Sidecar) -> Registrations | None:
@@ -106,11 +91,17 @@ async def _tell(sidecar: Sidecar, dead: Registrations) -> None:
     """Run LMCache's own client in the stack's interpreter; its success is judged by the server's /status."""
     argv = [sidecar.python, script("release_registration"), str(sidecar.zmq_port), *sorted(dead)]
     parked = await sidecar.start_parked(argv) if sidecar.start_parked else None
-    helper = parked or Child.spawn(argv, sidecar.env, sidecar.log)
-    async with anyio.create_task_group() as watching:
-        watching.start_soon(helper.watch)
-        with anyio.move_on_after(_TELL_DEADLINE_S):
-            await helper.exited.wait()
-        await kill_tree(helper.tree)
-        watching.cancel_scope.cancel()
-    helper.reap()
+    try:
+        helper = parked or Child.spawn(argv, sidecar.env, sidecar.log)
+    except OSError:  # what it would have said is said by the server's own reaper
+        return
+    try:
+        async with anyio.create_task_group() as watching:
+            watching.start_soon(helper.watch)
+            with anyio.move_on_after(_TELL_DEADLINE_S):
+                await helper.exited.wait()
+            watching.cancel_scope.cancel()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await kill_tree(helper.tree)
+        helper.reap()

@@ -61,7 +61,9 @@ KINDS = {
     EventKind.PORT: Kind("a port of a dead unit is still held"),
     EventKind.SHARED_MEMORY: Kind("what a dead unit left in /dev/shm was removed", {"files": "the files' names"}),
     EventKind.LOG: Kind("a unit's log was rotated"),
-    EventKind.JOURNAL: Kind("a damaged journal was put aside, or what somebody removed of the deployment is made again"),
-    EventKind.FAULT: Kind("something in dynkv itself went wrong; it is ended like a death, or begun again", {"trace": "where, for a report"}),
+    EventKind.JOURNAL: Kind("a damaged journal was put aside, or what somebody removed is made again"),
+    EventKind.FAULT: Kind(
+        "something in dynkv itself went wrong, which counts as a death", {"trace": "where, for a report"}
+    ),
 }
 """By kind."""

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -13,17 +14,10 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 from lab import free_port
 
-from dynkv.reclaim.sidecar import Outcome, Sidecar, registered, registrations_in, release
+from dynkv.host.processes import read_process
+from dynkv.reclaim.sidecar import Outcome, Sidecar, registered, release
 
 pytestmark = pytest.mark.anyio
-
-
-def test_a_log_names_the_registrations_of_its_incarnation(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    old = "adapter created with instance_id=1\n"
-    log.write_text(old + "LMCache adapter created with instance_id=22 (rank 0)\nadapter created with instance_id=33\n")
-    assert registrations_in(log, len(old)) == {"22", "33"}
-    assert registrations_in(tmp_path / "none", 0) == frozenset()
 
 
 @asynccontextmanager
@@ -76,3 +70,47 @@ async def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     sidecar = Sidecar(sys.executable, {}, 5555, free_port(), 0.0, tmp_path / "log")
     assert await registered(sidecar) is None
     assert await release(sidecar, frozenset({"7"}), holds_gpu=True) is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "x",
+        "[]",
+        "7",
+        "null",
+        '{"registered_gpu_ids": 5}',
+        '{"registered_non_cuda_instance_ids": true}',
+        "[" * 10**5,
+    ],
+)
+async def test_a_server_that_answers_with_nonsense_has_not_answered(tmp_path: Path, body: str) -> None:
+    async def answer(stream: SocketStream) -> None:
+        async with stream:
+            await stream.receive()
+            await stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body.encode()))
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, answer)
+        sidecar = Sidecar("python", {}, 5555, listener.extra(SocketAttribute.local_port), 0.0, tmp_path / "log")
+        assert await registered(sidecar) is None
+        tasks.cancel_scope.cancel()
+
+
+async def test_where_the_client_cannot_be_started_it_is_kept(tmp_path: Path) -> None:
+    async with lmcache(tmp_path, [7]) as sidecar:
+        assert await release(replace(sidecar, python="/no/such"), frozenset({"7"}), holds_gpu=True) is Outcome.KEPT
+
+
+async def test_a_client_does_not_outlive_whoever_waits_for_it(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    async with lmcache(tmp_path, [7]) as sidecar, anyio.create_task_group() as tasks:
+        script = f"trap '' TERM; echo $$ > {begun}.new; mv {begun}.new {begun}; sleep 100"
+        (tmp_path / "python").write_text(f"#!/bin/sh\n{script}\n")
+        tasks.start_soon(lambda: release(sidecar, frozenset({"7"}), holds_gpu=False))
+        with anyio.fail_after(20):
+            while not begun.exists():  # noqa: ASYNC110 (another process's file)
+                await anyio.sleep(0.01)
+        tasks.cancel_scope.cancel()
+    assert read_process(int(begun.read_text())) is None
