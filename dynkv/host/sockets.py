@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from dynkv.host.described import described, user_name
-from dynkv.host.files import read_file
+from dynkv.host.files import read_file, with_descriptor
 from dynkv.host.processes import open_files, pids
 
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
@@ -74,10 +74,15 @@ def _read(table: str) -> bytes:
 
 def refuses(port: int) -> bool:
     """Whether a connection to this port of loopback is refused, as it is when nothing listens there."""
-    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.settimeout(_CONNECT_TIMEOUT_S)
-        return probe.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
+    with suppress(OSError):
+        return with_descriptor(lambda: _connect(port)) == errno.ECONNREFUSED
     return False
+
+
+def _connect(port: int) -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_CONNECT_TIMEOUT_S)
+        return probe.connect_ex(("127.0.0.1", port))
 
 
 def holders(ignore_pids: Container[int] = ()) -> dict[int, str]:
@@ -102,11 +107,15 @@ def holders(ignore_pids: Container[int] = ()) -> dict[int, str]:
 
 def _can_bind(family: socket.AddressFamily, address: str, port: int) -> bool:
     try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # TIME_WAIT is no holder
-            if family is socket.AF_INET6:
-                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            probe.bind((address, port))
+        with_descriptor(lambda: _bind(family, address, port))
     except OSError as error:
         return error.errno != errno.EADDRINUSE  # a host without IPv6 holds nothing there
     return True
+
+
+def _bind(family: socket.AddressFamily, address: str, port: int) -> None:
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # TIME_WAIT is no holder
+        if family is socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        probe.bind((address, port))

@@ -9,31 +9,43 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from dynkv.host.files import names_in, read_regular_file
 from dynkv.host.sockets import listening_ports, ports_of, refuses
 
-_ADDRESS = re.compile(rb'"(?:tcp|endpoint|address)"\s*:\s*"(?:tcp://)?[^":/]+:(\d+)')
+_ADDRESS = re.compile(rb'"(?:tcp|endpoint|address)"\s*:\s*"(?:tcp://)?[^":/]+:(\d{1,5})\b')
+_PORTS = 65536
+_ENTRY_MAX_BYTES = 16 * 1024**2
+"""A model's card with all of its files' checksums has some kilobytes."""
 _EXPIRES_S = 9.0
 """An entry's writer touches it every 3 s; after 10 s without that it is removed (ai-dynamo 1.6.1)."""
 _ID = re.compile(r"%2F([0-9a-f]+)$")
 
 
-def purge(directory: Path) -> list[str]:
+def purge(directory: Path, complain: Callable[[str], None] = lambda what: None) -> list[str]:
     """Remove every entry at whose address nothing listens, and the model cards of the same workers.
 
     Whose entry is whose is not written in it, but a dead process listens nowhere (ai-dynamo 1.3.1, 1.6.1:
-    `v1/instances`, `v1/event_channels` and `v1/mdc`, named by the worker's id). Returns the names.
+    `v1/instances`, `v1/event_channels` and `v1/mdc`, named by the worker's id). Returns the names of what is removed;
+    `complain` is told, in words, of each that cannot be, which ends nothing.
     """
-    entries = [path for path in directory.glob("v1/*/*") if path.is_file()]
+    entries = _entries(directory)
     listening = listening_ports()
-    # /proc's table of sockets is read in pieces and can miss one, so a port counts as dead when it refuses, too
+    # the kernel gives its table of sockets in pieces, between which it can change, and one can be missed: so a port
+    # counts as dead when it refuses, too
     dead = [p for p in entries if (ports := _ports(p)) and not ports & listening and all(map(refuses, ports))]
     gone = {_worker(path) for path in dead if path.parent.name == "instances"} - {None}
     alive = {_worker(path) for path in entries if path.parent.name == "instances" and path not in dead}
     cards = [path for path in entries if path.parent.name == "mdc" and _worker(path) in gone - alive]
-    stale = {*dead, *cards}
-    for path in stale:
+    return sorted(path.name for path in {*dead, *cards} if _is_removed(path, complain))
+
+
+def _is_removed(path: Path, complain: Callable[[str], None]) -> bool:
+    try:
         path.unlink(missing_ok=True)
-    return sorted(path.name for path in stale)
+    except OSError as error:
+        complain(f"{path.name} cannot be removed: {error}")
+        return False
+    return True
 
 
 class Entries:
@@ -59,22 +71,30 @@ class Entries:
         return not self._known and not self.withdrew
 
     def keep(self) -> list[str]:
-        """Learn of new entries, and write those that expired again; their names. Raises OSError if it cannot."""
+        """Learn of new entries, and write those that expired again; their names.
+
+        Where one cannot be written, raises OSError when it has done the rest.
+        """
         if not self._known:
-            self._ports = ports_of(self._pids())  # /proc's table of sockets can miss one
-        for path in [path for path in self._known if not path.exists()]:
+            self._ports = ports_of(self._pids())  # the kernel's table of sockets can miss one
+        for path in [path for path in self._known if _is_gone(path)]:
             if time.time() - self._known[path].touched < _EXPIRES_S:
                 del self._known[path]
                 self.withdrew = True
-        expired = {path: entry for path, entry in self._known.items() if not path.exists()}
-        for path, entry in expired.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(path, entry.content, self._directory / ".again")
+        again, failures = list[str](), list[OSError]()
+        for path, entry in [(path, entry) for path, entry in self._known.items() if _is_gone(path)]:
+            try:
+                _write_whole(path, entry.content, self._directory / ".again")
+                again.append(path.name)
+            except OSError as error:
+                failures.append(error)
         self._learn()
-        return sorted(path.name for path in expired)
+        if failures:
+            raise failures[0]
+        return sorted(again)
 
     def _learn(self) -> None:
-        entries = [path for path in self._directory.glob("v1/*/*") if path.is_file()]
+        entries = _entries(self._directory)
         own = [path for path in entries if self._ports & _ports(path)]
         workers = {_worker(path) for path in own if path.parent.name == "instances"}
         cards = [path for path in entries if path.parent.name == "mdc" and _worker(path) in workers]
@@ -93,28 +113,46 @@ class _Entry:
 def _ports(path: Path) -> set[int]:
     if path.parent.name == "mdc":
         return set()  # a card's addresses are not where the worker serves
-    return {int(port) for port in _ADDRESS.findall(_content(path))}
+    return {port for digits in _ADDRESS.findall(_content(path)) if 0 < (port := int(digits)) < _PORTS}
+
+
+def _entries(directory: Path) -> list[Path]:
+    """What can be read as one; others may have left anything there, and take away what they will."""
+    root = directory / "v1"
+    return [root / kind / name for kind in names_in(str(root)) for name in names_in(str(root / kind))]
+
+
+def _is_gone(path: Path) -> bool:
+    """Not where it cannot be seen whether it is there."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _write_whole(path: Path, content: bytes, draft: Path) -> None:
     """No reader sees a part of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     draft.write_bytes(content)
     draft.replace(path)
 
 
 def _touched(path: Path) -> float:
-    """In seconds since the epoch; 0 if it has just gone."""
+    """In seconds since the epoch; 0 if it has just gone, or cannot be seen."""
     try:
         return path.stat().st_mtime
-    except FileNotFoundError:
+    except OSError:
         return 0.0
 
 
 def _content(path: Path) -> bytes:
-    """Empty if it has just gone."""
+    """Empty if it has just gone, cannot be read, or is no file."""
     try:
-        return path.read_bytes()
-    except FileNotFoundError:
+        return read_regular_file(str(path), _ENTRY_MAX_BYTES)
+    except OSError:
         return b""
 
 

@@ -24,7 +24,7 @@ async def wait_for_ports(ports: Mapping[str, int], deadline_s: float = DEADLINE_
     if not held:
         return {}
     known = holders()
-    return {port: known.get(port, "a process that cannot be seen any more") for port in held}
+    return {port: known.get(port, "a process that cannot be seen") for port in held}
 
 
 async def held_by_others(ports: Collection[int], pids: Callable[[], Collection[int]]) -> str | None:

@@ -52,11 +52,16 @@ def with_hidden_processes(level: int) -> tuple[str, ...]:
 
     A new mount: to mount the one that is there anew would change it for the whole host. Source: proc(5), hidepid.
     """
+    return in_a_mount_namespace(f"mount -t proc -o hidepid={level} proc /proc")
+
+
+def in_a_mount_namespace(command: str) -> tuple[str, ...]:
+    """What to start a script with, so that a command of the shell runs before it, whose mounts nobody else sees."""
     alone = ("unshare", "--mount", "--propagation", "private")
     tried = subprocess.run([*alone, "true"], capture_output=True, text=True)
     if tried.returncode != 0:
         pytest.skip(f"this host gives no mount namespace: {tried.stderr.strip()}")
-    return (*alone, "sh", "-c", f'mount -t proc -o hidepid={level} proc /proc && exec "$@"', "sh")
+    return (*alone, "sh", "-c", f'{command} && exec "$@"', "sh")
 
 
 def without(call: int, errno: int) -> tuple[str, ...]:

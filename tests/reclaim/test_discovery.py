@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from apart import BECOME_NOBODY, NOBODY, as_root, told
 from lab import free_port
 
 from dynkv.reclaim.discovery import Entries, purge
@@ -168,3 +170,84 @@ class TestEntries:
 
     def test_nothing_is_written_that_was_never_there(self, tmp_path: Path) -> None:
         assert Entries(tmp_path, lambda: [os.getpid()]).keep() == []
+
+
+class TestWhatElseLiesThere:
+    """Others may have left anything in the directory: it costs none of the rest."""
+
+    def litter(self, discovery: Discovery) -> None:
+        instances = discovery.directory / "v1" / "instances"
+        instances.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(instances / f"fifo%2F{DEAD}")
+        (instances / f"directory%2F{DEAD}").mkdir()
+        (instances / f"loop%2F{DEAD}").symlink_to(f"loop%2F{DEAD}")
+        (instances / f"nowhere%2F{DEAD}").symlink_to("/nowhere")
+        (instances / f"nonsense%2F{DEAD}").write_bytes(b'\xff{"tcp": "x:99999999", "address": "x:65536", "tcp": "x:0"')
+        (discovery.directory / "v1" / "mdc").write_text("a file in the way")
+        (discovery.directory / "v1" / "empty").mkdir()
+
+    def test_the_dead_go_all_the_same(self, discovery: Discovery) -> None:
+        self.litter(discovery)
+        before = discovery.names
+        gone = discovery.instance(DEAD, free_port())
+        assert purge(discovery.directory) == [gone]
+        assert discovery.names == before
+
+    def test_the_living_are_kept_all_the_same(
+        self, discovery: Discovery, open_port: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.litter(discovery)
+        name = discovery.instance(ALIVE, open_port)
+        entries = Entries(discovery.directory, lambda: [os.getpid()])
+        assert entries.keep() == []
+        (discovery.directory / "v1" / "instances" / name).unlink()
+        then = time.time() + 12
+        monkeypatch.setattr(time, "time", lambda: then)
+        assert entries.keep() == [name]
+
+    def test_where_one_cannot_be_written_again_the_rest_is(
+        self, discovery: Discovery, open_port: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        discovery.channel(ALIVE, open_port)
+        name = discovery.instance(ALIVE, open_port)
+        entries = Entries(discovery.directory, lambda: [os.getpid()])
+        entries.keep()
+        shutil.rmtree(discovery.directory / "v1")
+        (discovery.directory / "v1").mkdir()
+        (discovery.directory / "v1" / "event_channels").write_text("a file in the way")
+        then = time.time() + 12
+        monkeypatch.setattr(time, "time", lambda: then)
+        with pytest.raises(OSError, match="event_channels"):
+            entries.keep()
+        assert discovery.names == {("instances", name)}
+
+
+FORBIDDEN = f"""
+import json, os, sys, tempfile
+from pathlib import Path
+from dynkv.reclaim.discovery import purge
+{BECOME_NOBODY}
+with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+    os.chmod(directory, 0o755)
+    for kind in ("instances", "event_channels"):
+        (Path(directory) / "v1" / kind).mkdir(parents=True)
+        entry = Path(directory) / "v1" / kind / "x%2Fabc"
+        entry.write_text(json.dumps({{"tcp": f"127.0.0.1:{{sys.argv[1]}}"}}))
+    (Path(directory) / "v1" / "instances" / "secret%2Fabc").touch(0o600)
+    (Path(directory) / "v1" / "closed").mkdir(0o700)
+    os.chown(Path(directory) / "v1" / "event_channels", {NOBODY}, {NOBODY})
+    if os.fork() == 0:
+        become_nobody()
+        complaints = []
+        gone = purge(Path(directory), complaints.append)
+        print(json.dumps([gone, complaints]), flush=True)
+        os._exit(0)
+    os.wait()
+"""
+
+
+@as_root
+def test_what_may_not_be_removed_is_told_and_the_rest_goes() -> None:
+    gone, [complaint] = told(FORBIDDEN, str(free_port()))
+    assert gone == ["x%2Fabc"]
+    assert complaint.startswith("x%2Fabc cannot be removed: [Errno 13] Permission denied")

@@ -69,3 +69,13 @@ def test_in_a_container_nothing_is_touched(tmp_path: Path, monkeypatch: pytest.M
 
 def test_without_such_a_directory_there_is_nothing(tmp_path: Path) -> None:
     assert remove_of({DEAD}, 0, tmp_path / "none") == []
+
+
+def test_what_cannot_be_removed_keeps_nothing_else(tmp_path: Path) -> None:
+    """A directory, and a FIFO that nobody writes to."""
+    (tmp_path / f"torch_{DEAD}_1_0").mkdir()
+    os.mkfifo(tmp_path / f"torch_{DEAD}_2_0")
+    (tmp_path / f"vllm_dist_1-tp:0-[0-1]-cpushm_{10**40}").mkdir()
+    (tmp_path / f"torch_{'9' * 200}_3_0").touch()
+    (tmp_path / f"torch_{DEAD}_4_0").touch()
+    assert sorted(remove_of({DEAD}, 0, tmp_path)) == [f"torch_{DEAD}_2_0", f"torch_{DEAD}_4_0"]
