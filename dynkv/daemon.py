@@ -20,12 +20,13 @@ import anyio
 import msgspec
 
 from dynkv.children.child import Child
-from dynkv.children.reaper import become_subreaper, reap_orphans
+from dynkv.children.reaper import become_subreaper, reap_orphans, sweep
 from dynkv.control.handshake import READY, TAKEN, UNCLEAR
 from dynkv.control.listening import control_socket, keep_serving
 from dynkv.control.server import ControlApi
 from dynkv.home import Place
 from dynkv.host.limits import raise_open_files
+from dynkv.host.pidfd import pidfd_problem
 from dynkv.host.processes import read_process
 from dynkv.locks import take_lock
 from dynkv.metrics.gather import gather_forever
@@ -64,8 +65,14 @@ def main() -> int:
         _report(options.notify_fd, UNCLEAR)
         return 4
     os.chdir(place.directory)
+    if problem := pidfd_problem():
+        sys.stderr.write(f"{problem}\n")
+        return 4
     become_subreaper()
-    return anyio.run(_run, plan, place, lock, options.notify_fd, options.foreground)
+    code = anyio.run(_run, plan, place, lock, options.notify_fd, options.foreground)
+    if code == 0:
+        sweep()
+    return code
 
 
 def _report(notify_fd: int, line: bytes) -> None:

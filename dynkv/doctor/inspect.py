@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import resource
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from dynkv.doctor.stack import find_python, packages
 from dynkv.errors import PreflightRefused
 from dynkv.host.disks import free_bytes, room_bytes, write_problem
 from dynkv.host.gpus import look
+from dynkv.host.limits import open_files_max
 from dynkv.host.memory import memory_available_bytes
 from dynkv.host.pidfd import pidfd_problem
 from dynkv.host.sockets import holders
@@ -90,7 +90,7 @@ def _of_this_host(own: LeftOver) -> HostFacts:
         scripts_directory=str(SCRIPTS),
         shm_free_bytes=free_bytes(Path("/dev/shm")),
         hugepages_free_bytes=_hugepages_free_bytes(),
-        open_files_max=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        open_files_max=open_files_max(),
         is_wsl="microsoft" in platform.release().lower(),
     )
 

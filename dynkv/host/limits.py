@@ -1,4 +1,4 @@
-"""What this process may open."""
+"""How many files a process may open."""
 
 from __future__ import annotations
 
@@ -6,22 +6,26 @@ import os
 import resource
 from contextlib import suppress
 
+from dynkv.host.files import names_in
+
 _ENOUGH_FILES = 65536
 
 
-def raise_open_files() -> int:
-    """Raise the soft limit as far as it may be and makes sense; what it is now. It never fails."""
+def open_files_max() -> int:
+    """What a supervisor and its children may have open, once it has raised the soft limit as far as makes sense."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(OSError, ValueError):  # then it is as it was
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return wanted if soft == resource.RLIM_INFINITY else max(soft, wanted)
+
+
+def raise_open_files() -> None:
+    """It never fails: where it is not allowed, the limit is as it was."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (open_files_max(), hard))
 
 
 def descriptors_left() -> int:
     """How many files this process may open yet; 0 if not even that can be seen."""
-    try:
-        return resource.getrlimit(resource.RLIMIT_NOFILE)[0] - len(os.listdir("/proc/self/fd"))  # noqa: PTH208
-    except OSError:
-        return 0
+    return max(0, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - len(names_in(f"/proc/{os.getpid()}/fd")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 
-from dynkv.reclaim.gpu import DEADLINE_S, Shortage, wait_for_memory
+from dynkv.reclaim.gpu import DEADLINE_S, Short, wait_for_memory
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.life import WORTH_TELLING_S, Life
 from dynkv.supervisor.peers import Peers
@@ -55,7 +55,7 @@ async def turn_with_memory(life: Life, peers: Peers) -> Turn:
     return turn
 
 
-async def _turn_and_shortage(life: Life, deadline_s: float) -> tuple[Turn, list[Shortage]]:
+async def _turn_and_shortage(life: Life, deadline_s: float) -> tuple[Turn, Short]:
     """The turn, and what is still short of the unit's share of memory at the deadline."""
     life.wait_for("its turn on the GPU" if life.unit.gpus else None)
     turn, fraction = await life.shared.turns.take(life.unit.gpus), life.unit.gpu_memory_fraction
@@ -68,7 +68,7 @@ async def _turn_and_shortage(life: Life, deadline_s: float) -> tuple[Turn, list[
         raise
 
 
-def _tell_of_wait(life: Life, short: list[Shortage], took_s: float) -> None:
+def _tell_of_wait(life: Life, short: Short, took_s: float) -> None:
     if life.unit.gpu_memory_fraction is None:
         return
     for shortage in short:
