@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 from contextlib import suppress
 
@@ -28,4 +27,4 @@ def raise_open_files() -> None:
 
 def descriptors_left() -> int:
     """How many files this process may open yet; 0 if not even that can be seen."""
-    return max(0, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - len(names_in(f"/proc/{os.getpid()}/fd")))
+    return max(0, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - len(names_in("/proc/self/fd")))

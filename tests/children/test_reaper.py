@@ -63,12 +63,12 @@ def test_orphans_are_reaped_and_own_children_are_not() -> None:
     }
 
 
-SWEEP = """
+SWEEP = r"""
 import json, os, signal, time
 from pathlib import Path
 from dynkv.children.child import Child
 from dynkv.children.reaper import become_subreaper, sweep
-from dynkv.host.processes import own_children, read_process
+from dynkv.host.processes import command_line, own_children, processes
 
 inherited = os.posix_spawn("/bin/sh", ["sh", "-c", "sleep 100 & echo; wait"], {"PATH": os.environ["PATH"]})
 become_subreaper()
@@ -76,8 +76,9 @@ script = "sleep 101 & setsid sh -c 'sleep 102 & exit' & sleep 103 & exec sleep 1
 ours = Child.spawn(["sh", "-c", script], {"PATH": os.environ["PATH"]}, Path("/dev/null"))
 dead = os.posix_spawn("/bin/true", ["true"], {})
 os.waitid(os.P_PID, dead, os.WEXITED | os.WNOWAIT)
-while len(own_children()) < 4:  # with one whose parent ends
-    time.sleep(0.005)
+sleeps = {f"sleep\0{number}\0".encode() for number in (101, 102, 103, 104)}
+while len(own_children()) < 4 or not sleeps <= {command_line(it.pid) for it in processes()}:
+    time.sleep(0.005)  # until the parent of one has ended, and the shells have become what they are to be
 words = sorted(it.split("(")[1].split(",")[0] for it in sweep())
 print(json.dumps([words, own_children() == [inherited], sweep()]))
 for pid in [*map(int, Path(f"/proc/{inherited}/task/{inherited}/children").read_text().split()), inherited]:
