@@ -1,10 +1,12 @@
-"""What a line of a log says of itself: its time, its level, and whether it is worth reading. Pure.
+"""What a line of a log says of itself: its time, its level, who wrote it, and whether it is worth reading. Pure.
 
-Source of the formats: ai-dynamo 1.3.1 and 1.6.1, vllm 0.23.0 and 0.31.0, lmcache 0.5.2 and 0.5.6, uvicorn, Python.
+Source of the formats: ai-dynamo 1.3.1 and 1.6.1 (text, and JSON with DYN_LOGGING_JSONL), vllm 0.23.0 and 0.31.0,
+lmcache 0.5.2 and 0.5.6, uvicorn, torch, Python.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,20 +14,24 @@ from datetime import datetime, tzinfo
 from enum import IntEnum
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_OWNER = r"(?:\([^)]*\bpid=\d+\) )?"
+_OWNER = r"(?:\((?P<owner>[^)]*?) ?\bpid=\d+\) )?"
 _LEVEL = r"(?P<level>TRACE|DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL|FATAL)"
 _DAY = r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)"
 _CLOCK = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?"
 _FORMS = tuple(
     re.compile(_OWNER + form)
     for form in (
-        rf"{_DAY}T{_CLOCK}(?P<zone>Z|[+-]\d\d:?\d\d) +{_LEVEL}\b",  # Dynamo
-        rf"\[{_DAY} {_CLOCK}\] LMCache {_LEVEL}:",
-        rf"{_LEVEL} (?P<month>\d\d)-(?P<day>\d\d) {_CLOCK} \[",  # vLLM
+        rf"{_DAY}T{_CLOCK}(?P<zone>Z|[+-]\d\d:?\d\d) +{_LEVEL}\b(?: [\w.:-]+: )?",  # Dynamo
+        rf'{{"time":"{_DAY}T{_CLOCK}(?P<zone>Z|[+-]\d\d:?\d\d)","level":"{_LEVEL}"',  # Dynamo, as JSON
+        rf"\[{_DAY} {_CLOCK}\] LMCache {_LEVEL}: ?",
+        rf"{_LEVEL} (?P<month>\d\d)-(?P<day>\d\d) {_CLOCK} \[(?:[^\]]*\] ?)?",  # vLLM
         rf"\[?{_DAY}[T ]{_CLOCK}(?P<zone>Z|[+-]\d\d:?\d\d)?\b",
-        rf"{_LEVEL}:? ",
+        rf"{_LEVEL}:[\w.]+:",  # Python's logging as it comes
+        rf"{_LEVEL}:? +",  # uvicorn
     )
 )
+_OWNED = re.compile(_OWNER.removesuffix("?"))
+_RANK = re.compile(r"\[rank\d+\]: ?")
 _NUMBERS = ("month", "day", "hour", "minute", "second")
 _RAISED = re.compile(rf"{_OWNER}(?:[^\[]*\[\w+\.py:\d+\] )?(?P<what>(?:\w+\.)*\w*(?:Error|Exception|Exit): \S.*)")
 _TRACEBACK = re.compile(rf"{_OWNER}(?:[^\[]*\[\w+\.py:\d+\] )?Traceback \(most recent call last\):")
@@ -55,6 +61,19 @@ class Line:
     level: Level | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A line of a message, without what stands before it."""
+
+    text: str
+    level: Level | None = None
+    """None where it was only printed: a traceback of the interpreter, say, or the second line of many messages."""
+    owner: str = ""
+    """The process that a prefix names, as `EngineCore`; empty where none does."""
+    head: str = ""
+    """What stands before the text, the same for all lines of one message; empty where it was only printed."""
+
+
 def plain(text: str) -> str:
     """Without escape sequences for colours and the like. Source: ECMA-48."""
     return _ESCAPE.sub("", text) if "\x1b" in text else text
@@ -81,6 +100,29 @@ class LineReader:
 def read_lines(texts: Iterable[str], now: datetime) -> list[Line]:
     """All of them, by one LineReader."""
     return list(map(LineReader(now), texts))
+
+
+def parts(raw: str) -> list[Part]:
+    """A line of a log taken apart; one in JSON may hold a message of several lines."""
+    text = plain(raw).rstrip()
+    text = text[rank.end() :] if (rank := _RANK.match(text)) else text
+    for form in _FORMS:
+        found = form.match(text)
+        if found and (level := _level(found.groupdict().get("level"))) is not None:
+            owner, head = found["owner"] or "", found.group()
+            return [Part(line, level, owner, head) for line in _message(text, len(head))]
+    owned = _OWNED.match(text)
+    return [Part(text[owned.end() :], owner=owned["owner"] or "")] if owned else [Part(text)]
+
+
+def _message(text: str, start: int) -> list[str]:
+    if not text.startswith("{"):
+        return [text[start:]]
+    try:
+        message = json.loads(text)["message"]
+    except (ValueError, KeyError, TypeError):  # cut off, or another's JSON
+        return [text[start:]]
+    return str(message).splitlines() or [""]
 
 
 def tells(raw: str, now: datetime) -> bool:
