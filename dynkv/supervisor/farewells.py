@@ -55,6 +55,7 @@ _USAGE = re.compile(
 )
 _USAGE_CODE = 2
 """With which argparse ends."""
+_OF_A_REQUEST = re.compile(r"request|ASGI", re.IGNORECASE)
 _INTERPRETER = re.compile(r"(?:\S*/)?(?:python|pypy)[\d.]*: \S|Fatal Python error: ")
 _UNCAUGHT_CODE = 1
 """With which Python ends after an exception that nobody caught."""
@@ -125,6 +126,18 @@ def of_bare_lines(said: Sequence[Part], tracebacks: Sequence[Traceback]) -> list
             found.append(Word(at, (what,), by_engine=by_engine, is_certain=not is_doubtful))
         before = part
     return found
+
+
+def of_last_error(said: Sequence[Part], tracebacks: Sequence[Traceback]) -> Word | None:
+    """An exception that the main process logs as an error, and then nothing more: many end so, and not all."""
+    last = max((row for row, part in enumerate(said) if not part.owner and part.text.strip()), default=0)
+    whole = next((traceback for traceback in tracebacks if last in traceback.rows), None)
+    if whole is None:
+        what = raised(said[last].text) if said and _is_error(said[last]) else None
+        return Word(last, (what,), is_certain=False) if what else None
+    beginning = said[max(0, whole.rows[0] - 1) : whole.rows[0] + 1]
+    is_logged = any(_is_error(part) for part in beginning) and not _OF_A_REQUEST.search(whole.said)
+    return _word(whole, last, is_certain=False) if is_logged else None
 
 
 def _word(traceback: Traceback, at: int, *, by_engine: bool = False, is_certain: bool = True) -> Word:

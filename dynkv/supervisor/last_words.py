@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from dynkv.children.lines import Part, parts
 from dynkv.children.tracebacks import read_tracebacks
-from dynkv.supervisor.farewells import Word, of_bare_lines, of_messages, of_tracebacks
+from dynkv.supervisor.farewells import Word, of_bare_lines, of_last_error, of_messages, of_tracebacks
 
 _MAIN = re.compile(r"$|MainProcess$|APIServer")
 _ANSWERED = re.compile(r'"[A-Z]+ \S+ HTTP/[\d.]+" [23]\d\d')
@@ -40,7 +40,8 @@ def last_words(lines: Iterable[str], code: int | None) -> LastWords | None:
     bare = [word for word in bare if word.by_engine or (is_shortened and last)]
     root = _root([word for word in told if word.by_engine], bare)
     if last is None:
-        return LastWords(root) if root else None
+        last = root or of_last_error(said, tracebacks)
+        return LastWords(last) if last else None
     return LastWords(last, root if last.is_about_engine else None)
 
 

@@ -116,9 +116,11 @@ def test_the_exception_that_ended_it(texts: list[str]) -> None:
         ["Process ForkPoolWorker-1:", CAUGHT(TAKEN)],
         [HEADER, MODULE_FRAME, NO_TORCH],
         [of("EngineCore", "Invocation of add_lora method failed", CAUGHT(TAKEN))],
-        [of("MainProcess", "Error in the handshake", CAUGHT(TAKEN))],
+        [of("MainProcess", "Error in the handshake", CAUGHT(TAKEN)), INFO],
+        ["ERROR:root:could not serve it", CAUGHT(TAKEN), "serving"],
         [f"INFO:root:Received prompt: x: error: unrecognized arguments: --a; {TAKEN}"],
-        [f"ERROR:root:{TAKEN}", f"ERROR    {TAKEN}", f"2026-11-24T18:52:17.88Z ERROR http: {TAKEN}"],
+        [f"ERROR:root:{TAKEN}", f"ERROR    {TAKEN}", f"2026-11-24T18:52:17.88Z ERROR http: {TAKEN}", INFO],
+        [f"ERROR:root:could not serve it: {TAKEN}"],
         [CAUGHT(f"HttpError: HTTP 400: {INIT_FAILED}"), "EngineDeadError: printed by a request"],
         [UNCAUGHT(TAKEN), *[INFO] * 60],
         [UNCAUGHT(TAKEN), ANSWER],
@@ -138,8 +140,10 @@ def test_the_exception_that_ended_it(texts: list[str]) -> None:
         "of an import that a module can do without",
         "of a request to an engine",
         "logged by the main process",
+        "logged by a script",
         "of a prompt",
         "logged in one line",
+        "named in a message",
         "of a request that names an engine",
         "it went on for long",
         "it answered afterwards",
@@ -158,8 +162,19 @@ def test_what_did_not_end_it(texts: list[str]) -> None:
         (["WARNING:root:it goes on without", HEADER, SCRIPT_FRAME, TAKEN], 1),
         (["ERROR:root:could not serve it", TAKEN], 1),
         ([SCRIPT_FRAME, TAKEN], 1),
+        ([NO_TORCH, INFO, "ERROR:root:could not serve it", CAUGHT(TAKEN)], 1),
+        ([CAUGHT(NO_TORCH), INFO, of("MainProcess", "could not serve it", CAUGHT(TAKEN))], 1),
+        ([CAUGHT(NO_TORCH), INFO, of("MainProcess", TAKEN)], 1),
     ],
-    ids=["Python ends with code 1", "a script may have logged it", "or this one", "its beginning is cut off"],
+    ids=[
+        "Python ends with code 1",
+        "a script may have logged it",
+        "or this one",
+        "its beginning is cut off",
+        "logged, and then nothing more",
+        "logged by vLLM",
+        "logged in one line",
+    ],
 )
 def test_what_may_have_ended_it(texts: list[str], code: int) -> None:
     assert told(*texts, code=code) == (TAKEN, False)
@@ -254,9 +269,23 @@ def test_an_engine_that_was_killed_says_nothing() -> None:
                 except ImportError:
                     logging.exception('it goes on without')
             fetch()
+            logging.warning('stopping')
             raise SystemExit(1)
             """,
             None,
+        ),
+        (
+            """
+            import logging, sys
+            def main():
+                try:
+                    raise OSError('taken')
+                except OSError:
+                    logging.exception('could not serve')
+                    sys.exit(1)
+            main()
+            """,
+            ("OSError: taken", False),
         ),
         (
             """
@@ -296,7 +325,16 @@ def test_an_engine_that_was_killed_says_nothing() -> None:
             ("serve: error: unrecognized arguments: --no-such-thing", True),
         ),
     ],
-    ids=["uncaught", "without a word", "logged", "in a thread", "in a task group", "words at exit", "usage"],
+    ids=[
+        "uncaught",
+        "without a word",
+        "logged",
+        "logged before it ends",
+        "in a thread",
+        "in a task group",
+        "words at exit",
+        "usage",
+    ],
 )
 def test_of_real_processes(program: str, expected: tuple[str, bool] | None, tmp_path: Path) -> None:
     script = tmp_path / "serve.py"
