@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dynkv.control.client import Client
+from dynkv.control.deadline import Deadline
 from dynkv.errors import NotRunning, UnknownDeployment, UsageError
 from dynkv.home import Place, deployments, home, place
 from dynkv.supervisor.journal import Journal, JournalFile, read_journal
@@ -29,8 +30,13 @@ class Deployment:
         """Note that the deployment is down; for when its supervisor cannot."""
         Journal(self.place.journal, journal).close()
 
-    def client(self) -> Client:
-        return Client(Path(self.journal.socket) if self.journal else self.place.socket)
+    @property
+    def socket(self) -> Path:
+        return Path(self.journal.socket) if self.journal else self.place.socket
+
+    def client(self, deadline: Deadline | None = None) -> Client:
+        """Whose requests end with the deadline."""
+        return Client(self.socket, deadline=deadline)
 
 
 def find(name: str | None, *, past: bool = False) -> Deployment:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -10,14 +11,20 @@ from pathlib import Path
 import msgspec
 
 from dynkv.children.output import open_log, tail
+from dynkv.control.deadline import Deadline
 from dynkv.control.handshake import READY, TAKEN
-from dynkv.errors import AlreadyRunning, DynkvError
+from dynkv.errors import AlreadyRunning, DynkvError, TimedOut
 from dynkv.home import Place
 from dynkv.plan.model import Plan
 
+_LINE_BYTES = max(len(READY), len(TAKEN))
 
-def launch(plan: Plan, place: Place, secrets: dict[str, str]) -> None:
-    """Leave a supervisor in the background; raises AlreadyRunning, or DynkvError if it does not come up."""
+
+def launch(plan: Plan, place: Place, secrets: dict[str, str], deadline: Deadline) -> None:
+    """Leave a supervisor in the background.
+
+    Raises AlreadyRunning, DynkvError if it does not come up, TimedOut.
+    """
     plan_fd = _in_memory(plan)
     notify_read, notify_write = os.pipe()
     log = open_log(place.supervisor_log)
@@ -34,14 +41,25 @@ def launch(plan: Plan, place: Place, secrets: dict[str, str]) -> None:
     finally:
         for fd in (plan_fd, notify_write, log):
             os.close(fd)
-    with os.fdopen(notify_read, "rb") as notify:
-        try:
-            line = notify.read()
-        except KeyboardInterrupt:
-            process.kill()  # it starts nothing before it has reported
-            process.wait()
-            raise
+    try:
+        line = _report(notify_read, deadline)
+    except (KeyboardInterrupt, TimedOut):
+        process.kill()  # it starts nothing before it has reported
+        process.wait()
+        raise
+    finally:
+        os.close(notify_read)
     _check(line, place)
+
+
+def _report(fd: int, deadline: Deadline) -> bytes:
+    """The one line that a supervisor has to say; empty if it has ended without. Raises TimedOut."""
+    readable, _, _ = select.select([fd], [], [], deadline.timeout_s)
+    if not readable:
+        raise TimedOut(
+            f"the supervisor had not come up after {deadline.given_s:g} s", hint="give it longer with --timeout"
+        )
+    return os.read(fd, _LINE_BYTES)
 
 
 def become_supervisor(plan: Plan, place: Place, secrets: dict[str, str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -11,8 +11,9 @@ from dynkv.cli.ink import Ink
 from dynkv.cli.report import say
 
 if TYPE_CHECKING:
-    from dynkv.cli.view import LiveProgress
     from dynkv.supervisor.status import DeploymentStatus
+
+    Show = Callable[[DeploymentStatus], None]
 
 
 class LineProgress:
@@ -36,11 +37,12 @@ class LineProgress:
 
 
 @contextmanager
-def progress() -> Iterator[LineProgress | LiveProgress]:
+def progress() -> Iterator[Show]:
+    """Takes each status that is known, as it comes."""
     if not Ink(sys.stdout).is_terminal:
-        yield LineProgress()
+        yield LineProgress().update
         return
     from dynkv.cli.view import live_progress
 
-    with live_progress() as live:
-        yield live
+    with live_progress() as show:
+        yield show

@@ -16,7 +16,8 @@ from dynkv.cli.deployments import Deployment, find
 from dynkv.cli.ink import Ink
 from dynkv.cli.options import JsonOption, NameArgument
 from dynkv.cli.status_text import status_text
-from dynkv.control.client import SupervisorSilent
+from dynkv.control.client import Client, SupervisorSilent
+from dynkv.control.deadline import Deadline
 from dynkv.errors import JournalLost, NotRunning
 from dynkv.supervisor.neighbours import supervisor_of
 from dynkv.supervisor.status import DeploymentStatus
@@ -61,10 +62,10 @@ def _watch(deployment: Deployment, *, as_json: bool) -> Never:
             current = read_status(deployment)
 
 
-def read_status(deployment: Deployment) -> DeploymentStatus:
+def read_status(deployment: Deployment, deadline: Deadline | None = None) -> DeploymentStatus:
     """From the supervisor, or without it from what still runs; raises NotRunning if nothing does."""
     if deployment.is_supervised:
-        return _ask_for_status(deployment)
+        return _ask_for_status(deployment, deployment.client(deadline))
     from dynkv.supervisor.salvage import orphaned_status, survivors
 
     journal = deployment.journal
@@ -76,10 +77,10 @@ def read_status(deployment: Deployment) -> DeploymentStatus:
     return orphaned_status(journal, deployment.place)
 
 
-def _ask_for_status(deployment: Deployment) -> DeploymentStatus:
+def _ask_for_status(deployment: Deployment, client: Client) -> DeploymentStatus:
     journal = deployment.journal
     if journal is None:
-        return deployment.client().status()
+        return client.status()
     from dynkv.supervisor.salvage import orphaned_status
 
     process = supervisor_of(journal, deployment.place.home)
@@ -87,6 +88,6 @@ def _ask_for_status(deployment: Deployment) -> DeploymentStatus:
         why = f"its supervisor (pid {process.pid}) is stopped by a signal; `kill -CONT {process.pid}` lets it go on"
         return orphaned_status(journal, deployment.place, why)
     try:
-        return deployment.client().status()
+        return client.status()
     except SupervisorSilent as error:
         return orphaned_status(journal, deployment.place, error.what)

@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 import signal
 import time
+from typing import TYPE_CHECKING
 
 from dynkv.children.signals import open_process, send
 from dynkv.cli.deployments import Deployment, find
+from dynkv.cli.poll import SILENT, NotYet, poll
 from dynkv.cli.progress import progress
 from dynkv.cli.report import say
 from dynkv.control.client import SupervisorGone
+from dynkv.control.deadline import Deadline
 from dynkv.errors import TimedOut
 from dynkv.locks import take_lock
 from dynkv.supervisor.journal import JournalFile
 from dynkv.supervisor.neighbours import supervisor_of
 
-_POLL_S = 0.1
+if TYPE_CHECKING:
+    from dynkv.cli.progress import Show
+
 _STUCK_S = 60.0
 """A supervisor that answers nothing for so long will not: on a host under full load it took 10 s."""
 
@@ -24,45 +29,60 @@ _STUCK_S = 60.0
 def bring_down(name: str | None = None, timeout_s: float | None = None) -> None:
     """What `dynkv down` does and says."""
     deployment = find(name)
-    if take_down(deployment, timeout_s):
+    if take_down(deployment, Deadline(timeout_s)):
         say(f"{deployment.place.name} is down")
     else:
         say(f"{deployment.place.name} was already down")
 
 
-def take_down(deployment: Deployment, timeout_s: float | None = None) -> bool:
+def take_down(deployment: Deployment, deadline: Deadline | None = None) -> bool:
     """Return when nothing of it runs any more; whether anything did. Raises TimedOut."""
-    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    deadline = deadline or Deadline()
     ran = False
     while (lock := take_lock(deployment.place.lock)) is None:
         ran = True
-        _ask_supervisor(deployment, deadline)
+        _see_off(deployment, deadline)
     try:  # with the lock, so that no new supervisor takes over what is being ended
-        return _end_rest(deployment, deployment.fresh_journal()) or ran
+        return _end_rest(deployment, deployment.fresh_journal(), deadline) or ran
     finally:
         os.close(lock)
 
 
-def _ask_supervisor(deployment: Deployment, deadline: float | None) -> None:
-    """Until its lock is free: it keeps that to the end, and a dead one cannot keep it."""
-    client = deployment.client()
-    with progress() as shown:
-        asked, answered_at = False, time.monotonic()
-        while deployment.is_supervised:
-            _rouse(deployment, time.monotonic() - answered_at)
-            try:
-                if not asked:
-                    client.down()
-                    asked = True
-                shown.update(client.status())
-                answered_at = time.monotonic()
-            except SupervisorGone:
-                pass  # on its way out, or killed: the lock tells
-            if deadline is not None and time.monotonic() > deadline:
-                raise TimedOut(
-                    f"{deployment.place.name} is still going down", hint="`dynkv status` shows what takes long"
-                )
-            time.sleep(_POLL_S)
+def _see_off(deployment: Deployment, deadline: Deadline) -> None:
+    with progress() as show:
+        poll(
+            _Farewell(deployment, deadline, show),
+            deadline,
+            deployment,
+            goal=f"{deployment.place.name} was not down",
+            hint="`dynkv status` shows what takes long",
+        )
+
+
+class _Farewell:
+    """Whether a supervisor is gone, which is asked to go: a lock that is free tells, as it keeps that to the end."""
+
+    def __init__(self, deployment: Deployment, deadline: Deadline, show: Show) -> None:
+        self._deployment = deployment
+        self._client = deployment.client(deadline)
+        self._show = show
+        self._is_asked = False
+        self._answered_at = time.monotonic()
+
+    def __call__(self) -> bool | NotYet:
+        if not self._deployment.is_supervised:
+            return True
+        _rouse(self._deployment, time.monotonic() - self._answered_at)
+        try:
+            if not self._is_asked:
+                self._client.down()
+                self._is_asked = True
+            status = self._client.status()
+        except SupervisorGone:  # on its way out, or killed
+            return NotYet(SILENT)
+        self._answered_at = time.monotonic()
+        self._show(status)
+        return NotYet(f"it is {status.state}")
 
 
 def _rouse(deployment: Deployment, silent_s: float) -> None:
@@ -77,15 +97,26 @@ def _rouse(deployment: Deployment, silent_s: float) -> None:
         os.close(fd)
 
 
-def _end_rest(deployment: Deployment, journal: JournalFile | None) -> bool:
+def _end_rest(deployment: Deployment, journal: JournalFile | None, deadline: Deadline) -> bool:
     """What a dead supervisor left; whether there was anything."""
     if journal is not None and journal.stopped:
         return False
     import anyio
 
-    from dynkv.supervisor.salvage import end_survivors
-
-    count = anyio.run(end_survivors, journal, deployment.place)
+    count = anyio.run(_ended_in_time, deployment, journal, deadline)
     if journal is not None:
         deployment.close_journal(journal)
     return count > 0
+
+
+async def _ended_in_time(deployment: Deployment, journal: JournalFile | None, deadline: Deadline) -> int:
+    import anyio
+
+    from dynkv.supervisor.salvage import end_survivors
+
+    with anyio.move_on_after(deadline.timeout_s):
+        return await end_survivors(journal, deployment.place)
+    raise TimedOut(
+        f"{deployment.place.name} was not down after {deadline.given_s:g} s: nobody supervises what still runs",
+        hint="`dynkv down` goes on with it",
+    )

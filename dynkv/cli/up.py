@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
-import time
+from contextlib import ExitStack
 from types import FrameType
 from typing import Annotated
 
 import typer
 
 from dynkv.cli import view
+from dynkv.cli.alarm import alarm
 from dynkv.cli.deployments import Deployment, find, opened
 from dynkv.cli.launch import become_supervisor, launch
 from dynkv.cli.options import (
@@ -23,19 +24,21 @@ from dynkv.cli.options import (
     SetOption,
 )
 from dynkv.cli.planned import Planned, locate, make_plan, overrides
+from dynkv.cli.poll import NotYet, poll
 from dynkv.cli.prepare import prepare
 from dynkv.cli.progress import progress
 from dynkv.cli.report import say
 from dynkv.cli.takedown import take_down
-from dynkv.control.client import Client, SupervisorGone
+from dynkv.cli.units import in_words
+from dynkv.control.deadline import Deadline
 from dynkv.errors import AlreadyRunning, DynkvError, TimedOut, UnitFailed
 from dynkv.home import Place
 from dynkv.locks import planning
 from dynkv.profile.load import LoadedProfile
 from dynkv.profile.secrets import only_secrets
-from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
+from dynkv.supervisor.status import DeploymentState, DeploymentStatus
 
-_FIRST_POLL_S, _POLL_S = 0.01, 0.2
+_GOAL, _HINT = "not ready", "give it longer with --timeout"
 _INTERRUPTED = 130
 
 
@@ -62,22 +65,27 @@ def up(
     The host is checked first, as by `dynkv doctor`. A start that fails, takes too long or is interrupted with Ctrl-C
     leaves nothing running. Where a supervisor has died, what still runs is taken over.
     """
+    deadline = Deadline(timeout)
     loaded, where = locate(profile, name, overrides(gpus, model, engine, device, no_lmcache, sets))
     where.create()
-    with planning(where.home):
-        planned = _plan(loaded, where, skip_checks=skip_checks)
-        prepare(planned.plan.prepare)
+    with ExitStack() as held:
+        with alarm(deadline, goal=_GOAL, why="nothing was started yet", hint=_HINT):
+            held.enter_context(planning(where.home))
+            planned = _plan(loaded, where, skip_checks=skip_checks)
+            prepare(planned.plan.prepare)
         secrets = only_secrets(loaded.profile.env)
         if foreground:
             become_supervisor(planned.plan, where, secrets)
         signal.signal(signal.SIGTERM, _interrupt)
         try:
-            launch(planned.plan, where, secrets)
-        except KeyboardInterrupt:
+            launch(planned.plan, where, secrets, deadline)
+        except (KeyboardInterrupt, TimedOut) as error:
             take_down(opened(where.name))
+            if isinstance(error, TimedOut):
+                raise
             raise typer.Exit(_INTERRUPTED) from None
     if not no_wait:
-        _wait_or_take_down(where, timeout)
+        _wait_or_take_down(where, deadline)
 
 
 def _plan(loaded: LoadedProfile, where: Place, *, skip_checks: bool) -> Planned:
@@ -94,11 +102,11 @@ def _plan(loaded: LoadedProfile, where: Place, *, skip_checks: bool) -> Planned:
     return planned
 
 
-def _wait_or_take_down(where: Place, timeout_s: float | None) -> None:
+def _wait_or_take_down(where: Place, deadline: Deadline) -> None:
     """A start that fails, takes too long or is interrupted leaves nothing running."""
     deployment = find(where.name)
     try:
-        status = _wait(deployment, timeout_s)
+        status = _wait(deployment, deadline)
     except (DynkvError, KeyboardInterrupt) as error:
         say("taking it down again")
         take_down(deployment)
@@ -108,31 +116,19 @@ def _wait_or_take_down(where: Place, timeout_s: float | None) -> None:
     view.show_started(status, where.directory)
 
 
-def _wait(deployment: Deployment, timeout_s: float | None) -> DeploymentStatus:
-    client, deadline = deployment.client(), None if timeout_s is None else time.monotonic() + timeout_s
-    pause_s = _FIRST_POLL_S
-    with progress() as shown:
-        while True:
-            status = _patiently(client, deployment)
-            shown.update(status)
-            if status.state is DeploymentState.READY:
-                return status
-            _raise_if_dead(status)
-            if deadline is not None and time.monotonic() > deadline:
-                waited = status.detail or "; ".join(_unfinished(unit) for unit in status.units if unit.state != "ready")
-                raise TimedOut(f"not ready after {timeout_s:g} s: {waited}", hint="give it longer with --timeout")
-            time.sleep(pause_s)
-            pause_s = min(2 * pause_s, _POLL_S)
+def _wait(deployment: Deployment, deadline: Deadline) -> DeploymentStatus:
+    client = deployment.client(deadline)
 
+    def look() -> DeploymentStatus | NotYet:
+        status = client.status()
+        show(status)
+        if status.state is DeploymentState.READY:
+            return status
+        _raise_if_dead(status)
+        return NotYet(status.detail or "; ".join(in_words(unit) for unit in status.units if unit.state != "ready"))
 
-def _patiently(client: Client, deployment: Deployment) -> DeploymentStatus:
-    """A supervisor that lives may be slow to answer on a host that is busy starting engines."""
-    while True:
-        try:
-            return client.status()
-        except SupervisorGone:
-            if not deployment.is_supervised:
-                raise
+    with progress() as show:
+        return poll(look, deadline, deployment, goal=_GOAL, hint=_HINT)
 
 
 def _raise_if_dead(status: DeploymentStatus) -> None:
@@ -142,11 +138,6 @@ def _raise_if_dead(status: DeploymentStatus) -> None:
             raise UnitFailed(unit.name, last.reason, log=unit.log, tail="\n".join(last.log_tail), hint=last.hint)
     if status.state in (DeploymentState.STOPPING, DeploymentState.STOPPED):
         raise DynkvError(f"{status.name} was taken down while it started", hint="see `dynkv events`")
-
-
-def _unfinished(unit: UnitStatus) -> str:
-    why = (unit.waiting_for and f"waiting for {unit.waiting_for}") or (unit.probe and unit.probe.detail) or ""
-    return f"{unit.name} is {unit.state}" + (f" ({why})" if why else "")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -104,20 +104,11 @@ def show_started(status: DeploymentStatus, directory: Path) -> None:
     console.print(f"logs:  {escape(str(directory / 'logs'))}", style="dim")
 
 
-class LiveProgress:
-    """What `up` and `down` show in a terminal while they wait."""
-
-    def __init__(self, live: Live) -> None:
-        self._live = live
-
-    def update(self, status: DeploymentStatus) -> None:
-        self._live.update(_progress(status))
-
-
 @contextmanager
-def live_progress() -> Iterator[LiveProgress]:
+def live_progress() -> Iterator[Callable[[DeploymentStatus], None]]:
+    """What `up` and `down` show in a terminal while they wait."""
     with Live(console=_console(), refresh_per_second=8, transient=True) as live:
-        yield LiveProgress(live)
+        yield lambda status: live.update(_progress(status))
 
 
 @contextmanager

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from enum import StrEnum
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from dynkv.cli.deployments import Deployment, find
 from dynkv.cli.options import NameArgument
+from dynkv.cli.poll import SILENT, NotYet, poll
 from dynkv.cli.status import read_status
 from dynkv.control.client import SupervisorGone
-from dynkv.errors import NotRunning, TimedOut
-
-_WAIT_POLL_S = 0.2
-_UNWATCHED = "without a supervisor"
+from dynkv.control.deadline import Deadline
+from dynkv.errors import NotRunning
 
 
 class Goal(StrEnum):
@@ -31,25 +30,24 @@ def wait(
     ] = None,
 ) -> None:
     """Return when a deployment is ready, or down."""
-    deployment = find(name)
-    deadline = None if timeout is None else time.monotonic() + timeout
-    while (state := _state(deployment)) != goal:
-        if goal is Goal.READY and state in (_UNWATCHED, Goal.DOWN):
-            raise NotRunning(deployment.place.name)
-        if deadline is not None and time.monotonic() > deadline:
-            raise TimedOut(
-                f"{deployment.place.name} is {state}, and was not {goal} after {timeout:g} s",
-                hint="`dynkv status` shows what it waits for",
-            )
-        time.sleep(_WAIT_POLL_S)
+    deployment, deadline = find(name), Deadline(timeout)
+    hint = "`dynkv status` shows what it waits for"
+    what = f"{deployment.place.name} was not {goal}"
+    poll(partial(_reached, deployment, goal, deadline), deadline, deployment, goal=what, hint=hint)
 
 
-def _state(deployment: Deployment) -> str:
-    """As `status` has it; `down` where nothing runs."""
+def _reached(deployment: Deployment, goal: Goal, deadline: Deadline) -> bool | NotYet:
+    """Raises NotRunning where nobody is left to make it ready."""
     try:
-        current = read_status(deployment)
+        current = read_status(deployment, deadline)
     except SupervisorGone:  # on its way in, or out
-        return "not answering"
+        return NotYet(SILENT)
     except NotRunning:
-        return Goal.DOWN
-    return current.state if current.supervisor is not None else _UNWATCHED
+        if goal is Goal.READY:
+            raise
+        return True
+    if current.supervisor is not None:
+        return True if current.state.value == goal.value else NotYet(f"it is {current.state}")
+    if goal is Goal.READY and not deployment.is_supervised:
+        raise NotRunning(deployment.place.name)
+    return NotYet(current.detail)

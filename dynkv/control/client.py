@@ -9,12 +9,16 @@ from urllib.parse import quote
 
 import msgspec
 
+from dynkv.control.deadline import Deadline
 from dynkv.control.exchange import exchange, opened, receive_head
 from dynkv.errors import DynkvError, UsageError
 from dynkv.supervisor.status import DeploymentStatus
 
 if TYPE_CHECKING:
     from dynkv.supervisor.events import Event
+
+_LEAST_S = 0.5
+"""Whoever gives no time wants to know how it is now."""
 
 
 class SupervisorGone(DynkvError):
@@ -32,11 +36,15 @@ class SupervisorSilent(SupervisorGone):
 
 
 class Client:
-    """Every call raises SupervisorGone if there is no supervisor at the other end."""
+    """Every call raises SupervisorGone if there is no supervisor at the other end.
 
-    def __init__(self, socket_path: Path, timeout_s: float = 10.0) -> None:
+    A request may take `timeout_s`, and no more than what is left of `deadline`.
+    """
+
+    def __init__(self, socket_path: Path, timeout_s: float = 10.0, deadline: Deadline | None = None) -> None:
         self._path = socket_path
         self._timeout_s = timeout_s
+        self._deadline = deadline or Deadline()
 
     def status(self) -> DeploymentStatus:
         return msgspec.json.decode(self._exchange("GET", "/v1/status"), type=DeploymentStatus)
@@ -61,7 +69,7 @@ class Client:
         from dynkv.supervisor.events import Event  # brings anyio, which no other call needs
 
         try:
-            with opened(self._path, None, "GET", "/v1/events", {"Last-Event-ID": str(after_seq)}) as stream:
+            with opened(self._path, "GET", "/v1/events", {"Last-Event-ID": str(after_seq)}) as stream:
                 receive_head(stream)
                 for line in stream:
                     if line.startswith(b"data: "):
@@ -70,10 +78,11 @@ class Client:
             raise SupervisorGone(self._path, str(error)) from None
 
     def _exchange(self, method: str, path: str) -> bytes:
+        timeout_s = max(_LEAST_S, self._deadline.cut(self._timeout_s))
         try:
-            status, body = exchange(self._path, self._timeout_s, method, path)
+            status, body = exchange(self._path, timeout_s, method, path)
         except TimeoutError:
-            raise SupervisorSilent(self._path, f"not within {self._timeout_s:g} s") from None
+            raise SupervisorSilent(self._path, f"not within {timeout_s:.2g} s") from None
         except OSError as error:
             raise SupervisorGone(self._path, str(error)) from None
         if status >= 400:

@@ -5,47 +5,56 @@ HTTP/1.0, so that the reply comes unchunked and ends with the connection. Source
 
 from __future__ import annotations
 
+import io
 import os
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from io import BufferedReader
+
+TYPE_CHECKING = False  # the quick way to a status spares itself the import of typing
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 _LENGTH = b"content-length"
+_READ_BYTES = 64 * 1024
 
 
 def exchange(path: str | os.PathLike[str], timeout_s: float, method: str, target: str) -> tuple[int, bytes]:
     """The reply's status and body.
 
-    Raises OSError: TimeoutError when nothing came for `timeout_s`, ConnectionError for a reply that was cut short.
+    Raises OSError: TimeoutError when it has not come whole within `timeout_s`, ConnectionError for a reply that was cut
+    short.
     """
-    with opened(path, timeout_s, method, target) as stream:
-        status, headers = receive_head(stream)
-        body = stream.read()
+    end = time.monotonic() + timeout_s
+    with _connected(path, timeout_s) as connection:
+        connection.sendall(request(method, target))
+        stream = io.BytesIO(b"".join(_pieces(connection, end)))
+    status, headers = receive_head(stream)
+    body = stream.read()
     if len(body) != int(headers.get(_LENGTH, len(body))):
         raise ConnectionError("the reply was cut short")
     return status, body
 
 
+def request(method: str, target: str, headers: Mapping[str, str] | None = None) -> bytes:
+    """As it goes over the wire."""
+    lines = [f"{method} {target} HTTP/1.0", *(f"{name}: {value}" for name, value in (headers or {}).items())]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
 @contextmanager
 def opened(
-    path: str | os.PathLike[str],
-    timeout_s: float | None,
-    method: str,
-    target: str,
-    headers: Mapping[str, str] | None = None,
-) -> Iterator[BufferedReader]:
-    """The stream of the reply to a request that has been sent."""
-    lines = [f"{method} {target} HTTP/1.0", *(f"{name}: {value}" for name, value in (headers or {}).items())]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(timeout_s)
-        connection.connect(os.fspath(path))
-        connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
+    path: str | os.PathLike[str], method: str, target: str, headers: Mapping[str, str] | None = None
+) -> Iterator[BinaryIO]:
+    """The stream of the reply to a request that has been sent, however long it takes to come."""
+    with _connected(path, None) as connection:
+        connection.sendall(request(method, target, headers))
         with connection.makefile("rb") as stream:
             yield stream
 
 
-def receive_head(stream: BufferedReader) -> tuple[int, dict[bytes, bytes]]:
+def receive_head(stream: BinaryIO) -> tuple[int, dict[bytes, bytes]]:
     """The status and the headers, with names in lower case; raises ConnectionError where there is no whole head."""
     words = stream.readline().split(None, 2)
     if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
@@ -57,3 +66,24 @@ def receive_head(stream: BufferedReader) -> tuple[int, dict[bytes, bytes]]:
         name, _, value = line.partition(b":")
         headers[name.lower()] = value.strip()
     return int(words[1]), headers
+
+
+@contextmanager
+def _connected(path: str | os.PathLike[str], timeout_s: float | None) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(timeout_s)
+        connection.connect(os.fspath(path))
+        yield connection
+
+
+def _pieces(connection: socket.socket, end: float) -> Iterator[bytes]:
+    """To the end of the reply; each has only the time that is left, so that one which trickles is late as well."""
+    while True:
+        left_s = end - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError
+        connection.settimeout(left_s)
+        piece = connection.recv(_READ_BYTES)
+        if not piece:
+            return
+        yield piece

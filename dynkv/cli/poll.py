@@ -1,0 +1,55 @@
+"""The one way in which a verb waits for something: look, and look again when the supervisor has news."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from dynkv.cli.deployments import Deployment
+from dynkv.control.client import SupervisorGone
+from dynkv.control.deadline import Deadline
+from dynkv.control.news import News
+from dynkv.errors import TimedOut
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.5
+"""Not all that may be waited for is an event: a log's newest line, a lock that is let go. So it also looks without
+one: soon after what has happened, and seldom when nothing does."""
+SILENT = "its supervisor does not answer"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """What was looked for is not there."""
+
+    why: str
+    """How it is instead, in words."""
+
+
+def poll(until: Callable[[], T | NotYet], deadline: Deadline, deployment: Deployment, *, goal: str, hint: str) -> T:
+    """What `until` finds; it is asked at least once, and a last time shortly before the deadline.
+
+    A supervisor that lives may be slow to answer, on a host that is busy starting engines; where it has died,
+    SupervisorGone comes out, as does whatever else `until` raises.
+
+    Raises TimedOut, which says `goal`, how long that took, and why.
+    """
+    pause_s = _FIRST_PAUSE_S
+    with News(deployment.socket) as news:
+        while isinstance(found := _look(until, deployment), NotYet):
+            if deadline.is_past:
+                raise TimedOut(f"{goal} after {deadline.given_s:g} s: {found.why}", hint=hint)
+            has_news = news.wait(deadline.cut(pause_s))
+            pause_s = _FIRST_PAUSE_S if has_news else min(2 * pause_s, _LONGEST_PAUSE_S)
+    return found
+
+
+def _look(until: Callable[[], T | NotYet], deployment: Deployment) -> T | NotYet:
+    try:
+        return until()
+    except SupervisorGone:
+        if not deployment.is_supervised:
+            raise
+        return NotYet(SILENT)

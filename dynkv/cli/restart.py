@@ -1,0 +1,56 @@
+"""`restart`: end units and start them again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dynkv.cli.completion import unit_names
+from dynkv.cli.deployments import Deployment
+from dynkv.cli.options import NameOfOption
+from dynkv.cli.units import PATIENCE_S, TimeoutOption, WaitOption, ask, running, units_of, until_ready
+from dynkv.control.deadline import Deadline
+from dynkv.errors import UsageError
+from dynkv.supervisor.status import UnitStatus
+
+
+def restart(
+    units: Annotated[
+        list[str], typer.Argument(metavar="UNIT", help="Names; with --rolling also roles.", autocompletion=unit_names)
+    ],
+    name: NameOfOption = None,
+    rolling: Annotated[
+        bool, typer.Option("--rolling", help="One after the other, each ready before the next; takes roles too.")
+    ] = False,
+    wait: WaitOption = False,
+    timeout: TimeoutOption = PATIENCE_S,
+) -> None:
+    """End units and start them again."""
+    deployment = running(name)
+    if rolling:
+        known = units_of(deployment, Deadline(timeout))
+        for unit in _resolve(known, units):
+            _restart(deployment, [unit], Deadline(timeout), wait=True)
+    else:
+        _restart(deployment, units, Deadline(timeout), wait=wait)
+
+
+def _restart(deployment: Deployment, units: list[str], deadline: Deadline, *, wait: bool) -> None:
+    before = {unit.name: unit.pid for unit in units_of(deployment, deadline)} if wait else {}
+    for unit in units:
+        ask(deployment, unit, "restart", deadline)
+    for unit in units if wait else []:
+        until_ready(deployment, unit, deadline, old_pid=before[unit])
+
+
+def _resolve(known: tuple[UnitStatus, ...], wanted: list[str]) -> list[str]:
+    """Units by their own name or by their role, in the order given, each once."""
+    found: list[str] = []
+    for word in wanted:
+        units = [unit.name for unit in known if word in (unit.name, unit.role)]
+        if not units:
+            names = ", ".join(unit.name for unit in known)
+            raise UsageError(f"no unit and no role is named {word!r}", hint=f"there is {names}")
+        found += [unit for unit in units if unit not in found]
+    return found

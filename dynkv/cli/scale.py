@@ -1,0 +1,54 @@
+"""`scale`: how many workers of a role run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dynkv.cli.completion import role_sizes
+from dynkv.cli.options import NameOfOption
+from dynkv.cli.report import say
+from dynkv.cli.units import (
+    PATIENCE_S,
+    TimeoutOption,
+    WaitOption,
+    asking,
+    running,
+    units_of,
+    until_ready,
+    until_stopped,
+)
+from dynkv.control.deadline import Deadline
+from dynkv.errors import UsageError
+
+
+def scale(
+    sizes: Annotated[
+        list[str],
+        typer.Argument(metavar="ROLE=N", help="How many workers of a role are to run.", autocompletion=role_sizes),
+    ],
+    name: NameOfOption = None,
+    wait: WaitOption = False,
+    timeout: TimeoutOption = PATIENCE_S,
+) -> None:
+    """Run fewer workers of a role, or as many as were planned again: the plan's GPUs are the limit."""
+    wanted = [_role_and_number(size) for size in sizes]
+    deployment, deadline = running(name), Deadline(timeout)
+    for role, replicas in wanted:
+        with asking(deployment, deadline) as client:
+            client.scale(role, replicas)
+        say(f"{role}: {replicas} asked for")
+    for role, replicas in wanted if wait else []:
+        units = [unit.name for unit in units_of(deployment, deadline) if unit.role == role]
+        for unit in units[:replicas]:
+            until_ready(deployment, unit, deadline)
+        for unit in units[replicas:]:
+            until_stopped(deployment, unit, deadline)
+
+
+def _role_and_number(text: str) -> tuple[str, int]:
+    role, _, number = text.partition("=")
+    if not (role and number.isdecimal()):
+        raise UsageError(f"{text!r} is not ROLE=N", hint="for example dynkv scale worker=2")
+    return role, int(number)

@@ -1,0 +1,18 @@
+"""`start`: units that were stopped or have failed."""
+
+from __future__ import annotations
+
+from dynkv.cli.options import NameOfOption
+from dynkv.cli.units import PATIENCE_S, TimeoutOption, Units, WaitOption, ask, running, until_ready
+from dynkv.control.deadline import Deadline
+
+
+def start(
+    units: Units, name: NameOfOption = None, wait: WaitOption = False, timeout: TimeoutOption = PATIENCE_S
+) -> None:
+    """Start units that were stopped or have failed."""
+    deployment, deadline = running(name), Deadline(timeout)
+    for unit in units:
+        ask(deployment, unit, "start", deadline)
+    for unit in units if wait else []:
+        until_ready(deployment, unit, deadline)

@@ -1,0 +1,138 @@
+"""The command line with a DYNKV_HOME and profiles of its own; its deployments are tiny programs, and end with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
+
+from dynkv.home import Place, deployments
+from dynkv.host.processes import read_process
+from dynkv.supervisor.journal import read_journal
+
+T = TypeVar("T")
+
+NEVER_READY = """\
+topology: none
+units:
+  - {{name: first, argv: [sleep, "1000"]}}
+  - name: never
+    argv: [sleep, "1000"]
+    ports: {{http: {port}}}
+    probes: {{http_get: {{port: http, path: /health}}}}
+"""
+"""One unit that is there at once, and one that never is."""
+QUICK = "topology: none\nunits:\n  - {name: first, argv: [sleep, '1000']}\n  - {name: second, argv: [sleep, '1000']}\n"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def until(ask: Callable[[], T], limit_s: float = 30.0) -> T:
+    """What `ask` answers, as soon as it is something."""
+    end = time.monotonic() + limit_s
+    while time.monotonic() < end:
+        if answer := ask():
+            return answer
+        time.sleep(0.01)
+    pytest.fail("it did not come in time")
+
+
+def is_alive(pid: int) -> bool:
+    process = read_process(pid)
+    return process is not None and process.is_alive
+
+
+@dataclass
+class Command:
+    directory: Path
+
+    @property
+    def home(self) -> Path:
+        return self.directory / "state"
+
+    @property
+    def env(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "FORCE_COLOR")}
+        return {**kept, "DYNKV_HOME": str(self.home), "PYTHONPATH": str(Path(__file__).parents[2])}
+
+    def __call__(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        with self.begun(*words, **environ) as process:
+            out, err = process.communicate(timeout=90)
+        return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+    @contextmanager
+    def begun(self, *words: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
+        """While it runs; killed at the end if it still does."""
+        argv = [sys.executable, "-m", "dynkv", *words]
+        with self.popen(argv, environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def popen(self, argv: list[str], environ: Mapping[str, str] | None = None, **more: Any) -> subprocess.Popen[Any]:
+        return subprocess.Popen(argv, cwd=self.directory, env={**self.env, **(environ or {})}, **more)
+
+    def profile(self, text: str, name: str = "mine") -> str:
+        (self.directory / f"{name}.yaml").write_text(text, encoding="utf-8")
+        return f"{name}.yaml"
+
+    def place(self, name: str = "mine") -> Place:
+        return Place(self.home, name)
+
+    def pids(self, name: str = "mine") -> dict[str, int]:
+        """Of the units that run, by the journal."""
+        journal = read_journal(self.place(name).journal)
+        return {} if journal is None else {unit: child.pid for unit, child in journal.children.items()}
+
+    def supervisor(self, name: str = "mine") -> int:
+        """Its pid, as soon as there is one."""
+        place = self.place(name)
+        journal = until(lambda: place.has_supervisor() and read_journal(place.journal))
+        assert journal
+        return journal.supervisor_pid
+
+    def kill_supervisor(self, name: str = "mine") -> None:
+        os.kill(self.supervisor(name), signal.SIGKILL)
+        until(lambda: not self.place(name).has_supervisor())
+
+    def status(self, name: str = "mine") -> Any:
+        return msgspec.json.decode(self("status", name, "--json").stdout)
+
+    def left_running(self) -> list[str]:
+        """What still carries this DYNKV_HOME."""
+        mark, found = f"DYNKV_HOME={self.home}".encode(), []
+        for entry in Path("/proc").iterdir():
+            try:
+                if entry.name.isdigit() and mark in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+            except OSError:  # it has ended, or is another user's
+                continue
+        return found
+
+    def end_all(self) -> None:
+        for name in deployments(self.home):
+            assert self("down", name).returncode == 0
+
+
+@contextmanager
+def command_in(directory: Path) -> Iterator[Command]:
+    command = Command(directory)
+    yield command
+    command.end_all()

@@ -1,0 +1,115 @@
+"""Hearing of events, and the end of every wait: on real sockets, with a server that says what the test wants."""
+
+from __future__ import annotations
+
+import math
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from dynkv.control.client import Client, SupervisorSilent
+from dynkv.control.deadline import Deadline
+from dynkv.control.exchange import exchange
+from dynkv.control.news import News
+
+LONG_S = 60.0
+
+
+class TestDeadline:
+    def test_without_a_number_there_is_no_end(self) -> None:
+        deadline = Deadline()
+        assert (deadline.left_s, deadline.timeout_s, deadline.is_past) == (math.inf, None, False)
+        assert deadline.cut(7) == 7
+
+    def test_what_is_left_is_never_more_than_was_given_nor_less_than_nothing(self) -> None:
+        assert 0 < Deadline(LONG_S).cut(1000) <= LONG_S
+        assert Deadline(LONG_S).cut(7) == 7
+        past = Deadline(0)
+        assert (past.left_s, past.timeout_s, past.cut(7), past.is_past) == (0, 0, 0, True)
+
+
+@contextmanager
+def listening(path: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen(1)
+        listener.settimeout(LONG_S)
+        yield listener
+
+
+class TestNews:
+    def test_an_event_ends_the_pause(self, tmp_path: Path) -> None:
+        with listening(tmp_path / "x") as listener, News(tmp_path / "x") as news:
+            assert not news.wait(0)
+            server, _ = listener.accept()
+            with server:
+                assert server.recv(1000).startswith(b"GET /v1/events ")
+                server.sendall(b"data: {}\n\n")
+                assert news.wait(LONG_S)
+                assert not news.wait(0), "one event is one reason to look"
+                threading.Timer(0.05, server.sendall, [b"data: {}\n\n"]).start()
+                assert news.wait(LONG_S)
+
+    def test_a_burst_is_one_reason_to_look(self, tmp_path: Path) -> None:
+        with listening(tmp_path / "x") as listener, News(tmp_path / "x") as news:
+            news.wait(0)
+            server, _ = listener.accept()
+            with server:
+                server.sendall(b"data: {}\n\n" * 10_000)
+                assert news.wait(LONG_S)
+                assert not news.wait(0)
+
+    def test_a_stream_that_ends_is_a_pause_cut_short_and_no_news(self, tmp_path: Path) -> None:
+        with listening(tmp_path / "x") as listener, News(tmp_path / "x") as news:
+            news.wait(0)
+            listener.accept()[0].close()
+            assert not news.wait(LONG_S)
+
+    def test_one_that_ends_at_once_is_not_asked_for_again_at_once(self, tmp_path: Path) -> None:
+        with listening(tmp_path / "x") as listener, News(tmp_path / "x") as news:
+            news.wait(0)
+            listener.accept()[0].close()
+            assert not news.wait(LONG_S)
+            assert not news.wait(0)
+            listener.settimeout(0)
+            with pytest.raises(BlockingIOError):
+                listener.accept()
+
+    def test_where_nobody_listens_or_takes_connections_it_is_a_pause(self, tmp_path: Path) -> None:
+        with News(tmp_path / "none") as news:
+            assert not news.wait(0.01)
+        with listening(tmp_path / "x"), socket.socket(socket.AF_UNIX) as first, socket.socket(socket.AF_UNIX) as second:
+            for waiting in (first, second):  # as many as it keeps waiting
+                waiting.connect(str(tmp_path / "x"))
+            with News(tmp_path / "x") as news:
+                assert not news.wait(0.01)
+
+
+class TestRequests:
+    def test_an_answer_that_trickles_is_late_as_well(self, tmp_path: Path) -> None:
+        """Each byte comes in good time; all of them would take for ever."""
+        over = threading.Event()
+
+        def trickle(server: socket.socket) -> None:
+            with server:
+                while not over.wait(0.01):
+                    try:
+                        server.sendall(b"H")
+                    except OSError:
+                        return
+
+        with listening(tmp_path / "x") as listener:
+            accepting = threading.Thread(target=lambda: trickle(listener.accept()[0]))
+            accepting.start()
+            with pytest.raises(TimeoutError):
+                exchange(tmp_path / "x", 0.3, "GET", "/v1/status")
+            over.set()
+            accepting.join()
+
+    def test_no_request_takes_longer_than_is_left(self, tmp_path: Path) -> None:
+        with listening(tmp_path / "x"), pytest.raises(SupervisorSilent, match=r"not within 0\.5 s"):
+            Client(tmp_path / "x", LONG_S, Deadline(0)).status()
