@@ -53,6 +53,15 @@ class Fault(DynkvError):
         )
 
 
+class OutputLost(DynkvError):
+    """What was asked for could not be written."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(
+            f"the output cannot be written: {error.strerror}", hint="look at where it goes: a full disk, a closed file?"
+        )
+
+
 class IllegalTransition(DynkvError):
     """A unit was asked to go from one state to another that does not follow it."""
 

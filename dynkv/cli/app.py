@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from dynkv.cli.quick import quick
+from dynkv.cli.streams import prepare
 from dynkv.errors import DynkvError, Fault
 
 _DEBUG = "--debug"
@@ -13,6 +13,7 @@ _DEBUG = "--debug"
 
 def main() -> int:
     """Run the command line; the exit codes are part of the contract: 0 to 5, and 130 for Ctrl-C."""
+    prepare()
     words = [word for word in sys.argv[1:] if word != _DEBUG]  # wherever it stands
     try:
         code = quick(words)
@@ -27,9 +28,7 @@ def main() -> int:
 
         show_error(error)
         return error.exit_code
-    except BrokenPipeError:
-        # whoever read our output has gone; Python would complain once more while it flushes
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read our output has gone
         return 1
     except KeyboardInterrupt:
         return 130

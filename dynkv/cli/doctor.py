@@ -23,6 +23,7 @@ from dynkv.cli.options import (
 )
 from dynkv.cli.planned import diagnose, locate, overrides
 from dynkv.cli.report import say
+from dynkv.cli.streams import persevere
 from dynkv.doctor.catalogue import Severity
 from dynkv.doctor.findings import Finding
 from dynkv.errors import PreflightRefused
@@ -78,6 +79,7 @@ def _counted(count: int, what: str) -> str:
 
 
 def _clean(as_json: bool) -> None:
+    persevere()
     removed = _removed()
     if as_json:
         print(msgspec.json.encode(removed).decode())  # noqa: T201 (one document and nothing else)

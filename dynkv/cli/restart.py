@@ -9,6 +9,7 @@ import typer
 from dynkv.cli.completion import unit_names
 from dynkv.cli.deployments import Deployment
 from dynkv.cli.options import NameOfOption
+from dynkv.cli.streams import persevere
 from dynkv.cli.units import PATIENCE_S, TimeoutOption, WaitOption, ask, running, units_of, until_ready
 from dynkv.control.deadline import Deadline
 from dynkv.errors import UsageError
@@ -27,6 +28,7 @@ def restart(
     timeout: TimeoutOption = PATIENCE_S,
 ) -> None:
     """End units and start them again."""
+    persevere()
     deployment = running(name)
     if rolling:
         known = units_of(deployment, Deadline(timeout))

@@ -9,6 +9,7 @@ import typer
 from dynkv.cli.completion import role_sizes
 from dynkv.cli.options import NameOfOption
 from dynkv.cli.report import say
+from dynkv.cli.streams import persevere
 from dynkv.cli.units import (
     PATIENCE_S,
     TimeoutOption,
@@ -33,6 +34,7 @@ def scale(
     timeout: TimeoutOption = PATIENCE_S,
 ) -> None:
     """Run fewer workers of a role, or as many as were planned again: the plan's GPUs are the limit."""
+    persevere()
     wanted = [_role_and_number(size) for size in sizes]
     deployment, deadline = running(name), Deadline(timeout)
     for role, replicas in wanted:

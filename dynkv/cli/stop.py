@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dynkv.cli.options import NameOfOption
+from dynkv.cli.streams import persevere
 from dynkv.cli.units import PATIENCE_S, TimeoutOption, Units, WaitOption, ask, running, until_stopped
 from dynkv.control.deadline import Deadline
 
@@ -11,6 +12,7 @@ def stop(
     units: Units, name: NameOfOption = None, wait: WaitOption = False, timeout: TimeoutOption = PATIENCE_S
 ) -> None:
     """Stop units; they stay stopped until `dynkv start`."""
+    persevere()
     deployment, deadline = running(name), Deadline(timeout)
     for unit in units:
         ask(deployment, unit, "stop", deadline)

@@ -12,6 +12,7 @@ from dynkv.cli.deployments import Deployment, find
 from dynkv.cli.poll import SILENT, NotYet, poll
 from dynkv.cli.progress import progress
 from dynkv.cli.report import say
+from dynkv.cli.streams import persevere
 from dynkv.control.client import SupervisorGone
 from dynkv.control.deadline import Deadline
 from dynkv.errors import TimedOut
@@ -28,6 +29,7 @@ _STUCK_S = 60.0
 
 def bring_down(name: str | None = None, timeout_s: float | None = None) -> None:
     """What `dynkv down` does and says."""
+    persevere()
     deployment = find(name)
     if take_down(deployment, Deadline(timeout_s)):
         say(f"{deployment.place.name} is down")

@@ -28,6 +28,7 @@ from dynkv.cli.poll import NotYet, poll
 from dynkv.cli.prepare import prepare
 from dynkv.cli.progress import progress
 from dynkv.cli.report import say
+from dynkv.cli.streams import persevere
 from dynkv.cli.takedown import take_down
 from dynkv.cli.units import in_words
 from dynkv.control.deadline import Deadline
@@ -65,6 +66,7 @@ def up(
     The host is checked first, as by `dynkv doctor`. A start that fails, takes too long or is interrupted with Ctrl-C
     leaves nothing running. Where a supervisor has died, what still runs is taken over.
     """
+    persevere()
     deadline = Deadline(timeout)
     loaded, where = locate(profile, name, overrides(gpus, model, engine, device, no_lmcache, sets))
     where.create()

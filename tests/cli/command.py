@@ -33,7 +33,20 @@ units:
     probes: {{http_get: {{port: http, path: /health}}}}
 """
 """One unit that is there at once, and one that never is."""
-QUICK = "topology: none\nunits:\n  - {name: first, argv: [sleep, '1000']}\n  - {name: second, argv: [sleep, '1000']}\n"
+SERVER = """\
+import os, sys, time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *args): pass
+while not os.path.exists(sys.argv[2]): time.sleep(0.01)
+HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+"""Serves as soon as the file is there that its second argument names."""
+UNITS = "topology: none\nunits:\n"
+QUICK = UNITS + "  - {name: first, argv: [sleep, '1000']}\n  - {name: second, argv: [sleep, '1000']}\n"
 
 
 def free_port() -> int:
@@ -80,7 +93,8 @@ class Command:
     def begun(self, *words: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
         """While it runs; killed at the end if it still does."""
         argv = [sys.executable, "-m", "dynkv", *words]
-        with self.popen(argv, environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "errors": "backslashreplace"}
+        with self.popen(argv, environ, **pipes) as process:
             try:
                 yield process
             finally:
@@ -92,6 +106,19 @@ class Command:
     def profile(self, text: str, name: str = "mine") -> str:
         (self.directory / f"{name}.yaml").write_text(text, encoding="utf-8")
         return f"{name}.yaml"
+
+    def server(self, name: str, *, go: bool = True) -> str:
+        """The YAML of a unit that is ready at once, or when `let_go` is called with its name."""
+        program = self.directory / "server.py"
+        program.write_text(SERVER)
+        if go:
+            self.let_go(name)
+        argv = f"[python3, {program}, '{(port := free_port())}', {self.directory / name}.go]"
+        probes = "{http_get: {port: http, path: /health}, period_seconds: 0.1}"
+        return f"  - {{name: {name}, argv: {argv}, ports: {{http: {port}}}, probes: {probes}}}\n"
+
+    def let_go(self, name: str) -> None:
+        (self.directory / f"{name}.go").touch()
 
     def place(self, name: str = "mine") -> Place:
         return Place(self.home, name)
