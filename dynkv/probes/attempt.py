@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -13,12 +14,16 @@ from dynkv.probes.http import Response, request
 from dynkv.probes.scrape import Figures
 from dynkv.probes.words import in_words
 
+_NONE_LEFT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
     ok: bool
     latency_s: float
     detail: str
+    is_known: bool = True
+    """False where it could not be tried: that says nothing of the unit, as with Kubernetes' `Unknown`."""
 
 
 async def attempt(probe: Probe, figures: Figures | None = None) -> Attempt:
@@ -28,14 +33,21 @@ async def attempt(probe: Probe, figures: Figures | None = None) -> Attempt:
     """
     began = anyio.current_time()
     for check in probe.checks:
-        failure = await _check(check, probe.timeout_seconds, figures)
+        try:
+            failure = await _check(check, probe.timeout_seconds, figures)
+        except _NotTried as error:
+            return Attempt(False, anyio.current_time() - began, f"could not be tried: {error}", is_known=False)
         if failure is not None:
             return Attempt(False, anyio.current_time() - began, failure)
     return Attempt(True, anyio.current_time() - began, "ok")
 
 
+class _NotTried(Exception):
+    """This process has no socket left to ask with."""
+
+
 async def _check(check: HttpGet, timeout_s: float, figures: Figures | None) -> str | None:
-    """None if it passes, else why not."""
+    """None if it passes, else why not. Raises _NotTried."""
     name = unquote(check.path)
     try:
         with anyio.fail_after(timeout_s):
@@ -47,6 +59,8 @@ async def _check(check: HttpGet, timeout_s: float, figures: Figures | None) -> s
     except TimeoutError:
         return f"{name} did not answer within {timeout_s:g} s"
     except OSError as error:
+        if error.errno in _NONE_LEFT:
+            raise _NotTried(error.strerror) from error
         return f"{name}: {_plain(error)}"
     if 200 <= response.status < 400:
         return None

@@ -65,6 +65,7 @@ async def _results(
     streak = Streak()
     while True:
         result = await attempt(probe, figures)
-        streak = streak.after(result.ok)
-        yield streak.verdict(probe), result
+        if result.is_known:
+            streak = streak.after(result.ok)
+        yield streak.verdict(probe) if result.is_known else Verdict.OPEN, result
         await anyio.sleep(max(0.0, period_s - result.latency_s))

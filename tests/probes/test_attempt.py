@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+import resource
+import socket
+from collections.abc import Iterator
+from contextlib import aclosing, closing, contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -62,6 +66,34 @@ async def test_an_answer_that_says_no(answer: bytes, detail: str) -> None:
 async def test_nothing_listens() -> None:
     result = await attempt(Probe((HttpGet(free_port(), "/health"),)))
     assert (result.ok, result.detail) == (False, "/health: nothing listens yet")
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with closing(socket.socket()) as newest:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (newest.fileno() + 1, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_what_could_not_be_tried_says_nothing() -> None:
+    """As in a supervisor that has as many files open as it may: its units are well all the same."""
+    async with serving(lambda path: http(200)) as server:
+        probe = replace(server.probe(), failure_threshold=1, period_seconds=0.01)
+        async with aclosing(probing(Probes(probe, probe))) as results:
+            with no_descriptor_left():
+                result = await attempt(probe)
+                first = await anext(results)
+            assert (result.ok, result.is_known, result.detail) == (
+                False,
+                False,
+                "could not be tried: Too many open files",
+            )
+            assert (first.verdict, first.attempt.is_known) == (Verdict.OPEN, False)
+            assert (await anext(results)).verdict is Verdict.PASSED
 
 
 async def test_no_answer_in_time() -> None:
