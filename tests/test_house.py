@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -65,6 +66,13 @@ def shown(file: Path) -> str:
 
 def test_every_folder_has_its_row() -> None:
     assert {row(module) for module in MODULES} - {""} == set(ROWS)
+
+
+def test_the_picture_in_the_readme_names_every_room() -> None:
+    readme = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
+    picture = readme.partition("## Architecture")[2].partition("```")[2].partition("```")[0]
+    named = set(re.findall(r"[a-z_]+", picture))
+    assert {file.stem for file in FILES} - {"__init__"} <= named
 
 
 @pytest.mark.parametrize("file", FILES, ids=shown)
