@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from dynkv.children.signals import send_to
+from dynkv.children.held import send_to
 from dynkv.host.processes import Identity, Process
 
 _PERIOD_S = 0.005

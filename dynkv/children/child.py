@@ -14,10 +14,10 @@ from typing import Self
 import anyio
 
 from dynkv.children.at_once import end_at_once
+from dynkv.children.held import Held, hold
 from dynkv.children.marks import MARK_INCARNATION
 from dynkv.children.output import open_log
 from dynkv.children.scheduling import FREE, Schedule
-from dynkv.children.signals import Held, hold
 from dynkv.children.tree import Host, Root, tree_of
 from dynkv.host.processes import Identity, Process, own_children, read_process
 

@@ -38,8 +38,9 @@ def reap_orphans() -> int:
 
 
 def sweep(deadline_s: float = _SWEEP_DEADLINE_S) -> list[str]:
-    """For a supervisor's own end: kill and reap every process that still descends from it; all that there were, in
-    words. What it may not signal, or is stuck in the kernel, stays. Never raises.
+    """For a supervisor's own end: kill and reap every process that still descends from it; never raises.
+
+    Returns all that there were, in words, which say so of one that may not be signalled or is stuck in the kernel.
     """
     found: dict[Identity, str] = {}
 
@@ -52,7 +53,8 @@ def sweep(deadline_s: float = _SWEEP_DEADLINE_S) -> list[str]:
         return members
 
     end_at_once(find, deadline_s)
-    return [*found.values()]
+    left = {process.identity for process in _descendants()}
+    return [words + (", still there" if identity in left else "") for identity, words in found.items()]
 
 
 def _descendants() -> list[Process]:

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import signal
-from contextlib import suppress
-
-import anyio
 
 from dynkv.host.processes import Identity, read_process
 
-_PERIOD_S = 0.1
 _NO_SUCH_PROCESS = (errno.ESRCH, errno.EINVAL)
 
 
@@ -30,7 +25,7 @@ def open_process(identity: Identity) -> int | None:
         if error.errno in _NO_SUCH_PROCESS:
             return None
         raise
-    if _is_there(identity):
+    if is_there(identity):
         return fd
     os.close(fd)
     return None
@@ -46,71 +41,7 @@ def send(pidfd: int, number: signal.Signals) -> bool:
     return True
 
 
-class Held:
-    """One process for certain, for as long as it is held: even when it is gone, nobody else is taken for it.
-
-    Without a pidfd its start time is compared before each signal, and it is looked at every now and then.
-    """
-
-    def __init__(self, identity: Identity, pidfd: int | None) -> None:
-        self._identity = identity
-        self._pidfd = pidfd
-
-    @property
-    def is_running(self) -> bool:
-        """Not once it has ended, whether somebody has reaped it or not."""
-        if self._pidfd is None:
-            process = read_process(self._identity[0])
-            return process is not None and process.identity == self._identity and process.is_alive
-        poll = select.poll()
-        poll.register(self._pidfd, select.POLLIN)
-        return not poll.poll(0)
-
-    def send(self, number: signal.Signals) -> bool:
-        """Whether it was there to receive it, and we may send it one."""
-        if self._pidfd is not None:
-            return send(self._pidfd, number)
-        with suppress(OSError):
-            if _is_there(self._identity):
-                os.kill(self._identity[0], number)
-                return True
-        return False
-
-    async def ended(self) -> None:
-        """Return when it is not running any more."""
-        if self._pidfd is not None:
-            with suppress(OSError):  # the kernel watches no more descriptors for us
-                await anyio.wait_readable(self._pidfd)
-        while self.is_running:  # noqa: ASYNC110 (without a pidfd, nothing tells)
-            await anyio.sleep(_PERIOD_S)
-
-    def close(self) -> None:
-        """Let go of it. Safe to call twice."""
-        if self._pidfd is not None:
-            os.close(self._pidfd)
-        self._pidfd = None
-
-
-def hold(identity: Identity) -> Held | None:
-    """None if it is gone, and only then: with no descriptor left, it is held without one."""
-    try:
-        fd = open_process(identity)
-    except OSError:
-        return Held(identity, None) if _is_there(identity) else None
-    return None if fd is None else Held(identity, fd)
-
-
-def send_to(identity: Identity, number: signal.Signals) -> bool:
-    """Whether this process was there to receive it, and we may send it one."""
-    held = hold(identity)
-    if held is None:
-        return False
-    try:
-        return held.send(number)
-    finally:
-        held.close()
-
-
-def _is_there(identity: Identity) -> bool:
+def is_there(identity: Identity) -> bool:
+    """Whether /proc shows exactly this process."""
     process = read_process(identity[0])
     return process is not None and process.identity == identity

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 
 import anyio
 
 from dynkv.children.child import Child
-from dynkv.children.signals import hold, send_to
+from dynkv.children.held import hold, send_to
 from dynkv.children.tree import Host
 from dynkv.host.processes import Identity, Process, command_line
 
@@ -92,10 +93,8 @@ class _Killing:
             await anyio.lowlevel.checkpoint()
             held = None if process.identity in self._refused else hold(process.identity)
             if held is not None:
-                try:
+                with closing(held):
                     await held.ended()
-                finally:
-                    held.close()
 
 
 def _cleans_up(process: Process) -> bool:

@@ -12,7 +12,7 @@ from dynkv.host.gpus import gpu_memory
 
 DEADLINE_S = 60.0
 _PERIOD_S = 0.25
-_PATIENCE_S, _LEAST_PATIENCE_S = 2.0, 0.5
+_PATIENCE_S = 5.0
 """For one look. NVML takes some 10 ms, and minutes on a GPU that fell off the bus."""
 _MIB = 1024**2
 _NVML = Questions()
@@ -67,8 +67,7 @@ async def wait_for_memory(
     """
     until, told = anyio.current_time() + deadline_s, ""
     while True:
-        patience_s = min(_PATIENCE_S, max(until - anyio.current_time(), _LEAST_PATIENCE_S))
-        short = await _shortages(gpus, fraction, patience_s)
+        short = await _shortages(gpus, fraction)
         if not short or anyio.current_time() >= until:
             return short
         if str(short[0]) != told:
@@ -77,12 +76,12 @@ async def wait_for_memory(
         await anyio.sleep(_PERIOD_S)  # nothing tells when GPU memory is given back
 
 
-async def _shortages(gpus: Sequence[str], fraction: float, patience_s: float) -> Short:
+async def _shortages(gpus: Sequence[str], fraction: float) -> Short:
     def look() -> Short:
         return [short for gpu in gpus if (short := _short_of(gpu, fraction)) is not None]
 
     try:
-        return await _NVML.ask(look, patience_s)
+        return await _NVML.ask(look, _PATIENCE_S)
     except TimeoutError:
         return [Unknown(gpu, "NVML does not answer") for gpu in gpus]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 import signal
 from collections.abc import Collection
+from contextlib import closing
 from functools import partial
 
 import anyio
 
+from dynkv.children.held import hold
 from dynkv.children.marks import MARK_INCARNATION
-from dynkv.children.signals import hold
 from dynkv.children.stop import kill_tree
 from dynkv.children.tree import Host, Root, marked, tree_of
 from dynkv.home import Place, is_own_directory
@@ -157,11 +158,9 @@ def _role(unit: str) -> Role:
 
 async def _end(record: ChildRecord, deadline_s: float) -> None:
     held = hold((record.pid, record.start_ticks))
-    if held is not None and held.send(signal.SIGTERM):
-        with anyio.move_on_after(deadline_s):
-            await held.ended()
     if held is not None:
-        held.close()
+        with closing(held), anyio.move_on_after(deadline_s if held.send(signal.SIGTERM) else 0):
+            await held.ended()
     root = root_of(record)
     await kill_tree(lambda: tree_of(root, Host.now()))
 

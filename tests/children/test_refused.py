@@ -14,7 +14,8 @@ import pytest
 from apart import BECOME_NOBODY, as_root, told, with_hidden_processes
 
 from dynkv.children.child import Child, Exit
-from dynkv.children.signals import hold, open_process
+from dynkv.children.held import hold
+from dynkv.children.signals import open_process
 from dynkv.children.stop import kill_tree
 from dynkv.host.processes import Process, read_process
 
@@ -80,7 +81,7 @@ def test_a_process_of_another_user_is_left_and_the_rest_of_its_tree_is_not() -> 
         "stopped": [False, 2, [theirs]],
         "again": [0, [theirs]],
         "running": True,
-        "swept": [f"pid {theirs} (sleep 60, root)"],
+        "swept": [f"pid {theirs} (sleep 60, root), still there"],
     }
 
 
