@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from datetime import datetime
+from functools import partial
 
 import anyio
 
@@ -13,14 +13,15 @@ from dynkv.reclaim.ports import wait_for_ports
 from dynkv.reclaim.shared_memory import remove_of
 from dynkv.reclaim.sidecar import Outcome, Registrations, release
 from dynkv.supervisor.event_kinds import EventKind
+from dynkv.supervisor.events import seconds_of
 from dynkv.supervisor.life import Life, Shared
 
 
 def bury(life: Life, child: Child, started_at: str) -> None:
     """Let go of a child whose tree is gone, and of what it left in shared memory."""
     child.reap()
-    since = datetime.fromisoformat(started_at).timestamp()
-    if removed := remove_of(child.pids, since=since):
+    since = seconds_of(started_at)
+    if since is not None and (removed := remove_of(child.pids, since=since)):
         life.event(EventKind.SHARED_MEMORY, f"removed {len(removed)} files that it left in /dev/shm", files=removed)
 
 
@@ -68,11 +69,7 @@ def purge_discovery(life: Life) -> None:
     directory = life.shared.discovery_dir
     if directory is None or not life.unit.role.is_worker:
         return
-    began, gone = anyio.current_time(), []
-    try:
-        gone = purge(directory)
-    except OSError as error:
-        life.event(EventKind.DISCOVERY, f"its entries could not be removed: {error}")
-    if gone:
+    began = anyio.current_time()
+    if gone := purge(directory, partial(life.event, EventKind.DISCOVERY)):
         took = anyio.current_time() - began
         life.event(EventKind.DISCOVERY, f"removed {len(gone)} stale entries", duration_s=took, entries=gone)

@@ -103,5 +103,13 @@ class EventLog:
             self.write_error = str(error)
 
 
+def seconds_of(moment: str) -> float | None:
+    """Since 1970, of what utc_now() gave; None for what is no such time."""
+    try:
+        return datetime.fromisoformat(moment).timestamp()
+    except ValueError:
+        return None
+
+
 def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -24,7 +24,7 @@ from dynkv.probes.worker import News, Phase, probing
 from dynkv.reclaim.ports import held_by_others
 from dynkv.reclaim.sidecar import Registrations, registrations_in
 from dynkv.supervisor.event_kinds import EventKind
-from dynkv.supervisor.events import utc_now
+from dynkv.supervisor.events import seconds_of, utc_now
 from dynkv.supervisor.inbox import Ask, Request
 from dynkv.supervisor.journal import ChildRecord
 from dynkv.supervisor.life import Life
@@ -106,11 +106,11 @@ class Incarnation:
 
     def learn_registrations(self) -> None:
         """Its log names them, until that is rotated; so what was found once is kept, for a later supervisor too."""
-        if self._life.shared.sidecar is None or not self._life.unit.role.is_worker:
+        life = self._life
+        if self.registrations or life.shared.sidecar is None or not life.unit.role.is_worker:
             return
-        known = self.registrations
-        self.registrations |= registrations_in(self._life.log, self.child.log_start_byte)
-        if self.registrations != known:
+        self.registrations = registrations_in(life.log, self.child.log_start_byte, seconds_of(self.started_at))
+        if self.registrations:
             self._remember()
 
     async def serve(self, slot: Slot) -> Ending:

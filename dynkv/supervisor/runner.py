@@ -10,7 +10,7 @@ from dynkv.children.child import Child
 from dynkv.children.stop import Stopped, kill_tree, stop
 from dynkv.children.tree import Host, tree_of
 from dynkv.plan.model import Unit
-from dynkv.reclaim.sidecar import Registrations, registrations_in
+from dynkv.reclaim.sidecar import Registrations
 from dynkv.supervisor import admission, incarnation
 from dynkv.supervisor.aftermath import bury, give_back, purge_discovery
 from dynkv.supervisor.boundary import described, tell_fault
@@ -22,7 +22,7 @@ from dynkv.supervisor.journal import ChildRecord
 from dynkv.supervisor.life import Life, Shared
 from dynkv.supervisor.peers import Nobody, Peers
 from dynkv.supervisor.restart import backoff_s
-from dynkv.supervisor.salvage import root_of
+from dynkv.supervisor.salvage import registrations_of, root_of
 from dynkv.supervisor.slot import Slot
 from dynkv.supervisor.states import State, way_on
 from dynkv.supervisor.status import LastExit
@@ -174,10 +174,8 @@ class Runner:
         root = root_of(record)
         await kill_tree(lambda: tree_of(root, Host.now()))
         self._life.go(State.RECLAIMING, cause)
-        dead = frozenset(record.registrations)
-        if self.unit.role.is_worker:
-            dead |= registrations_in(self._life.log, record.log_start_byte)
-        await self._give_back(dead)
+        is_worker, place = self.unit.role.is_worker, self._life.shared.place
+        await self._give_back(registrations_of(self.unit.name, record, place) if is_worker else frozenset())
         self._deaths.append(anyio.current_time())
         self._life.go(State.BACKOFF, cause)
         return None

@@ -19,6 +19,7 @@ from dynkv.host.processes import Process, environment_of, read_process
 from dynkv.plan.model import Plan, Role, Unit
 from dynkv.plan.order import stop_stages
 from dynkv.reclaim.sidecar import Registrations, registrations_in
+from dynkv.supervisor.events import seconds_of
 from dynkv.supervisor.journal import ChildRecord, JournalFile, boot_id
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
@@ -61,9 +62,15 @@ def registrations_left(journal: JournalFile, adopted: Collection[str], place: Pl
     if not any(name in adopted and _role(name) is Role.LMCACHE for name in journal.children):
         return frozenset()
     ended = {name: record for name, record in journal.children.items() if name not in adopted and _role(name).is_worker}
-    logs = ((place.logs / f"{name}.log", record.log_start_byte) for name, record in ended.items())
-    known = (record.registrations for record in ended.values())
-    return frozenset[str]().union(*known, *(registrations_in(*log) for log in logs))
+    return frozenset[str]().union(*(registrations_of(name, record, place) for name, record in ended.items()))
+
+
+def registrations_of(unit: str, record: ChildRecord, place: Place) -> Registrations:
+    """The ids under which a worker has registered itself at the sidecar: as journalled, else as its log names them."""
+    if record.registrations:
+        return frozenset(record.registrations)
+    since = seconds_of(record.started_at)
+    return registrations_in(place.logs / f"{unit}.log", record.log_start_byte, since)
 
 
 async def end_all_but(kept: Collection[ChildRecord], journal: JournalFile | None, place: Place) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from dynkv.children.marks import MARK_UNIT
@@ -70,7 +71,7 @@ async def take_stock(plan: Plan, place: Place, events: EventLog) -> Inheritance:
     # a discovery entry of an earlier run would make the frontend route to the dead
     clear_files(place, adopted)
     if plan.discovery_dir is not None:
-        purge(Path(plan.discovery_dir))
+        purge(Path(plan.discovery_dir), partial(events.record, EventKind.DISCOVERY))
     if left is None or not adopted:
         return Inheritance(utc_now())
     return Inheritance(left.started_at or utc_now(), adopted, registrations, left.resting)
