@@ -42,7 +42,7 @@ from dynkv.supervisor.life import Shared
 from dynkv.supervisor.printing import print_events
 from dynkv.supervisor.salvage import clear_files
 from dynkv.supervisor.stack import Stack
-from dynkv.supervisor.standby import Standby
+from dynkv.supervisor.standby import StandbyRunner
 from dynkv.supervisor.succession import Inheritance, take_stock, unclear
 from dynkv.supervisor.turns import Turns
 
@@ -141,16 +141,16 @@ async def _heed(received: AsyncIterator[signal.Signals], stack: Stack) -> None:
 
 def _standbys(
     plan: Plan, place: Place, board: Board, events: EventLog, adopted: dict[str, ChildRecord]
-) -> tuple[Standby, ...]:
+) -> tuple[StandbyRunner, ...]:
     to_start = {unit.role for unit in plan.units if unit.name not in adopted}
     return tuple(
-        Standby(spare, plan.python, place, board, events, at_once=bool(to_start & {*spare.roles}))
-        for spare in plan.spares
+        StandbyRunner(standby, plan.python, place, board, events, at_once=bool(to_start & {*standby.roles}))
+        for standby in plan.standbys
     )
 
 
-def _sidecar(plan: Plan, place: Place, standbys: tuple[Standby, ...]) -> Sidecar | None:
-    helper = next((standby for standby in standbys if standby.spare.name == SIDECAR_HELPER), None)
+def _sidecar(plan: Plan, place: Place, standbys: tuple[StandbyRunner, ...]) -> Sidecar | None:
+    helper = next((standby for standby in standbys if standby.planned.name == SIDECAR_HELPER), None)
     for unit in plan.units:
         if unit.role is Role.LMCACHE:
             log = place.logs / "reclaim.log"
@@ -161,7 +161,7 @@ def _sidecar(plan: Plan, place: Place, standbys: tuple[Standby, ...]) -> Sidecar
     return None
 
 
-async def _start_from(helper: Standby, env: Mapping[str, str], log: Path, argv: Sequence[str]) -> Child | None:
+async def _start_from(helper: StandbyRunner, env: Mapping[str, str], log: Path, argv: Sequence[str]) -> Child | None:
     return await helper.launch("what tells the sidecar", argv, env, log)
 
 

@@ -72,7 +72,9 @@ def _in_json(kind: str) -> str:
         return f"list of {_in_json(match[1])}"
     if " | " in kind:
         return " or ".join(map(_in_json, kind.split(" | ")))
-    return {"State": "state of a unit", "DeploymentState": "state", "SpareState": "state"}.get(kind, f"{kind} (below)")
+    return {"State": "state of a unit", "DeploymentState": "state", "StandbyState": "state"}.get(
+        kind, f"{kind} (below)"
+    )
 
 
 def _with_text(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, str]]:

@@ -30,12 +30,12 @@ def page() -> str:
     parts.append("## The status document")
     classes = attributes(status)
     parts.append(fields(classes["DeploymentStatus"]))
-    for name in ("UnitStatus", "ProbeStatus", "LastExit", "SupervisorStatus", "SpareStatus", "GpuStatus"):
+    for name in ("UnitStatus", "ProbeStatus", "LastExit", "SupervisorStatus", "StandbyStatus", "GpuStatus"):
         parts += [f"### {name}", docstring(getattr(status, name)) if name in _TOLD else "", fields(classes[name])]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
-_TOLD = ("LastExit", "SpareStatus", "GpuStatus")
+_TOLD = ("LastExit", "StandbyStatus", "GpuStatus")
 
 
 def _row(route: Route) -> tuple[str, str, str]:

@@ -26,8 +26,10 @@ class LineProgress:
         for unit in status.units:
             line = f"{unit.name}: {unit.state}" + (f", waiting for {unit.waiting_for}" if unit.waiting_for else "")
             self._say_once(unit.name, line)
-        for spare in status.spares:
-            self._say_once(spare.name, f"{spare.name}: {spare.state}" + (f", {spare.detail}" if spare.detail else ""))
+        for standby in status.standbys:
+            self._say_once(
+                standby.name, f"{standby.name}: {standby.state}" + (f", {standby.detail}" if standby.detail else "")
+            )
         self._say_once("", status.detail)
 
     def _say_once(self, key: str, line: str) -> None:

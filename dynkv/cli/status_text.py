@@ -1,4 +1,4 @@
-"""`dynkv status` for people: a head line, a table of the units, their GPUs, the KV caches, and the spares.
+"""`dynkv status` for people: a head line, a table of the units, their GPUs, the KV caches, and the standbys.
 
 Without rich, which takes 60 ms.
 """
@@ -13,7 +13,7 @@ from dynkv.cli.ink import Ink, folded
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dynkv.supervisor.status import DeploymentStatus, GpuStatus, SpareStatus, UnitStatus
+    from dynkv.supervisor.status import DeploymentStatus, GpuStatus, StandbyStatus, UnitStatus
 
 STATE_STYLE = {
     "ready": "green",
@@ -46,7 +46,9 @@ def status_text(status: DeploymentStatus, ink: Ink) -> str:
     lines += [ink.fold(gpu_words(gpu), "dim") for gpu in status.gpus]
     if kv := kv_words(status.kv):
         lines.append(ink.fold(kv, "dim"))
-    lines += [ink.fold(f"{spare.name} is {spare.state}, {spare_words(spare)}", "dim") for spare in status.spares]
+    lines += [
+        ink.fold(f"{standby.name} is {standby.state}, {standby_words(standby)}", "dim") for standby in status.standbys
+    ]
     return "\n".join(lines)
 
 
@@ -102,8 +104,8 @@ def _card(row: tuple[str, ...], ink: Ink) -> list[str]:
 def _narrowed(widths: list[int], floors: list[int], room: int) -> list[int]:
     """The widest columns give up as much as is missing, each down to its floor."""
     widths = list(widths)
-    while sum(widths) > room and (spare := [i for i, width in enumerate(widths) if width > floors[i]]):
-        widths[max(spare, key=widths.__getitem__)] -= 1
+    while sum(widths) > room and (standby := [i for i, width in enumerate(widths) if width > floors[i]]):
+        widths[max(standby, key=widths.__getitem__)] -= 1
     return widths
 
 
@@ -114,16 +116,16 @@ def _lines(row: tuple[str, ...], widths: list[int]) -> list[list[str]]:
     return [[part.ljust(width) for part, width in zip(line, widths, strict=True)] for line in lines]
 
 
-def spare_words(spare: SpareStatus) -> str:
+def standby_words(standby: StandbyStatus) -> str:
     """What it is for, and what it takes."""
-    if spare.detail:
-        return spare.detail
-    purpose = f"{' or '.join(spare.roles)} can start from it" if spare.roles else "for what talks to the sidecar"
-    if spare.state == "parking":
+    if standby.detail:
+        return standby.detail
+    purpose = f"{' or '.join(standby.roles)} can start from it" if standby.roles else "for what talks to the sidecar"
+    if standby.state == "parking":
         return "imports what the workers share"
-    if spare.state == "ended":
-        return f"{spare.launched} started from it"
-    return purpose + (f", pid {spare.pid}, {spare.rss_bytes / 1e6:.0f} MB" if spare.rss_bytes else "")
+    if standby.state == "ended":
+        return f"{standby.launched} started from it"
+    return purpose + (f", pid {standby.pid}, {standby.rss_bytes / 1e6:.0f} MB" if standby.rss_bytes else "")
 
 
 def gpu_words(gpu: GpuStatus) -> str:

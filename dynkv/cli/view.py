@@ -18,11 +18,11 @@ from rich.text import Text
 
 from dynkv.children.lines import newest
 from dynkv.children.output import tail
-from dynkv.cli.status_text import STATE_STYLE, age, probe_words, spare_words
+from dynkv.cli.status_text import STATE_STYLE, age, probe_words, standby_words
 from dynkv.plan.model import Plan
 from dynkv.plan.steps import in_words
 from dynkv.supervisor.states import State
-from dynkv.supervisor.status import DeploymentStatus, SpareState
+from dynkv.supervisor.status import DeploymentStatus, StandbyState
 
 if TYPE_CHECKING:
     from dynkv.doctor.findings import Finding
@@ -127,9 +127,9 @@ def _progress(status: DeploymentStatus) -> RenderableType:
         table.add_row(
             unit.name, _state(unit.state), age(unit), Text(told, style="dim", overflow="ellipsis", no_wrap=True)
         )
-    for spare in status.spares:
-        if spare.state is not SpareState.ENDED:
-            table.add_row(spare.name, str(spare.state), "", Text(spare_words(spare), style="dim"))
+    for standby in status.standbys:
+        if standby.state is not StandbyState.ENDED:
+            table.add_row(standby.name, str(standby.state), "", Text(standby_words(standby), style="dim"))
     return Group(table, Text(status.detail, style="cyan"))
 
 

@@ -65,7 +65,7 @@ def _held_by_cpu_workers(case: Case) -> int:
 
 def _standby(case: Case) -> Iterator[Finding]:
     """Looked at again before it parks, when the workers have taken theirs."""
-    kept = sum(spare.memory_bytes for spare in case.plan.spares if spare.keep)
+    kept = sum(standby.memory_bytes for standby in case.plan.standbys if standby.keep)
     available = case.facts.memory_available_bytes
     if kept and kept + _l1_bytes(case) > available:
         yield finding(

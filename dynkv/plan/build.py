@@ -17,7 +17,7 @@ from dynkv.plan.ports import PortPlanner
 from dynkv.plan.preparation import preparation
 from dynkv.plan.seats import Seat, seats
 from dynkv.plan.served_model import model_path, served_name
-from dynkv.plan.standby import spares
+from dynkv.plan.standby import standbys
 from dynkv.plan.vllm import vllm_unit
 from dynkv.profile.model import Profile
 
@@ -46,7 +46,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         reap_timeout_s=0.0 if ctx.sidecar_port is None else profile.lmcache.worker_reap_timeout_s,
         prepare=preparation(ctx),
         warm_up_tokens=_warm_up_tokens(profile),
-        spares=spares(ctx, [unit for unit in units if unit.role.is_worker]),
+        standbys=standbys(ctx, [unit for unit in units if unit.role.is_worker]),
         notes=(*notes, *_unused_gpus(profile, facts, workers)),
     )
 

@@ -155,13 +155,13 @@ class Unit:
 
 
 WORKERS_STANDBY = "standby"
-"""The spare from which workers start."""
+"""The standby from which workers start."""
 SIDECAR_HELPER = "standby-helper"
-"""The spare from which the supervisor starts what talks to the sidecar."""
+"""The standby from which the supervisor starts what talks to the sidecar."""
 
 
 @dataclass(frozen=True, slots=True)
-class Spare:
+class Standby:
     """A process that has done others' imports ahead and becomes them on request, as often as it is asked.
 
     It holds nothing of a single unit: arguments, ports, GPUs and the rest of the environment come with the request.
@@ -225,7 +225,7 @@ class Plan:
     """After how long the sidecar lets go of a dead worker by itself; 0 for never."""
     prepare: tuple[Step, ...] = ()
     """What has to be there before anything starts, in this order."""
-    spares: tuple[Spare, ...] = ()
+    standbys: tuple[Standby, ...] = ()
     notes: tuple[str, ...] = field(default=())
     """Decisions made for the person, in words."""
 

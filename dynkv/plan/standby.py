@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dynkv.plan.context import Context
 from dynkv.plan.environment import given_environment
-from dynkv.plan.model import SIDECAR_HELPER, WORKERS_STANDBY, Spare, Unit
+from dynkv.plan.model import SIDECAR_HELPER, WORKERS_STANDBY, Standby, Unit
 from dynkv.plan.versions import at_least
 
 _GIB = 1024**3
@@ -26,7 +26,7 @@ _SHARED_BY_WORKERS = frozenset({"OMP_NUM_THREADS", "TORCH_COMPILE_DISABLE", "TOR
 """What workers have beyond every process's environment, and may be read while modules are imported."""
 
 
-def spares(ctx: Context, workers: list[Unit]) -> tuple[Spare, ...]:
+def standbys(ctx: Context, workers: list[Unit]) -> tuple[Standby, ...]:
     """One for all workers, whatever their role; with `always` also one for what talks to the sidecar."""
     mode = ctx.profile.standby
     if mode == "off" or not workers:
@@ -38,10 +38,10 @@ def spares(ctx: Context, workers: list[Unit]) -> tuple[Spare, ...]:
     return tuple(found)
 
 
-def _for_workers(ctx: Context, workers: list[Unit], *, keep: bool) -> Spare:
+def _for_workers(ctx: Context, workers: list[Unit], *, keep: bool) -> Standby:
     engine, device = ctx.profile.engine, ctx.profile.device
     modules = (f"dynamo.{engine}.main", *((*_ENGINE, *_ENGINE_ON[device]) if engine == "vllm" else ()))
-    return Spare(
+    return Standby(
         name=WORKERS_STANDBY,
         modules=modules,
         env=_common(ctx, workers),
@@ -60,9 +60,9 @@ def _common(ctx: Context, workers: list[Unit]) -> dict[str, str]:
     return {name: value for name, value in first.items() if name in kept and all(env[name] == value for env in rest)}
 
 
-def _for_helper(ctx: Context) -> Spare:
+def _for_helper(ctx: Context) -> Standby:
     new = at_least(ctx.facts.packages, "lmcache", 0, 5, 6)
-    return Spare(
+    return Standby(
         name=SIDECAR_HELPER,
         modules=("lmcache.v1.multiprocess.transport.factory" if new else "lmcache.v1.multiprocess.mq",),
         env=ctx.env,

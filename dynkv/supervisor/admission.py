@@ -8,7 +8,7 @@ from dynkv.reclaim.gpu import DEADLINE_S, Short, wait_for_memory
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.life import WORTH_TELLING_S, Life
 from dynkv.supervisor.peers import Peers
-from dynkv.supervisor.standby import Standby
+from dynkv.supervisor.standby import StandbyRunner
 from dynkv.supervisor.turns import Turn
 
 _IMPORTS_DEADLINE_S = 120.0
@@ -25,7 +25,7 @@ async def dependencies(life: Life) -> None:
         await board.until(lambda: board.unmet(needs) != unmet)
 
 
-async def imports(life: Life, standby: Standby) -> bool:
+async def imports(life: Life, standby: StandbyRunner) -> bool:
     """Whether the standby has settled in time: it is parked, or will not be soon."""
     life.wait_for("the imports that workers share")
     with anyio.move_on_after(_IMPORTS_DEADLINE_S) as waiting:

@@ -37,7 +37,7 @@ _FORWARDED = re.compile(r"RuntimeError: Worker failed with error '(?P<error>.+?)
 _ENTRY = re.compile(
     r'File ".*runpy(?:\.py|>)", line \d+, in _run_module_as_main$'
     r'|File "(?!.*/(?:site|dist)-packages/).*", line \d+, in <module>$'
-    r'|File ".*/dynkv/instack/launcher\.py", line \d+, in <module>$'
+    r'|File ".*/dynkv/instack/standby\.py", line \d+, in <module>$'
 )
 """Where a program begins: `python -m`, a script or `python -c`, and what was forked from the standby."""
 _SPAWNED = re.compile(r'in spawn_main$|File ".*/multiprocessing/forkserver\.py"')

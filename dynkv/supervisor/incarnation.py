@@ -10,7 +10,6 @@ from contextlib import aclosing
 import anyio
 
 from dynkv.children.child import Child, Exit
-from dynkv.children.lines import telling
 from dynkv.children.marks import marked_environment
 from dynkv.children.output import tail
 from dynkv.children.scheduling import Schedule, bring_back
@@ -31,14 +30,14 @@ from dynkv.supervisor.life import Life
 from dynkv.supervisor.liveness import until_hung, until_idle
 from dynkv.supervisor.salvage import root_of
 from dynkv.supervisor.slot import Slot
-from dynkv.supervisor.standby import Standby
+from dynkv.supervisor.standby import StandbyRunner
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import ProbeStatus
 from dynkv.supervisor.turns import Turn
 from dynkv.supervisor.upkeep import until_unrouted
 from dynkv.supervisor.verdict import IDLE_AFTER_FORK, Ending
 
-_LOOKED_AT_LINES, _DIAGNOSED_LINES = 1000, 200
+_LOOKED_AT_LINES = 1000
 _CPUS_LOOK_S = 0.5
 _SOCKETS_AGE_S = 1.0
 _SPARE_DESCRIPTORS = 24
@@ -47,7 +46,14 @@ _SPARE_DESCRIPTORS = 24
 
 class Incarnation:
     def __init__(
-        self, life: Life, child: Child, turn: Turn, *, started_at: str, began: float | None, standby: Standby | None
+        self,
+        life: Life,
+        child: Child,
+        turn: Turn,
+        *,
+        started_at: str,
+        began: float | None,
+        standby: StandbyRunner | None,
     ) -> None:
         """`began`: when it was spawned, if it was by us; `standby`: what it was forked from, if it was.
 
@@ -66,7 +72,7 @@ class Incarnation:
         self._oom_kills_before: int | None = None
 
     @property
-    def is_warm(self) -> bool:
+    def is_from_standby(self) -> bool:
         """It was forked from the standby."""
         return self._standby is not None
 
@@ -101,8 +107,8 @@ class Incarnation:
         life.shared.journal.remember(life.unit.name, record)
 
     def last_lines(self) -> tuple[str, ...]:
-        """Of its log, without what nobody looks for."""
-        return tuple(telling(tail(self._life.log, _LOOKED_AT_LINES, self.child.log_start_byte)))[-_DIAGNOSED_LINES:]
+        """Of its log, as they stand."""
+        return tuple(tail(self._life.log, _LOOKED_AT_LINES, self.child.log_start_byte))
 
     def learn_registrations(self) -> None:
         """Its log names them, until that is rotated; so what was found once is kept, for a later supervisor too."""
@@ -161,7 +167,7 @@ class Incarnation:
         return await until_hung(self.child, liveness, self.first_ready, self._passes, figures=figures)
 
     async def _idle(self) -> str:
-        if not self.is_warm:
+        if not self.is_from_standby:
             await anyio.sleep_forever()
         await until_idle(self.child, self.first_ready)
         return IDLE_AFTER_FORK
@@ -241,7 +247,7 @@ class Incarnation:
                 await self.first_ready.wait()
 
 
-async def start(life: Life, turn: Turn, standby: Standby | None) -> Incarnation:
+async def start(life: Life, turn: Turn, standby: StandbyRunner | None) -> Incarnation:
     """A new process, from the standby where that can be; raises OSError or ValueError if there can be none."""
     if descriptors_left() < _SPARE_DESCRIPTORS:
         raise OSError(errno.EMFILE, "this process may not open more files")

@@ -14,7 +14,7 @@ from dynkv.supervisor.board import Board
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import EventLog
 from dynkv.supervisor.journal import Journal
-from dynkv.supervisor.standby import Standby
+from dynkv.supervisor.standby import StandbyRunner
 from dynkv.supervisor.states import State, advance, has_ended
 from dynkv.supervisor.status import UnitStatus
 from dynkv.supervisor.turns import Turns
@@ -35,13 +35,13 @@ class Shared:
     turns: Turns
     discovery_dir: Path | None = None
     sidecar: Sidecar | None = None
-    standbys: tuple[Standby, ...] = ()
+    standbys: tuple[StandbyRunner, ...] = ()
     figures: Figures = field(default_factory=Figures)
     """What units say at their /metrics: asked for once, for all who want to know."""
 
-    def standby_of(self, unit: Unit) -> Standby | None:
+    def standby_of(self, unit: Unit) -> StandbyRunner | None:
         """The one that the unit may start from."""
-        return next((standby for standby in self.standbys if unit.role in standby.spare.roles), None)
+        return next((standby for standby in self.standbys if unit.role in standby.planned.roles), None)
 
 
 class Life:

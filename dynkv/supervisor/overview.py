@@ -47,6 +47,7 @@ class Overview:
 
     def status(self) -> DeploymentStatus:
         board, plan, host = self._shared.board, self._plan, Host.now()
+        standbys = tuple(standby.status() for standby in self._shared.standbys)
         return DeploymentStatus(
             name=plan.name,
             profile=plan.profile,
@@ -58,7 +59,8 @@ class Overview:
             units=tuple(self._with_live_figures(board[unit.name], host) for unit in plan.units),
             kv=self._kv,
             detail=self._detail(),
-            spares=tuple(standby.status() for standby in self._shared.standbys),
+            standbys=standbys,
+            spares=standbys,
         )
 
     def _with_live_figures(self, status: UnitStatus, host: Host) -> UnitStatus:

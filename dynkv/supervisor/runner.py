@@ -278,7 +278,7 @@ class Runner:
 
     def _blames_standby(self, ended: Incarnation, cause: str) -> bool:
         """Whether it may have died of having been forked; that counts against the standby, and not against the unit."""
-        if self._standby is None or not ended.is_warm or ended.first_ready.is_set():
+        if self._standby is None or not ended.is_from_standby or ended.first_ready.is_set():
             return False
         reason = standby_fault(cause, ended.exit, ended.last_lines())
         if reason is None:

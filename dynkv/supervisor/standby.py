@@ -1,4 +1,4 @@
-"""Keeping a spare parked: a process with a worker's imports done, from which workers are started.
+"""Keeping a standby parked: a process with a worker's imports done, from which workers are started.
 
 It is never in the way: it parks when nothing else is starting, but for the deployment's own start, and whoever wants to
 start from one that is not there, or fails, starts the plain way.
@@ -13,19 +13,19 @@ from pathlib import Path
 import anyio
 
 from dynkv.children.child import Child
-from dynkv.children.launcher import Launcher, LauncherFailed
 from dynkv.children.marks import marked_environment
 from dynkv.children.scheduling import FREE, Schedule
+from dynkv.children.standby import StandbyFailed, StandbyProcess
 from dynkv.children.stop import kill_tree
 from dynkv.home import Place
 from dynkv.host.memory import memory_available_bytes
 from dynkv.host.processes import read_process, resident_bytes
-from dynkv.plan.model import Role, Spare
+from dynkv.plan.model import Role, Standby
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import EventLog
 from dynkv.supervisor.states import State, has_ended
-from dynkv.supervisor.status import SpareState, SpareStatus
+from dynkv.supervisor.status import StandbyState, StandbyStatus
 
 _PERIOD_S = 5.0
 _STALLED_S = 30.0
@@ -39,22 +39,22 @@ _FAILURES_MAX = 2
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 5.0, 300.0
 
 
-class Standby:
+class StandbyRunner:
     def __init__(
-        self, spare: Spare, python: str, place: Place, board: Board, events: EventLog, *, at_once: bool
+        self, standby: Standby, python: str, place: Place, board: Board, events: EventLog, *, at_once: bool
     ) -> None:
         """`at_once`: units are about to start from it; otherwise it parks when nothing starts."""
-        self.spare = spare
+        self.planned = standby
         self._at_once = at_once
         self._python = python
         self._place = place
         self._board = board
         self._events = events
-        self._launcher: Launcher | None = None
+        self._process: StandbyProcess | None = None
         self._settled = anyio.Event()
         self._given_up = anyio.Event()
         self._gone = anyio.Event()
-        self._state = SpareState.WAITING
+        self._state = StandbyState.WAITING
         self._detail = ""
         self._parked_after_s: float | None = None
         self._launched = 0
@@ -64,13 +64,13 @@ class Standby:
 
     @property
     def log(self) -> Path:
-        return self._place.logs / f"{self.spare.name}.log"
+        return self._place.logs / f"{self.planned.name}.log"
 
-    def status(self) -> SpareStatus:
-        child = self._launcher.child if self._launcher else None
-        return SpareStatus(
-            name=self.spare.name,
-            roles=self.spare.roles,
+    def status(self) -> StandbyStatus:
+        child = self._process.child if self._process else None
+        return StandbyStatus(
+            name=self.planned.name,
+            roles=self.planned.roles,
             state=self._state,
             pid=child.pid if child else None,
             parked_after_s=self._parked_after_s if child else None,
@@ -88,15 +88,15 @@ class Standby:
         self, what: str, argv: Sequence[str], env: Mapping[str, str], log: Path, schedule: Schedule = FREE
     ) -> Child | None:
         """Start a program from it; None where that cannot be, and the plain way is left."""
-        launcher = self._launcher
-        if launcher is None or self._state is not SpareState.PARKED or self._given_up.is_set():
+        standby = self._process
+        if standby is None or self._state is not StandbyState.PARKED or self._given_up.is_set():
             return None
         began = anyio.current_time()
         try:
-            if launcher.child.is_stopped:
-                raise LauncherFailed("it was stopped by a signal")
-            child = await launcher.launch(argv, env, log, schedule=schedule, deadline_s=_ORDER_DEADLINE_S)
-        except LauncherFailed as error:
+            if standby.child.is_stopped:
+                raise StandbyFailed("it was stopped by a signal")
+            child = await standby.launch(argv, env, log, schedule=schedule, deadline_s=_ORDER_DEADLINE_S)
+        except StandbyFailed as error:
             self._tell(f"{what} starts the plain way", cause=str(error))
             self._given_up.set()
             with anyio.move_on_after(_ORDER_DEADLINE_S):
@@ -123,14 +123,14 @@ class Standby:
             await self._live()
         except Exception as error:  # noqa: BLE001 (a fault in what only saves time must not end the rest)
             self._fail(f"a fault in dynkv: {type(error).__name__}: {error}")
-        self._state = SpareState.ENDED
+        self._state = StandbyState.ENDED
         self._settled.set()
 
     async def _live(self) -> None:
         pause_s = _FIRST_PAUSE_S
         if self._at_once:
             await self._one_life()
-        while self.spare.keep and self._failures < _FAILURES_MAX:
+        while self.planned.keep and self._failures < _FAILURES_MAX:
             await self._board.until(self._nothing_starts)
             if self._has_memory():
                 began = anyio.current_time()
@@ -142,79 +142,79 @@ class Standby:
 
     async def _one_life(self) -> None:
         """From its start until it dies, leaks, fails or is not needed any more."""
-        self._state, self._detail = SpareState.PARKING, ""
+        self._state, self._detail = StandbyState.PARKING, ""
         self._settled, self._given_up, self._gone = anyio.Event(), anyio.Event(), anyio.Event()
-        env = {**self.spare.env, **self._place.own_tmpdir(self.spare.name)}
-        env = marked_environment(self._place.home, self._place.name, self.spare.name, env)
+        env = {**self.planned.env, **self._place.own_tmpdir(self.planned.name)}
+        env = marked_environment(self._place.home, self._place.name, self.planned.name, env)
         try:
-            launcher = self._launcher = Launcher.spawn(
-                self._python, self.spare.modules, env, self.log, cuda=self.spare.cuda, spawns=self.spare.spawns
+            standby = self._process = StandbyProcess.spawn(
+                self._python, self.planned.modules, env, self.log, cuda=self.planned.cuda, spawns=self.planned.spawns
             )
         except OSError as error:
             self._fail(f"cannot run {self._python}: {error.strerror or error}")
             return
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(launcher.child.watch)
-                await self._attend(launcher)
+                tasks.start_soon(standby.child.watch)
+                await self._attend(standby)
                 tasks.cancel_scope.cancel()
         finally:
-            self._launcher = None
-            goes_on = self.spare.keep and self._failures < _FAILURES_MAX
-            self._state = SpareState.WAITING if goes_on else SpareState.ENDED
+            self._process = None
+            goes_on = self.planned.keep and self._failures < _FAILURES_MAX
+            self._state = StandbyState.WAITING if goes_on else StandbyState.ENDED
             self._settled.set()
             with anyio.CancelScope(shield=True):
-                await launcher.close()
-                await kill_tree(launcher.remains)
-            launcher.child.reap()
+                await standby.close()
+                await kill_tree(standby.remains)
+            standby.child.reap()
             self._gone.set()
-            shutil.rmtree(self._place.scratch(self.spare.name), ignore_errors=True)
+            shutil.rmtree(self._place.scratch(self.planned.name), ignore_errors=True)
 
-    async def _attend(self, launcher: Launcher) -> None:
+    async def _attend(self, standby: StandbyProcess) -> None:
         began = anyio.current_time()
         try:
-            await self._until_parked(launcher)
-        except LauncherFailed as error:
+            await self._until_parked(standby)
+        except StandbyFailed as error:
             self._fail(str(error))
             return
         self._parked_after_s = round(anyio.current_time() - began, 3)
-        self._state = SpareState.PARKED
+        self._state = StandbyState.PARKED
         self._settled.set()
         self._tell("parked", duration_s=self._parked_after_s)
-        why = await self._until_unfit(launcher)
+        why = await self._until_unfit(standby)
         if why:
             self._tell(f"ended: {why}")
 
-    async def _until_parked(self, launcher: Launcher) -> None:
+    async def _until_parked(self, standby: StandbyProcess) -> None:
         failure = f"its imports have not moved for {_STALLED_S:g} s"
         async with anyio.create_task_group() as tasks:
 
             async def watch_progress() -> None:
-                await self._stall(launcher)
+                await self._stall(standby)
                 tasks.cancel_scope.cancel()
 
             tasks.start_soon(watch_progress)
             try:
-                await launcher.parked()
+                await standby.parked()
                 failure = ""
-            except LauncherFailed as error:
+            except StandbyFailed as error:
                 failure = str(error)
             tasks.cancel_scope.cancel()
         if failure:
-            raise LauncherFailed(failure)
+            raise StandbyFailed(failure)
 
-    async def _stall(self, launcher: Launcher) -> None:
+    async def _stall(self, standby: StandbyProcess) -> None:
         """Return when it has done next to nothing for a while."""
         used, since = -_STALLED_TICKS, anyio.current_time()
         while anyio.current_time() < since + _STALLED_S:
-            process = read_process(launcher.child.pid)
+            process = read_process(standby.child.pid)
             if process is not None and process.cpu_ticks >= used + _STALLED_TICKS:
                 used, since = process.cpu_ticks, anyio.current_time()
             await anyio.sleep(1.0)
 
-    async def _until_unfit(self, launcher: Launcher) -> str:
+    async def _until_unfit(self, standby: StandbyProcess) -> str:
         """Why it has to go; nothing to tell where it has just done its work."""
-        baseline = self._resident(launcher.child)
+        baseline = self._resident(standby.child)
         async with anyio.create_task_group() as tasks:
             why = ""
 
@@ -224,8 +224,8 @@ class Standby:
                 tasks.cancel_scope.cancel()
 
             async def on_exit() -> None:
-                await launcher.child.exited.wait()
-                await end(str(launcher.child.exit))
+                await standby.child.exited.wait()
+                await end(str(standby.child.exit))
 
             async def on_failure() -> None:
                 await self._given_up.wait()
@@ -236,11 +236,11 @@ class Standby:
                 await end("")
 
             async def on_growth() -> None:
-                while self._resident(launcher.child) <= baseline * _GROWN and not launcher.child.is_stopped:  # noqa: ASYNC110
+                while self._resident(standby.child) <= baseline * _GROWN and not standby.child.is_stopped:  # noqa: ASYNC110
                     await anyio.sleep(_PERIOD_S)  # another process's state
-                await end("it was stopped" if launcher.child.is_stopped else "it has grown, and should not")
+                await end("it was stopped" if standby.child.is_stopped else "it has grown, and should not")
 
-            for task in (on_exit, on_failure, on_growth, *([] if self.spare.keep else [on_all_ready])):
+            for task in (on_exit, on_failure, on_growth, *([] if self.planned.keep else [on_all_ready])):
                 tasks.start_soon(task)
         return why
 
@@ -256,13 +256,13 @@ class Standby:
 
     def _all_served(self) -> bool:
         served = (State.READY, State.STOPPED, State.FAILED)
-        return all(unit.state in served for unit in self._board.units if unit.role in self.spare.roles)
+        return all(unit.state in served for unit in self._board.units if unit.role in self.planned.roles)
 
     def _has_memory(self) -> bool:
         available = memory_available_bytes()
-        if available >= self.spare.memory_bytes:
+        if available >= self.planned.memory_bytes:
             return True
-        short = f"it takes {self.spare.memory_bytes / 1e9:.1f} GB, and {available / 1e9:.1f} GB of memory are free"
+        short = f"it takes {self.planned.memory_bytes / 1e9:.1f} GB, and {available / 1e9:.1f} GB of memory are free"
         if not self._detail:
             self._tell("waits for memory", cause=short)
         self._detail = short
@@ -279,4 +279,4 @@ class Standby:
         self._tell("not available: units start the plain way", cause=why)
 
     def _tell(self, message: str, *, cause: str = "", duration_s: float | None = None) -> None:
-        self._events.record(EventKind.STANDBY, message, unit=self.spare.name, cause=cause, duration_s=duration_s)
+        self._events.record(EventKind.STANDBY, message, unit=self.planned.name, cause=cause, duration_s=duration_s)

@@ -87,7 +87,7 @@ class UnitStatus:
         return self.wanted or not has_ended(self.state)
 
 
-class SpareState(StrEnum):
+class StandbyState(StrEnum):
     WAITING = "waiting"
     """It starts when nothing else does, and there is memory for it."""
     PARKING = "parking"
@@ -98,12 +98,12 @@ class SpareState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class SpareStatus:
+class StandbyStatus:
     """A process that waits with its imports done, to become what has to start quickly."""
 
     name: str
     roles: tuple[str, ...]
-    state: SpareState
+    state: StandbyState
     pid: int | None = None
     parked_after_s: float | None = None
     launched: int = 0
@@ -151,7 +151,9 @@ class DeploymentStatus:
     """Figures of the KV caches; each is None while nobody answers."""
     detail: str = ""
     """What the state is about, in words: what is waited for, or which units are not well."""
-    spares: tuple[SpareStatus, ...] = ()
+    standbys: tuple[StandbyStatus, ...] = ()
+    spares: tuple[StandbyStatus, ...] = ()
+    """The former name of `standbys`, for one version more."""
     gpus: tuple[GpuStatus, ...] = ()
     """Those that units use, where NVML answers in time."""
 

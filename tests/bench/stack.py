@@ -125,12 +125,12 @@ class UnderDynkv(Launcher):
             )
 
     def calm_down(self) -> None:
-        """Until `up` has returned and a spare, if there is to be one, is parked."""
+        """Until `up` has returned and a one, if there is to be one, is parked."""
         self._up.wait(_UP_LIMIT_S)
         deadline = time.monotonic() + _UP_LIMIT_S
-        while self.standby == "always" and "parked" not in {spare["state"] for spare in self._status()["spares"]}:
+        while self.standby == "always" and "parked" not in {one["state"] for one in self._status()["standbys"]}:
             if time.monotonic() > deadline:
-                raise TimeoutError("no spare is parked")
+                raise TimeoutError("no one is parked")
             time.sleep(0.5)
 
     def pid_of(self, unit: str) -> int:

@@ -101,8 +101,10 @@ def _fail_only_while_down(monkey: Monkey) -> None:
 
 
 def _processes(dynkv: Dynkv) -> Counter[str]:
-    """How many processes the deployment has, by name, when its spares wait."""
-    dynkv.wait_until(lambda s: all(spare["state"] in ("parked", "ended") for spare in s["spares"]), dynkv.names()[0])
+    """How many processes the deployment has, by name, when its standbys wait."""
+    dynkv.wait_until(
+        lambda s: all(standby["state"] in ("parked", "ended") for standby in s["standbys"]), dynkv.names()[0]
+    )
     return Counter(p.info["name"] for p in psutil.process_iter(["name"]) if home_of(p.pid) == str(dynkv.home))
 
 

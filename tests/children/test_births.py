@@ -11,8 +11,8 @@ import pytest
 from apart import FORBID, PIDFD_OPEN, told, without
 
 from dynkv.children.child import Child, unreaped
-from dynkv.children.launcher import Launcher, LauncherFailed
 from dynkv.children.scheduling import Schedule
+from dynkv.children.standby import StandbyFailed, StandbyProcess
 from dynkv.children.stop import kill_tree
 from dynkv.host.files import names_in
 from dynkv.host.processes import own_children
@@ -38,7 +38,7 @@ LAUNCHES = f"""
 import json, os, sys
 from pathlib import Path
 import anyio
-from dynkv.children.launcher import Launcher, LauncherFailed
+from dynkv.children.standby import StandbyProcess, StandbyFailed
 from dynkv.children.reaper import become_subreaper, reap_orphans
 from dynkv.children.stop import kill_tree
 from dynkv.host.processes import own_children
@@ -47,19 +47,19 @@ async def main():
     become_subreaper()
     here, env = Path(sys.argv[1]), {{"PATH": os.environ["PATH"]}}
     (here / "program.py").write_text("import time; time.sleep(100)")
-    launcher = Launcher.spawn(sys.executable, ["json"], env, here / "log", cuda=False, spawns=False)
-    await launcher.parked()
+    standby = StandbyProcess.spawn(sys.executable, ["json"], env, here / "log", cuda=False, spawns=False)
+    await standby.parked()
     forbid({PIDFD_OPEN}, {errno.ENOSYS})
     found = {{}}
     try:
-        await launcher.launch([sys.executable, str(here / "program.py")], env, here / "log")
-    except LauncherFailed as error:
+        await standby.launch([sys.executable, str(here / "program.py")], env, here / "log")
+    except StandbyFailed as error:
         found["said"] = str(error)
     reap_orphans()
-    found["children"] = own_children() == [launcher.child.pid]
-    found["remains"] = [process.pid for process in launcher.remains()] == [launcher.child.pid]
+    found["children"] = own_children() == [standby.child.pid]
+    found["remains"] = [process.pid for process in standby.remains()] == [standby.child.pid]
     print(json.dumps(found))
-    await kill_tree(launcher.remains)
+    await kill_tree(standby.remains)
 anyio.run(main)
 """
 
@@ -88,13 +88,13 @@ async def test_a_launcher_that_answers_with_nonsense_has_failed(tmp_path: Path, 
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setblocking(False)
     child = Child.spawn(["sleep", "100"], {"PATH": os.environ["PATH"]}, tmp_path / "log")
-    launcher = Launcher(child, ours)
+    standby = StandbyProcess(child, ours)
     with theirs:
         theirs.send(answer)
-        with pytest.raises(LauncherFailed):
-            await launcher.launch(["python", "x.py"], {}, tmp_path / "log")
-        with pytest.raises(LauncherFailed, match="it has failed before"):
-            await launcher.launch(["python", "x.py"], {}, tmp_path / "log")
-    await launcher.close()
-    assert await kill_tree(launcher.remains) == (1, ())
+        with pytest.raises(StandbyFailed):
+            await standby.launch(["python", "x.py"], {}, tmp_path / "log")
+        with pytest.raises(StandbyFailed, match="it has failed before"):
+            await standby.launch(["python", "x.py"], {}, tmp_path / "log")
+    await standby.close()
+    assert await kill_tree(standby.remains) == (1, ())
     child.reap()

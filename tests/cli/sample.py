@@ -1,4 +1,4 @@
-"""A deployment of two units and two spares, for what shows a status."""
+"""A deployment of two units and two standbys, for what shows a status."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dynkv.supervisor.status import (
     GpuStatus,
     LastExit,
     ProbeStatus,
-    SpareState,
-    SpareStatus,
+    StandbyState,
+    StandbyStatus,
     SupervisorStatus,
     UnitStatus,
 )
@@ -48,9 +48,9 @@ STATUS = DeploymentStatus(
         "nixl_bytes_s": 351_000_000,
     },
     detail="worker-0 is failed",
-    spares=(
-        SpareStatus("standby", ("worker",), SpareState.PARKED, 77, rss_bytes=500_000_000),
-        SpareStatus("standby-helper", (), SpareState.ENDED, launched=2),
+    standbys=(
+        StandbyStatus("standby", ("worker",), StandbyState.PARKED, 77, rss_bytes=500_000_000),
+        StandbyStatus("standby-helper", (), StandbyState.ENDED, launched=2),
     ),
     gpus=(GpuStatus("0", 60_200_000_000, 80_000_000_000, 0.43), GpuStatus("1", 500_000_000, 80_000_000_000)),
 )

@@ -39,7 +39,7 @@ def test_alone_they_are_all_there_is(tmp_path: Path) -> None:
     plan = planned(tmp_path, ALONE + TWO)
     assert [(unit.name, unit.role) for unit in plan.units] == [("web", Role.UNIT), ("proxy", Role.UNIT)]
     assert (plan.frontend, plan.endpoint, plan.model) == (None, "", "")
-    assert (plan.spares, plan.discovery_dir, plan.prepare) == ((), None, ())
+    assert (plan.standbys, plan.discovery_dir, plan.prepare) == ((), None, ())
 
 
 def test_a_unit_is_as_it_was_written(tmp_path: Path) -> None:

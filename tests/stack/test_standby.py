@@ -76,16 +76,18 @@ def _answers(dynkv: Dynkv, model: str) -> list[str]:
 
 
 def _kill(dynkv: Dynkv, before: Status, name: str) -> Status:
-    """The status when its successor serves, and the spares wait for the next."""
+    """The status when its successor serves, and the standbys wait for the next."""
     os.kill(unit(before, name)["pid"], signal.SIGKILL)
     dynkv.wait_for_restart(name, before, START_S)
     return dynkv.wait_until(
-        lambda status: all(spare["state"] in ("parked", "ended") for spare in status["spares"]), before["name"], 120
+        lambda status: all(standby["state"] in ("parked", "ended") for standby in status["standbys"]),
+        before["name"],
+        120,
     )
 
 
 def _spare(status: Status) -> dict[str, Any]:
-    found: dict[str, Any] = next(spare for spare in status["spares"] if spare["name"] == "standby")
+    found: dict[str, Any] = next(standby for standby in status["standbys"] if standby["name"] == "standby")
     return found
 
 

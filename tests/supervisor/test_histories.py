@@ -45,7 +45,7 @@ class History:
         """`last`: what is asked in the end, to get it running."""
         self.last = last
         liveness = Liveness(HttpGet(1, "/metrics"), period_seconds=0.05, timeout_seconds=0.5, failure_threshold=3)
-        # a start of what runs asks for nothing, so only with deaths to spare does it run in the end
+        # a start of what runs asks for nothing, so only with deaths to standby does it run in the end
         unit = lab.unit(stop_timeout_s=0.5, restart=UNTIRING if last is Ask.START else FAST)
         check = HttpGet(unit.ports["system"], "/metrics")
         probes = replace(unit.probes, liveness=replace(liveness, check=check))

@@ -37,7 +37,7 @@ INFO = "(MainProcess pid=7) INFO 07-01 12:00:01 [loggers.py:320] Engine 000: Run
 ANSWER = 'INFO:     127.0.0.1:38230 - "GET /metrics HTTP/1.1" 200 OK'
 MODULE_FRAME = '  File "/opt/venv/lib/python3.12/site-packages/fast/__init__.py", line 3, in <module>'
 SCRIPT_FRAME = '  File "/srv/serve.py", line 3, in <module>'
-STANDBY_FRAME = '  File "/opt/venv/lib/python3.12/site-packages/dynkv/instack/launcher.py", line 323, in <module>'
+STANDBY_FRAME = '  File "/opt/venv/lib/python3.12/site-packages/dynkv/instack/standby.py", line 323, in <module>'
 HEADER = "Traceback (most recent call last):"
 
 

@@ -261,6 +261,15 @@ async def test_what_starting_again_cannot_help_fails_at_once(lab: Lab) -> None:
         assert "doctor" in failed.last_exit.hint
 
 
+async def test_only_what_ended_it_can_be_beyond_help(lab: Lab) -> None:
+    """An import that failed and was caught is in its log, as it stands there with every start of vLLM on a CPU."""
+    caught = "try: import not_there_at_all\n    except ImportError: traceback.print_exc()"
+    tries = f"import traceback\ndef look():\n    {caught}\nlook()\nraise SystemExit(1)"
+    async with alive(lab, lab.unit(argv=(sys.executable, "-S", "-c", tries))) as life:
+        failed = await life.reaches(State.FAILED)
+        assert (failed.restarts, failed.last_exit and failed.last_exit.reason) == (2, "exited with code 1")
+
+
 async def test_it_starts_when_what_it_depends_on_is_ready(lab: Lab) -> None:
     sidecar, worker = lab.unit("lmcache"), lab.unit(depends_on=(Dependency("lmcache", Condition.READY),))
     shared = lab.shared(lab.plan(sidecar, worker))

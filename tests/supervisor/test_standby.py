@@ -19,15 +19,15 @@ from dynkv.children import child as children
 from dynkv.children.reaper import become_subreaper
 from dynkv.host.memory import memory_available_bytes
 from dynkv.host.processes import environment_of
-from dynkv.plan.model import RestartPolicy, Role, Spare, Unit
+from dynkv.plan.model import RestartPolicy, Role, Standby, Unit
 from dynkv.supervisor import standby as standby_module
 from dynkv.supervisor.events import Event
 from dynkv.supervisor.inbox import Ask
 from dynkv.supervisor.life import Shared
 from dynkv.supervisor.runner import Runner
-from dynkv.supervisor.standby import Standby
+from dynkv.supervisor.standby import StandbyRunner
 from dynkv.supervisor.states import State
-from dynkv.supervisor.status import SpareState, UnitStatus
+from dynkv.supervisor.status import StandbyState, UnitStatus
 
 pytestmark = pytest.mark.anyio
 IMPORTS = ("http.server", "json")
@@ -46,7 +46,7 @@ class Scene:
     """One worker and a standby."""
 
     runner: Runner
-    standby: Standby
+    standby: StandbyRunner
     shared: Shared
     stop: Callable[[], None]
 
@@ -62,7 +62,7 @@ class Scene:
     async def ready_as(self, not_pid: int | None = None) -> UnitStatus:
         return await self.until(lambda unit: unit.state is State.READY and unit.pid != not_pid)
 
-    async def spare(self, state: SpareState, not_pid: int | None = None) -> int | None:
+    async def reaches(self, state: StandbyState, not_pid: int | None = None) -> int | None:
         with anyio.fail_after(20):
             while (it := self.standby.status()).state is not state or (not_pid and it.pid == not_pid):  # noqa: ASYNC110
                 await anyio.sleep(0.01)
@@ -86,8 +86,8 @@ def worker(lab: Lab, text: str = SERVER, restart: RestartPolicy = FAST) -> Unit:
 async def scene(lab: Lab, unit: Unit, *, keep: bool = True, modules: tuple[str, ...] = IMPORTS) -> AsyncIterator[Scene]:
     shared = lab.shared(lab.plan(unit))
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(lab.directory)}
-    spare = Spare("standby", modules, env, (Role.WORKER,), keep, memory_bytes=1)
-    standby = Standby(spare, sys.executable, lab.place, shared.board, shared.events, at_once=True)
+    planned = Standby("standby", modules, env, (Role.WORKER,), keep, memory_bytes=1)
+    standby = StandbyRunner(planned, sys.executable, lab.place, shared.board, shared.events, at_once=True)
     shared = replace(shared, standbys=(standby,))
     runner = Runner(unit, shared)
     async with anyio.create_task_group() as tasks:
@@ -116,22 +116,22 @@ async def test_a_worker_starts_from_it_and_so_does_its_successor(lab: Lab) -> No
         marks = environment_of(first.pid)
         assert marks is not None
         assert (marks["DYNKV_UNIT"], marks["GIVEN"]) == ("worker-0", "by the plan")
-        spare = await it.spare(SpareState.PARKED)
+        parked = await it.reaches(StandbyState.PARKED)
         os.kill(first.pid, signal.SIGKILL)
         second = await it.ready_as(not_pid=first.pid)
         assert second.last_exit is not None
         assert (second.last_exit.signal, second.restarts) == (9, 1)
         assert await it.starts_from_it() == 2
-        assert await it.spare(SpareState.PARKED) == spare, "it is still the same"
+        assert await it.reaches(StandbyState.PARKED) == parked, "it is still the same"
     assert not is_alive(second.pid or 0)
-    assert spare is not None
-    assert not is_alive(spare)
+    assert parked is not None
+    assert not is_alive(parked)
 
 
 async def test_one_for_the_start_only_ends_when_all_are_ready(lab: Lab) -> None:
     async with scene(lab, worker(lab), keep=False) as it:
         first = await it.ready_as()
-        await it.spare(SpareState.ENDED)
+        await it.reaches(StandbyState.ENDED)
         assert it.standby.status().pid is None
         assert first.pid is not None
         os.kill(first.pid, signal.SIGKILL)
@@ -146,11 +146,11 @@ async def test_one_that_dies_or_is_stopped_is_replaced(
     monkeypatch.setattr(standby_module, "_PERIOD_S", 0.05)
     async with scene(lab, worker(lab)) as it:
         worker_before = await it.ready_as()
-        spare = await it.spare(SpareState.PARKED)
-        assert spare is not None
-        os.kill(spare, number)
-        await it.spare(SpareState.PARKED, not_pid=spare)
-        assert not is_alive(spare)
+        parked = await it.reaches(StandbyState.PARKED)
+        assert parked is not None
+        os.kill(parked, number)
+        await it.reaches(StandbyState.PARKED, not_pid=parked)
+        assert not is_alive(parked)
         assert it.now.pid == worker_before.pid
         assert it.now.restarts == 0
 
@@ -163,8 +163,8 @@ async def test_one_that_grows_is_replaced(lab: Lab, monkeypatch: pytest.MonkeyPa
         "threading.Thread(target=grow, daemon=True).start()\n"
     )
     async with scene(lab, worker(lab), modules=("leaks",)) as it:
-        spare = await it.spare(SpareState.PARKED)
-        await it.spare(SpareState.PARKED, not_pid=spare)
+        parked = await it.reaches(StandbyState.PARKED)
+        await it.reaches(StandbyState.PARKED, not_pid=parked)
         assert any("has grown" in event.message for event in await it.told())
 
 
@@ -172,10 +172,10 @@ async def test_with_a_stopped_one_a_worker_starts_the_plain_way(lab: Lab, monkey
     monkeypatch.setattr(standby_module, "_PERIOD_S", 1000.0)
     async with scene(lab, worker(lab)) as it:
         first = await it.ready_as()
-        spare = await it.spare(SpareState.PARKED)
-        assert spare is not None
+        parked = await it.reaches(StandbyState.PARKED)
+        assert parked is not None
         assert first.pid is not None
-        os.kill(spare, signal.SIGSTOP)
+        os.kill(parked, signal.SIGSTOP)
         os.kill(first.pid, signal.SIGKILL)
         await it.ready_as(not_pid=first.pid)
         told = await it.told()
@@ -188,7 +188,7 @@ async def test_imports_that_fail_cost_no_start(lab: Lab) -> None:
         unit = await it.ready_as()
         assert (unit.restarts, unit.last_exit) == (0, None)
         status = it.standby.status()
-        assert (status.state, "no_such_module" in status.detail) == (SpareState.ENDED, True)
+        assert (status.state, "no_such_module" in status.detail) == (StandbyState.ENDED, True)
         assert await it.starts_from_it() == 0
 
 
@@ -218,7 +218,7 @@ async def test_it_is_given_up_when_what_starts_from_it_dies_again_and_again(lab:
         assert first.pid is not None
         os.kill(first.pid, signal.SIGKILL)
         await it.ready_as(not_pid=first.pid)
-        await it.spare(SpareState.ENDED)
+        await it.reaches(StandbyState.ENDED)
         assert "2 times in a row" in it.standby.status().detail
 
 
@@ -226,15 +226,15 @@ async def test_one_that_waits_for_memory_says_so(lab: Lab, monkeypatch: pytest.M
     monkeypatch.setattr(standby_module, "memory_available_bytes", lambda: 0)
     async with scene(lab, worker(lab)) as it:
         await it.ready_as()
-        spare = await it.spare(SpareState.PARKED)
-        assert spare is not None
-        os.kill(spare, signal.SIGKILL)
-        await it.spare(SpareState.WAITING)
+        parked = await it.reaches(StandbyState.PARKED)
+        assert parked is not None
+        os.kill(parked, signal.SIGKILL)
+        await it.reaches(StandbyState.WAITING)
         with anyio.fail_after(20):
             while "memory are free" not in it.standby.status().detail:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
         monkeypatch.setattr(standby_module, "memory_available_bytes", lambda: 1 << 40)
-        await it.spare(SpareState.PARKED, not_pid=spare)
+        await it.reaches(StandbyState.PARKED, not_pid=parked)
 
 
 def test_free_memory_is_what_the_kernel_says() -> None:

@@ -13,7 +13,7 @@ ON_CPU = {"device": "cpu", "model.path": "tiny"}
 @pytest.mark.parametrize("mode", ["off", "start", "always"])
 def test_the_mode_decides_what_there_is(mode: str) -> None:
     made = plan("agg", host(model=LOCAL_TINY), {**ON_CPU, "standby": mode})
-    assert [(spare.name, spare.keep) for spare in made.spares] == {
+    assert [(standby.name, standby.keep) for standby in made.standbys] == {
         "off": [],
         "start": [("standby", False)],
         "always": [("standby", True), ("standby-helper", True)],
@@ -23,18 +23,18 @@ def test_the_mode_decides_what_there_is(mode: str) -> None:
 @pytest.mark.parametrize("settings", [{"lmcache.enabled": False}, {"engine": "mocker"}])
 def test_no_helper_where_nothing_is_registered(settings: dict[str, object]) -> None:
     made = plan("agg", host(model=LOCAL_TINY), {**ON_CPU, "standby": "always", **settings})
-    assert [spare.name for spare in made.spares] == ["standby"]
+    assert [standby.name for standby in made.standbys] == ["standby"]
 
 
 def test_one_serves_both_roles() -> None:
-    assert plan("disagg", host(2)).spares[0].roles == (Role.DECODE, Role.PREFILL)
+    assert plan("disagg", host(2)).standbys[0].roles == (Role.DECODE, Role.PREFILL)
 
 
 @pytest.mark.parametrize("gpus", [1, 2])
 def test_it_holds_nothing_of_a_single_unit(gpus: int) -> None:
     """One worker has nothing in common with another that is not its own; so what is its own is named."""
     made = plan("agg-router" if gpus == 2 else "agg", host(gpus))
-    env = made.spares[0].env
+    env = made.standbys[0].env
     ports = {str(port) for unit in made.units for port in unit.ports.values()}
     assert not ports & set(env.values())
     assert not {"CUDA_VISIBLE_DEVICES", "DYN_SYSTEM_PORT", "VLLM_NIXL_SIDE_CHANNEL_PORT"} & env.keys()
@@ -44,17 +44,17 @@ def test_it_holds_nothing_of_a_single_unit(gpus: int) -> None:
 
 
 def test_in_disagg_no_side_channel_and_no_cores() -> None:
-    env = plan("disagg", host(model=LOCAL_TINY, cpus=(0, 1)), ON_CPU).spares[0].env
+    env = plan("disagg", host(model=LOCAL_TINY, cpus=(0, 1)), ON_CPU).standbys[0].env
     assert not {"VLLM_CPU_OMP_THREADS_BIND", "VLLM_NIXL_SIDE_CHANNEL_PORT", "VLLM_NIXL_SIDE_CHANNEL_HOST"} & env.keys()
     assert env["OMP_NUM_THREADS"] == "1"
 
 
 def test_the_engine_decides_what_is_imported() -> None:
-    on_gpu, on_cpu = plan("agg", host(1)).spares[0], plan("agg", host(model=LOCAL_TINY), ON_CPU).spares[0]
+    on_gpu, on_cpu = plan("agg", host(1)).standbys[0], plan("agg", host(model=LOCAL_TINY), ON_CPU).standbys[0]
     assert "vllm.v1.worker.gpu_worker" in on_gpu.modules
     assert "vllm.v1.worker.cpu_worker" in on_cpu.modules
     assert (on_gpu.cuda, on_cpu.cuda) == (True, False)
-    mocker = plan("agg", host(model=LOCAL_TINY), {"engine": "mocker", "model.path": "tiny"}).spares[0]
+    mocker = plan("agg", host(model=LOCAL_TINY), {"engine": "mocker", "model.path": "tiny"}).standbys[0]
     assert mocker.modules == ("dynamo.mocker.main",)
 
 
@@ -64,7 +64,7 @@ def test_the_engine_decides_what_is_imported() -> None:
 )
 def test_the_helper_imports_the_client_of_its_version(lmcache: str, module: str) -> None:
     facts = host(1, packages={**PACKAGES, "lmcache": lmcache})
-    assert plan("agg", facts, {"standby": "always"}).spares[1].modules == (module,)
+    assert plan("agg", facts, {"standby": "always"}).standbys[1].modules == (module,)
 
 
 def test_a_unit_is_the_same_whether_it_starts_from_one_or_not() -> None:

@@ -21,7 +21,7 @@ import json, os, signal, sys, time
 from pathlib import Path
 import anyio
 from dynkv.children.child import Child
-from dynkv.children.launcher import Launcher, LauncherFailed
+from dynkv.children.standby import StandbyProcess, StandbyFailed
 from dynkv.children.reaper import become_subreaper
 from dynkv.children.scheduling import Schedule
 from dynkv.children.stop import kill_tree
@@ -29,10 +29,10 @@ from dynkv.host.processes import command_line, environment_of, read_process
 
 become_subreaper()
 here = Path(sys.argv[1])
-ENV = {"PATH": os.environ["PATH"], "GIVEN": "to the launcher", "DYNKV_INCARNATION": "launcher's own"}
+ENV = {"PATH": os.environ["PATH"], "GIVEN": "to the standby", "DYNKV_INCARNATION": "standby's own"}
 
-def launcher(*modules, cuda=False, spawns=False):
-    return Launcher.spawn(sys.executable, modules, ENV, here / "launcher.log", cuda=cuda, spawns=spawns)
+def standby(*modules, cuda=False, spawns=False):
+    return StandbyProcess.spawn(sys.executable, modules, ENV, here / "standby.log", cuda=cuda, spawns=spawns)
 
 async def over(child):
     async with anyio.create_task_group() as tasks:
@@ -80,7 +80,7 @@ def story(tmp_path: Path, body: str, **programs: str) -> Any:
 def test_it_finds_its_parts_where_dynkv_cannot_be_imported(tmp_path: Path, flags: list[str]) -> None:
     python = [sys.executable, "-S", *flags]
     assert subprocess.run([*python, "-c", "import dynkv"], capture_output=True, cwd=tmp_path).returncode == 1
-    done = subprocess.run([*python, script("launcher"), "--help"], capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run([*python, script("standby"), "--help"], capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -90,7 +90,7 @@ def test_a_program_finds_everything_as_if_it_had_been_started(tmp_path: Path, ho
     said = story(
         tmp_path,
         f"""
-it = launcher("colorsys")
+it = standby("colorsys")
 await it.parked()
 log = here / "unit.log"
 log.write_text("before\\n")
@@ -121,7 +121,7 @@ def test_proc_shows_the_program_and_not_the_launcher(tmp_path: Path) -> None:
     said = story(
         tmp_path,
         """
-it = launcher("colorsys")
+it = standby("colorsys")
 await it.parked()
 argv = [sys.executable, str(here / "waits.py"), "a" * 3000]
 child = await it.launch(argv, {"OWN": "x"}, here / "unit.log")
@@ -177,7 +177,7 @@ def test_what_it_spawns_has_the_imports_and_the_environment_of_that_moment(tmp_p
     said = story(
         tmp_path,
         """
-it = launcher("colorsys", "multiprocessing.forkserver", spawns=True)
+it = standby("colorsys", "multiprocessing.forkserver", spawns=True)
 await it.parked()
 child = await it.launch([sys.executable, "-m", "spawns"], {}, here / "unit.log")
 said["exit"] = (await over(child)).code
@@ -201,10 +201,10 @@ def test_a_module_that_is_gone_is_told(tmp_path: Path) -> None:
         tmp_path,
         """
 for modules in (["no_such_module"], ["raises"], ["leaves"]):
-    it = launcher(*modules)
+    it = standby(*modules)
     try:
         await it.parked()
-    except LauncherFailed as error:
+    except StandbyFailed as error:
         said[modules[0]] = str(error)
     await over(it.child)
 """,
@@ -223,12 +223,12 @@ def test_imports_that_have_begun_with_cuda_are_refused_where_it_matters(tmp_path
         tmp_path,
         """
 for cuda in (True, False):
-    it = launcher("torch", cuda=cuda)
+    it = standby("torch", cuda=cuda)
     try:
         await it.parked()
         said[str(cuda)] = "parked"
         await end(it)
-    except LauncherFailed as error:
+    except StandbyFailed as error:
         said[str(cuda)] = str(error)
         await over(it.child)
 """,
@@ -242,7 +242,7 @@ def test_what_was_launched_survives_the_launcher_and_the_other_way_round(tmp_pat
     said = story(
         tmp_path,
         """
-it = launcher("colorsys")
+it = standby("colorsys")
 await it.parked()
 first = await it.launch([sys.executable, str(here / "waits.py")], {}, here / "a.log")
 second = await it.launch([sys.executable, str(here / "waits.py")], {}, here / "b.log")
@@ -254,7 +254,7 @@ await over(it.child)
 said["second_lives"] = read_process(second.pid).is_alive
 try:
     await it.launch([sys.executable, str(here / "waits.py")], {}, here / "c.log")
-except LauncherFailed as error:
+except StandbyFailed as error:
     said["then"] = "refused"
 second.signal(signal.SIGKILL)
 await over(second)
@@ -268,7 +268,7 @@ def test_it_ends_with_whoever_gives_its_orders(tmp_path: Path) -> None:
     said = story(
         tmp_path,
         """
-it = launcher("colorsys")
+it = standby("colorsys")
 await it.parked()
 await end(it)
 said["exit"] = it.child.exit.code
@@ -315,7 +315,7 @@ def test_what_it_spawns_has_its_priority_and_its_cpus(tmp_path: Path) -> None:
     said = story(
         tmp_path,
         """
-it = launcher("colorsys", spawns=True)
+it = standby("colorsys", spawns=True)
 await it.parked()
 schedule = Schedule(7, (max(os.sched_getaffinity(0)),))
 child = await it.launch([sys.executable, "-m", "scheduled"], {}, here / "unit.log", schedule=schedule)
@@ -333,7 +333,7 @@ def test_what_it_spawns_is_bound_to_its_cores_as_openmp_would_have_bound_it(tmp_
     said = story(
         tmp_path,
         """
-it = launcher("colorsys", spawns=True)
+it = standby("colorsys", spawns=True)
 await it.parked()
 child = await it.launch([sys.executable, "-m", "binds"], {}, here / "unit.log")
 said["exit"] = (await over(child)).code

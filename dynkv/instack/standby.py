@@ -1,4 +1,4 @@
-"""Import what programs need ahead, and become such programs on request: `PYTHON launcher.py FD MODULE ...`.
+"""Import what programs need ahead, and become such programs on request: `PYTHON standby.py FD MODULE ...`.
 
 A worker's start is mostly imports, and they are the same for every worker. This process does them once and waits
 ("parked"). For each order it forks a process that becomes the program, as if it had been started as
@@ -12,7 +12,7 @@ ends. Then for each {"argv", "env", "log"} it answers {"pid"} or {"failed": why}
 nearest subreaper; it is no child of this process. When the other end closes, this process ends; what it forked goes on.
 
 Linux only. It runs in the stack's interpreter, imports nothing of dynkv, and by itself only the standard library and
-what lies beside it: launcher_identity (what a forked process goes by) and launcher_spawns (for --spawns).
+what lies beside it: standby_identity (what a forked process goes by) and standby_spawns (for --spawns).
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ if sys.flags.safe_path:  # otherwise its directory stands there already
     sys.path.insert(0, str(Path(__file__).parent))
 
 # mypy knows them as parts of dynkv, as which they cannot be found here
-from launcher_identity import set_environment, show  # type: ignore[import-not-found]
-from launcher_spawns import serve_spawns  # type: ignore[import-not-found]
+from standby_identity import set_environment, show  # type: ignore[import-not-found]
+from standby_spawns import serve_spawns  # type: ignore[import-not-found]
 
 MAX_MESSAGE_BYTES = 256 * 1024
 
@@ -98,7 +98,7 @@ def orders(channel: socket.socket) -> dict[str, Any] | None:
         first = os.fork()
         if first == 0:
             if os.fork():
-                os._exit(0)  # so that its child is no child of the launcher
+                os._exit(0)  # so that its child is no child of the standby
             os.close(read)
             channel.close()
             return wired_up(order, write)

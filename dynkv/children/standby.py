@@ -1,4 +1,4 @@
-"""A process that has imported what programs need, and forks such programs on request: instack/launcher.py's handle."""
+"""A process that has imported what programs need, and forks such programs on request: instack/standby.py's handle."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _ROOM = {"DYNKV_ROOM": "." * 32 * 1024}
 """Where a program that is forked off shows its own arguments and environment in /proc; they take some 4 KB."""
 
 
-class LauncherFailed(Exception):
+class StandbyFailed(Exception):
     """It could not import, or could not fork; in words."""
 
 
-class Launcher:
+class StandbyProcess:
     """`child` is the process itself: one task has to watch it, as any child, and its owner ends it.
 
     What it launches goes on without it.
@@ -55,7 +55,7 @@ class Launcher:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         flags = [flag for flag, is_set in (("--cuda", cuda), ("--spawns", spawns)) if is_set]
-        argv = [python, script("launcher"), *flags, str(CHANNEL_FD), *modules]
+        argv = [python, script("standby"), *flags, str(CHANNEL_FD), *modules]
         try:
             child = Child.spawn(argv, {**env, **_ROOM}, log, channel=theirs.fileno())
         except BaseException:
@@ -66,7 +66,7 @@ class Launcher:
         return cls(child, ours)
 
     async def parked(self) -> None:
-        """Return when it has imported all; raises LauncherFailed when it cannot."""
+        """Return when it has imported all; raises StandbyFailed when it cannot."""
         await self._receive()
 
     async def launch(
@@ -78,9 +78,9 @@ class Launcher:
         schedule: Schedule = FREE,
         deadline_s: float = 10.0,
     ) -> Child:
-        """Start `python -m MODULE …` or `python FILE …` as Child.spawn would; raises LauncherFailed.
+        """Start `python -m MODULE …` or `python FILE …` as Child.spawn would; raises StandbyFailed.
 
-        The interpreter is the launcher's own, whatever `argv` names. After a failure it takes no more orders, and what
+        The interpreter is its own, whatever `argv` names. After a failure it takes no more orders, and what
         it may have forked all the same is among what `remains` finds.
         """
         incarnation, log_start = uuid.uuid4().hex, _size(log)
@@ -93,16 +93,16 @@ class Launcher:
         }
         async with self._turn:
             if self._has_failed:
-                raise LauncherFailed("it has failed before")
+                raise StandbyFailed("it has failed before")
             try:
                 with anyio.fail_after(deadline_s, shield=True):  # what has been forked must not get lost
                     self._channel.send(json.dumps(order).encode())
                     pid = _pid_in(await self._receive())
                 return Child.born(pid, incarnation, log_start, schedule)
-            except (OSError, LauncherFailed) as error:  # a TimeoutError is an OSError
+            except (OSError, StandbyFailed) as error:  # a TimeoutError is an OSError
                 self._has_failed = True
                 self._lost.add(incarnation)
-                raise LauncherFailed(str(error) or f"it has not answered within {deadline_s:g} s") from None
+                raise StandbyFailed(str(error) or f"it has not answered within {deadline_s:g} s") from None
 
     def remains(self) -> list[Process]:
         """Its own living processes, and of what it has forked those that nobody was told of."""
@@ -123,12 +123,12 @@ class Launcher:
         try:
             message = self._channel.recv(_MESSAGE_MAX_BYTES)
         except OSError as error:
-            raise LauncherFailed(str(error)) from None
+            raise StandbyFailed(str(error)) from None
         if not message:
-            raise LauncherFailed("it has ended")
+            raise StandbyFailed("it has ended")
         content = _decoded(message)
         if "failed" in content:
-            raise LauncherFailed(str(content["failed"]))
+            raise StandbyFailed(str(content["failed"]))
         return content
 
 
@@ -138,14 +138,14 @@ def _decoded(message: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
-        raise LauncherFailed(f"it answers {message[:_SHOWN_BYTES]!r}, which says nothing")
+        raise StandbyFailed(f"it answers {message[:_SHOWN_BYTES]!r}, which says nothing")
     return content
 
 
 def _pid_in(answer: dict[str, Any]) -> int:
     pid = answer.get("pid")
     if not isinstance(pid, int) or pid <= 1:
-        raise LauncherFailed(f"it answers with {answer}, and not with a pid")
+        raise StandbyFailed(f"it answers with {answer}, and not with a pid")
     return pid
 
 
@@ -154,7 +154,7 @@ def _size(log: Path) -> int:
     try:
         fd = open_log(log)
     except OSError as error:
-        raise LauncherFailed(str(error)) from None
+        raise StandbyFailed(str(error)) from None
     try:
         return os.fstat(fd).st_size
     finally:

@@ -1,4 +1,4 @@
-"""Who a forked process is: the environment that it goes by, and what /proc shows of it. Part of launcher.py.
+"""Who a forked process is: the environment that it goes by, and what /proc shows of it. Part of standby.py.
 
 Linux only. Source: linux/prctl.h, proc(5).
 """

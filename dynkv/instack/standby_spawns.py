@@ -1,4 +1,4 @@
-"""Let multiprocessing's spawn mean fork, in a process that launcher.py has forked. Part of it.
+"""Let multiprocessing's spawn mean fork, in a process that standby.py has forked. Part of it.
 
 Source for what is replaced: CPython 3.11 to 3.13, context.py, forkserver.py, spawn.py.
 """
@@ -18,7 +18,7 @@ from multiprocessing import forkserver, resource_tracker, spawn, util
 from pathlib import Path
 from typing import Any
 
-from launcher_identity import set_environment, set_title, show  # type: ignore[import-not-found]
+from standby_identity import set_environment, set_title, show  # type: ignore[import-not-found]
 
 
 def serve_spawns() -> None:
