@@ -9,10 +9,12 @@ import typer
 from dynkv.cli.completion import unit_names
 from dynkv.cli.deployments import Deployment
 from dynkv.cli.options import NameOfOption
+from dynkv.cli.report import say
 from dynkv.cli.streams import persevere
 from dynkv.cli.units import PATIENCE_S, TimeoutOption, WaitOption, ask, running, units_of, until_ready
 from dynkv.control.deadline import Deadline
 from dynkv.errors import UsageError
+from dynkv.supervisor.states import State
 from dynkv.supervisor.status import UnitStatus
 
 
@@ -31,11 +33,19 @@ def restart(
     persevere()
     deployment = running(name)
     if rolling:
-        known = units_of(deployment, Deadline(timeout))
-        for unit in _resolve(known, units):
-            _restart(deployment, [unit], Deadline(timeout), wait=True)
+        for unit in _resolve(units_of(deployment, Deadline(timeout)), units):
+            _roll(deployment, unit, Deadline(timeout), is_named=unit in units)
     else:
         _restart(deployment, units, Deadline(timeout), wait=wait)
+
+
+def _roll(deployment: Deployment, unit: str, deadline: Deadline, *, is_named: bool) -> None:
+    """What was stopped, meanwhile too, rests on, unless it was asked for by its own name."""
+    now = next(it for it in units_of(deployment, deadline) if it.name == unit)
+    if now.state is State.STOPPED and not is_named:
+        say(f"{unit}: stopped, and left alone")
+        return
+    _restart(deployment, [unit], deadline, wait=True)
 
 
 def _restart(deployment: Deployment, units: list[str], deadline: Deadline, *, wait: bool) -> None:

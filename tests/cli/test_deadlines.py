@@ -146,6 +146,8 @@ def test_units_that_were_asked_are_waited_for(running: Command) -> None:
     assert all(running.pids()[unit] != pid for unit, pid in before.items())
     assert running("stop", "second", "--wait").stdout.splitlines() == ["second: stop asked for", "second: stopped"]
     assert "second" not in running.pids()
+    assert "second: stopped, and left alone" in running("restart", "--rolling", "unit").stdout
+    assert "second" not in running.pids()
     assert "second: ready" in running("start", "second", "--wait").stdout
     assert running("restart", "--rolling", "unit").returncode == 0
     assert running("wait", "--for", "ready", "--timeout", "60").returncode == 0
