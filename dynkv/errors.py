@@ -6,6 +6,8 @@ do next. The command line prints exactly these parts; nothing else turns an erro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 EXIT_CODES = {
     0: "done",
     1: "the deployment or a unit failed",
@@ -123,7 +125,7 @@ class JournalLost(DynkvError):
     def __init__(self, name: str, processes: int) -> None:
         super().__init__(
             f"the supervisor of {name!r} is dead and its journal damaged; {processes} of its processes still run",
-            hint=f"`dynkv down {name}` ends them; `dynkv up` does so too, and starts it anew",
+            hint=f"`dynkv down {name}` ends them; `dynkv up … --replace` does so too, and starts it anew",
         )
 
 
@@ -152,6 +154,17 @@ class AlreadyRunning(PreflightRefused):
         super().__init__(
             f"deployment {name!r} is already running",
             hint=f"`dynkv status {name}` shows it, `dynkv down {name}` ends it; --name starts another beside it",
+        )
+
+
+class NotUnderstood(PreflightRefused):
+    """What runs of a deployment may serve, and nothing that can be read says whether it has to be ended."""
+
+    def __init__(self, name: str, processes: Sequence[str]) -> None:
+        super().__init__(
+            f"processes of {name!r} run without a supervisor, and its journal cannot be understood",
+            detail="\n".join(f"  {process}" for process in processes),
+            hint=f"`dynkv down {name}` ends them; `dynkv up … --replace` does so too, and starts it anew",
         )
 
 

@@ -6,50 +6,84 @@ import os
 import select
 import subprocess
 import sys
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
 from dynkv.children.output import open_log, tail
 from dynkv.control.deadline import Deadline
-from dynkv.control.handshake import READY, TAKEN
-from dynkv.errors import AlreadyRunning, DynkvError, TimedOut
+from dynkv.control.handshake import READY, TAKEN, UNCLEAR
+from dynkv.errors import AlreadyRunning, DynkvError, NotUnderstood, TimedOut
 from dynkv.home import Place
 from dynkv.plan.model import Plan
 
-_LINE_BYTES = max(len(READY), len(TAKEN))
+_LINE_BYTES = max(map(len, (READY, TAKEN, UNCLEAR)))
+_REPORT_S = 5.0
 
 
-def launch(plan: Plan, place: Place, secrets: dict[str, str], deadline: Deadline) -> None:
-    """Leave a supervisor in the background.
+class NeverCameUp(DynkvError):
+    """A supervisor ended before it started anything."""
 
-    Raises AlreadyRunning, DynkvError if it does not come up, TimedOut.
+    def __init__(self, log: Path) -> None:
+        super().__init__(
+            "the supervisor did not come up", where=str(log), hint="its log says why", detail="\n".join(tail(log, 20))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a supervisor is to do."""
+
+    plan: Plan
+    place: Place
+    secrets: dict[str, str] = field(default_factory=dict)
+    replaces: bool = False
+    """It may end what it does not understand."""
+
+
+def launch(order: Order, deadline: Deadline, *, spare: bool) -> None:
+    """Leave a supervisor in the background; `spare` it, when time is up or Ctrl-C comes, for what it takes over.
+
+    Raises AlreadyRunning, NotUnderstood, NeverCameUp, TimedOut.
     """
-    plan_fd = _in_memory(plan)
+    notify_read, process = _start(order)
+    try:
+        line = _report(notify_read, deadline)
+    except (KeyboardInterrupt, TimedOut):
+        if spare:
+            with suppress(TimedOut):  # what it has taken over can be told when it has reported
+                _report(notify_read, Deadline(_REPORT_S))
+        else:
+            process.kill()  # it starts nothing before it has reported
+            process.wait()
+        raise
+    finally:
+        os.close(notify_read)
+    _check(line, order.place)
+
+
+def _start(order: Order) -> tuple[int, subprocess.Popen[bytes]]:
+    """The process, and the descriptor on which it reports."""
+    plan_fd = _in_memory(order.plan)
     notify_read, notify_write = os.pipe()
-    log = open_log(place.supervisor_log)
+    log = open_log(order.place.supervisor_log)
     try:
         process = subprocess.Popen(
-            _command(place, plan_fd, notify_write),
+            _command(order, plan_fd, notify_write),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**os.environ, **secrets},
+            env={**os.environ, **order.secrets},
             pass_fds=(plan_fd, notify_write),
             start_new_session=True,
         )
     finally:
         for fd in (plan_fd, notify_write, log):
             os.close(fd)
-    try:
-        line = _report(notify_read, deadline)
-    except (KeyboardInterrupt, TimedOut):
-        process.kill()  # it starts nothing before it has reported
-        process.wait()
-        raise
-    finally:
-        os.close(notify_read)
-    _check(line, place)
+    return notify_read, process
 
 
 def _report(fd: int, deadline: Deadline) -> bytes:
@@ -62,18 +96,18 @@ def _report(fd: int, deadline: Deadline) -> bytes:
     return os.read(fd, _LINE_BYTES)
 
 
-def become_supervisor(plan: Plan, place: Place, secrets: dict[str, str]) -> None:
-    """Turn this process into the supervisor; returns only by raising OSError."""
-    plan_fd, nobody = _in_memory(plan), os.open(os.devnull, os.O_WRONLY)
+def become_supervisor(order: Order) -> NoReturn:
+    """Turn this process into the supervisor; raises OSError."""
+    plan_fd, nobody = _in_memory(order.plan), os.open(os.devnull, os.O_WRONLY)
     for fd in (plan_fd, nobody):
         os.set_inheritable(fd, True)
-    command = [*_command(place, plan_fd, nobody), "--foreground"]
-    os.execve(command[0], command, {**os.environ, **secrets})
+    command = [*_command(order, plan_fd, nobody), "--foreground"]
+    os.execve(command[0], command, {**os.environ, **order.secrets})
 
 
-def _command(place: Place, plan_fd: int, notify_fd: int) -> list[str]:
-    options = ["--home", str(place.home), "--plan-fd", str(plan_fd), "--notify-fd", str(notify_fd)]
-    return [sys.executable, "-m", "dynkv.daemon", *options]
+def _command(order: Order, plan_fd: int, notify_fd: int) -> list[str]:
+    options = ["--home", str(order.place.home), "--plan-fd", str(plan_fd), "--notify-fd", str(notify_fd)]
+    return [sys.executable, "-m", "dynkv.daemon", *options, *(["--replace"] if order.replaces else [])]
 
 
 def _in_memory(plan: Plan) -> int:
@@ -85,10 +119,7 @@ def _in_memory(plan: Plan) -> int:
 def _check(line: bytes, place: Place) -> None:
     if line == TAKEN:
         raise AlreadyRunning(place.name)
+    if line == UNCLEAR:
+        raise NotUnderstood(place.name, ())
     if line != READY:
-        raise DynkvError(
-            "the supervisor did not come up",
-            where=str(place.supervisor_log),
-            hint="its log says why",
-            detail="\n".join(tail(Path(place.supervisor_log), 20)),
-        )
+        raise NeverCameUp(place.supervisor_log)

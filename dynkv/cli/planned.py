@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from dynkv.cli.deployments import planned_ports
+from dynkv.cli.takeover import orphans
 from dynkv.doctor.catalogue import Severity
 from dynkv.doctor.checks import by_severity, findings, of_host, refusal
 from dynkv.doctor.findings import Finding
@@ -16,9 +17,7 @@ from dynkv.plan.build import build
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import Plan
 from dynkv.profile.load import LoadedProfile, Override, load, parse_set
-from dynkv.supervisor.journal import read_journal
 from dynkv.supervisor.leftovers import leftovers
-from dynkv.supervisor.salvage import survivors
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +97,10 @@ def _resolve(loaded: LoadedProfile, where: Place, facts: HostFacts) -> Planned:
 
 
 def _left_over(where: Place) -> LeftOver:
-    journal = read_journal(where.journal)
-    if journal is not None and journal.stopped:
-        return LeftOver()
-    own = survivors(journal, where)
-    children = {} if journal is None else journal.children
+    found = orphans(where)
+    children = {} if found.journal is None else found.journal.children
     ports = {f"{unit}.{name}": port for unit, record in children.items() for name, port in record.ports.items()}
-    return LeftOver(frozenset(process.pid for process in own), resident_bytes(own), ports)
+    return LeftOver(frozenset(process.pid for process in found.processes), resident_bytes(found.processes), ports)
 
 
 def overrides(

@@ -7,7 +7,6 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from dynkv.children.signals import open_process, send
 from dynkv.cli.deployments import Deployment, find
 from dynkv.cli.poll import SILENT, NotYet, poll
 from dynkv.cli.progress import progress
@@ -93,10 +92,9 @@ def _rouse(deployment: Deployment, silent_s: float) -> None:
     process = None if journal is None else supervisor_of(journal, deployment.place.home)
     if process is None or not (process.is_stopped or silent_s > _STUCK_S):
         return
-    fd = open_process(process.identity)
-    if fd is not None:
-        send(fd, signal.SIGCONT if process.is_stopped else signal.SIGKILL)
-        os.close(fd)
+    from dynkv.children.signals import send_to
+
+    send_to(process.identity, signal.SIGCONT if process.is_stopped else signal.SIGKILL)
 
 
 def _end_rest(deployment: Deployment, journal: JournalFile | None, deadline: Deadline) -> bool:

@@ -11,8 +11,9 @@ import typer
 
 from dynkv.cli import view
 from dynkv.cli.alarm import alarm
-from dynkv.cli.deployments import Deployment, find, opened
-from dynkv.cli.launch import become_supervisor, launch
+from dynkv.cli.attempt import LONGER, NOT_READY, Attempt
+from dynkv.cli.deployments import opened
+from dynkv.cli.launch import Order, become_supervisor
 from dynkv.cli.options import (
     DeviceOption,
     EngineOption,
@@ -24,23 +25,31 @@ from dynkv.cli.options import (
     SetOption,
 )
 from dynkv.cli.planned import Planned, locate, make_plan, overrides
-from dynkv.cli.poll import NotYet, poll
 from dynkv.cli.prepare import prepare
-from dynkv.cli.progress import progress
 from dynkv.cli.report import say
 from dynkv.cli.streams import persevere
 from dynkv.cli.takedown import take_down
-from dynkv.cli.units import in_words
+from dynkv.cli.takeover import agree_to_end, orphans
 from dynkv.control.deadline import Deadline
-from dynkv.errors import AlreadyRunning, DynkvError, TimedOut, UnitFailed
+from dynkv.errors import AlreadyRunning
 from dynkv.home import Place
 from dynkv.locks import planning
 from dynkv.profile.load import LoadedProfile
 from dynkv.profile.secrets import only_secrets
-from dynkv.supervisor.status import DeploymentState, DeploymentStatus
+from dynkv.supervisor.journal import read_journal
+from dynkv.supervisor.succession import unclear
 
-_GOAL, _HINT = "not ready", "give it longer with --timeout"
-_INTERRUPTED = 130
+ForegroundOption = Annotated[bool, typer.Option("--foreground", help="Stay, and be the supervisor.")]
+TimeoutOption = Annotated[
+    float | None, typer.Option("--timeout", min=0, metavar="SECONDS", help="Give up after this long.")
+]
+NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Return as soon as the supervisor runs.")]
+SkipChecksOption = Annotated[
+    bool, typer.Option("--skip-checks", help="Start all the same when a check finds an error.")
+]
+ReplaceOption = Annotated[
+    bool, typer.Option("--replace", help="End what runs of it without a supervisor, instead of taking it over.")
+]
 
 
 def up(
@@ -52,42 +61,44 @@ def up(
     name: NameOption = None,
     sets: SetOption = None,
     no_lmcache: NoLMCacheOption = False,
-    foreground: Annotated[bool, typer.Option("--foreground", help="Stay, and be the supervisor.")] = False,
-    timeout: Annotated[
-        float | None, typer.Option("--timeout", min=0, metavar="SECONDS", help="Give up after this long.")
-    ] = None,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Return as soon as the supervisor runs.")] = False,
-    skip_checks: Annotated[
-        bool, typer.Option("--skip-checks", help="Start all the same when a check finds an error.")
-    ] = False,
+    foreground: ForegroundOption = False,
+    timeout: TimeoutOption = None,
+    no_wait: NoWaitOption = False,
+    skip_checks: SkipChecksOption = False,
+    replace: ReplaceOption = False,
 ) -> None:
     """Start a deployment and wait until it answers requests.
 
     The host is checked first, as by `dynkv doctor`. A start that fails, takes too long or is interrupted with Ctrl-C
-    leaves nothing running. Where a supervisor has died, what still runs is taken over.
+    leaves nothing running. Where a supervisor has died, what still runs is taken over, and goes on whatever becomes of
+    the start.
     """
     persevere()
     deadline = Deadline(timeout)
     loaded, where = locate(profile, name, overrides(gpus, model, engine, device, no_lmcache, sets))
     where.create()
     with ExitStack() as held:
-        with alarm(deadline, goal=_GOAL, why="nothing was started yet", hint=_HINT):
-            held.enter_context(planning(where.home))
-            planned = _plan(loaded, where, skip_checks=skip_checks)
-            prepare(planned.plan.prepare)
-        secrets = only_secrets(loaded.profile.env)
+        order = _order(loaded, where, deadline, held, skip_checks=skip_checks, replace=replace)
         if foreground:
-            become_supervisor(planned.plan, where, secrets)
+            become_supervisor(order)
         signal.signal(signal.SIGTERM, _interrupt)
-        try:
-            launch(planned.plan, where, secrets, deadline)
-        except (KeyboardInterrupt, TimedOut) as error:
-            take_down(opened(where.name))
-            if isinstance(error, TimedOut):
-                raise
-            raise typer.Exit(_INTERRUPTED) from None
-    if not no_wait:
-        _wait_or_take_down(where, deadline)
+        status = Attempt(order, orphans(where), deadline).start(held.close, wait=not no_wait)
+    if status is not None:
+        view.show_started(status, where.directory)
+
+
+def _order(
+    loaded: LoadedProfile, where: Place, deadline: Deadline, held: ExitStack, *, skip_checks: bool, replace: bool
+) -> Order:
+    """What the supervisor is to do; from now on nobody else plans until `held` is closed. Raises TimedOut."""
+    with alarm(deadline, goal=NOT_READY, why="nothing was started yet", hint=LONGER):
+        held.enter_context(planning(where.home))
+        planned = _plan(loaded, where, skip_checks=skip_checks)
+        replace = replace or _asked_about(planned)
+        prepare(planned.plan.prepare)
+    if replace and take_down(opened(where.name), deadline):
+        say(f"what ran of {where.name} has ended")
+    return Order(planned.plan, where, only_secrets(loaded.profile.env), replace)
 
 
 def _plan(loaded: LoadedProfile, where: Place, *, skip_checks: bool) -> Planned:
@@ -104,42 +115,12 @@ def _plan(loaded: LoadedProfile, where: Place, *, skip_checks: bool) -> Planned:
     return planned
 
 
-def _wait_or_take_down(where: Place, deadline: Deadline) -> None:
-    """A start that fails, takes too long or is interrupted leaves nothing running."""
-    deployment = find(where.name)
-    try:
-        status = _wait(deployment, deadline)
-    except (DynkvError, KeyboardInterrupt) as error:
-        say("taking it down again")
-        take_down(deployment)
-        if isinstance(error, KeyboardInterrupt):
-            raise typer.Exit(_INTERRUPTED) from None
-        raise
-    view.show_started(status, where.directory)
-
-
-def _wait(deployment: Deployment, deadline: Deadline) -> DeploymentStatus:
-    client = deployment.client(deadline)
-
-    def look() -> DeploymentStatus | NotYet:
-        status = client.status()
-        show(status)
-        if status.state is DeploymentState.READY:
-            return status
-        _raise_if_dead(status)
-        return NotYet(status.detail or "; ".join(in_words(unit) for unit in status.units if unit.state != "ready"))
-
-    with progress() as show:
-        return poll(look, deadline, deployment, goal=_GOAL, hint=_HINT)
-
-
-def _raise_if_dead(status: DeploymentStatus) -> None:
-    for unit in status.units:
-        if unit.last_exit is not None:
-            last = unit.last_exit
-            raise UnitFailed(unit.name, last.reason, log=unit.log, tail="\n".join(last.log_tail), hint=last.hint)
-    if status.state in (DeploymentState.STOPPING, DeploymentState.STOPPED):
-        raise DynkvError(f"{status.name} was taken down while it started", hint="see `dynkv events`")
+def _asked_about(planned: Planned) -> bool:
+    """Whether a person has said that what nobody understands may be ended; raises NotUnderstood if not."""
+    left = unclear(read_journal(planned.place.journal), planned.plan, planned.place)
+    if left:
+        agree_to_end(left, planned.place.name)
+    return bool(left)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -74,10 +74,12 @@ def is_alive(pid: int) -> bool:
 @dataclass
 class Command:
     directory: Path
+    home: Path = Path()
+    """`state` in the directory when left out."""
 
-    @property
-    def home(self) -> Path:
-        return self.directory / "state"
+    def __post_init__(self) -> None:
+        if self.home == Path():
+            self.home = self.directory / "state"
 
     @property
     def env(self) -> dict[str, str]:

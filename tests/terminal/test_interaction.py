@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,8 @@ import psutil
 import pytest
 
 from dynkv.home import Place
+from dynkv.host.processes import read_process
+from dynkv.supervisor.journal import read_journal
 
 from .screen import Terminal
 
@@ -79,6 +82,25 @@ def test_ctrl_c_while_it_starts_leaves_nothing(directory: Path) -> None:
     assert "taking it down again" in text
     assert "Traceback" not in text
     assert running_in(directory) == []
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 4), ("", 4)])
+def test_what_is_not_understood_is_asked_about(directory: Path, answer: str, code: int) -> None:
+    assert dynkv(directory, "up", "quick.yaml").returncode == 0
+    place = Place(directory / "state", "quick")
+    journal = read_journal(place.journal)
+    assert journal is not None
+    os.kill(journal.supervisor_pid, signal.SIGKILL)
+    place.journal.write_text("{")
+    pids = [child.pid for child in journal.children.values()]
+    with Terminal("up", "quick.yaml", env=env(directory), cwd=directory) as terminal:
+        text = terminal.until(lambda text: "start quick anew? [y/N]" in text)
+        assert all(f"pid {pid} (sleep 1000" in text for pid in pids)
+        terminal.child.sendline(answer)
+        assert terminal.finish()[0] == code
+    alive = [(process := read_process(pid)) is not None and process.is_alive for pid in pids]
+    assert alive == [code != 0] * len(pids)
+    assert place.has_supervisor() == (code == 0)
 
 
 def test_a_window_that_changes_its_size(directory: Path) -> None:

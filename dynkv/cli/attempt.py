@@ -1,0 +1,88 @@
+"""One start of a deployment: launched, waited for, and undone when it comes to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import typer
+
+from dynkv.cli.deployments import opened
+from dynkv.cli.launch import NeverCameUp, Order, launch
+from dynkv.cli.poll import NotYet, poll
+from dynkv.cli.progress import progress
+from dynkv.cli.report import say
+from dynkv.cli.takedown import take_down
+from dynkv.cli.takeover import Orphans
+from dynkv.cli.units import in_words
+from dynkv.control.deadline import Deadline
+from dynkv.errors import DynkvError, PreflightRefused, UnitFailed
+from dynkv.supervisor.status import DeploymentState, DeploymentStatus
+
+NOT_READY, LONGER = "not ready", "give it longer with --timeout"
+_INTERRUPTED = 130
+
+
+class _TakenDown(DynkvError):
+    """Somebody else has ended it meanwhile."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} was taken down while it started", hint="see `dynkv events`")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    order: Order
+    before: Orphans
+    """What ran before it, which it does not end."""
+    deadline: Deadline
+
+    def start(self, launched: Callable[[], None], *, wait: bool) -> DeploymentStatus | None:
+        """How it is when it answers requests. `launched` is called as soon as there is a supervisor.
+
+        What fails, takes too long or is interrupted leaves nothing running but what it has taken over.
+        """
+        try:
+            launch(self.order, self.deadline, spare=bool(self.before.processes))
+            launched()
+            return self._answered() if wait else None
+        except (PreflightRefused, NeverCameUp, _TakenDown):
+            raise
+        except (DynkvError, KeyboardInterrupt) as error:
+            self._undo()
+            if isinstance(error, KeyboardInterrupt):
+                raise typer.Exit(_INTERRUPTED) from None
+            raise
+
+    def _answered(self) -> DeploymentStatus:
+        deployment = opened(self.order.place.name)
+        client = deployment.client(self.deadline)
+
+        def look() -> DeploymentStatus | NotYet:
+            status = client.status()
+            show(status)
+            if status.state is DeploymentState.READY:
+                return status
+            _raise_if_dead(status)
+            return NotYet(status.detail or "; ".join(in_words(unit) for unit in status.units if unit.state != "ready"))
+
+        with progress() as show:
+            return poll(look, self.deadline, deployment, goal=NOT_READY, hint=LONGER)
+
+    def _undo(self) -> None:
+        deployment = opened(self.order.place.name)
+        name = deployment.place.name
+        if self.before.were_taken_over(deployment.journal):
+            say(f"{name} took over what ran before, and leaves it running; `dynkv down {name}` ends it")
+            return
+        say("taking it down again")
+        take_down(deployment)
+
+
+def _raise_if_dead(status: DeploymentStatus) -> None:
+    for unit in status.units:
+        if unit.last_exit is not None:
+            last = unit.last_exit
+            raise UnitFailed(unit.name, last.reason, log=unit.log, tail="\n".join(last.log_tail), hint=last.hint)
+    if status.state in (DeploymentState.STOPPING, DeploymentState.STOPPED):
+        raise _TakenDown(status.name)

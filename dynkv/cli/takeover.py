@@ -1,0 +1,55 @@
+"""What an `up` finds of its deployment that runs without a supervisor, and what it may do with that."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import typer
+
+from dynkv.errors import NotUnderstood
+from dynkv.home import Place
+from dynkv.host.described import described
+from dynkv.host.processes import Process
+from dynkv.supervisor.journal import JournalFile, read_journal
+from dynkv.supervisor.salvage import survivors
+
+
+@dataclass(frozen=True, slots=True)
+class Orphans:
+    """Processes that a dead supervisor left, and its journal as it was then."""
+
+    processes: Sequence[Process] = ()
+    journal: JournalFile | None = None
+
+    def were_taken_over(self, now: JournalFile | None) -> bool:
+        """Whether any goes on, by the journal that a new supervisor has written `now`; it does so before it reports.
+
+        It goes on with the time at which the deployment was started, or at least with a child. A journal that says
+        nothing does not allow to end what may have been taken over.
+        """
+        if not self.processes or self.journal is None:
+            return False
+        if now is None or now.started_at == self.journal.started_at:
+            return True
+        before = {child.incarnation for child in self.journal.children.values()}
+        return any(child.incarnation in before for child in now.children.values())
+
+
+def orphans(where: Place) -> Orphans:
+    """Of a deployment without a supervisor, at this moment."""
+    journal = read_journal(where.journal)
+    if journal is not None and journal.stopped:
+        return Orphans()
+    return Orphans(survivors(journal, where), journal)
+
+
+def agree_to_end(unclear: Sequence[Process], name: str) -> None:
+    """Ask whether processes may be ended of which no journal tells; raises NotUnderstood unless a person says so."""
+    refusal = NotUnderstood(name, [described(process.pid) for process in unclear])
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise refusal
+    question = f"{refusal.what}:\n{refusal.detail}\nEnd them, and start {name} anew?"
+    if not typer.confirm(question, default=False):
+        raise refusal
