@@ -17,6 +17,7 @@ from dynkv.cli.takeover import Orphans
 from dynkv.cli.units import in_words
 from dynkv.control.deadline import Deadline
 from dynkv.errors import DynkvError, PreflightRefused, UnitFailed
+from dynkv.supervisor.states import State
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus
 
 NOT_READY, LONGER = "not ready", "give it longer with --timeout"
@@ -61,7 +62,7 @@ class Attempt:
         def look() -> DeploymentStatus | NotYet:
             status = client.status()
             show(status)
-            if status.state is DeploymentState.READY:
+            if status.state is DeploymentState.READY or _only_rests(status):
                 return status
             _raise_if_dead(status)
             return NotYet(status.detail or "; ".join(in_words(unit) for unit in status.units if unit.state != "ready"))
@@ -79,9 +80,16 @@ class Attempt:
         take_down(deployment)
 
 
+def _only_rests(status: DeploymentStatus) -> bool:
+    """It answers, and what does not run was stopped on purpose, before an earlier supervisor died."""
+    if status.state is not DeploymentState.DEGRADED:
+        return False
+    return all(unit.state in (State.READY, State.STOPPED) for unit in status.units if unit.is_missed)
+
+
 def _raise_if_dead(status: DeploymentStatus) -> None:
     for unit in status.units:
-        if unit.last_exit is not None:
+        if unit.last_exit is not None and unit.state not in (State.STOPPING, State.STOPPED):
             last = unit.last_exit
             raise UnitFailed(unit.name, last.reason, log=unit.log, tail="\n".join(last.log_tail), hint=last.hint)
     if status.state in (DeploymentState.STOPPING, DeploymentState.STOPPED):

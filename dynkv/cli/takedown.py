@@ -92,7 +92,7 @@ def _rouse(deployment: Deployment, silent_s: float) -> None:
     process = None if journal is None else supervisor_of(journal, deployment.place.home)
     if process is None or not (process.is_stopped or silent_s > _STUCK_S):
         return
-    from dynkv.children.signals import send_to
+    from dynkv.children.held import send_to
 
     send_to(process.identity, signal.SIGCONT if process.is_stopped else signal.SIGKILL)
 

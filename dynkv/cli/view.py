@@ -92,8 +92,12 @@ def show_event(event: Event) -> None:
 def show_started(status: DeploymentStatus, directory: Path) -> None:
     body = f'{{"model": "{status.model}", "messages": [{{"role": "user", "content": "Hello"}}], "max_tokens": 32}}'
     console = _console()
+    resting = [unit.name for unit in status.units if unit.state == "stopped"]
+    if resting:
+        names = " ".join(resting)
+        console.print(f"[yellow]stopped, as was asked before:[/] {escape(names)} (`dynkv start {escape(names)}`)")
     if not status.endpoint:
-        console.print(f"[bold green]ready:[/] {len(status.units)} units")
+        console.print(f"[bold green]ready:[/] {len(status.units) - len(resting)} units")
         console.print(f"logs:  {escape(str(directory / 'logs'))}", style="dim")
         return
     console.print(f"[bold green]ready:[/] {status.endpoint}  [dim]model[/] {escape(status.model)}")

@@ -52,6 +52,23 @@ def until_taken_over(dynkv: Command) -> None:
     until(lambda: dynkv.place().has_supervisor() and "adopt" in dynkv.place().events.read_text())
 
 
+class TestWhatRestedBefore:
+    def test_rests_on(self, dynkv: Command) -> None:
+        """What was asked last counts beyond the supervisor that was asked, also in the moment before its death."""
+        profile = dynkv.profile(UNITS + dynkv.server("one") + dynkv.server("two") + dynkv.server("three"))
+        assert dynkv("up", profile).returncode == 0
+        pids = dynkv.pids()
+        assert dynkv("stop", "two", "--wait").returncode == 0
+        assert dynkv("stop", "three").returncode == 0
+        dynkv.kill_supervisor()
+        up = dynkv("up", profile)
+        assert (up.returncode, "stopped, as was asked before: two three" in up.stdout) == (0, True)
+        assert dynkv.pids() == {"one": pids["one"]}
+        assert [unit["state"] for unit in dynkv.status()["units"]] == ["ready", "stopped", "stopped"]
+        assert dynkv("start", "two", "three", "--wait").returncode == 0
+        assert dynkv.status()["state"] == "ready"
+
+
 class TestWhatRanBefore:
     def test_goes_on_when_one_of_it_dies(self, dynkv: Command, orphaned: dict[str, int]) -> None:
         with dynkv.begun("up", "mine.yaml") as up:
