@@ -39,8 +39,8 @@ def plan(lab: Lab) -> Plan:
 @pytest.fixture(autouse=True)
 def clean_up(lab: Lab) -> Iterator[None]:
     yield
-    if (journal := read_journal(lab.place.journal)) is not None:
-        anyio.run(kill_tree, lambda: survivors(journal, lab.place))
+    journal = read_journal(lab.place.journal)  # or without one, by their markers
+    anyio.run(kill_tree, lambda: survivors(journal, lab.place))
 
 
 def test_killed_and_started_again_it_takes_over_what_runs_and_in_the_end_leaves_nothing(lab: Lab, plan: Plan) -> None:

@@ -38,8 +38,8 @@ def plan(lab: Lab) -> Plan:
 @pytest.fixture(autouse=True)
 def clean_up(lab: Lab) -> Iterator[None]:
     yield
-    if (journal := read_journal(lab.place.journal)) is not None:
-        anyio.run(kill_tree, lambda: survivors(journal, lab.place))
+    journal = read_journal(lab.place.journal)  # or without one, by their markers
+    anyio.run(kill_tree, lambda: survivors(journal, lab.place))
 
 
 def restarted(lab: Lab, unit: str = "worker-0") -> None:
