@@ -104,8 +104,8 @@ def _card(row: tuple[str, ...], ink: Ink) -> list[str]:
 def _narrowed(widths: list[int], floors: list[int], room: int) -> list[int]:
     """The widest columns give up as much as is missing, each down to its floor."""
     widths = list(widths)
-    while sum(widths) > room and (standby := [i for i, width in enumerate(widths) if width > floors[i]]):
-        widths[max(standby, key=widths.__getitem__)] -= 1
+    while sum(widths) > room and (wide := [i for i, width in enumerate(widths) if width > floors[i]]):
+        widths[max(wide, key=widths.__getitem__)] -= 1
     return widths
 
 
