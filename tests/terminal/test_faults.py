@@ -34,9 +34,10 @@ STACK = {"ai_dynamo": "1.6.1", "vllm": "0.31.0", "lmcache": "0.5.6", "nixl": "1.
 VLLM = """
 import sys
 print("\\x1b[32m INFO\\x1b[0m 11-24 19:27:44 [core.py:112] Initializing a V1 LLM engine")
-for line in ("Traceback (most recent call last):", '  File "/site/vllm/v1/engine/core.py", line 1195, in run', "    x"):
+FRAME = '  File "/site/vllm/v1/engine/core.py", line 1437, in run', "    raise e"
+for line in ("EngineCore failed to start.", "Traceback (most recent call last):", *FRAME, "{error}: {message}"):
     print("(EngineCore pid=1) ERROR 11-24 19:27:45 [core.py:1433]", line)
-print("(EngineCore pid=1) ERROR 11-24 19:27:45 [core.py:1433] {error}: {message}")
+print("Process EngineCore:", *TRACEBACK, "{error}: {message}", sep="\\n")
 for _ in range(40):
     print("2026-11-24T19:28:05.70Z ERROR tower_http::trace::on_failure: response failed status: 503")
 sys.stdout.flush()
