@@ -11,8 +11,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -53,6 +53,9 @@ _HEEDED = (signal.SIGCHLD, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 def main() -> int:
     options = _options()
+    signal.pthread_sigmask(
+        signal.SIG_BLOCK, {*_END, *_HEEDED}
+    )  # until somebody heeds them, and when nobody does any more
     raise_open_files()
     _keep_descriptors()
     plan = _read_plan(options.plan_fd)
@@ -70,8 +73,8 @@ def main() -> int:
         return 4
     become_subreaper()
     code = anyio.run(_run, plan, place, lock, options.notify_fd, options.foreground)
-    if code == 0:
-        sweep()
+    if code == 0 and (left := sweep()):
+        sys.stderr.write(f"ended what had started elsewhere: {', '.join(left)}\n")
     return code
 
 
@@ -100,7 +103,7 @@ async def _run(plan: Plan, place: Place, lock: int, notify_fd: int, foreground: 
     sidecar, figures = _sidecar(plan, place, standbys), Figures(sources(plan))
     shared = Shared(place, board, events, journal, Turns(), discovery, sidecar, standbys, figures)
     stack = Stack(plan, shared, os.getpid(), left.adopted, left.registrations, left.resting)
-    with control_socket(place.socket) as made, anyio.open_signal_receiver(*_END, *_HEEDED) as received:
+    with control_socket(place.socket) as made, _signals() as received:
         is_over = False
         async with anyio.create_task_group() as tasks:
             for what, work in {
@@ -129,6 +132,17 @@ async def _let_go_when_lost(
     """Another supervisor has the deployment: it looks after what runs, and this one ends nobody."""
     await until_lost(place, lock, journal, events)
     everything.cancel()
+
+
+@contextmanager
+def _signals() -> Iterator[AsyncIterator[signal.Signals]]:
+    """They wait outside of this: a beginning or an end that is cut short would leave processes without anybody."""
+    with anyio.open_signal_receiver(*_END, *_HEEDED) as received:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_END, *_HEEDED})
+        try:
+            yield received
+        finally:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {*_END, *_HEEDED})
 
 
 async def _heed(received: AsyncIterator[signal.Signals], stack: Stack) -> None:

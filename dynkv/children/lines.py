@@ -148,8 +148,8 @@ def _time(parts: dict[str, str | None], now: datetime) -> datetime | None:
     month, day, hour, minute, second = (int(parts[name] or 0) for name in _NUMBERS)
     microsecond = int(f"{parts.get('fraction') or ''}000000"[:6])
     given, year = parts.get("zone"), parts.get("year")
-    zone: tzinfo | None = datetime.fromisoformat(f"2000-01-01T00:00:00{given}").tzinfo if given else now.tzinfo
     try:
+        zone: tzinfo | None = datetime.fromisoformat(f"2000-01-01T00:00:00{given}").tzinfo if given else now.tzinfo
         if year is not None:
             return datetime(int(year), month, day, hour, minute, second, microsecond, zone)
         at = datetime(now.year, month, day, hour, minute, second, microsecond, zone)

@@ -33,10 +33,13 @@ def rotate(path: Path, max_bytes: int, keep: int) -> bool:
 
     Older copies move up to `path.<keep>`. Lines written between copy and truncation are lost: the child holds
     the file open, so it cannot be renamed. Raises OSError where the copy cannot be made; the log is then
-    emptied all the same, since a disk that fills up would end more than a log.
+    emptied all the same, since a disk that fills up would end more than a log. One that may not be emptied is not
+    touched, and neither are its copies: PermissionError.
     """
     if size_of(path) <= max_bytes:
         return False
+    with path.open("r+b"):
+        pass
     try:
         for number in range(keep - 1, 0, -1):
             if (older := _copy_of(path, number)).exists():

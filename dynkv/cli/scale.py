@@ -7,21 +7,15 @@ from typing import Annotated
 import typer
 
 from dynkv.cli.completion import role_sizes
+from dynkv.cli.deployments import Deployment
 from dynkv.cli.options import NameOfOption
+from dynkv.cli.poll import NotYet, poll
 from dynkv.cli.report import say
 from dynkv.cli.streams import persevere
-from dynkv.cli.units import (
-    PATIENCE_S,
-    TimeoutOption,
-    WaitOption,
-    asking,
-    running,
-    units_of,
-    until_ready,
-    until_stopped,
-)
+from dynkv.cli.units import PATIENCE_S, TimeoutOption, WaitOption, asking, running, units_of
 from dynkv.control.deadline import Deadline
 from dynkv.errors import UsageError
+from dynkv.supervisor.states import State, has_ended
 
 
 def scale(
@@ -42,11 +36,22 @@ def scale(
             client.scale(role, replicas)
         say(f"{role}: {replicas} asked for")
     for role, replicas in wanted if wait else []:
-        units = [unit.name for unit in units_of(deployment, deadline) if unit.role == role]
-        for unit in units[:replicas]:
-            until_ready(deployment, unit, deadline)
-        for unit in units[replicas:]:
-            until_stopped(deployment, unit, deadline)
+        _until_scaled(deployment, role, replicas, deadline)
+
+
+def _until_scaled(deployment: Deployment, role: str, replicas: int, deadline: Deadline) -> None:
+    """Whichever they are: the supervisor keeps those that are well."""
+
+    def look() -> list[str] | NotYet:
+        units = [unit for unit in units_of(deployment, deadline) if unit.role == role]
+        ready = [unit.name for unit in units if unit.state is State.READY]
+        if len(ready) == replicas and all(has_ended(unit.state) for unit in units if unit.name not in ready):
+            return ready
+        return NotYet(", ".join(f"{unit.name} is {unit.state}" for unit in units))
+
+    goal, hint = f"{role} was not {replicas}", "`dynkv status` shows what they wait for"
+    ready = poll(look, deadline, deployment, goal=goal, hint=hint)
+    say(f"{role}: {', '.join(ready)} ready")
 
 
 def _role_and_number(text: str) -> tuple[str, int]:

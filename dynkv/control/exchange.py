@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-TYPE_CHECKING = False  # the quick way to a status standbys itself the import of typing
+TYPE_CHECKING = False  # the quick way to a status does without the import of typing
 if TYPE_CHECKING:
     from typing import BinaryIO
 

@@ -89,7 +89,7 @@ ROUTES = (
         Answers.scale,
         202,
         '`{"role": …, "asked": n}`',
-        "Run the first n workers of a role, and stop the others.",
+        "Run n workers of a role, those that are well before others, and stop the rest.",
         ((400, "no workers have that role, the plan has fewer, or n is no number"),),
     ),
     Route("POST", "/v1/down", Answers.down, 202, '`{"name": …, "asked": "down"}`', "Take the deployment down."),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
 
-import anyio
-from anyio import to_thread
-
+from dynkv.host.asking import Questions
 from dynkv.host.gpus import GpuLoad, gpu_loads
 from dynkv.supervisor.status import GpuStatus, UnitStatus
 
@@ -25,14 +25,14 @@ class GpuFigures:
         self._loads: dict[str, GpuLoad] = {}
         self._loaded_at = -_STALE_S
         self._looked_at = -_FRESH_S
-        self._is_looking = False
+        self._nvml = Questions()
 
     async def of(self, units: Iterable[UnitStatus]) -> tuple[GpuStatus, ...]:
         """Of the GPUs that units use, in their order; without asking anybody where they use none."""
         wanted = tuple(dict.fromkeys(gpu for unit in units for gpu in unit.gpus))
-        if wanted and not self._is_looking and time.monotonic() >= self._looked_at + _FRESH_S:
-            with anyio.move_on_after(_PATIENCE_S):
-                await to_thread.run_sync(self._look, wanted, abandon_on_cancel=True)
+        if wanted and time.monotonic() >= self._looked_at + _FRESH_S:
+            with suppress(TimeoutError):
+                await self._nvml.ask(partial(self._look, wanted), _PATIENCE_S)
             self._looked_at = time.monotonic()
         if time.monotonic() >= self._loaded_at + _STALE_S:
             return ()
@@ -44,8 +44,4 @@ class GpuFigures:
 
     def _look(self, wanted: tuple[str, ...]) -> None:
         """In a thread of its own, which goes on when nobody waits for it any more."""
-        self._is_looking = True
-        try:
-            self._loads, self._loaded_at = gpu_loads(wanted), time.monotonic()
-        finally:
-            self._is_looking = False
+        self._loads, self._loaded_at = gpu_loads(wanted), time.monotonic()

@@ -79,7 +79,7 @@ async def release(sidecar: Sidecar, dead: Registrations, *, holds_gpu: bool) -> 
             while not await _is_gone(sidecar, dead):  # noqa: ASYNC110 (another process's state)
                 await anyio.sleep(_PERIOD_S)
             return Outcome.REAPED
-    return Outcome.KEPT
+    return Outcome.KEPT if await registered(sidecar) is not None else Outcome.UNKNOWN
 
 
 async def _is_gone(sidecar: Sidecar, dead: Registrations) -> bool:

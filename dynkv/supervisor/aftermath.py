@@ -15,6 +15,7 @@ from dynkv.reclaim.sidecar import Outcome, Registrations, release
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import seconds_of
 from dynkv.supervisor.life import Life, Shared
+from dynkv.supervisor.turns import Turn
 
 
 def bury(life: Life, child: Child, started_at: str) -> None:
@@ -64,8 +65,14 @@ async def keeps_memory(
     return outcome is Outcome.KEPT and holds_gpu
 
 
+def let_go(life: Life, turn: Turn) -> None:
+    """Before anything else, however it came to its end: nothing is routed to it, and its GPUs are anybody's turn."""
+    purge_discovery(life)
+    turn.release()
+
+
 def purge_discovery(life: Life) -> None:
-    """Before anything else: as long as they are there, requests are routed to the dead."""
+    """As long as its entries are there, requests are routed to the dead."""
     directory = life.shared.discovery_dir
     if directory is None or not life.unit.role.is_worker:
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from traceback import format_exception
+from typing import TypeVar
 
 import anyio
 
@@ -12,19 +13,20 @@ from dynkv.supervisor.events import EventLog
 
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 1.0, 60.0
 _LASTED_S = 120.0
+T = TypeVar("T")
 
 
-async def outliving(what: str, work: Callable[[], Awaitable[object]], events: EventLog) -> None:
-    """Do `work` until it returns. A fault is an event, once until it is another one, and a reason to begin again.
+async def outliving(what: str, work: Callable[[], Awaitable[T]], events: EventLog) -> T:
+    """Do `work` until it returns, and return what it does.
 
-    The pause before that doubles with each fault, and is short again after work that has lasted.
+    A fault is an event, once until it is another one, and a reason to begin again. The pause before that doubles with
+    each fault, and is short again after work that has lasted.
     """
     pause_s, told = _FIRST_PAUSE_S, ""
     while True:
         began = anyio.current_time()
         try:
-            await work()
-            return
+            return await work()
         except Exception as fault:  # noqa: BLE001 (this is the boundary)
             if anyio.current_time() - began > _LASTED_S:
                 pause_s, told = _FIRST_PAUSE_S, ""

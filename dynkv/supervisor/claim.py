@@ -27,13 +27,14 @@ async def until_lost(place: Place, lock: int, journal: Journal, events: EventLog
         try:
             if not _is_there(place, lock):
                 place.create()
+                os.chdir(place.directory)  # children begin where this process is
                 taken = take_lock(place.lock)
                 if taken is None:
                     return
                 os.close(lock)
                 lock = taken
                 events.record(EventKind.JOURNAL, "the deployment's lock was removed, and is made again")
-            if not place.journal.exists():
+            if journal.write_error or not place.journal.exists():
                 journal.renew()
         except (OSError, PreflightRefused):
             continue  # as on a disk that is gone for a moment; what cannot be written is told in the status

@@ -39,21 +39,25 @@ async def take_census(shared: Shared, runners: Mapping[str, Runner]) -> None:
 async def rotate_logs(plan: Plan, shared: Shared) -> None:
     """All that grows: logs of units, of the supervisor and its helpers, and the events."""
     units = {f"{unit.name}.log": unit.name for unit in plan.units}
+    told: dict[Path, str] = {}
     while True:
         for path in (*sorted(shared.place.logs.glob("*.log")), shared.place.events):
-            if size_of(path) > plan.logs.max_bytes:
-                await _rotate(path, plan.logs, shared, units.get(path.name))
+            if size_of(path) <= plan.logs.max_bytes:
+                continue
+            if (words := await _rotated(path, plan.logs)) != told.get(path):
+                shared.events.record(EventKind.LOG, words, unit=units.get(path.name))
+            told[path] = words if size_of(path) > plan.logs.max_bytes else ""  # what cannot be emptied is told once
         await anyio.sleep(_ROTATE_PERIOD_S)
 
 
-async def _rotate(path: Path, policy: LogPolicy, shared: Shared, unit: str | None) -> None:
+async def _rotated(path: Path, policy: LogPolicy) -> str:
+    """What became of it, in words."""
     try:
-        rotated = await anyio.to_thread.run_sync(rotate, path, policy.max_bytes, policy.keep)
+        await anyio.to_thread.run_sync(rotate, path, policy.max_bytes, policy.keep)
     except OSError as error:
-        shared.events.record(EventKind.LOG, f"{path.name} was emptied without a copy: {error}", unit=unit)
-        return
-    if rotated:
-        shared.events.record(EventKind.LOG, f"{path.name} was rotated", unit=unit)
+        is_empty = size_of(path) <= policy.max_bytes
+        return f"{path.name} {'was emptied without a copy' if is_empty else 'cannot be emptied'}: {error}"
+    return f"{path.name} was rotated"
 
 
 async def release_what_is_left(plan: Plan, shared: Shared, left: Registrations) -> str | None:

@@ -22,6 +22,8 @@ class Request:
     cause: str
     final: bool = False
     """The whole deployment is on its way down."""
+    by_itself: bool = False
+    """dynkv sees a reason; it gives way to what a person asks."""
     follows: bool = False
     """Another unit's restart is the reason."""
     is_scaling: bool = False
@@ -39,7 +41,7 @@ def accept(state: State, pending: Request | None, new: Request) -> Request | Non
     """
     if pending is not None and pending.final:
         return pending
-    if new.follows and (pending is not None or not is_running(state)):
+    if (new.by_itself or new.follows) and (pending is not None or not is_running(state)):
         return pending  # it ends for a reason of its own, or does not run
     if _holds_already(state, new.ask):
         return None if pending is not None and pending.is_stop else pending

@@ -6,6 +6,8 @@ import errno
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
+from typing import TypeVar
 
 import anyio
 
@@ -22,6 +24,7 @@ from dynkv.probes.streak import Verdict
 from dynkv.probes.worker import News, Phase, probing
 from dynkv.reclaim.ports import held_by_others
 from dynkv.reclaim.sidecar import Registrations, registrations_in
+from dynkv.supervisor.boundary import outliving
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import seconds_of, utc_now
 from dynkv.supervisor.inbox import Ask, Request
@@ -31,7 +34,7 @@ from dynkv.supervisor.liveness import until_hung, until_idle
 from dynkv.supervisor.salvage import root_of
 from dynkv.supervisor.slot import Slot
 from dynkv.supervisor.standby import StandbyRunner
-from dynkv.supervisor.states import State
+from dynkv.supervisor.states import State, is_running
 from dynkv.supervisor.status import ProbeStatus
 from dynkv.supervisor.turns import Turn
 from dynkv.supervisor.upkeep import until_unrouted
@@ -39,6 +42,7 @@ from dynkv.supervisor.verdict import IDLE_AFTER_FORK, Ending
 
 _LOOKED_AT_LINES = 1000
 _CPUS_LOOK_S = 0.5
+T = TypeVar("T")
 _SOCKETS_AGE_S = 1.0
 _SPARE_DESCRIPTORS = 24
 """What is left to look after those that run, and to answer whoever asks, when nothing more can be started."""
@@ -132,8 +136,8 @@ class Incarnation:
             self._life.go(State.STOPPING if new.is_stop else State.RECYCLING, new.cause)
             serving.cancel_scope.cancel()
 
-        async def on(reason: Callable[[], Awaitable[str]]) -> None:
-            cause = await reason()
+        async def on(what: str, reason: Callable[[], Awaitable[str]]) -> None:
+            cause = await self._outliving(what, reason)
             if ending is None:
                 end(Ending(cause))
 
@@ -145,12 +149,21 @@ class Incarnation:
 
         async with anyio.create_task_group() as serving:
             serving.start_soon(on_request)
-            for reason in (self._exit, self._probes, self._hang, self._idle):
-                serving.start_soon(on, reason)
-            serving.start_soon(self._stay_routed, slot)
-            serving.start_soon(self._keep_cpus)
+            for what, reason in (
+                ("the end", self._exit),
+                ("probes", self._probes),
+                ("the hang check", self._hang),
+                ("the start", self._idle),
+            ):
+                serving.start_soon(on, what, reason)
+            serving.start_soon(self._outliving, "discovery entries", partial(self._stay_routed, slot))
+            serving.start_soon(self._outliving, "CPUs", self._keep_cpus)
         assert ending is not None, "nothing else ends the tasks"
         return ending
+
+    async def _outliving(self, what: str, work: Callable[[], Awaitable[T]]) -> T:
+        """Looking after it cannot end it."""
+        return await outliving(f"{what} of {self._life.unit.name}", work, self._life.shared.events)
 
     # --- why it may end ---
 
@@ -189,12 +202,16 @@ class Incarnation:
         return f"its startup probe never passed: {detail}"
 
     def _on_startup(self, news: News, probe: ProbeStatus) -> None:
+        if not is_running(self._life.state):
+            return  # it is on its way out, and the last answer came all the same
         has_started = news.verdict is Verdict.PASSED
         if has_started:
             self.turn.release()
         self._life.publish(probe=probe, started=has_started or self._life.status.started)
 
     def _on_readiness(self, news: News, probe: ProbeStatus) -> None:
+        if not is_running(self._life.state):
+            return
         self._life.publish(probe=probe)
         if news.verdict is Verdict.PASSED and self._life.state is not State.READY:
             self._get_ready()
@@ -231,7 +248,7 @@ class Incarnation:
 
     async def _stay_routed(self, slot: Slot) -> None:
         cause = await until_unrouted(self._life, self.child, self.first_ready)
-        slot.put(Request(Ask.RESTART, cause))
+        slot.put(Request(Ask.RESTART, cause, by_itself=True))
 
     async def _keep_cpus(self) -> None:
         """While it starts, vLLM's NixlConnector binds each worker to the last core of the host, all to the same (vllm

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import anyio
 
@@ -12,6 +12,7 @@ from dynkv import __version__
 from dynkv.children.tree import Host
 from dynkv.host.processes import resident_bytes
 from dynkv.plan.model import Plan
+from dynkv.supervisor.events import seconds_of
 from dynkv.supervisor.life import Shared
 from dynkv.supervisor.proof import Proof
 from dynkv.supervisor.runner import Runner
@@ -67,8 +68,9 @@ class Overview:
         child = self._runners[status.name].child
         if child is None or status.started_at is None:
             return status
-        age = datetime.now(UTC) - datetime.fromisoformat(status.started_at)
-        return replace(status, uptime_s=round(age.total_seconds(), 1), rss_bytes=resident_bytes(child.tree(host)))
+        since = seconds_of(status.started_at)
+        uptime_s = None if since is None else round(time.time() - since, 1)
+        return replace(status, uptime_s=uptime_s, rss_bytes=resident_bytes(child.tree(host)))
 
     def _detail(self) -> str:
         unwritable = self._shared.events.write_error or self._shared.journal.write_error

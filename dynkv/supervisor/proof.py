@@ -11,7 +11,7 @@ from dynkv.plan.model import Frontend, Plan, Role, local_host
 from dynkv.probes.completion import complete, warm_up_prompt
 from dynkv.reclaim.sidecar import Sidecar, registered
 from dynkv.supervisor.event_kinds import EventKind
-from dynkv.supervisor.inbox import Ask
+from dynkv.supervisor.inbox import Ask, Request
 from dynkv.supervisor.life import Shared
 from dynkv.supervisor.runner import Runner
 from dynkv.supervisor.states import State
@@ -35,24 +35,23 @@ class Proof:
         """Whenever all units are ready with an incarnation that was not before: see to it that they serve."""
         board, tended = self._shared.board, Incarnations()
         while True:
-            await board.until(partial(self._is_ready_unlike, tended))
+            await board.until(partial(self._is_settled_unlike, tended))
             current = board.incarnations
             if not self.answered or await self._is_known_to_sidecar():
-                if self._plan.frontend is not None:
+                if self._plan.frontend is not None and self._can_serve():
                     await self._warm_up(self._plan.frontend)
                 self.answered = True
             tended = current
 
-    def _is_ready_unlike(self, tended: Incarnations) -> bool:
+    def _is_settled_unlike(self, tended: Incarnations) -> bool:
+        """All are ready, but those that were asked to stop."""
         board = self._shared.board
-        return board.incarnations != tended and self._can_serve()
+        is_settled = all(unit.state in (State.READY, State.STOPPED) for unit in board.missed)
+        return is_settled and board.incarnations != tended
 
     def _can_serve(self) -> bool:
-        """All are ready but those that were asked to stop, and of each role there is one."""
-        board = self._shared.board
-        if any(unit.state not in (State.READY, State.STOPPED) for unit in board.missed):
-            return False
-        ready = {unit.role for unit in board.units if unit.state is State.READY}
+        """Of each role there is one that is ready: where one rests entirely, there is nothing to prove."""
+        ready = {unit.role for unit in self._shared.board.units if unit.state is State.READY}
         return ready >= {unit.role for unit in self._plan.units if unit.role.is_worker or unit.role is Role.FRONTEND}
 
     async def _warm_up(self, frontend: Frontend) -> None:
@@ -89,7 +88,8 @@ class Proof:
                 await anyio.sleep(_RETRY_S)  # the workers register by themselves, and tell nobody
         unknown = await self._unknown_to(sidecar)
         for name in unknown:
-            self._runners[name].ask(Ask.RESTART, "the sidecar does not know it, so its next request would hang")
+            why = "the sidecar does not know it, so its next request would hang"
+            self._runners[name].ask(Request(Ask.RESTART, why, by_itself=True))
         return not unknown
 
     async def _unknown_to(self, sidecar: Sidecar) -> list[str]:

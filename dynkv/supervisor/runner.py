@@ -12,7 +12,7 @@ from dynkv.children.tree import Host, tree_of
 from dynkv.plan.model import Unit
 from dynkv.reclaim.sidecar import Registrations
 from dynkv.supervisor import admission, incarnation
-from dynkv.supervisor.aftermath import bury, give_back, purge_discovery
+from dynkv.supervisor.aftermath import bury, give_back, let_go, purge_discovery
 from dynkv.supervisor.boundary import described, tell_fault
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import utc_now
@@ -48,13 +48,12 @@ class Runner:
         self, unit: Unit, shared: Shared, adopted: ChildRecord | None = None, peers: Peers | None = None
     ) -> None:
         self.unit = unit
-        self.has_been_ready = adopted is not None
-        """In this incarnation or an earlier one."""
         self._life = Life(unit, shared)
         self._slot = Slot(self._life)
         self._peers: Peers = peers or Nobody()
         self._standby = shared.standby_of(unit)
         self._adopted = adopted
+        self._was_ready = adopted is not None
         # what is taken over may be starting, so it has its turn before anyone else can take it
         self._turn = shared.turns.take_free(unit.gpus) if adopted else Turn()
         self._incarnation: Incarnation | None = None
@@ -68,15 +67,18 @@ class Runner:
         return self._incarnation.child if self._incarnation else None
 
     @property
+    def has_been_ready(self) -> bool:
+        """In this incarnation or an earlier one."""
+        return self._was_ready or (self._incarnation is not None and self._incarnation.first_ready.is_set())
+
+    @property
     def registrations(self) -> Registrations:
         """The ids under which the living incarnation has registered itself at the sidecar."""
         return self._incarnation.registrations if self._incarnation else frozenset()
 
-    def ask(
-        self, ask: Ask, cause: str, *, final: bool = False, follows: bool = False, is_scaling: bool = False
-    ) -> None:
+    def ask(self, request: Request) -> None:
         """Ask for something; the newest request counts, and asking twice is asking once."""
-        self._slot.put(Request(ask, cause, final, follows, is_scaling))
+        self._slot.put(request)
 
     async def run(self) -> None:
         """Until cancelled. Each step leaves the unit in the state of the next one."""
@@ -122,7 +124,7 @@ class Runner:
             ending = await started.serve(self._slot)
             stopped = await self._end(started, ending)
             watching.cancel_scope.cancel()
-        self.has_been_ready = self.has_been_ready or started.first_ready.is_set()
+        self._was_ready = self._was_ready or started.first_ready.is_set()
         started.learn_registrations()
         await self._clear_up(started, ending, stopped)
 
@@ -170,7 +172,7 @@ class Runner:
             return taken
         cause = f"pid {record.pid} died before it could be taken over"
         self._life.go(State.RECYCLING, cause)
-        purge_discovery(self._life)
+        let_go(self._life, self._turn)
         root = root_of(record)
         await kill_tree(lambda: tree_of(root, Host.now()))
         self._life.go(State.RECLAIMING, cause)
@@ -182,8 +184,7 @@ class Runner:
 
     async def _end(self, ended: Incarnation, ending: Ending) -> Stopped:
         """What is left of it when it has died, or all of it when it has to go."""
-        purge_discovery(self._life)
-        ended.turn.release()
+        let_go(self._life, ended.turn)
         if not ending.is_stop and not ending.follows:
             self._peers.restart_followers(self.unit.name)
         deadline_s = stop_deadline_s(self.unit, ending, has_exited=ended.child.exited.is_set())
@@ -231,10 +232,10 @@ class Runner:
         """
         self._tell(fault)
         ended, self._incarnation = self._incarnation, None
-        self._turn.release()
         try:
-            purge_discovery(self._life)
+            let_go(self._life, self._turn)
             if ended is not None:
+                self._was_ready = self._was_ready or ended.first_ready.is_set()
                 await kill_tree(ended.child.tree)
                 bury(self._life, ended.child, ended.started_at)
             await self._give_back(ended.registrations if ended else frozenset())

@@ -79,7 +79,7 @@ async def end_all_but(kept: Collection[ChildRecord], journal: JournalFile | None
     def others() -> list[Process]:
         host = Host.now()
         spared = {process.pid for record in kept for process in tree_of(root_of(record), host)}
-        return [process for process in survivors(journal, place) if process.pid not in spared]
+        return [process for process in survivors(journal, place, host) if process.pid not in spared]
 
     killed, _ = await kill_tree(others)
     return killed

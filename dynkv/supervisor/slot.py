@@ -13,11 +13,15 @@ from dynkv.supervisor.life import Life
 class Slot:
     def __init__(self, life: Life) -> None:
         self.pending: Request | None = None
+        self._is_final = False
         self._life = life
         self._changed = anyio.Event()
 
     def put(self, new: Request) -> None:
-        """Others ask; the table decides whether this takes the place of what is pending."""
+        """The table decides whether this takes the place of what is pending. After a final one nothing is asked."""
+        if self._is_final:
+            return
+        self._is_final = new.final
         self.pending = accept(self._life.state, self.pending, new)
         self._changed.set()
         self._changed = anyio.Event()
@@ -36,6 +40,8 @@ class Slot:
 
     async def unless_asked(self, work: Callable[[], Awaitable[None]]) -> bool:
         """Do `work`, but drop it when a request comes in; whether it was done."""
+        if self.pending is not None:
+            return False  # a task that needs to wait for nothing would be done before it could be dropped
         done = False
 
         async def do() -> None:

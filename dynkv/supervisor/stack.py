@@ -13,7 +13,7 @@ from dynkv.reclaim.sidecar import Registrations
 from dynkv.supervisor.boundary import outliving
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.housekeeping import release_what_is_left, rotate_logs, take_census
-from dynkv.supervisor.inbox import Ask
+from dynkv.supervisor.inbox import Ask, Request
 from dynkv.supervisor.journal import ChildRecord
 from dynkv.supervisor.life import Shared
 from dynkv.supervisor.overview import Overview
@@ -125,12 +125,12 @@ class Stack:
     def restart_sidecar(self, cause: str) -> None:
         for unit in self.plan.units:
             if unit.role is Role.LMCACHE:
-                self.ask(unit.name, Ask.RESTART, cause)
+                self._runners[unit.name].ask(Request(Ask.RESTART, cause, by_itself=True))
 
     def restart_followers(self, leader: str) -> None:
         for unit in self.plan.units:
             if leader in unit.restart_with and not self._down.is_set():
-                self._runners[unit.name].ask(Ask.RESTART, f"it is restarted with {leader}", follows=True)
+                self._runners[unit.name].ask(Request(Ask.RESTART, f"it is restarted with {leader}", follows=True))
 
     async def restart_mappers(self, owner: str) -> None:
         """Those that may still map GPU memory of `owner`'s dead incarnation, which is freed only when they end.
@@ -145,7 +145,8 @@ class Stack:
             mapper, before = self._runners[name], board[name].pid
             if self._down.is_set() or not (runner.has_been_ready or name in self._heirs):
                 continue
-            mapper.ask(Ask.RESTART, f"it maps GPU memory of {owner}, which died, through CUDA IPC", follows=True)
+            why = f"it maps GPU memory of {owner}, which died, through CUDA IPC"
+            mapper.ask(Request(Ask.RESTART, why, follows=True))
             if is_served:
                 with anyio.move_on_after(_MAPPER_DEADLINE_S):
                     await board.until(partial(self._is_over, name, before))
@@ -158,7 +159,7 @@ class Stack:
 
     def _ask(self, unit: str, ask: Ask, cause: str, *, is_scaling: bool = False) -> None:
         self._shared.journal.note_wish(unit, stops=ask is Ask.STOP, is_scaling=is_scaling)
-        self._runners[unit].ask(ask, cause, is_scaling=is_scaling)
+        self._runners[unit].ask(Request(ask, cause, is_scaling=is_scaling))
 
     def _beside(self) -> dict[str, Callable[[], Awaitable[object]]]:
         """What goes on beside the units, and could fail without them."""
@@ -177,7 +178,7 @@ class Stack:
         board = self._shared.board
         for stage in stop_stages(self.plan.units):
             for name in stage:
-                self._runners[name].ask(Ask.STOP, "the deployment is taken down", final=True)
+                self._runners[name].ask(Request(Ask.STOP, "the deployment is taken down", final=True))
             await board.until(partial(self._have_ended, stage))
 
     def _have_ended(self, units: list[str]) -> bool:

@@ -72,6 +72,6 @@ async def take_stock(plan: Plan, place: Place, events: EventLog) -> Inheritance:
     clear_files(place, adopted)
     if plan.discovery_dir is not None:
         purge(Path(plan.discovery_dir), partial(events.record, EventKind.DISCOVERY))
-    if left is None or not adopted:
+    if left is None:
         return Inheritance(utc_now())
-    return Inheritance(left.started_at or utc_now(), adopted, registrations, left.resting)
+    return Inheritance((adopted and left.started_at) or utc_now(), adopted, registrations, left.resting)

@@ -18,7 +18,7 @@ from dynkv.host.processes import own_children
 from dynkv.plan.model import RestartPolicy
 from dynkv.supervisor import admission, incarnation, runner
 from dynkv.supervisor.events import Event
-from dynkv.supervisor.inbox import Ask
+from dynkv.supervisor.inbox import Ask, Request
 from dynkv.supervisor.states import State
 from dynkv.supervisor.turns import Turns
 
@@ -63,7 +63,7 @@ async def test_its_process_is_ended_and_all_that_it_held_is_given_back(
         scratch = lab.place.scratch(unit.name)
         (scratch / "left").touch()
         failing(monkeypatch, runner, "stop", EPERM)
-        life.runner.ask(Ask.RESTART, "test")
+        life.runner.ask(Request(Ask.RESTART, "test"))
         backoff = await life.reaches(State.BACKOFF)
         assert (backoff.pid, backoff.started, backoff.probe, backoff.ready_after_s) == (None, False, None, None)
         assert before.pid is not None
@@ -85,7 +85,7 @@ async def test_one_that_always_comes_again_ends_like_any_death(lab: Lab, monkeyp
         assert len(await faults(life)) == 2
         assert failed.last_exit is not None
         assert "GPU is lost" in failed.last_exit.reason
-        life.runner.ask(Ask.START, "test")
+        life.runner.ask(Request(Ask.START, "test"))
         await life.reaches(State.BACKOFF)
         await life.reaches(State.FAILED)
 
@@ -105,7 +105,7 @@ async def test_a_fault_in_clearing_up_keeps_nothing_from_going_on(lab: Lab, monk
         before = await life.reaches(State.READY)
         failing(monkeypatch, runner, "stop", EPERM)
         failing(monkeypatch, runner, "give_back", OSError(errno.EMFILE, "Too many open files"))
-        life.runner.ask(Ask.RESTART, "test")
+        life.runner.ask(Request(Ask.RESTART, "test"))
         again = await life.until(lambda status: status.state is State.READY and status.pid != before.pid)
         assert again.started
         assert len(await faults(life)) == 2
@@ -134,7 +134,7 @@ async def test_asked_to_stop_it_stops_all_the_same(lab: Lab, monkeypatch: pytest
     async with alive(lab, lab.unit()) as life:
         before = await life.reaches(State.READY)
         failing(monkeypatch, runner, "stop", EPERM)
-        life.runner.ask(Ask.STOP, "test", final=True)
+        life.runner.ask(Request(Ask.STOP, "test", final=True))
         await life.reaches(State.STOPPED)
         assert not is_alive(before.pid or os.getpid())
 

@@ -25,7 +25,7 @@ from dynkv.children.stop import kill_tree
 from dynkv.children.tree import Host, marked
 from dynkv.host.processes import environment_of
 from dynkv.plan.model import HttpGet, Liveness, Unit
-from dynkv.supervisor.inbox import Ask
+from dynkv.supervisor.inbox import Ask, Request
 from dynkv.supervisor.life import Shared
 from dynkv.supervisor.runner import Runner
 from dynkv.supervisor.salvage import adoptable, end_all_but
@@ -90,7 +90,7 @@ class History:
         elif step in ("sick", "well"):
             self.lab.set_sick(self.unit.name, step == "sick")
         elif step in ("start", "stop", "restart"):
-            self.runner.ask(Ask(step), "test")
+            self.runner.ask(Request(Ask(step), "test"))
 
     def check(self) -> None:
         living = marked(Host.now(), str(self.lab.directory), self.lab.name)
@@ -102,7 +102,7 @@ class History:
         self.lab.set_sick(self.unit.name, False)
         for ask, state in ((self.last, State.READY), (Ask.STOP, State.STOPPED)):
             before = self.pid
-            self.runner.ask(ask, "test")
+            self.runner.ask(Request(ask, "test"))
             with anyio.fail_after(DEADLINE_S):
                 while self.state is not state or (ask is Ask.RESTART and self.pid == before):
                     await anyio.sleep(0.02)

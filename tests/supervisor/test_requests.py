@@ -14,7 +14,7 @@ from lab import SERVER, Lab, Life, alive
 from processes import is_alive
 
 from dynkv.plan.model import RestartPolicy, Unit
-from dynkv.supervisor.inbox import Ask
+from dynkv.supervisor.inbox import Ask, Request
 from dynkv.supervisor.states import State, has_ended
 from dynkv.supervisor.status import UnitStatus
 
@@ -42,9 +42,9 @@ async def has_come_again(life: Life, before: UnitStatus) -> UnitStatus:
 async def test_start_while_it_stops(lab: Lab, ask: Ask) -> None:
     async with alive(lab, slow(lab)) as life:
         before = await life.reaches(State.READY)
-        life.runner.ask(Ask.STOP, "test")
+        life.runner.ask(Request(Ask.STOP, "test"))
         await life.reaches(State.STOPPING)
-        life.runner.ask(ask, "test")
+        life.runner.ask(Request(ask, "test"))
         await has_come_again(life, before)
 
 
@@ -52,9 +52,9 @@ async def test_start_right_after_stop(lab: Lab) -> None:
     """Nothing has happened in between, so nothing has to."""
     async with alive(lab, slow(lab)) as life:
         before = await life.reaches(State.READY)
-        life.runner.ask(Ask.STOP, "test")
-        life.runner.ask(Ask.START, "test")
-        life.runner.ask(Ask.RESTART, "so that there is something to wait for")
+        life.runner.ask(Request(Ask.STOP, "test"))
+        life.runner.ask(Request(Ask.START, "test"))
+        life.runner.ask(Request(Ask.RESTART, "so that there is something to wait for"))
         await has_come_again(life, before)
         assert "stopping" not in await life.states()
 
@@ -64,10 +64,10 @@ async def test_start_that_takes_back_a_stop_in_the_moment_in_which_it_begins(lab
     async with alive(lab, slow(lab)) as life:
         await life.reaches(State.READY)
         for turns in range(6):
-            life.runner.ask(Ask.STOP, "test")
+            life.runner.ask(Request(Ask.STOP, "test"))
             for _ in range(turns):
                 await anyio.lowlevel.checkpoint()
-            life.runner.ask(Ask.START, "test")
+            life.runner.ask(Request(Ask.START, "test"))
             for _ in range(20):
                 await anyio.lowlevel.checkpoint()
             assert life.now.state in (State.READY, State.STOPPING)
@@ -79,10 +79,10 @@ async def test_start_that_takes_back_a_stop_in_the_moment_in_which_it_begins(lab
 async def test_several_while_one_is_being_answered(lab: Lab, first: Ask, last: Ask) -> None:
     async with alive(lab, slow(lab)) as life:
         before = await life.reaches(State.READY)
-        life.runner.ask(first, "test")
+        life.runner.ask(Request(first, "test"))
         await life.reaches(State.STOPPING if first is Ask.STOP else State.RECYCLING)
         for ask in (Ask.START, Ask.STOP, Ask.RESTART, Ask.STOP, last):
-            life.runner.ask(ask, "test")
+            life.runner.ask(Request(ask, "test"))
         if last is not Ask.STOP:
             await has_come_again(life, before)
             return
@@ -99,7 +99,7 @@ async def test_asked_while_a_dead_one_is_cleared_up_behind(lab: Lab, ask: Ask) -
         before = await life.reaches(State.READY)
         os.kill(before.pid or 0, signal.SIGKILL)
         await life.reaches(State.RECYCLING)
-        life.runner.ask(ask, "test")
+        life.runner.ask(Request(ask, "test"))
         if ask is Ask.START:
             await has_come_again(life, before)
         else:
@@ -109,8 +109,8 @@ async def test_asked_while_a_dead_one_is_cleared_up_behind(lab: Lab, ask: Ask) -
 async def test_a_last_stop_outlasts_whatever_is_asked_after_it(lab: Lab) -> None:
     async with alive(lab, slow(lab)) as life:
         await life.reaches(State.READY)
-        life.runner.ask(Ask.STOP, "all goes down", final=True)
-        life.runner.ask(Ask.START, "test")
+        life.runner.ask(Request(Ask.STOP, "all goes down", final=True))
+        life.runner.ask(Request(Ask.START, "test"))
         await life.reaches(State.STOPPED)
         await anyio.wait_all_tasks_blocked()
         assert life.now.state is State.STOPPED
@@ -119,5 +119,5 @@ async def test_a_last_stop_outlasts_whatever_is_asked_after_it(lab: Lab) -> None
 async def test_a_stop_while_nothing_can_be_started_is_answered(lab: Lab) -> None:
     async with alive(lab, lab.unit(argv=(sys.executable, "-c", "raise SystemExit(1)"), restart=UNTIRING)) as life:
         await life.until(lambda status: status.restarts > 1)
-        life.runner.ask(Ask.STOP, "test")
+        life.runner.ask(Request(Ask.STOP, "test"))
         await life.reaches(State.STOPPED)

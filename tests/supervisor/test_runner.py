@@ -19,7 +19,7 @@ from dynkv.children.child import Child
 from dynkv.children.marks import MARK_DEPLOYMENT, MARK_HOME, MARK_UNIT
 from dynkv.host.processes import environment_of, read_process
 from dynkv.plan.model import Condition, Dependency, HttpGet, Liveness, RestartPolicy
-from dynkv.supervisor.inbox import Ask
+from dynkv.supervisor.inbox import Ask, Request
 from dynkv.supervisor.journal import ChildRecord, read_journal
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import UnitStatus
@@ -105,7 +105,7 @@ async def test_it_is_journalled_for_as_long_as_it_runs(lab: Lab) -> None:
         assert child is not None
         assert (record.pid, record.start_ticks) == (ready.pid, child.root.start_ticks)
         assert (record.incarnation, record.digest) == (child.root.incarnation, unit.digest())
-        life.runner.ask(Ask.STOP, "test")
+        life.runner.ask(Request(Ask.STOP, "test"))
         await life.reaches(State.STOPPED)
         after = read_journal(lab.place.journal)
         assert after is not None
@@ -148,7 +148,7 @@ async def test_a_spent_budget_is_the_end_and_a_request_a_new_beginning(lab: Lab)
         assert failed.last_exit is not None
         assert (failed.last_exit.code, failed.last_exit.log_tail) == (3, ("a last word",))
         assert (await life.states()).count("starting") == 3
-        life.runner.ask(Ask.START, "test")
+        life.runner.ask(Request(Ask.START, "test"))
         await life.until(lambda status: status.state is not State.FAILED)
         await life.reaches(State.FAILED)
         assert (await life.states()).count("starting") == 6
@@ -167,14 +167,14 @@ async def test_one_whose_startup_probe_never_passes_is_recycled(lab: Lab) -> Non
 async def test_stop_and_start(lab: Lab) -> None:
     async with alive(lab, lab.unit()) as life:
         first = await life.reaches(State.READY)
-        life.runner.ask(Ask.STOP, "asked for by the test")
+        life.runner.ask(Request(Ask.STOP, "asked for by the test"))
         stopped = await life.reaches(State.STOPPED)
         assert read_process(first.pid or 0) is None
         assert (stopped.pid, stopped.started, stopped.probe) == (None, False, None)
         assert stopped.last_exit is not None
         assert (stopped.last_exit.signal, stopped.last_exit.reason) == (15, "asked for by the test")
-        life.runner.ask(Ask.STOP, "again")
-        life.runner.ask(Ask.START, "test")
+        life.runner.ask(Request(Ask.STOP, "again"))
+        life.runner.ask(Request(Ask.START, "test"))
         again = await life.reaches(State.READY)
         assert (again.pid != first.pid, again.restarts) == (True, 0)
         assert not lab.place.scratch("worker-0").joinpath("left").exists()
@@ -184,7 +184,7 @@ async def test_a_restart_that_is_asked_for_neither_waits_nor_costs_budget(lab: L
     async with alive(lab, lab.unit(restart=replace(PATIENT, max_restarts=0))) as life:
         pids = {(await life.reaches(State.READY)).pid}
         for number in (1, 2, 3):
-            life.runner.ask(Ask.RESTART, "test")
+            life.runner.ask(Request(Ask.RESTART, "test"))
             ready = await life.until(partial(is_ready_again, number))
             pids.add(ready.pid)
         assert len(pids) == 4
@@ -193,8 +193,8 @@ async def test_a_restart_that_is_asked_for_neither_waits_nor_costs_budget(lab: L
 async def test_start_of_what_runs_is_nothing(lab: Lab) -> None:
     async with alive(lab, lab.unit()) as life:
         first = await life.reaches(State.READY)
-        life.runner.ask(Ask.START, "test")
-        life.runner.ask(Ask.STOP, "test")
+        life.runner.ask(Request(Ask.START, "test"))
+        life.runner.ask(Request(Ask.STOP, "test"))
         await life.reaches(State.STOPPED)
         assert first.pid is not None
         assert (await life.states()).count("starting") == 1
@@ -203,10 +203,10 @@ async def test_start_of_what_runs_is_nothing(lab: Lab) -> None:
 async def test_stop_asked_twice_is_stop_asked_once(lab: Lab) -> None:
     async with alive(lab, lab.unit()) as life:
         await life.reaches(State.READY)
-        life.runner.ask(Ask.STOP, "once")
-        life.runner.ask(Ask.STOP, "twice")
+        life.runner.ask(Request(Ask.STOP, "once"))
+        life.runner.ask(Request(Ask.STOP, "twice"))
         await life.until(lambda status: status.state in (State.STOPPING, State.STOPPED))
-        life.runner.ask(Ask.STOP, "thrice")
+        life.runner.ask(Request(Ask.STOP, "thrice"))
         await life.reaches(State.STOPPED)
         await anyio.wait_all_tasks_blocked()
         assert life.now.state is State.STOPPED
@@ -220,7 +220,7 @@ async def test_stop_while_it_waits_for_a_dependency(lab: Lab) -> None:
     async with living(shared, replace(sidecar, restart=PATIENT)), living(shared, worker) as life:
         waiting = await life.until(lambda status: status.waiting_for is not None)
         assert waiting.waiting_for == "lmcache to be ready"
-        life.runner.ask(Ask.STOP, "test")
+        life.runner.ask(Request(Ask.STOP, "test"))
         stopped = await life.reaches(State.STOPPED)
         assert stopped.waiting_for is None
         assert await life.states() == ["pending", "stopping", "stopped"]
@@ -230,7 +230,7 @@ async def test_stop_while_it_backs_off(lab: Lab) -> None:
     async with alive(lab, lab.unit(argv=DIES, restart=PATIENT)) as life:
         waiting = await life.until(lambda s: s.state is State.BACKOFF and s.waiting_for is not None)
         assert waiting.waiting_for == "backoff of 60 s"
-        life.runner.ask(Ask.STOP, "test")
+        life.runner.ask(Request(Ask.STOP, "test"))
         await life.reaches(State.STOPPED)
 
 
@@ -238,7 +238,7 @@ async def test_stop_while_it_backs_off(lab: Lab) -> None:
 async def test_start_or_restart_cuts_a_backoff_short(lab: Lab, ask: Ask) -> None:
     async with alive(lab, lab.unit(argv=DIES, restart=PATIENT)) as life:
         await life.until(lambda s: s.state is State.BACKOFF and s.waiting_for is not None)
-        life.runner.ask(ask, "test")
+        life.runner.ask(Request(ask, "test"))
         await life.reaches(State.STARTING)
 
 
@@ -248,7 +248,7 @@ async def test_a_missing_program_fails_in_the_end_and_says_so(lab: Lab) -> None:
         assert failed.last_exit is not None
         assert failed.last_exit.reason == "cannot run /no/such/python: No such file or directory"
         assert failed.restarts == 2
-        life.runner.ask(Ask.STOP, "test")
+        life.runner.ask(Request(Ask.STOP, "test"))
 
 
 async def test_what_starting_again_cannot_help_fails_at_once(lab: Lab) -> None:
@@ -326,7 +326,7 @@ async def test_its_tmpdir_is_emptied_behind_it(lab: Lab) -> None:
         await life.reaches(State.READY)
         left = lab.place.scratch("worker-0") / "left"
         left.touch()
-        life.runner.ask(Ask.RESTART, "test")
+        life.runner.ask(Request(Ask.RESTART, "test"))
         await life.until(partial(is_ready_again, 1))
         assert left.parent.is_dir()
         assert not left.exists()

@@ -22,7 +22,7 @@ from dynkv.host.processes import environment_of
 from dynkv.plan.model import RestartPolicy, Role, Standby, Unit
 from dynkv.supervisor import standby as standby_module
 from dynkv.supervisor.events import Event
-from dynkv.supervisor.inbox import Ask
+from dynkv.supervisor.inbox import Ask, Request
 from dynkv.supervisor.life import Shared
 from dynkv.supervisor.runner import Runner
 from dynkv.supervisor.standby import StandbyRunner
@@ -95,7 +95,7 @@ async def scene(lab: Lab, unit: Unit, *, keep: bool = True, modules: tuple[str, 
         tasks.start_soon(standby.run)
         try:
             yield Scene(runner, standby, shared, tasks.cancel_scope.cancel)
-            runner.ask(Ask.STOP, "the test is over", final=True)
+            runner.ask(Request(Ask.STOP, "the test is over", final=True))
             with anyio.fail_after(20):
                 await shared.board.until(lambda: shared.board[unit.name].state in (State.STOPPED, State.FAILED))
         finally:
