@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from apart import told
 
 from dynkv.children.output import open_log, rotate, tail
 
@@ -96,3 +97,31 @@ def test_a_log_that_cannot_be_copied_is_emptied_all_the_same(tmp_path: Path) -> 
     with pytest.raises(OSError, match=r"log\.1"):
         rotate(log, max_bytes=10, keep=2)
     assert log.read_bytes() == b""
+
+
+NOT_OURS = r"""
+import json, os, tempfile
+from pathlib import Path
+from dynkv.children.output import rotate
+with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+    os.chmod(directory, 0o777)
+    log = Path(directory) / "log"
+    log.write_bytes(b"x\n" * 100)
+    os.chmod(log, 0o644)
+    pid = os.fork()
+    if pid == 0:
+        os.setresuid(65534, 65534, 65534)
+        (Path(directory) / "log.1").write_bytes(b"older\n")
+        try:
+            rotate(log, 10, 3)
+        except PermissionError:
+            os._exit(7)
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    print(json.dumps([code, sorted(path.name for path in Path(directory).iterdir()), log.stat().st_size]))
+"""
+
+
+def test_one_that_may_not_be_emptied_costs_no_copy() -> None:
+    """Of a file that another user has made: the copies would all be the same before long."""
+    assert told(NOT_OURS) == [7, ["log", "log.1"], 200]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shutil
 import socket
 import stat
 from collections.abc import AsyncIterator, Callable
@@ -20,9 +21,10 @@ from anyio import to_thread
 from lab import Lab
 from prometheus_client.parser import text_string_to_metric_families
 
+from dynkv.control import listening
 from dynkv.control.client import Client, SupervisorGone
 from dynkv.control.http import Reply, Request, serve
-from dynkv.control.listening import control_socket
+from dynkv.control.listening import control_socket, keep_serving
 from dynkv.control.routes import ROUTES
 from dynkv.control.server import ControlApi
 from dynkv.errors import DynkvError
@@ -294,6 +296,30 @@ async def test_events_come_as_they_happen_and_from_where_one_left_off(lab: Lab) 
         assert (event.message, event.unit, event.cause, event.data) == ("news", "frontend", "why", {"number": 3})
         for stream in (events, again):
             stream.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.anyio
+async def test_a_socket_whose_directory_was_removed_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the end of a login does with the one for short paths."""
+    monkeypatch.setattr(listening, "_PERIOD_S", 0.01)
+    path = tmp_path / "run" / "control.sock"
+    path.parent.mkdir(mode=0o700)
+
+    async def answer(request: Request) -> Reply:
+        return Reply(200, b"here\n", "text/plain")
+
+    with control_socket(path) as made:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(keep_serving, answer, made)
+            shutil.rmtree(path.parent)
+            with anyio.fail_after(20):
+                while not path.is_socket():  # noqa: ASYNC110 (a directory tells nobody)
+                    await anyio.sleep(0.01)
+            assert await to_thread.run_sync(get, path, "/healthz") == (200, "here\n")
+            assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+            tasks.cancel_scope.cancel()
 
 
 def test_the_socket_is_for_its_owner_alone_and_gone_afterwards(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from dynkv.plan.model import Dependency, Frontend, HttpGet, Plan, Probe, Probes,
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import Event, EventLog
+from dynkv.supervisor.inbox import Request
 from dynkv.supervisor.journal import VERSION, ChildRecord, Journal, JournalFile, boot_id
 from dynkv.supervisor.life import Shared
 from dynkv.supervisor.runner import Runner
@@ -186,8 +187,13 @@ async def alive(lab: Lab, unit: Unit, *others: Unit, adopted: ChildRecord | None
 
 
 @asynccontextmanager
-async def living(shared: Shared, unit: Unit, adopted: ChildRecord | None = None) -> AsyncIterator[Life]:
+async def living(
+    shared: Shared, unit: Unit, adopted: ChildRecord | None = None, asked: Request | None = None
+) -> AsyncIterator[Life]:
+    """`asked`: of it before it begins."""
     life = Life(Runner(unit, shared, adopted), shared)
+    if asked is not None:
+        life.runner.ask(asked)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(life.runner.run)
         try:

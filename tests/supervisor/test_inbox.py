@@ -12,6 +12,7 @@ from dynkv.supervisor.states import State
 START, STOP, RESTART = (Request(ask, f"{ask} was asked for") for ask in (Ask.START, Ask.STOP, Ask.RESTART))
 FINAL = Request(Ask.STOP, "down", final=True)
 FOLLOW = Request(Ask.RESTART, "its leader restarts", follows=True)
+OWN = Request(Ask.RESTART, "dynkv sees a reason", by_itself=True)
 SCALED_DOWN = Request(Ask.STOP, "fewer are wanted", is_scaling=True)
 RUNNING = {State.STARTING, State.READY, State.UNREADY}
 COMES_OR_RUNS = {State.PENDING, *RUNNING}
@@ -58,11 +59,12 @@ def test_nothing_counts_any_more_once_all_goes_down(state: State, new: Request) 
 
 
 @pytest.mark.parametrize(("state", "pending"), [*product(State, (None, START, STOP, RESTART))])
-def test_a_follower_is_restarted_only_if_it_runs_and_nothing_else_is_asked(
+def test_what_dynkv_asks_by_itself_counts_only_if_it_runs_and_nothing_else_is_asked(
     state: State, pending: Request | None
 ) -> None:
-    expected = FOLLOW if pending is None and state in RUNNING else pending
-    assert accept(state, pending, FOLLOW) == expected
+    for own in (FOLLOW, OWN):
+        expected = own if pending is None and state in RUNNING else pending
+        assert accept(state, pending, own) == expected
 
 
 # --- what became of it: a unit that answers what is pending, one step at a time ---

@@ -166,9 +166,24 @@ def test_a_directory_that_is_removed_is_made_again(lab: Lab, plan: Plan) -> None
         assert journal is not None
         assert {name: child.pid for name, child in journal.children.items()} == before
         assert lab.place.has_supervisor()
+        assert Path(f"/proc/{process.pid}/cwd").readlink() == lab.place.directory, "where children begin"
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
     assert not any(is_alive(pid or 0) for pid in before.values())
+
+
+def test_a_journal_that_could_not_be_written_is_when_there_is_room_again(lab: Lab, plan: Plan) -> None:
+    draft = lab.place.journal.with_suffix(".tmp")
+    with daemon(lab, plan):
+        before = pids(status_once(lab))
+        draft.mkdir()
+        os.kill(before["worker-0"] or 0, signal.SIGKILL)
+        until(lambda: "cannot write" in status_once(lab).detail, 30)
+        draft.rmdir()
+        until(lambda: not status_once(lab).detail, 30)
+        journal = read_journal(lab.place.journal)
+        assert journal is not None
+        assert {name: child.pid for name, child in journal.children.items()} == pids(status_once(lab))
 
 
 def test_one_that_has_lost_its_deployment_to_another_ends_and_takes_nobody_along(lab: Lab, plan: Plan) -> None:
