@@ -21,8 +21,10 @@ pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def lmcache(tmp_path: Path, ids: list[int], *, heeds: bool = True) -> AsyncIterator[Sidecar]:
-    """Holds `ids` until its client, a script in place of LMCache's, has been told of them."""
+async def lmcache(
+    tmp_path: Path, ids: list[int], *, heeds: bool = True, leaves: bool = False
+) -> AsyncIterator[Sidecar]:
+    """Holds `ids` until its client, a script in place of LMCache's, has been told of them; or `leaves` then."""
     told = tmp_path / "told"
     client = tmp_path / "python"
     client.write_text(f'#!/bin/sh\necho "$3" "$4" > {told if heeds else "/dev/null"}\n')
@@ -31,6 +33,8 @@ async def lmcache(tmp_path: Path, ids: list[int], *, heeds: bool = True) -> Asyn
     async def answer(stream: SocketStream) -> None:
         async with stream:
             await stream.receive()
+            if leaves and told.exists():
+                return
             gone = told.read_text().split() if told.exists() else []
             left = [held for held in ids if str(held) not in gone]
             body = json.dumps({"registered_gpu_ids": left[:1], "registered_non_cuda_instance_ids": left[1:]}).encode()
@@ -64,6 +68,12 @@ async def test_nothing_is_told_where_nothing_is_held(tmp_path: Path) -> None:
 async def test_a_server_that_does_not_heed_keeps_it(tmp_path: Path) -> None:
     async with lmcache(tmp_path, [7], heeds=False) as sidecar:
         assert await release(sidecar, frozenset({"7"}), holds_gpu=True) is Outcome.KEPT
+
+
+async def test_a_server_that_has_gone_meanwhile_keeps_nothing(tmp_path: Path) -> None:
+    """Somebody stopped it: nothing that it held needs its restart."""
+    async with lmcache(tmp_path, [7], leaves=True) as sidecar:
+        assert await release(sidecar, frozenset({"7"}), holds_gpu=True) is Outcome.UNKNOWN
 
 
 async def test_a_server_that_is_not_there(tmp_path: Path) -> None:
