@@ -32,7 +32,8 @@ class Deployment:
 
     @property
     def socket(self) -> Path:
-        return Path(self.journal.socket) if self.journal else self.place.socket
+        """Where the journal has it, as far as that can be read."""
+        return Path(self.journal.socket) if self.journal and self.journal.socket else self.place.socket
 
     def client(self, deadline: Deadline | None = None) -> Client:
         """Whose requests end with the deadline."""

@@ -49,20 +49,27 @@ class News:
         if time.monotonic() < self._next_try:
             return None
         self._next_try = time.monotonic() + _AGAIN_S
-        stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
-            stream.connect(self._path)
-            stream.send(request("GET", "/v1/events"))
-        except OSError:
-            stream.close()
+            self._stream = _asked_for(self._path)
+        except OSError:  # nobody listens there, or has room for us; or we have no descriptor left
             return None
-        self._stream = stream
-        return stream
+        return self._stream
 
     def _close(self) -> None:
         if self._stream is not None:
             self._stream.close()
         self._stream = None
+
+
+def _asked_for(path: str) -> socket.socket:
+    stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        stream.connect(path)
+        stream.send(request("GET", "/v1/events"))
+    except OSError:
+        stream.close()
+        raise
+    return stream
 
 
 def _drain(stream: socket.socket) -> bool:

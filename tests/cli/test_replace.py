@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -84,3 +85,13 @@ class TestReplace:
         done = dynkv("up", dynkv.profile(QUICK), "--replace")
         assert done.returncode == 0, done.stderr
         assert "has ended" not in done.stdout
+
+
+def test_a_journal_that_lost_the_socket_hides_no_supervisor(dynkv: Command) -> None:
+    assert dynkv("up", dynkv.profile(QUICK)).returncode == 0
+    journal = dynkv.place().journal
+    parts = {name: part for name, part in json.loads(journal.read_bytes()).items() if name != "socket"}
+    journal.write_text(json.dumps(parts))
+    assert dynkv.status()["state"] == "ready"
+    assert dynkv("down").returncode == 0
+    assert dynkv.left_running() == []

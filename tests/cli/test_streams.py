@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +27,7 @@ REDIRECTIONS = [
     "| true",
     "|& true",
 ]
+PIPE_BYTES = 64 * 1024
 LOCALES = [
     {"PYTHONIOENCODING": "latin-1"},
     {"PYTHONIOENCODING": "ascii:strict"},
@@ -57,6 +61,12 @@ def in_shell(dynkv: Command, words: str, redirection: str) -> subprocess.Complet
 
 def streams_of(pid: int) -> list[str]:
     return [str(Path(f"/proc/{pid}/fd/{fd}").readlink()) for fd in range(3)]
+
+
+def waiting_bytes(pipe: int) -> int:
+    """How much nobody has read yet."""
+    count = fcntl.ioctl(pipe, termios.FIONREAD, struct.pack("i", 0))
+    return int(struct.unpack("i", count)[0])
 
 
 class TestVerbsThatAct:
@@ -141,6 +151,18 @@ class TestVerbsThatShow:
 
     def test_say_nothing_where_that_cannot_be_said_either(self, running: Command) -> None:
         assert in_shell(running, "status", ">/dev/full 2>&1").returncode == 1
+
+    def test_wait_for_a_reader_of_a_pipe_that_does_not_block(self, running: Command) -> None:
+        text = "".join(f"line {number}\n" for number in range(20_000))
+        (running.place().logs / "long.log").write_text(text)
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        with running.popen([sys.executable, "-m", "dynkv", "logs", "long", "-n", "20000"], stdout=writing) as logs:
+            os.close(writing)
+            with os.fdopen(reading, "rb") as pipe:
+                until(lambda: waiting_bytes(reading) > PIPE_BYTES - 4096)
+                assert pipe.read().decode() == text
+            assert logs.wait() == 0
 
     @pytest.mark.parametrize("words", WORDS)
     @pytest.mark.parametrize("locale", LOCALES, ids=str)

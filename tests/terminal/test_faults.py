@@ -34,8 +34,8 @@ STACK = {"ai_dynamo": "1.6.1", "vllm": "0.31.0", "lmcache": "0.5.6", "nixl": "1.
 VLLM = """
 import sys
 print("\\x1b[32m INFO\\x1b[0m 11-24 19:27:44 [core.py:112] Initializing a V1 LLM engine")
-FRAME = '  File "/site/vllm/v1/engine/core.py", line 1437, in run', "    raise e"
-for line in ("EngineCore failed to start.", "Traceback (most recent call last):", *FRAME, "{error}: {message}"):
+TRACEBACK = "Traceback (most recent call last):", '  File "/site/vllm/core.py", line 1437, in run', "    raise e"
+for line in ("EngineCore failed to start.", *TRACEBACK, "{error}: {message}"):
     print("(EngineCore pid=1) ERROR 11-24 19:27:45 [core.py:1433]", line)
 print("Process EngineCore:", *TRACEBACK, "{error}: {message}", sep="\\n")
 for _ in range(40):
