@@ -41,14 +41,21 @@ def rotate(path: Path, max_bytes: int, keep: int) -> bool:
     with path.open("r+b"):
         pass
     try:
-        for number in range(keep - 1, 0, -1):
-            if (older := _copy_of(path, number)).exists():
-                older.replace(_copy_of(path, number + 1))
+        for number in range(_copies(path, keep - 1), 0, -1):
+            _copy_of(path, number).replace(_copy_of(path, number + 1))
         if keep > 0:
             _copy_end(path, _copy_of(path, 1), max_bytes)
     finally:
         os.truncate(path, 0)
     return True
+
+
+def _copies(path: Path, most: int) -> int:
+    """How many there are in a row, up to `most`, which may be any number."""
+    number = 0
+    while number < most and _copy_of(path, number + 1).exists():
+        number += 1
+    return number
 
 
 def _copy_end(path: Path, copy: Path, max_bytes: int) -> None:

@@ -125,3 +125,11 @@ with tempfile.TemporaryDirectory(dir="/tmp") as directory:
 def test_one_that_may_not_be_emptied_costs_no_copy() -> None:
     """Of a file that another user has made: the copies would all be the same before long."""
     assert told(NOT_OURS) == [7, ["log", "log.1"], 200]
+
+
+def test_any_number_of_copies_may_be_kept(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    for text in (b"one\n" * 9, b"two\n" * 9, b"three\n" * 9):
+        log.write_bytes(text)
+        assert rotate(log, 6, 10**12)
+    assert [(tmp_path / f"log.{n}").read_bytes() for n in (1, 2, 3)] == [b"three\n", b"two\n", b"one\n"]
