@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import typer
@@ -58,13 +58,14 @@ class Attempt:
     def _answered(self) -> DeploymentStatus:
         deployment = opened(self.order.place.name)
         client = deployment.client(self.deadline)
+        taken_over = self.before.units_taken_over(deployment.journal)
 
         def look() -> DeploymentStatus | NotYet:
             status = client.status()
             show(status)
             if status.state is DeploymentState.READY or _only_rests(status):
                 return status
-            _raise_if_dead(status)
+            _raise_if_dead(status, taken_over)
             return NotYet(status.detail or "; ".join(in_words(unit) for unit in status.units if unit.state != "ready"))
 
         with progress() as show:
@@ -87,9 +88,11 @@ def _only_rests(status: DeploymentStatus) -> bool:
     return all(unit.state in (State.READY, State.STOPPED) for unit in status.units if unit.is_missed)
 
 
-def _raise_if_dead(status: DeploymentStatus) -> None:
+def _raise_if_dead(status: DeploymentStatus, taken_over: Collection[str]) -> None:
+    """One that was taken over has served: when it dies it is brought back, and only its last death counts."""
     for unit in status.units:
-        if unit.last_exit is not None and unit.state not in (State.STOPPING, State.STOPPED):
+        is_over = unit.state is State.FAILED or unit.name not in taken_over
+        if unit.last_exit is not None and is_over and unit.state not in (State.STOPPING, State.STOPPED):
             last = unit.last_exit
             raise UnitFailed(unit.name, last.reason, log=unit.log, tail="\n".join(last.log_tail), hint=last.hint)
     if status.state in (DeploymentState.STOPPING, DeploymentState.STOPPED):

@@ -23,6 +23,15 @@ class Orphans:
     processes: Sequence[Process] = ()
     journal: JournalFile | None = None
 
+    def units_taken_over(self, now: JournalFile | None) -> frozenset[str]:
+        """Those that go on with the process that ran before."""
+        before = self.journal.children if self.journal else {}
+        after = now.children if now else {}
+        same = (
+            name for name, child in after.items() if name in before and before[name].incarnation == child.incarnation
+        )
+        return frozenset(same)
+
     def were_taken_over(self, now: JournalFile | None) -> bool:
         """Whether any goes on, by the journal that a new supervisor has written `now`; it does so before it reports.
 
@@ -33,8 +42,7 @@ class Orphans:
             return False
         if now is None or now.started_at == self.journal.started_at:
             return True
-        before = {child.incarnation for child in self.journal.children.values()}
-        return any(child.incarnation in before for child in now.children.values())
+        return bool(self.units_taken_over(now))
 
 
 def orphans(where: Place) -> Orphans:

@@ -74,12 +74,22 @@ class TestWhatRanBefore:
         with dynkv.begun("up", "mine.yaml") as up:
             until_taken_over(dynkv)
             os.kill(orphaned["two"], signal.SIGKILL)
+            until(lambda: dynkv.pids().get("two", orphaned["two"]) != orphaned["two"])
+            dynkv.let_go("late")
+            _, err = up.communicate(timeout=60)
+        assert (up.returncode, err) == (0, ""), "it has served, and is brought back"
+        assert are_supervised(dynkv, orphaned, "one", "late")
+
+    def test_goes_on_when_one_of_it_dies_for_good(self, dynkv: Command, orphaned: dict[str, int]) -> None:
+        (dynkv.directory / "server.py").write_text("raise SystemExit(1)")
+        with dynkv.begun("up", "mine.yaml", "--set", "restart.max_restarts=1") as up:
+            until_taken_over(dynkv)
+            os.kill(orphaned["two"], signal.SIGKILL)
             out, err = up.communicate(timeout=60)
         assert up.returncode == 1, err
         assert "error: two died during start" in err
         assert LEAVES in out.splitlines()
         assert are_supervised(dynkv, orphaned, "one", "late")
-        until(lambda: dynkv.pids().get("two", orphaned["two"]) != orphaned["two"])
 
     def test_goes_on_when_time_is_up(self, dynkv: Command, orphaned: dict[str, int]) -> None:
         done = dynkv("up", "mine.yaml", "--timeout", "3")
