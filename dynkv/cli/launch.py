@@ -22,6 +22,7 @@ from dynkv.plan.model import Plan
 
 _LINE_BYTES = max(map(len, (READY, TAKEN, UNCLEAR)))
 _REPORT_S = 5.0
+"""For one that is spared, and about to report."""
 
 
 class NeverCameUp(DynkvError):
@@ -39,7 +40,7 @@ class Order:
 
     plan: Plan
     place: Place
-    secrets: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
     replaces: bool = False
     """It may end what it does not understand."""
 
