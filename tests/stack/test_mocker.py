@@ -386,7 +386,10 @@ def test_a_lost_journal_hides_nobody(dynkv: Dynkv, verb: str, harm: str) -> None
     assert lost.returncode == 1, said(lost)
     assert "dynkv down agg" in lost.stderr
     if verb == "up":
-        assert dynkv.up("agg", *ALONE)["state"] == "ready"
+        refused = dynkv.run(*dynkv.up_words("agg", *ALONE))
+        assert refused.returncode == 4, said(refused)
+        assert all(runs(pid) and f"pid {pid} (" in refused.stderr for pid in pids(before).values())
+        assert dynkv.up("agg", *ALONE, "--replace")["state"] == "ready"
     dynkv.do(*(["down"] if verb == "up" else ["down", "agg"]))
     assert not any(runs(pid) for pid in pids(before).values())
     assert dynkv.left_behind() == []
