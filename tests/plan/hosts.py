@@ -35,7 +35,7 @@ def host(gpus: int = 0, **more: Any) -> HostFacts:
         "python": PYTHON,
         "scripts_directory": SCRIPTS,
         "packages": PACKAGES,
-        "paths": PathFacts("/work", {"": "/home/me"}),
+        "paths": PathFacts("/there", {"": "/home/me"}),
     }
     return HostFacts(**{**facts, **more})
 

@@ -8,7 +8,7 @@ from dynkv.errors import PreflightRefused
 from dynkv.plan.facts import PathFacts
 from dynkv.plan.paths import expand, user_of
 
-FACTS = PathFacts("/work", {"": "/home/me", "anna": "/home/anna/", "relative": "there"})
+FACTS = PathFacts("/there", {"": "/home/me", "anna": "/home/anna/", "relative": "there"})
 
 
 @pytest.mark.parametrize(
@@ -16,19 +16,19 @@ FACTS = PathFacts("/work", {"": "/home/me", "anna": "/home/anna/", "relative": "
     [
         ("/kv", "/kv"),
         ("/kv//a/./b/", "/kv/a/b"),
-        ("kv", "/work/kv"),
-        ("./kv/../x", "/work/kv/../x"),
-        (".", "/work"),
+        ("kv", "/there/kv"),
+        ("./kv/../x", "/there/kv/../x"),
+        (".", "/there"),
         ("~", "/home/me"),
         ("~/kv", "/home/me/kv"),
         ("~//kv", "/home/me/kv"),
         ("~anna", "/home/anna"),
         ("~anna/kv", "/home/anna/kv"),
-        ("~relative/kv", "/work/there/kv"),
-        ("kv/~anna", "/work/kv/~anna"),
+        ("~relative/kv", "/there/there/kv"),
+        ("kv/~anna", "/there/kv/~anna"),
         ("${DYNKV_HOME}/kv", "/state/kv"),
         ("${DYNKV_HOME}", "/state"),
-        ("$HOME/kv", "/work/$HOME/kv"),
+        ("$HOME/kv", "/there/$HOME/kv"),
     ],
 )
 def test_expand(written: str, meant: str) -> None:
@@ -46,7 +46,7 @@ def test_without_a_working_directory_what_is_absolute_stays(written: str) -> Non
         ("kv", PathFacts(None), "no working directory that kv could be relative to"),
         ("~relative/kv", PathFacts(None, FACTS.homes), "no working directory that ~relative/kv could be relative to"),
         ("~nobody/kv", FACTS, "no user nobody on this host, and ~nobody/kv begins in a home"),
-        ("~/kv", PathFacts("/work", {}), "the user has no home on this host, and ~/kv begins in a home"),
+        ("~/kv", PathFacts("/there", {}), "the user has no home on this host, and ~/kv begins in a home"),
     ],
 )
 def test_what_means_nothing_here_is_refused_in_words(written: str, facts: PathFacts, words: str) -> None:

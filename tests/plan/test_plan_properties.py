@@ -149,7 +149,7 @@ def test_a_plan_is_the_same_wherever_it_is_made(name: str, monkeypatch: pytest.M
     """The host comes in as facts, and from nowhere else."""
     l2 = [{"type": "fs", "base_path": path} for path in ("~/kv", "~anna/kv", "kv", "${DYNKV_HOME}/kv")]
     chosen = {"lmcache.l2": l2, "model.path": "./models/mine"}
-    facts = host(2, paths=PathFacts("/work", {"": "/home/me", "anna": "/home/anna"}))
+    facts = host(2, paths=PathFacts("/there", {"": "/home/me", "anna": "/home/anna"}))
     here = plan(name, facts, chosen)
     for variable in ("HOME", "DYNKV_HOME", "PWD", "XDG_STATE_HOME", "HF_HOME", "PATH"):
         monkeypatch.setenv(variable, str(tmp_path))

@@ -56,7 +56,7 @@ def test_the_tiny_model_is_made(settings: dict[str, Any]) -> None:
     ("adapters", "paths"),
     [
         ([fs("/kv")], ["/kv"]),
-        ([fs("~/kv"), fs("kv")], ["/home/me/kv", "/work/kv"]),
+        ([fs("~/kv"), fs("kv")], ["/home/me/kv", "/there/kv"]),
         ([fs("${DYNKV_HOME}/_l2/agg")], ["/state/_l2/agg"]),
         ([fs("/kv"), fs("/kv/"), fs("/other")], ["/kv", "/other"]),
         ([{"type": "mooncake_store"}], []),
