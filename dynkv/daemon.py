@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -48,14 +48,25 @@ from dynkv.supervisor.turns import Turns
 
 _LOCK_TRIES, _LOCK_PAUSE_S = 5, 0.02
 _END = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-_HEEDED = (signal.SIGCHLD, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_HEEDED = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_DEAF = {
+    signal.SIGALRM,
+    signal.SIGVTALRM,
+    signal.SIGPROF,
+    signal.SIGIO,
+    signal.SIGPWR,
+    signal.SIGXCPU,
+    signal.SIGXFSZ,
+} | {number for number in signal.valid_signals() if number >= signal.SIGRTMIN}
+"""Nobody sends them for a reason, and each would end a process."""
+_REAP_PERIOD_S = 1.0
 
 
 def main() -> int:
     options = _options()
-    signal.pthread_sigmask(
-        signal.SIG_BLOCK, {*_END, *_HEEDED}
-    )  # until somebody heeds them, and when nobody does any more
+    # until somebody heeds them, and when nobody does any more
+    signal.pthread_sigmask(signal.SIG_BLOCK, {*_END, *_HEEDED, *_DEAF})
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # printing in the background of a terminal stops nobody
     raise_open_files()
     _keep_descriptors()
     plan = _read_plan(options.plan_fd)
@@ -106,12 +117,14 @@ async def _run(plan: Plan, place: Place, lock: int, notify_fd: int, foreground: 
     with control_socket(place.socket) as made, _signals() as received:
         is_over = False
         async with anyio.create_task_group() as tasks:
-            for what, work in {
+            beside: dict[str, Callable[[], Awaitable[object]]] = {
                 "signals": partial(_heed, received, stack),
+                "orphans": _reap,
                 "the figures of the KV caches": partial(gather_forever, plan, stack.note_kv, figures),
                 "the control API": partial(keep_serving, ControlApi(stack, events, figures).answer, made),
                 **({"printing events": partial(print_events, events)} if foreground else {}),
-            }.items():
+            }
+            for what, work in beside.items():
                 tasks.start_soon(outliving, what, work, events)
             tasks.start_soon(_let_go_when_lost, place, lock, journal, events, tasks.cancel_scope)
             _report(notify_fd, READY)
@@ -145,11 +158,16 @@ def _signals() -> Iterator[AsyncIterator[signal.Signals]]:
             signal.pthread_sigmask(signal.SIG_BLOCK, {*_END, *_HEEDED})
 
 
+async def _reap() -> None:
+    """Now and then, and not at each SIGCHLD: a thousand of them at once would drown the signals that mean something."""
+    while True:
+        reap_orphans()
+        await anyio.sleep(_REAP_PERIOD_S)
+
+
 async def _heed(received: AsyncIterator[signal.Signals], stack: Stack) -> None:
     async for number in received:
-        if number == signal.SIGCHLD:
-            reap_orphans()
-        elif number in _END:  # what else would end a process, as the closing of its terminal, ends no deployment
+        if number in _END:  # what else would end a process, as the closing of its terminal, ends no deployment
             stack.take_down(f"the supervisor received {signal.Signals(number).name}")
 
 

@@ -21,8 +21,8 @@ from dynkv.children.scheduling import FREE, Schedule
 from dynkv.children.tree import Host, Root, tree_of
 from dynkv.host.processes import Identity, Process, own_children, read_process
 
-_DEFAULTED = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGQUIT)
-"""Signals that Python ignores or catches, set back to their default for the child."""
+_DEFAULTED = tuple(sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
+"""Whatever this process, or whoever has started it, ignores or catches: all are as they are by default."""
 
 
 CHANNEL_FD = 3
@@ -41,8 +41,16 @@ class Exit:
 
     def __str__(self) -> str:
         if self.signal is not None:
-            return f"killed by {signal.Signals(self.signal).name}"
+            return f"killed by {_name(self.signal)}"
         return "ended (exit status unknown)" if self.code is None else f"exited with code {self.code}"
+
+
+def _name(number: int) -> str:
+    """Most real-time signals have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 _unreaped: set[int] = set()

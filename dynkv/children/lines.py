@@ -120,7 +120,7 @@ def _message(text: str, start: int) -> list[str]:
         return [text[start:]]
     try:
         message = json.loads(text)["message"]
-    except (ValueError, KeyError, TypeError):  # cut off, or another's JSON
+    except (ValueError, KeyError, TypeError, RecursionError):  # cut off, or another's JSON
         return [text[start:]]
     return str(message).splitlines() or [""]
 

@@ -92,7 +92,7 @@ def _raise_if_dead(status: DeploymentStatus, taken_over: Collection[str]) -> Non
     """One that was taken over has served: when it dies it is brought back, and only its last death counts."""
     for unit in status.units:
         is_over = unit.state is State.FAILED or unit.name not in taken_over
-        if unit.last_exit is not None and is_over and unit.state not in (State.STOPPING, State.STOPPED):
+        if unit.last_exit is not None and is_over and not unit.last_exit.asked:
             last = unit.last_exit
             raise UnitFailed(unit.name, last.reason, log=unit.log, tail="\n".join(last.log_tail), hint=last.hint)
     if status.state in (DeploymentState.STOPPING, DeploymentState.STOPPED):

@@ -108,7 +108,8 @@ def become_supervisor(order: Order) -> NoReturn:
 
 def _command(order: Order, plan_fd: int, notify_fd: int) -> list[str]:
     options = ["--home", str(order.place.home), "--plan-fd", str(plan_fd), "--notify-fd", str(notify_fd)]
-    return [sys.executable, "-m", "dynkv.daemon", *options, *(["--replace"] if order.replaces else [])]
+    # -P: nothing is imported from where the person happens to be
+    return [sys.executable, "-P", "-m", "dynkv.daemon", *options, *(["--replace"] if order.replaces else [])]
 
 
 def _in_memory(plan: Plan) -> int:

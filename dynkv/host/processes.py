@@ -32,6 +32,7 @@ class Process:
     """At most 15 bytes, as the kernel keeps it."""
     cpu_ticks: int = 0
     """Time on a CPU since it started."""
+    threads: int = 1
 
     @property
     def identity(self) -> Identity:
@@ -44,7 +45,8 @@ class Process:
 
     @property
     def is_alive(self) -> bool:
-        return self.state not in "ZX"
+        """One whose first thread has ended shows as a zombie, while its others go on."""
+        return self.state not in "ZX" or (self.state == "Z" and self.threads > 1)
 
 
 def pids() -> list[int]:
@@ -65,7 +67,8 @@ def read_process(pid: int) -> Process | None:
         name = stat[stat.index(b"(") + 1 : stat.rindex(b")")].decode(errors="replace")
         fields = stat[stat.rindex(b")") + 2 :].split()
         state, ppid, pgid, sid = fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3])
-        return Process(pid, ppid, pgid, sid, int(fields[19]), state, name, int(fields[11]) + int(fields[12]))
+        cpu_ticks, threads = int(fields[11]) + int(fields[12]), int(fields[17])
+        return Process(pid, ppid, pgid, sid, int(fields[19]), state, name, cpu_ticks, threads)
     except (OSError, ValueError, IndexError):
         return None
 

@@ -147,7 +147,10 @@ class Runner:
     async def _rest(self) -> None:
         await self._slot.asked()
         request = self._slot.take()
-        if request is not None and not request.is_stop:
+        if request is not None and request.is_stop and self._life.state is State.FAILED and not request.final:
+            self._life.go(State.STOPPING, request.cause)
+            self._life.go(State.STOPPED, "nothing of it was running")
+        elif request is not None and not request.is_stop:
             self._deaths.clear()
             self._is_hopeless = False
             self._life.go(State.PENDING, request.cause)

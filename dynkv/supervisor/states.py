@@ -42,7 +42,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.RECLAIMING: frozenset({State.BACKOFF, State.STOPPING}),
     State.BACKOFF: frozenset({State.PENDING, State.FAILED, State.STOPPING}),
     State.STOPPING: frozenset({State.STOPPED}),
-    State.FAILED: frozenset({State.PENDING}),
+    State.FAILED: frozenset({State.PENDING, State.STOPPING}),
     State.STOPPED: frozenset({State.PENDING}),
 }
 

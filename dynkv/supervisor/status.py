@@ -43,6 +43,8 @@ class LastExit:
     at: str
     log_tail: tuple[str, ...] = ()
     """The last lines of that incarnation's log."""
+    asked: bool = False
+    """It did not end by itself."""
 
 
 @dataclass(frozen=True, slots=True)

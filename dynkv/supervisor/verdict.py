@@ -62,7 +62,15 @@ def verdict(ending: Ending, exit_: Exit, lines: Sequence[str], at: str, *, oom_k
     # one that had to be ended, because it hung say, died of that and not of its signal
     by_itself = ending.request is not None or ending.cause == str(exit_)
     reason = found.reason if by_itself else f"{ending.cause} ({exit_})"
-    last = LastExit(exit_.code, exit_.signal, reason, found.hint, at, tuple(telling(lines)[-_TAIL_LINES:]))
+    last = LastExit(
+        exit_.code,
+        exit_.signal,
+        reason,
+        found.hint,
+        at,
+        tuple(telling(lines)[-_TAIL_LINES:]),
+        ending.request is not None,
+    )
     return Verdict(last, found.permanent)
 
 

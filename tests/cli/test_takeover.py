@@ -69,6 +69,20 @@ class TestWhatRestedBefore:
         assert dynkv.status()["state"] == "ready"
 
 
+class TestWhatIsAskedMeanwhile:
+    @pytest.mark.parametrize("verb", ["restart", "stop"])
+    def test_ends_no_start(self, dynkv: Command, verb: str) -> None:
+        """From a second terminal, while the first one waits."""
+        profile = dynkv.profile(UNITS + dynkv.server("one") + dynkv.server("late", go=False))
+        with dynkv.begun("up", profile) as up:
+            until(lambda: len(dynkv.pids()) == 2)
+            assert dynkv("start", "one", "--wait").returncode == 0
+            assert dynkv(verb, "one", "--wait").returncode == 0
+            dynkv.let_go("late")
+            _, err = up.communicate(timeout=60)
+        assert (up.returncode, err) == (0, "")
+
+
 class TestWhatRanBefore:
     def test_goes_on_when_one_of_it_dies(self, dynkv: Command, orphaned: dict[str, int]) -> None:
         with dynkv.begun("up", "mine.yaml") as up:

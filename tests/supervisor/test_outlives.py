@@ -90,7 +90,7 @@ def test_a_terminal_that_has_not_all_characters(lab: Lab, plan: Plan, encoding: 
         until(lambda: b"pending \\u2192 starting" in out.read_bytes())
 
 
-@pytest.mark.parametrize("number", ["SIGHUP", "SIGUSR1", "SIGUSR2", "SIGPIPE"])
+@pytest.mark.parametrize("number", ["SIGHUP", "SIGUSR1", "SIGPIPE", "SIGALRM", "SIGXCPU", "SIGTTOU", "SIGRTMAX"])
 def test_a_signal_that_means_nothing(lab: Lab, plan: Plan, number: str) -> None:
     with daemon(lab, plan) as (process, _):
         before = pids(status_once(lab))

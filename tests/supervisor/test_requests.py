@@ -121,3 +121,22 @@ async def test_a_stop_while_nothing_can_be_started_is_answered(lab: Lab) -> None
         await life.until(lambda status: status.restarts > 1)
         life.runner.ask(Request(Ask.STOP, "test"))
         await life.reaches(State.STOPPED)
+
+
+async def test_one_that_has_failed_can_be_stopped(lab: Lab) -> None:
+    """Nothing runs either way, and what is asked is what is shown."""
+    never = RestartPolicy(max_restarts=0, backoff_initial_s=0)
+    async with alive(lab, lab.unit(argv=(sys.executable, "-c", "raise SystemExit(1)"), restart=never)) as life:
+        await life.reaches(State.FAILED)
+        life.runner.ask(Request(Ask.STOP, "test"))
+        stopped = await life.reaches(State.STOPPED)
+        assert stopped.pid is None
+
+
+async def test_one_that_is_killed_by_a_signal_without_a_name(lab: Lab) -> None:
+    async with alive(lab, lab.unit()) as life:
+        before = await life.reaches(State.READY)
+        os.kill(before.pid or 0, signal.SIGRTMIN + 6)
+        again = await has_come_again(life, before)
+        assert again.last_exit is not None
+        assert (again.last_exit.signal, again.last_exit.reason) == (40, "killed by signal 40")

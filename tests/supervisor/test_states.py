@@ -15,6 +15,7 @@ from dynkv.supervisor.states import TRANSITIONS, State, advance, has_ended, is_r
 ALLOWED = {
     ("pending", "starting"),
     ("pending", "backoff"),
+    ("failed", "stopping"),
     ("starting", "ready"),
     ("ready", "unready"),
     ("unready", "ready"),
