@@ -148,8 +148,7 @@ class Runner:
         await self._slot.asked()
         request = self._slot.take()
         if request is not None and request.is_stop and self._life.state is State.FAILED and not request.final:
-            self._life.go(State.STOPPING, request.cause)
-            self._life.go(State.STOPPED, "nothing of it was running")
+            self._stop_nothing(request.cause)
         elif request is not None and not request.is_stop:
             self._deaths.clear()
             self._is_hopeless = False
@@ -176,8 +175,7 @@ class Runner:
         cause = f"pid {record.pid} died before it could be taken over"
         self._life.go(State.RECYCLING, cause)
         let_go(self._life, self._turn)
-        root = root_of(record)
-        await kill_tree(lambda: tree_of(root, Host.now()))
+        await kill_tree(lambda: tree_of(root_of(record), Host.now()))
         self._life.go(State.RECLAIMING, cause)
         is_worker, place = self.unit.role.is_worker, self._life.shared.place
         await self._give_back(registrations_of(self.unit.name, record, place) if is_worker else frozenset())
@@ -264,14 +262,15 @@ class Runner:
 
     def _answer_without_child(self) -> None:
         self._turn.release()
-        request = self._slot.take()
-        if request is None:
-            return  # it was taken back meanwhile
-        if request.is_stop:
-            self._life.go(State.STOPPING, request.cause)
-            self._life.go(State.STOPPED, "nothing of it was running")
-        elif self._life.state is State.BACKOFF:
+        request = self._slot.take()  # None if it was taken back meanwhile
+        if request is not None and request.is_stop:
+            self._stop_nothing(request.cause)
+        elif request is not None and self._life.state is State.BACKOFF:
             self._life.go(State.PENDING, request.cause)
+
+    def _stop_nothing(self, cause: str) -> None:
+        self._life.go(State.STOPPING, cause)
+        self._life.go(State.STOPPED, "nothing of it was running")
 
     def _note_exit(self, ended: Incarnation, ending: Ending) -> None:
         found = verdict(ending, ended.exit, ended.last_lines(), utc_now(), oom_killed=ended.oom_killed)
