@@ -85,7 +85,7 @@ def main() -> int:
     become_subreaper()
     code = anyio.run(_run, plan, place, lock, options.notify_fd, options.foreground)
     if code == 0 and (left := sweep()):
-        sys.stderr.write(f"ended what had started elsewhere: {', '.join(left)}\n")
+        sys.stderr.write(f"ended processes that were still running: {', '.join(left)}\n")
     return code
 
 
@@ -233,7 +233,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--plan-fd", type=int, required=True)
     parser.add_argument("--notify-fd", type=int, required=True)
     parser.add_argument("--foreground", action="store_true")
-    parser.add_argument("--replace", action="store_true", help="End what it cannot tell whether it may.")
+    parser.add_argument("--replace", action="store_true", help="End processes that the journal does not explain.")
     return parser.parse_args()
 
 

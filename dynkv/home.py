@@ -103,10 +103,9 @@ class Place(NamedTuple):
         import tempfile
 
         try:
-            for directory in (self.directory, self.logs, self.socket.parent):
+            for directory in (self.directory, self.logs):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not is_own_directory(self.socket.parent):
-                raise PermissionError(errno.EPERM, f"{self.socket.parent} belongs to someone else")
+            make_own_directory(self.socket.parent)
             self.directory.chmod(0o700)
             with tempfile.TemporaryFile(dir=self.directory):
                 pass
@@ -147,6 +146,13 @@ def deployments(home_dir: Path) -> list[str]:
     traces = ("journal.json", "lock")
     had_one = (d.name for d in home_dir.iterdir() if any(os.path.exists(d / trace) for trace in traces))
     return sorted(name for name in had_one if is_name(name))
+
+
+def make_own_directory(path: Path) -> None:
+    """For this user only; raises OSError, also where it is there and belongs to someone else."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not is_own_directory(path):
+        raise PermissionError(errno.EPERM, f"{path} belongs to someone else")
 
 
 def is_own_directory(path: Path) -> bool:

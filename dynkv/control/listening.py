@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 import anyio
 
 from dynkv.control.http import Answer, serve
-from dynkv.home import is_own_directory
+from dynkv.home import make_own_directory
 
 _PERIOD_S = 2.0
 Inode = tuple[int, int]
@@ -37,9 +36,7 @@ class ControlSocket:
 
     def renew(self) -> socket.socket:
         """Listen anew; the listener before, for who still waits for it to be closed. Raises OSError."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not is_own_directory(self.path.parent):
-            raise PermissionError(errno.EPERM, f"{self.path.parent} belongs to someone else")
+        make_own_directory(self.path.parent)
         old, self.listener = self.listener, _bound(self.path)
         self._inode = _inode(self.path)
         return old

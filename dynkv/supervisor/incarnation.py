@@ -42,10 +42,10 @@ from dynkv.supervisor.verdict import IDLE_AFTER_FORK, Ending
 
 _LOOKED_AT_LINES = 1000
 _CPUS_LOOK_S = 0.5
-T = TypeVar("T")
 _SOCKETS_AGE_S = 1.0
 _SPARE_DESCRIPTORS = 24
 """What is left to look after those that run, and to answer whoever asks, when nothing more can be started."""
+T = TypeVar("T")
 
 
 class Incarnation:
