@@ -102,13 +102,17 @@ def of_messages(said: Sequence[Part], code: int | None) -> list[Word]:
         if part.owner:
             if _is_error(part) and _ENGINE.match(part.owner) and _WORKER_IS_GONE.match(part.text):
                 found.append(Word(at, (part.text,), by_engine=True))
-        elif is_printed and (usage := _USAGE.match(part.text)) and (usage["known"] or code == _USAGE_CODE):
+        elif is_printed and (usage := _USAGE.match(part.text)) and _is_usage(usage, code):
             found.append(Word(at, (part.text,), is_usage=True))
         elif is_printed and _INTERPRETER.match(part.text):
-            found.append(Word(at, (part.text,)))
+            found.append(Word(at, (part.text,), is_certain=code in (None, _UNCAUGHT_CODE)))
         elif _is_error(part) and (last := _LAST_ERROR.match(part.text)):
             found.append(Word(at, (part.text,), is_usage=last["usage"] is not None))
     return found
+
+
+def _is_usage(found: re.Match[str], code: int | None) -> bool:
+    return code == _USAGE_CODE or (code is None and found["known"] is not None)
 
 
 def of_bare_lines(said: Sequence[Part], tracebacks: Sequence[Traceback]) -> list[Word]:

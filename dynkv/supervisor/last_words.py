@@ -26,10 +26,16 @@ class LastWords:
     word: Word
     root: Word | None = None
     """Where `word` only says that an engine died: why, if that engine has told."""
+    is_end: bool = True
+    """The process did not go on after it, as far as anyone can tell."""
 
 
-def last_words(lines: Iterable[str], code: int | None) -> LastWords | None:
-    """Of a process that ended by itself with this code. `lines` are the last of its log, as they stand there."""
+def last_words(lines: Iterable[str], code: int | None, *, is_stack: bool = True) -> LastWords | None:
+    """Of a process that ended by itself with this code. `lines` are the last of its log, as they stand there.
+
+    `is_stack`: it is one of the stack's programs, of which is known what they say on their way out. Of any other, a
+    shell that goes on after a command has failed say, only what stands at the very end is its end.
+    """
     said = [_named(part) for line in lines for part in parts(line)]
     tracebacks = read_tracebacks(said)
     told = sorted([*of_tracebacks(said, tracebacks, code), *of_messages(said, code)], key=lambda word: word.at)
@@ -40,9 +46,13 @@ def last_words(lines: Iterable[str], code: int | None) -> LastWords | None:
     bare = [word for word in bare if word.by_engine or (is_shortened and last)]
     root = _root([word for word in told if word.by_engine], bare)
     if last is None:
-        last = root or of_last_error(said, tracebacks)
-        return LastWords(last) if last else None
-    return LastWords(last, root if last.is_about_engine else None)
+        last, root = root or of_last_error(said, tracebacks), None
+    if last is None:
+        return None
+    is_end = is_stack or not any(part.text.strip() for part in said[last.at + 1 :])
+    if is_shortened and not is_stack:
+        last = replace(last, is_certain=False)  # anyone can print a line like that
+    return LastWords(last, root if last.is_about_engine else None, is_end)
 
 
 def _named(part: Part) -> Part:

@@ -273,7 +273,7 @@ class Runner:
         self._life.go(State.STOPPED, "nothing of it was running")
 
     def _note_exit(self, ended: Incarnation, ending: Ending) -> None:
-        found = verdict(ending, ended.exit, ended.last_lines(), utc_now(), oom_killed=ended.oom_killed)
+        found = verdict(self.unit.role, ending, ended.exit, ended.last_lines(), utc_now(), oom_killed=ended.oom_killed)
         last = found.last_exit
         self._is_hopeless = found.permanent and not ended.first_ready.is_set()
         self._life.publish(last_exit=last)

@@ -53,12 +53,12 @@ class Verdict:
     """Starting it again cannot help, if it has never been ready."""
 
 
-def verdict(ending: Ending, exit_: Exit, lines: Sequence[str], at: str, *, oom_killed: bool) -> Verdict:
+def verdict(role: Role, ending: Ending, exit_: Exit, lines: Sequence[str], at: str, *, oom_killed: bool) -> Verdict:
     """`lines` are the last of its log; `oom_killed`: the kernel has killed for memory in its time."""
     if ending.request is not None:
         found = Diagnosis(ending.cause, "", permanent=False)
     else:
-        found = diagnose(exit_, lines, oom_killed=oom_killed)
+        found = diagnose(exit_, lines, is_stack=role is not Role.UNIT, oom_killed=oom_killed)
     # one that had to be ended, because it hung say, died of that and not of its signal
     by_itself = ending.request is not None or ending.cause == str(exit_)
     reason = found.reason if by_itself else f"{ending.cause} ({exit_})"

@@ -97,12 +97,12 @@ PREFIX = "(EngineCore pid=4711) ERROR 05-12 10:11:12 [core.py:1099] "
 LINES = [
     (
         "__main__.py: error: unrecognized arguments: --max-model-length 4096",
-        "its arguments are wrong: unrecognized arguments: --max-model-length 4096 (exited with code 1)",
+        "its arguments are wrong: unrecognized arguments: --max-model-length 4096 (exited with code 2)",
         True,
     ),
     (
         "__main__.py: error: argument --block-size: invalid choice: 7 (choose from 1, 8, 16)",
-        "its arguments are wrong: argument --block-size: invalid choice: 7 (choose from 1, 8, 16) (exited with code 1)",
+        "its arguments are wrong: argument --block-size: invalid choice: 7 (choose from 1, 8, 16) (exited with code 2)",
         True,
     ),
     (
@@ -252,7 +252,8 @@ def test_of_an_adopted_one_nobody_knows_for_certain(name: str, code: int, reason
 
 @pytest.mark.parametrize(("line", "reason", "permanent"), LINES)
 def test_a_line_that_says_why(line: str, reason: str, permanent: bool) -> None:
-    found = diagnose(FAILED, ["INFO: before", line, "INFO: after", "    raise SystemExit(1)"])
+    end = Exit(code=2) if "its arguments are wrong" in reason else FAILED
+    found = diagnose(end, ["INFO: before", line, "INFO: after", "    raise SystemExit(1)"])
     assert (found.reason, found.permanent) == (reason, permanent)
     assert found.hint
 
@@ -295,7 +296,7 @@ def test_a_kill_for_memory_elsewhere_explains_no_other_death(exit_: Exit) -> Non
 
 
 def test_a_reason_is_cut_to_what_can_be_read() -> None:
-    assert len(diagnose(FAILED, ["x: error: unrecognized arguments: " + "a" * 5000]).reason) < 300
+    assert len(diagnose(Exit(code=2), ["x: error: unrecognized arguments: " + "a" * 5000]).reason) < 300
 
 
 def test_an_engine_that_died_is_explained_by_what_it_raised() -> None:
@@ -315,6 +316,30 @@ def test_what_no_rule_knows_is_told_by_the_exception() -> None:
     assert diagnose(FAILED, ["KeyError: 'port'", "bye"]).reason == "KeyError: 'port' (exited with code 1)"
     assert diagnose(Exit(code=0), ["KeyError: 'port'"]).reason == "exited with code 0"
     assert diagnose(Exit(signal=9), ["KeyError: 'port'"]).reason == "killed by SIGKILL"
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (["python: No module named foo", "going on"], "the last error in its log: python: No module named foo"),
+        (
+            [
+                "Traceback (most recent call last):",
+                '  File "/srv/a.py", line 3, in <module>',
+                "OSError: Repository Not Found",
+                "bye",
+            ],
+            "the last error in its log: OSError: Repository Not Found",
+        ),
+        (["note: error: argument of type int"], ""),
+        (["python: No module named foo"], "a Python module is missing: foo"),
+    ],
+    ids=["of a shell", "caught", "a note", "at the end"],
+)
+def test_a_program_of_ones_own_may_have_gone_on_after_an_error(lines: list[str], reason: str) -> None:
+    found = diagnose(FAILED, lines, is_stack=False)
+    assert found.reason == (f"{reason} ({FAILED})" if reason else str(FAILED))
+    assert (found.permanent, bool(found.hint)) == ("missing" in reason, "missing" in reason)
 
 
 MISSING = "No module named 'vllm._deepselect_C'"

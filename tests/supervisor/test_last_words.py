@@ -343,6 +343,35 @@ def test_of_real_processes(program: str, expected: tuple[str, bool] | None, tmp_
     assert told(done.stderr, code=done.returncode) == expected
 
 
+NO_FOO = "/usr/bin/python3: No module named foo"
+OTHERS = {
+    "an interpreter's word at the end": (NO_FOO, 1, (NO_FOO, True, True)),
+    "another code than Python's": (NO_FOO, 7, (NO_FOO, False, True)),
+    "it went on": (f"{NO_FOO}\ngoing on", 1, (NO_FOO, True, False)),
+    "it went on and logged": (f"{NO_FOO}\nINFO:root:going on", 1, (NO_FOO, True, False)),
+    "it caught its error": (f"{HEADER}\n{SCRIPT_FRAME}\n{NO_TORCH}\ngiving up", 1, (NO_TORCH, True, False)),
+    "it did not": (f"{HEADER}\n{SCRIPT_FRAME}\n{NO_TORCH}\n", 1, (NO_TORCH, True, True)),
+    "a line alone": (NO_TORCH, 1, (NO_TORCH, False, True)),
+    "about an error": ("note: error: argument of type int", 5, None),
+    "about an error, with Python's code": ("note: error: argument of type int", 1, None),
+    "a usage error": ("x: error: argument --a: invalid", 2, ("x: error: argument --a: invalid", True, True)),
+    "a usage error of another": (
+        "x: error: argument --a: invalid\ngoing on",
+        2,
+        ("x: error: argument --a: invalid", True, False),
+    ),
+}
+"""A log, the code, and the words with whether they are certain and whether they are its end."""
+
+
+@pytest.mark.parametrize(("text", "code", "expected"), OTHERS.values(), ids=OTHERS)
+def test_of_any_other_program_only_what_stands_at_the_end_is_its_end(
+    text: str, code: int, expected: tuple[str, bool, bool] | None
+) -> None:
+    found = last_words(text.splitlines(), code, is_stack=False)
+    assert (found and (found.word.texts[0], found.word.is_certain, found.is_end)) == expected
+
+
 def test_of_a_module_that_python_cannot_find() -> None:
     done = subprocess.run([sys.executable, "-m", "no.such.module"], capture_output=True, text=True)
     found = told(done.stderr, code=done.returncode)
@@ -368,7 +397,7 @@ PIECES = [
 ]
 
 
-@given(st.lists(st.sampled_from(PIECES) | st.text(), max_size=30), st.sampled_from([None, 1, 2, 3]))
-def test_whatever_a_log_says_it_is_read(texts: list[str], code: int | None) -> None:
-    found = last_words(texts, code)
+@given(st.lists(st.sampled_from(PIECES) | st.text(), max_size=30), st.sampled_from([None, 1, 2, 3]), st.booleans())
+def test_whatever_a_log_says_it_is_read(texts: list[str], code: int | None, is_stack: bool) -> None:
+    found = last_words(texts, code, is_stack=is_stack)
     assert found is None or all(word.texts for word in (found.word, found.root) if word)
