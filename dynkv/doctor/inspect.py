@@ -11,6 +11,7 @@ from pathlib import Path
 from dynkv.doctor.model_files import cached_model_files, model_files
 from dynkv.doctor.stack import find_python, packages
 from dynkv.errors import PreflightRefused
+from dynkv.host.cgroups import cpus_worth
 from dynkv.host.disks import free_bytes, room_bytes, write_problem
 from dynkv.host.gpus import look
 from dynkv.host.limits import open_files_max
@@ -77,10 +78,13 @@ def inspect(
 def _of_this_host(own: LeftOver) -> HostFacts:
     """What is the same whatever is to run."""
     gpus, driver = look()
+    cpus = tuple(sorted(os.sched_getaffinity(0)))
+    worth = cpus_worth(len(cpus))
     return HostFacts(
         gpus=gpus,
         driver=driver,
-        cpus=tuple(sorted(os.sched_getaffinity(0))),
+        cpus=cpus,
+        cpus_worth=worth if worth < len(cpus) else None,
         memory_available_bytes=memory_available_bytes() + own.resident_bytes,
         kept_ports=own.ports,
         is_taken_over=bool(own.pids),

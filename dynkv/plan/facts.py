@@ -111,6 +111,8 @@ class HostFacts:
     gpus: tuple[Gpu, ...] = ()
     cpus: tuple[int, ...] = (0,)
     """The numbers of the CPUs that may be used."""
+    cpus_worth: int | None = None
+    """How many of them may be busy at a time, where control groups allow fewer."""
     memory_available_bytes: int = 0
     taken_ports: dict[int, str] = field(default_factory=dict)
     """Every port that something listens on or another deployment has planned, with its holder in words."""

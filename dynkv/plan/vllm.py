@@ -80,10 +80,12 @@ def _environment(ctx: Context, seat: Seat, ports: dict[str, int]) -> dict[str, s
     if seat.gpus:
         return env | {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(seat.gpus)}
     env |= {"CUDA_VISIBLE_DEVICES": "", "VLLM_CPU_KVCACHE_SPACE": str(ctx.profile.workers.cpu_kv_cache_gb)}
-    if own := _own_cpus(ctx, seat):
+    if ctx.facts.cpus_worth is not None and _THREADS_BIND not in ctx.env:
+        env[_THREADS_BIND] = "nobind"  # else it starts a thread for each CPU, however little of their time it may use
+    elif own := _own_cpus(ctx, seat):
         ranks = share_cpus(own, ctx.profile.workers.tensor_parallel_size)
         env[_THREADS_BIND] = "|".join(",".join(map(str, cpus)) for cpus in ranks)
-    threads = max(1, (len(ctx.facts.cpus) - 1) // ctx.worker_count)
+    threads = max(1, ((ctx.facts.cpus_worth or len(ctx.facts.cpus)) - 1) // ctx.worker_count)
     # without this a worker compiles C++ at its first request even in eager mode, and dies where there is no compiler
     return env | {"TORCH_COMPILE_DISABLE": "1", "OMP_NUM_THREADS": str(threads)}
 

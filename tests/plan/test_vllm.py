@@ -37,6 +37,18 @@ def test_a_person_knows_better_which_cpus() -> None:
     assert [unit.cpus for unit in made.workers] == [(), ()]
 
 
+def test_threads_fit_the_time_that_a_control_group_allows() -> None:
+    """`docker --cpus=4` on a host of many CPUs: bound to them, a worker would start a thread for each."""
+    limited = host(0, cpus=tuple(range(64)), cpus_worth=4)
+    for topology, threads in (("agg", "3"), ("disagg", "1")):
+        made = plan(topology, limited, {"device": "cpu"})
+        settings = {(it.env["VLLM_CPU_OMP_THREADS_BIND"], it.env["OMP_NUM_THREADS"]) for it in made.workers}
+        assert settings == {("nobind", threads)}
+    assert [len(unit.cpus) for unit in made.workers] == [32, 32]
+    given = host(0, cpus=tuple(range(64)), cpus_worth=4, environ={"VLLM_CPU_OMP_THREADS_BIND": "0-3"})
+    assert plan("agg", given, {"device": "cpu"}).unit("worker-0").env["VLLM_CPU_OMP_THREADS_BIND"] == "0-3"
+
+
 def test_who_computes_on_cpus_is_served_last() -> None:
     made = plan("disagg", host(0), {"device": "cpu"})
     assert [unit.nice > 0 for unit in made.units] == [unit.role.is_worker for unit in made.units]
