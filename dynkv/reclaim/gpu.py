@@ -11,6 +11,8 @@ from dynkv.host.asking import Questions
 from dynkv.host.gpus import gpu_memory
 
 DEADLINE_S = 60.0
+_UNKNOWN_S = 5.0
+"""How long an answer is waited for where there is none, as without a driver. A GPU that is reset takes seconds."""
 _PERIOD_S = 0.25
 _PATIENCE_S = 5.0
 """For one look. NVML takes some 10 ms, and minutes on a GPU that fell off the bus."""
@@ -65,10 +67,12 @@ async def wait_for_memory(
     `waiting` is told, in words, what is waited for, whenever that changes. vLLM refuses to start with less (vllm 0.23,
     0.31: "Free memory on device … is less than desired GPU memory utilization").
     """
-    until, told = anyio.current_time() + deadline_s, ""
+    known_at, told = anyio.current_time(), ""
+    until = known_at + deadline_s
     while True:
-        short = await _shortages(gpus, fraction)
-        if not short or anyio.current_time() >= until:
+        short, now = await _shortages(gpus, fraction), anyio.current_time()
+        known_at = now if any(isinstance(shortage, Shortage) for shortage in short) else known_at
+        if not short or now >= min(until, known_at + _UNKNOWN_S):
             return short
         if str(short[0]) != told:
             told = str(short[0])

@@ -70,6 +70,16 @@ async def test_an_error_is_told_once_and_ends_nothing(monkeypatch: pytest.Monkey
     assert len(asked) > 2
 
 
+async def test_what_nobody_can_say_is_not_waited_for_as_long_as_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a driver each start would take a minute longer; an error in between ends no waiting for memory."""
+    monkeypatch.setattr(gpu, "_UNKNOWN_S", 0.05)
+    answers(monkeypatch, LOST)
+    with anyio.fail_after(30):
+        assert await wait_for_memory(["0"], 0.85, Waiting(), 60) == [Unknown("0", "NVML says GPU is lost")]
+    answers(monkeypatch, *[HELD] * 200, LOST, HELD, FREE)
+    assert await wait_for_memory(["0"], 0.85, Waiting(), 60) == []
+
+
 async def test_an_error_that_passes_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     answers(monkeypatch, LOST, ValueError(), FREE)
     waiting = Waiting()
