@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import anyio
 
 from dynkv.children.output import rotate, size_of
 from dynkv.children.tree import Host
+from dynkv.host.asking import Questions
 from dynkv.plan.model import LogPolicy, Plan
 from dynkv.reclaim.sidecar import Registrations
 from dynkv.supervisor.aftermath import keeps_memory
@@ -20,6 +22,9 @@ _CENSUS_PERIOD_S, _LATER_CENSUS_PERIOD_S = 5.0, 20.0
 _YOUNG_S = 120.0
 """Processes are started by one that starts; later ones are rare, and a look at all of /proc takes some 10 ms."""
 _ROTATE_PERIOD_S = 2.0
+_PATIENCE_S = 300.0
+"""A copy of the largest log takes seconds, and a disk of the network that is gone may keep it for ever."""
+_DISK = Questions()
 
 
 async def take_census(shared: Shared, runners: Mapping[str, Runner]) -> None:
@@ -53,7 +58,9 @@ async def rotate_logs(plan: Plan, shared: Shared) -> None:
 async def _rotated(path: Path, policy: LogPolicy) -> str:
     """What became of it, in words."""
     try:
-        await anyio.to_thread.run_sync(rotate, path, policy.max_bytes, policy.keep)
+        await _DISK.ask(partial(rotate, path, policy.max_bytes, policy.keep), _PATIENCE_S)
+    except TimeoutError:
+        return f"{path.name} cannot be emptied: its disk has not answered for {_PATIENCE_S:g} s"
     except OSError as error:
         is_empty = size_of(path) <= policy.max_bytes
         return f"{path.name} {'was emptied without a copy' if is_empty else 'cannot be emptied'}: {error}"
