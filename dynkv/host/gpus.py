@@ -62,6 +62,8 @@ class GpuMemory:
     free_bytes: int
     holders: tuple[str, ...]
     """Processes that hold some of it, in words."""
+    used_by: tuple[tuple[int, int], ...] = ()
+    """Pids, and what each uses, memory of others that it maps included; those of which NVML tells it."""
     unexplained_bytes: int = 0
     """Used, and by no process that NVML shows: by the driver, or mapped through CUDA IPC into a process on another
     GPU. 0 where NVML does not tell how much each process uses."""
@@ -85,6 +87,7 @@ def gpu_memory(gpu: str) -> GpuMemory:
             int(memory.total),
             int(memory.free),
             tuple(_user(user.pid, user.usedGpuMemory) for user in users or ()),
+            tuple((user.pid, user.usedGpuMemory) for user in users or () if user.usedGpuMemory is not None),
             max(0, unexplained),
         )
     finally:

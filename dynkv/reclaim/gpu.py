@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import anyio
 
 from dynkv.host.asking import Questions
-from dynkv.host.gpus import gpu_memory
+from dynkv.host.gpus import GpuMemory, gpu_memory
 
 DEADLINE_S = 60.0
 _UNKNOWN_S = 5.0
@@ -22,23 +22,20 @@ _NVML = Questions()
 
 @dataclass(frozen=True, slots=True)
 class Shortage:
-    """A GPU with too little free memory, and who holds it, in words."""
+    """A GPU with too little free memory."""
 
     gpu: str
     needed_bytes: int
-    free_bytes: int
-    holders: tuple[str, ...]
-    unexplained_bytes: int = 0
-    """As in GpuMemory."""
+    memory: GpuMemory
 
-    @property
-    def is_mapped_elsewhere(self) -> bool:
-        """Whether there would be enough, were it not for what no process on this GPU uses."""
-        return self.free_bytes + self.unexplained_bytes >= self.needed_bytes
+    def would_do(self, mapped_bytes: int) -> bool:
+        """Whether there would be enough, were it not for `mapped_bytes` and for what no process on this GPU uses."""
+        return self.memory.free_bytes + self.memory.unexplained_bytes + mapped_bytes >= self.needed_bytes
 
     def __str__(self) -> str:
-        held = f", held by {', '.join(self.holders)}" if self.holders else ", held by nobody that NVML shows"
-        return f"GPU {self.gpu} has {self.free_bytes // _MIB} of {self.needed_bytes // _MIB} MiB free{held}"
+        holders = ", ".join(self.memory.holders) or "nobody that NVML shows"
+        free = f"{self.memory.free_bytes // _MIB} of {self.needed_bytes // _MIB} MiB free"
+        return f"GPU {self.gpu} has {free}, held by {holders}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +44,6 @@ class Unknown:
 
     gpu: str
     why: str
-
-    @property
-    def is_mapped_elsewhere(self) -> bool:
-        return False
 
     def __str__(self) -> str:
         return f"how much memory of GPU {self.gpu} is free is not known: {self.why}"
@@ -98,4 +91,4 @@ def _short_of(gpu: str, fraction: float) -> Shortage | Unknown | None:
     needed = memory.needed(fraction)
     if memory.free_bytes >= needed:
         return None
-    return Shortage(gpu, needed, memory.free_bytes, memory.holders, memory.unexplained_bytes)
+    return Shortage(gpu, needed, memory)

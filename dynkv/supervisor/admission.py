@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 
-from dynkv.reclaim.gpu import DEADLINE_S, Short, wait_for_memory
+from dynkv.reclaim.gpu import DEADLINE_S, Short, Shortage, Unknown, wait_for_memory
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.life import WORTH_TELLING_S, Life
 from dynkv.supervisor.peers import Peers
@@ -46,13 +46,20 @@ async def turn_with_memory(life: Life, peers: Peers) -> Turn:
     turn, short = await _turn_and_shortage(life, _FREED_WITHIN_S)
     if short:
         turn.release()
-        if all(shortage.is_mapped_elsewhere for shortage in short):
+        if all(_is_mapped(life, peers, shortage) for shortage in short):
             life.wait_for(f"those that map its memory: {short[0]}")
             await peers.restart_mappers(life.unit.name)
         turn, short = await _turn_and_shortage(life, DEADLINE_S)
     _tell_of_wait(life, short, anyio.current_time() - began)
     life.wait_for(None)
     return turn
+
+
+def _is_mapped(life: Life, peers: Peers, shortage: Shortage | Unknown) -> bool:
+    """Whether there would be enough, were it not for what living ones map of the unit's dead incarnation."""
+    return isinstance(shortage, Shortage) and shortage.would_do(
+        peers.beyond_share(life.unit.name, dict(shortage.memory.used_by), shortage.memory.total_bytes)
+    )
 
 
 async def _turn_and_shortage(life: Life, deadline_s: float) -> tuple[Turn, Short]:

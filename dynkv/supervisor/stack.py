@@ -7,6 +7,7 @@ from functools import partial
 
 import anyio
 
+from dynkv.children.tree import Host
 from dynkv.plan.model import Plan, Role
 from dynkv.plan.order import stop_stages
 from dynkv.reclaim.sidecar import Registrations
@@ -131,6 +132,13 @@ class Stack:
         for unit in self.plan.units:
             if leader in unit.restart_with and not self._down.is_set():
                 self._runners[unit.name].ask(Request(Ask.RESTART, f"it is restarted with {leader}", follows=True))
+
+    def beyond_share(self, owner: str, used: Mapping[int, int], total_bytes: int) -> int:
+        host, found = Host.lately(), 0
+        for mapper in (self._runners[name] for name in self._runners[owner].unit.mapped_by):
+            own = sum(used.get(process.pid, 0) for process in mapper.child.tree(host)) if mapper.child else 0
+            found += max(0, own - int(total_bytes * (mapper.unit.gpu_memory_fraction or 1.0)))
+        return found
 
     async def restart_mappers(self, owner: str) -> None:
         """Those that may still map GPU memory of `owner`'s dead incarnation, which is freed only when they end.

@@ -53,19 +53,18 @@ async def test_what_is_waited_for_is_told_whenever_it_changes(monkeypatch: pytes
     waiting = Waiting()
     with anyio.fail_after(30):
         assert await wait_for_memory(["0"], 0.85, waiting, 60) == []
-    assert waiting == [str(Shortage("0", 85, 20, HELD.holders)), str(Shortage("0", 85, 50, ()))]
+    assert waiting == [str(Shortage("0", 85, HELD)), str(Shortage("0", 85, GpuMemory(100, 50, ())))]
 
 
 async def test_at_the_deadline_it_says_what_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     answers(monkeypatch, HELD)
-    assert await wait_for_memory(["0"], 0.85, Waiting(), 0.05) == [Shortage("0", 85, 20, HELD.holders)]
+    assert await wait_for_memory(["0"], 0.85, Waiting(), 0.05) == [Shortage("0", 85, HELD)]
 
 
 async def test_an_error_is_told_once_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     asked, waiting = answers(monkeypatch, LOST), Waiting()
     [short] = await wait_for_memory(["0"], 0.85, waiting, 0.2)
     assert short == Unknown("0", "NVML says GPU is lost")
-    assert not short.is_mapped_elsewhere
     assert waiting == ["how much memory of GPU 0 is free is not known: NVML says GPU is lost"]
     assert len(asked) > 2
 
@@ -92,7 +91,7 @@ async def test_an_error_that_passes_costs_nothing(monkeypatch: pytest.MonkeyPatc
 async def test_one_lost_gpu_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     answers(monkeypatch, LOST, HELD, LOST, HELD)
     found = await wait_for_memory(["0", "1"], 0.85, Waiting(), 0.0)
-    assert found == [Unknown("0", "NVML says GPU is lost"), Shortage("1", 85, 20, HELD.holders)]
+    assert found == [Unknown("0", "NVML says GPU is lost"), Shortage("1", 85, HELD)]
 
 
 @pytest.fixture

@@ -210,11 +210,17 @@ class MappedGpu:
     def __init__(self) -> None:
         self.mappers: set[int] = set()
         self.holder = False
+        self.is_counted_as_theirs = False
+        """As on the GPU on which a process that maps memory computes itself (NVML, H200)."""
 
     def memory(self, gpu: str) -> GpuMemory:
         used = any(is_alive(pid) for pid in self.mappers)
         free = 20 if used else 100
-        return GpuMemory(100, free, ("pid 1 (a stranger, 70 MiB)",) if self.holder else (), 0 if self.holder else 80)
+        if self.holder:
+            return GpuMemory(100, free, ("pid 1 (a stranger, 70 MiB)",), ((1, 70),))
+        if self.is_counted_as_theirs:
+            return GpuMemory(100, free, ("pid 2 (python, root, 90 MiB)",), tuple((pid, 45) for pid in self.mappers))
+        return GpuMemory(100, free, (), unexplained_bytes=80)
 
 
 def disagg(lab: Lab, decode: int, prefill: int) -> list[Unit]:
@@ -277,6 +283,29 @@ async def test_on_shared_gpus_nobody_waits_for_one_that_waits_for_its_turn(lab: 
         await kill(running, "prefill-1")
         await running.until("ready")
         assert [board[name].restarts for name in ("decode-0", "decode-1", "prefill-0", "prefill-1")] == [1, 1, 0, 1]
+
+
+@pytest.mark.parametrize(("fraction", "restarts"), [(0.1, [1, 1]), (0.45, [0, 0])], ids=["beyond it", "within it"])
+async def test_who_maps_it_on_the_same_gpu_is_known_by_what_it_uses_beyond_its_share(
+    lab: Lab, gpu: MappedGpu, fraction: float, restarts: list[int]
+) -> None:
+    gpu.is_counted_as_theirs = True
+    units = [
+        replace(unit, gpus=("0",), gpu_memory_fraction=0.85 if unit.role is Role.PREFILL else fraction)
+        for unit in disagg(lab, 2, 1)
+    ]
+    async with deployment(lab, *units) as running:
+        await running.until("ready")
+        board = running.shared.board
+        gpu.mappers = {board["decode-0"].pid or 0, board["decode-1"].pid or 0}
+        await kill(running, "prefill-0")
+        await board.until(lambda: board["prefill-0"].restarts == 1)
+        if any(restarts):
+            await running.until("ready")
+        else:
+            await board.until(lambda: "GPU" in (board["prefill-0"].waiting_for or ""))
+            await anyio.sleep(0.5)
+        assert [board[name].restarts for name in ("decode-0", "decode-1")] == restarts
 
 
 async def test_nobody_is_restarted_for_memory_that_another_process_holds(lab: Lab, gpu: MappedGpu) -> None:
