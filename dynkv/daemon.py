@@ -209,6 +209,7 @@ def _first_journal(plan: Plan, place: Place, left: Inheritance) -> JournalFile:
         plan=plan,
         children=left.adopted,
         resting=left.resting,
+        directory=str(place.directory),
     )
 
 

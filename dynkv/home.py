@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from dynkv.errors import PreflightRefused, UsageError
 from dynkv.locks import try_lock
+from dynkv.owned import is_own_uid, not_own, open_own
 
 _SOCKET_PATH_MAX = 100
 """A Unix socket's path may have 107 bytes (unix(7)); the rest is left to those who add to it."""
@@ -67,6 +68,10 @@ class Place(NamedTuple):
             return usual
         return _runtime_directory() / f"{self._digest}.sock"
 
+    def may_have_socket(self, path: Path) -> bool:
+        """Whether that could be `socket`, for whoever has another runtime directory."""
+        return path == self.directory / "control.sock" or path.name == f"{self._digest}.sock"
+
     @property
     def discovery(self) -> Path:
         """What Dynamo's file discovery writes."""
@@ -105,6 +110,7 @@ class Place(NamedTuple):
         try:
             for directory in (self.directory, self.logs):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _refuse_foreign(directory)
             make_own_directory(self.socket.parent)
             self.directory.chmod(0o700)
             with tempfile.TemporaryFile(dir=self.directory):
@@ -114,14 +120,19 @@ class Place(NamedTuple):
                 f"cannot write to {self.home}: {error.strerror or error}",
                 hint="set DYNKV_HOME to a directory that you may write to",
             ) from None
+        if what := not_own(self.lock):
+            raise PreflightRefused(f"no lock can be taken: {what}", where=str(self.lock), hint="remove what lies there")
 
     def has_supervisor(self) -> bool:
-        """Whether a supervisor lives: it holds the lock."""
+        """Whether a supervisor holds the lock, as each does while it lives, unless somebody has just removed that."""
         try:
-            with self.lock.open("rb") as lock:
-                return not try_lock(lock.fileno())
+            fd = open_own(self.lock, os.O_RDONLY)
         except OSError:
             return False
+        try:
+            return not try_lock(fd)
+        finally:
+            os.close(fd)
 
 
 def place(home_dir: Path, name: str) -> Place:
@@ -134,18 +145,41 @@ def place(home_dir: Path, name: str) -> Place:
     return Place(home_dir, name)
 
 
+def _refuse_foreign(directory: Path) -> None:
+    """Raises PreflightRefused; root too leaves alone what others have made."""
+    owner = directory.stat().st_uid
+    if not is_own_uid(owner):
+        raise PreflightRefused(
+            f"{directory} belongs to uid {owner}",
+            hint="run dynkv as that user, or set DYNKV_HOME to a directory of your own",
+        )
+
+
 def is_name(name: str) -> bool:
     """Whether a deployment could be called so."""
     return _NAME.fullmatch(name) is not None
 
 
 def deployments(home_dir: Path) -> list[str]:
-    """Names of all deployments that have had a supervisor, running or not; of those that may be looked at."""
+    """Names of all deployments of this user's that have had a supervisor, running or not."""
     if not os.path.isdir(home_dir) or not os.access(home_dir, os.R_OK | os.X_OK):
         return []
     traces = ("journal.json", "lock")
-    had_one = (d.name for d in home_dir.iterdir() if any(os.path.exists(d / trace) for trace in traces))
-    return sorted(name for name in had_one if is_name(name))
+    had_one = (d for d in home_dir.iterdir() if any(os.path.lexists(d / trace) for trace in traces))
+    return sorted(directory.name for directory in had_one if is_name(directory.name) and _is_own(directory))
+
+
+def _is_own(directory: Path) -> bool:
+    """Also by a link, if that is this user's as well."""
+    try:
+        return is_own_uid(directory.lstat().st_uid) and is_own_uid(directory.stat().st_uid)
+    except OSError:
+        return False
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Whether two paths lead to the same place, whatever links lie on the way."""
+    return one == other or os.path.realpath(one) == os.path.realpath(other)
 
 
 def make_own_directory(path: Path) -> None:

@@ -8,10 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dynkv.errors import PreflightRefused
+from dynkv.owned import NotOwn, open_own
+
 
 def take_lock(path: Path) -> int | None:
-    """A locked descriptor, which ends with the process that holds it; None if another process holds it."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """A locked descriptor, which ends with the process that holds it; None if another process holds it.
+
+    Raises PreflightRefused where there can be no lock: something else lies there.
+    """
+    fd = _opened(path)
     if try_lock(fd):
         return fd
     os.close(fd)
@@ -20,13 +26,21 @@ def take_lock(path: Path) -> int | None:
 
 @contextmanager
 def planning(home_dir: Path) -> Iterator[None]:
-    """One `up` plans at a time, so that two never choose the same port."""
-    fd = os.open(home_dir / "_planning.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """One `up` plans at a time, so that two never choose the same port. Raises PreflightRefused as take_lock() does."""
+    fd = _opened(home_dir / "_planning.lock")
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield
     finally:
         os.close(fd)
+
+
+def _opened(path: Path) -> int:
+    try:
+        return open_own(path, os.O_RDWR | os.O_CREAT)
+    except OSError as error:
+        hint = "remove it: it is made again" if isinstance(error, NotOwn) else ""
+        raise PreflightRefused(f"this lock cannot be taken: {error.strerror}", where=str(path), hint=hint) from None
 
 
 def try_lock(fd: int) -> bool:

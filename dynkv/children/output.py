@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
+
+from dynkv.owned import open_own
 
 _TAIL_BYTES = 64 * 1024
 
@@ -11,21 +14,23 @@ _TAIL_BYTES = 64 * 1024
 def open_log(path: Path) -> int:
     """A descriptor for a child's stdout and stderr; O_APPEND, so that truncation from outside is safe.
 
-    Where no file can be made, on a full disk say, the output is dropped: serving matters more than its log.
+    Where there can be no file of this user's, on a full disk say, the output is dropped: serving matters more than its
+    log.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return open_own(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     except OSError:
         return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
 
 
 def size_of(path: Path) -> int:
-    """In bytes; 0 where there is no such file."""
+    """In bytes; 0 where there is no such file, and of what is none."""
     try:
-        return path.stat().st_size
+        found = path.lstat()
     except OSError:
         return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
 def rotate(path: Path, max_bytes: int, keep: int) -> bool:
@@ -38,15 +43,15 @@ def rotate(path: Path, max_bytes: int, keep: int) -> bool:
     """
     if size_of(path) <= max_bytes:
         return False
-    with path.open("r+b"):
-        pass
+    log = open_own(path, os.O_RDWR)
     try:
         for number in range(_copies(path, keep - 1), 0, -1):
             _copy_of(path, number).replace(_copy_of(path, number + 1))
         if keep > 0:
-            _copy_end(path, _copy_of(path, 1), max_bytes)
+            _copy_end(log, _copy_of(path, 1), max_bytes)
     finally:
-        os.truncate(path, 0)
+        os.ftruncate(log, 0)
+        os.close(log)
     return True
 
 
@@ -58,17 +63,18 @@ def _copies(path: Path, most: int) -> int:
     return number
 
 
-def _copy_end(path: Path, copy: Path, max_bytes: int) -> None:
+def _copy_end(log: int, copy: Path, max_bytes: int) -> None:
     """Whole lines, unless they are very long, as many as fit; they do not pass through this process."""
-    with path.open("rb") as log, copy.open("wb") as out:
-        end = os.fstat(log.fileno()).st_size
+    out = open_own(copy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    try:
+        end = os.fstat(log).st_size
         at = max(0, end - max_bytes)
         if at > 0:
-            log.seek(at - 1)
-            rest = log.readline(_TAIL_BYTES)
-            at += len(rest) - 1 if rest.endswith(b"\n") else 0
-        while at < end and (sent := os.sendfile(out.fileno(), log.fileno(), at, end - at)):
+            at += max(0, os.pread(log, min(_TAIL_BYTES, end - at + 1), at - 1).find(b"\n"))
+        while at < end and (sent := os.sendfile(out, log, at, end - at)):
             at += sent
+    finally:
+        os.close(out)
 
 
 def _copy_of(path: Path, number: int) -> Path:
@@ -86,11 +92,11 @@ def copies_of(path: Path) -> list[Path]:
 def tail(path: Path, lines: int, since_byte: int = 0) -> list[str]:
     """The last lines of a log, from `since_byte` on at the most; empty when there is no such file."""
     try:
-        with path.open("rb") as log:
+        with os.fdopen(open_own(path, os.O_RDONLY), "rb") as log:
             end = log.seek(0, os.SEEK_END)
             start = max(end - _TAIL_BYTES, since_byte if since_byte <= end else 0)
             log.seek(start)
-            text = log.read().decode(errors="replace")
+            text = log.read(_TAIL_BYTES).decode(errors="replace")
     except OSError:
         return []
     return [line for line in text.splitlines() if line.strip()][-lines:]

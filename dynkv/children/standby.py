@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import stat
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -83,11 +84,11 @@ class StandbyProcess:
         The interpreter is its own, whatever `argv` names. After a failure it takes no more orders, and what
         it may have forked all the same is among what `remains` finds.
         """
-        incarnation, log_start = uuid.uuid4().hex, _size(log)
+        incarnation, (log_start, takes) = uuid.uuid4().hex, _made(log)
         order = {
             "argv": list(argv),
             "env": {**env, MARK_INCARNATION: incarnation},
-            "log": str(log),
+            "log": takes,
             "nice": schedule.nice,  # by itself, before it forks: ours would come too late
             "cpus": schedule.cpus,
         }
@@ -149,13 +150,17 @@ def _pid_in(answer: dict[str, Any]) -> int:
     return pid
 
 
-def _size(log: Path) -> int:
-    """Of the log as it will be found; makes the file, so that the forked process does not have to make directories."""
+def _made(log: Path) -> tuple[int, str]:
+    """The log's size as it will be found, and what takes the output: nothing does where there can be no file.
+
+    The file is made here, so that the forked process does not have to make directories, nor to look what lies there.
+    """
     try:
         fd = open_log(log)
     except OSError as error:
         raise StandbyFailed(str(error)) from None
     try:
-        return os.fstat(fd).st_size
+        found = os.fstat(fd)
+        return found.st_size, str(log) if stat.S_ISREG(found.st_mode) else os.devnull
     finally:
         os.close(fd)

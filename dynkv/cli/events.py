@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import datetime
 from typing import Annotated
 
@@ -12,10 +11,11 @@ import typer
 
 from dynkv.cli import view
 from dynkv.cli.deployments import Deployment, find
+from dynkv.cli.log_files import whole_lines
 from dynkv.cli.options import JsonOption, NameArgument, SinceOption
 from dynkv.cli.since import moment
 from dynkv.errors import DynkvError
-from dynkv.supervisor.events import Event
+from dynkv.supervisor.events import Event, decoded, seconds_of
 
 
 def events(
@@ -29,10 +29,10 @@ def events(
     as_json: JsonOption = False,
 ) -> None:
     """Print a deployment's history: what happened, why, and how long it took."""
-    begin = None if since is None else moment(since, datetime.now().astimezone())
+    begin = None if since is None else moment(since, datetime.now().astimezone()).timestamp()
     deployment = find(name, past=True)
     for event in _events(deployment, follow):
-        if begin is not None and datetime.fromisoformat(event.at) < begin:
+        if begin is not None and (seconds_of(event.at) or begin) < begin:
             continue
         if (unit and event.unit not in unit) or (kind and event.kind not in kind):
             continue
@@ -47,13 +47,12 @@ def _events(deployment: Deployment, follow: bool) -> Iterator[Event]:
         yield from deployment.client().events()
         return
     try:
-        raw = deployment.place.events.read_bytes().splitlines()
+        for line in whole_lines(deployment.place.events):
+            if (event := decoded(line)) is not None:
+                yield event
     except OSError as error:
         raise DynkvError(
             f"cannot read the events: {error.strerror}",
             where=str(deployment.place.events),
             hint="they are there once the deployment has started",
         ) from None
-    for line in raw:
-        with suppress(msgspec.MsgspecError):  # a full disk leaves half a line
-            yield msgspec.json.decode(line, type=Event)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import os
 import re
 import sys
 import time
@@ -24,7 +25,8 @@ from dynkv.cli.log_files import Follower, blocks_backward
 from dynkv.cli.options import NameOfOption, SinceOption
 from dynkv.cli.report import note
 from dynkv.cli.since import moment
-from dynkv.errors import UsageError
+from dynkv.errors import DynkvError, UsageError
+from dynkv.owned import open_own
 
 _POLL_S = 0.2
 _LINES = 100
@@ -190,7 +192,21 @@ def _log_files(deployment: Deployment, units: list[str]) -> dict[str, Path]:
     for unit in units:
         if unit not in files:
             raise UsageError(f"no log of a unit named {unit!r}", hint=f"there is {', '.join(files) or 'none yet'}")
-    chosen = {unit: files[unit] for unit in units} or files
-    if not chosen:
+    if not files:
         raise UsageError("there are no logs yet", hint="`dynkv status` shows what runs")
-    return chosen
+    problems = {unit: problem for unit in units or files if (problem := _problem(files[unit]))}
+    if units or len(problems) == len(files):
+        for unit, problem in problems.items():
+            raise DynkvError(f"the log of {unit} cannot be read: {problem}", where=str(files[unit]))
+    for unit, problem in problems.items():
+        note(f"the log of {unit} is left out: {problem}")
+    return {unit: files[unit] for unit in units or files if unit not in problems}
+
+
+def _problem(path: Path) -> str:
+    """Why a log cannot be read; empty if it can."""
+    try:
+        os.close(open_own(path, os.O_RDONLY))
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""

@@ -12,13 +12,14 @@ import anyio
 
 from dynkv.control.http import Answer, serve
 from dynkv.home import make_own_directory
+from dynkv.owned import put_aside
 
 _PERIOD_S = 2.0
 Inode = tuple[int, int]
 
 
 class ControlSocket:
-    """A listening socket with mode 0600. Whatever lay at `path` before is replaced.
+    """A listening socket with mode 0600. Whatever lay at `path` before is replaced, a directory put aside.
 
     The caller holds the deployment's lock, so what lies there belongs to nobody any more.
     """
@@ -77,6 +78,8 @@ async def _renewed(made: ControlSocket) -> socket.socket:
 
 
 def _bound(path: Path) -> socket.socket:
+    if path.is_dir() and not path.is_symlink():
+        put_aside(path)
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     old_mask = os.umask(0o177)

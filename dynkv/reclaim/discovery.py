@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dynkv.host.files import names_in, read_regular_file
 from dynkv.host.sockets import listening_ports, ports_of, refuses
+from dynkv.owned import write_whole
 
 _ADDRESS = re.compile(rb'"(?:tcp|endpoint|address)"\s*:\s*"(?:tcp://)?[^":/]+:(\d{1,5})\b')
 _PORTS = 65536
@@ -136,8 +137,7 @@ def _is_gone(path: Path) -> bool:
 def _write_whole(path: Path, content: bytes, draft: Path) -> None:
     """No reader sees a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft.write_bytes(content)
-    draft.replace(path)
+    write_whole(path, content, draft)
 
 
 def _touched(path: Path) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -9,8 +10,11 @@ from pathlib import Path
 
 from dynkv.children.lines import read_lines
 from dynkv.children.output import copies_of, size_of
+from dynkv.owned import open_own
 
 _PIECE_BYTES = 1024**2
+_MOST_BYTES = 256 * 1024**2
+"""A worker registers itself early; and what is not a log may be longer than anybody waits for."""
 _LINE_MAX_BYTES = 4096
 _CREATED = re.compile(rb"adapter created with instance_id=(\d+)\b")
 _CLOCK_SLACK_S = 1.0
@@ -53,10 +57,11 @@ def _is_since(line: str, started_at: float) -> bool:
 def _named_in(file: Path, since_byte: int = 0) -> Iterator[tuple[str, str]]:
     """Each id, after its line up to it. A log may be longer than what should be in memory at once."""
     try:
-        with file.open("rb") as log:
+        with os.fdopen(open_own(file, os.O_RDONLY), "rb") as log:
             log.seek(since_byte)
-            rest = b""
-            while piece := log.read(_PIECE_BYTES):
+            rest, left = b"", _MOST_BYTES
+            while left > 0 and (piece := log.read(_PIECE_BYTES)):
+                left -= len(piece)
                 whole, newline, rest = (rest + piece).rpartition(b"\n")
                 rest = rest if newline else rest[-_LINE_MAX_BYTES:]
                 for found in _CREATED.finditer(whole):

@@ -9,11 +9,13 @@ import anyio
 from dynkv.errors import PreflightRefused
 from dynkv.home import Place
 from dynkv.locks import take_lock
+from dynkv.owned import put_aside
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import EventLog
 from dynkv.supervisor.journal import Journal
 
 _PERIOD_S = 2.0
+_TRIES, _PAUSE_S = 5, 0.02
 
 
 async def until_lost(place: Place, lock: int, journal: Journal, events: EventLog) -> None:
@@ -26,23 +28,32 @@ async def until_lost(place: Place, lock: int, journal: Journal, events: EventLog
         await anyio.sleep(_PERIOD_S)
         try:
             if not _is_there(place, lock):
+                put_aside(place.lock)
                 place.create()
                 os.chdir(place.directory)  # children begin where this process is
-                taken = take_lock(place.lock)
+                taken = await _taken(place)
                 if taken is None:
                     return
                 os.close(lock)
                 lock = taken
                 events.record(EventKind.JOURNAL, "the deployment's lock was removed, and is made again")
-            if journal.write_error or not place.journal.exists():
-                journal.renew()
+            journal.renew()
         except (OSError, PreflightRefused):
             continue  # as on a disk that is gone for a moment; what cannot be written is told in the status
 
 
+async def _taken(place: Place) -> int | None:
+    """A verb that looks whether there is a supervisor holds it for a moment."""
+    for _ in range(_TRIES):
+        if (lock := take_lock(place.lock)) is not None:
+            return lock
+        await anyio.sleep(_PAUSE_S)
+    return None
+
+
 def _is_there(place: Place, lock: int) -> bool:
     try:
-        found = place.lock.stat()
+        found = place.lock.lstat()
     except FileNotFoundError:
         return False
     held = os.fstat(lock)

@@ -12,19 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
 
+from dynkv.children.output import copies_of, tail
+from dynkv.owned import open_own
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.wire import encoded
 
 _REMEMBERED = 1000
 _BUFFER = 1000
+_SEQ_MAX = 2**53
+"""Where numbers of JSON end in most languages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     seq: int
-    """Counted from 1 by each supervisor."""
+    """Goes on from that of the supervisor before, as far as events.jsonl tells."""
     at: str
     """ISO 8601, UTC."""
     kind: str
@@ -46,7 +51,7 @@ class EventLog:
         self._path = path
         self._recent: deque[Event] = deque(maxlen=_REMEMBERED)
         self._listeners: set[MemoryObjectSendStream[Event]] = set()
-        self._seq = 0
+        self._seq = _last_seq(path)
         self.write_error: str | None = None
         """Why the file could not be written the last time; None when all is well."""
 
@@ -73,7 +78,9 @@ class EventLog:
                 listener.close()  # too slow: its stream ends, and it can ask again
 
     async def follow(self, after_seq: int = 0) -> AsyncIterator[Event]:
-        """Remembered events after `after_seq`, then new ones as they come."""
+        """Remembered events after `after_seq`, then new ones as they come. All of them after one that is yet to come:
+        who names it has heard it of a supervisor whose events are lost."""
+        after_seq = after_seq if after_seq <= self._seq else 0
         with self._listening() as new:
             remembered = [event for event in self._recent if event.seq > after_seq]
             for event in remembered:
@@ -93,7 +100,7 @@ class EventLog:
 
     def _write(self, event: Event) -> None:
         try:
-            fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = open_own(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             try:
                 os.write(fd, encoded(event) + b"\n")
             finally:
@@ -101,6 +108,23 @@ class EventLog:
             self.write_error = None
         except OSError as error:
             self.write_error = str(error)
+
+
+def decoded(line: bytes | str) -> Event | None:
+    """Of one line of events.jsonl; None for what is none, as a full disk leaves it."""
+    try:
+        return msgspec.json.decode(line, type=Event)
+    except (ValueError, RecursionError, msgspec.MsgspecError):
+        return None
+
+
+def _last_seq(path: Path) -> int:
+    """The highest number that was written last; 0 where there is none."""
+    for file in (path, *copies_of(path)[:1]):
+        found = [event.seq for line in tail(file, _REMEMBERED) if (event := decoded(line)) is not None]
+        if numbers := [seq for seq in found if 0 < seq < _SEQ_MAX]:
+            return max(numbers)
+    return 0
 
 
 def seconds_of(moment: str) -> float | None:

@@ -11,6 +11,7 @@ import anyio
 from dynkv.children.output import rotate, size_of
 from dynkv.children.tree import Host
 from dynkv.host.asking import Questions
+from dynkv.owned import not_own
 from dynkv.plan.model import LogPolicy, Plan
 from dynkv.reclaim.sidecar import Registrations
 from dynkv.supervisor.aftermath import keeps_memory
@@ -47,12 +48,20 @@ async def rotate_logs(plan: Plan, shared: Shared) -> None:
     told: dict[Path, str] = {}
     while True:
         for path in (*sorted(shared.place.logs.glob("*.log")), shared.place.events):
-            if size_of(path) <= plan.logs.max_bytes:
-                continue
-            if (words := await _rotated(path, plan.logs)) != told.get(path):
+            words, stays = await _looked_after(path, plan.logs)
+            if words and words != told.get(path):
                 shared.events.record(EventKind.LOG, words, unit=units.get(path.name))
-            told[path] = words if size_of(path) > plan.logs.max_bytes else ""  # what cannot be emptied is told once
+            told[path] = words if stays else ""
         await anyio.sleep(_ROTATE_PERIOD_S)
+
+
+async def _looked_after(path: Path, policy: LogPolicy) -> tuple[str, bool]:
+    """What there is to tell of a log, and whether it stays so: then it is told once."""
+    if problem := not_own(path):
+        return f"{path.name} takes no output: {problem}", True
+    if size_of(path) <= policy.max_bytes:
+        return "", False
+    return await _rotated(path, policy), size_of(path) > policy.max_bytes
 
 
 async def _rotated(path: Path, policy: LogPolicy) -> str:

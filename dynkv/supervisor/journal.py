@@ -5,14 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from graphlib import CycleError
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from dynkv.home import is_name
+from dynkv.owned import put_aside, read_own, write_whole
 from dynkv.plan.model import Plan, Unit
+from dynkv.plan.order import start_stages
 
 VERSION = 1
+_PORTS, _PID_MAX = 65536, 4 * 1024**2
+_MAX_BYTES = 64 * 1024**2
+"""A thousand units take some 3 MB."""
 T = TypeVar("T")
 D = TypeVar("D")
 
@@ -28,6 +35,13 @@ class ChildRecord:
     log_start_byte: int = 0
     registrations: tuple[str, ...] = ()
     """The ids under which it has registered itself at the sidecar, as far as they are known."""
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether a process may be called so: pid 1 and what is none are nobody's child. Source: proc_sys_kernel(5)."""
+        is_process = 1 < self.pid <= _PID_MAX and self.start_ticks >= 0 and bool(self.incarnation)
+        is_told = self.log_start_byte >= 0 and all(id.isascii() and id.isdigit() for id in self.registrations)
+        return is_process and is_told and all(map(_is_port, self.ports.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +61,8 @@ class JournalFile:
     """The deployment was taken down in order; nothing of it is left."""
     resting: dict[str, bool] = field(default_factory=dict)
     """Units that were asked to stop, and whether because fewer of their role are wanted."""
+    directory: str = ""
+    """The deployment's, as it was called when this was written; empty where an earlier version has."""
     unread: tuple[str, ...] = ()
     """Parts that are there and could not be read; never written."""
 
@@ -57,8 +73,21 @@ class JournalFile:
 
     @property
     def is_understood(self) -> bool:
-        """Whether all that it says means what it would if this dynkv had written it."""
-        return self.version == VERSION and not self.unread
+        """Whether all that it says means what it would if this dynkv had written it, since the host was started."""
+        return self.version == VERSION and not self.unread and self.is_of_this_boot
+
+    @property
+    def is_of_this_boot(self) -> bool:
+        """If not, its pids and start times mean nothing."""
+        return self.boot_id == boot_id()
+
+    @property
+    def written_for(self) -> Path | None:
+        """The deployment's directory then, which may have been copied or moved since; None where nothing tells it."""
+        usual = Path(self.socket)
+        if self.directory or usual.name != "control.sock":
+            return Path(self.directory) if self.directory else None
+        return usual.parent
 
 
 class Journal:
@@ -67,6 +96,7 @@ class Journal:
     def __init__(self, path: Path, content: JournalFile) -> None:
         self._path = path
         self._draft = path.with_suffix(".tmp")
+        self._written: _State | None = None
         self.write_error: str | None = None
         self.content = content
         self._plan = msgspec.Raw(msgspec.json.encode(content.plan))  # by far the longest part, and it never changes
@@ -88,8 +118,16 @@ class Journal:
             self._change(resting=resting)
 
     def renew(self) -> None:
-        """Write it where somebody has removed it."""
-        self._write()
+        """Write it anew where it is not what was written last."""
+        if self.write_error or not self._is_as_written:
+            self._write()
+
+    @property
+    def _is_as_written(self) -> bool:
+        try:
+            return _state(self._path.lstat()) == self._written
+        except OSError:
+            return False
 
     def close(self) -> None:
         """The deployment is down."""
@@ -102,11 +140,19 @@ class Journal:
     def _write(self) -> None:
         encoded = {name: getattr(self.content, name) for name in _WRITTEN}
         try:
-            self._draft.write_bytes(msgspec.json.encode({**encoded, "plan": self._plan}))
-            os.replace(self._draft, self._path)  # noqa: PTH105 (says what it does)
-            self.write_error = None
+            put_aside(self._path)
+            found = write_whole(self._path, msgspec.json.encode({**encoded, "plan": self._plan}), self._draft)
+            self._written, self.write_error = _state(found), None
         except OSError as error:
             self.write_error = str(error)
+
+
+_State = tuple[int, int, int, int]
+
+
+def _state(found: os.stat_result) -> _State:
+    """Another one when the file is another, or its content."""
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 _WRITTEN = tuple(field.name for field in fields(JournalFile) if field.name != "unread")
@@ -119,13 +165,13 @@ def read_journal(path: Path) -> JournalFile | None:
     Each part is read by itself, so that a plan of another version does not hide which processes there are.
     """
     try:
-        parts = msgspec.json.decode(path.read_bytes(), type=dict[str, msgspec.Raw])
+        parts = msgspec.json.decode(read_own(path, _MAX_BYTES), type=dict[str, msgspec.Raw])
     except (OSError, *_NOT_JSON):
         return None
     if "children" not in parts:
         return None
     reader = _Reader(parts)
-    children = {name: reader.part(f"children.{name}", ChildRecord, raw) for name, raw in reader.mapping("children")}
+    children = {name: reader.child(name, raw) for name, raw in reader.mapping("children")}
     return JournalFile(
         version=reader.of("version", int, 0),
         boot_id=reader.of("boot_id", str, ""),
@@ -133,10 +179,11 @@ def read_journal(path: Path) -> JournalFile | None:
         supervisor_start_ticks=reader.of("supervisor_start_ticks", int, 0),
         started_at=reader.of("started_at", str, ""),
         socket=reader.of("socket", str, ""),
-        plan=reader.of("plan", Plan, None),
+        plan=reader.plan(),
         children={name: child for name, child in children.items() if child is not None},
         stopped=reader.of("stopped", bool, False),
         resting=reader.of("resting", dict[str, bool], {}, is_new=True),
+        directory=reader.of("directory", str, "", is_new=True),
         unread=tuple(reader.unread),
     )
 
@@ -161,17 +208,48 @@ class _Reader:
             self.unread.append(name)
             return None
 
+    def child(self, name: str, raw: msgspec.Raw) -> ChildRecord | None:
+        found = self.part(f"children.{name}", ChildRecord, raw)
+        if found is None or (is_name(name) and found.is_possible):
+            return found
+        self.unread.append(f"children.{name}")
+        return None
+
+    def plan(self) -> Plan | None:
+        found = self.of("plan", Plan, None)
+        if found is None or _is_possible(found):
+            return found
+        self.unread.append("plan")
+        return None
+
     def mapping(self, name: str) -> Iterable[tuple[str, msgspec.Raw]]:
         return self.of(name, dict[str, msgspec.Raw], {}).items()
 
 
+def _is_possible(plan: Plan) -> bool:
+    """Whether a planner could have made it: its names become those of files, and its order is followed."""
+    names = [unit.name for unit in plan.units]
+    ports = [port for unit in plan.units for port in unit.ports.values()]
+    try:
+        start_stages(plan.units)
+    except CycleError:
+        return False
+    return all(map(is_name, names)) and len({*names}) == len(names) and all(map(_is_port, ports))
+
+
+def _is_port(number: int) -> bool:
+    return 0 < number < _PORTS
+
+
 def set_aside(path: Path) -> Path | None:
     """Move what is no journal out of its way; where to, or None if there was nothing of the kind."""
+    if (aside := put_aside(path)) is not None:
+        return aside
     if not path.exists() or read_journal(path) is not None:
         return None
     kept = path.with_suffix(".json.damaged")
-    os.replace(path, kept)  # noqa: PTH105
-    return kept
+    put_aside(kept)
+    return path.replace(kept)
 
 
 def boot_id() -> str:
