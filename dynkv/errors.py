@@ -109,6 +109,17 @@ class UnknownDeployment(DynkvError):
         )
 
 
+class NotYours(DynkvError):
+    """Another user's deployment."""
+
+    exit_code = 3
+
+    def __init__(self, name: str, owner: int) -> None:
+        super().__init__(
+            f"deployment {name!r} belongs to uid {owner}", hint="run dynkv as that user; root, too, has only its own"
+        )
+
+
 class NotRunning(DynkvError):
     """The deployment exists, or none does, but nothing of it runs."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,14 @@ SHIELD = {"DYNKV_SHIELD": "1", "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
 """Has to stand first in a child's environment. setproctitle overwrites the environment up to the first
 variable that the program has set again, which vLLM does with this one: so the markers behind it stay
 readable in /proc (vllm 0.31.0, setproctitle 1.3; measured)."""
+
+
+def is_of(marks: Mapping[str, str], home: Path, deployment: str) -> bool:
+    """Whether these are the markers of a deployment's process, by whatever path its home was named."""
+    given = marks.get(MARK_HOME, "")
+    if marks.get(MARK_DEPLOYMENT) != deployment or MARK_INCARNATION not in marks or not given.startswith("/"):
+        return False
+    return given == str(home) or os.path.realpath(given) == os.path.realpath(home)
 
 
 def marked_environment(home: Path, deployment: str, unit: str, env: Mapping[str, str]) -> dict[str, str]:

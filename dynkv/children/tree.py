@@ -13,10 +13,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
+from pathlib import Path
 from typing import Self
 
-from dynkv.children.marks import MARK_DEPLOYMENT, MARK_HOME, MARK_INCARNATION
-from dynkv.host.processes import Identity, Process, environment_of, processes
+from dynkv.children.marks import MARK_INCARNATION, is_of
+from dynkv.host.processes import Identity, Process, environment_of, is_own, processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +33,21 @@ EnvironmentReader = Callable[[int], Mapping[str, str] | None]
 
 
 class Host:
-    """All processes at one moment. Environments are read once each, and only when someone asks."""
+    """All processes at one moment. Environments, and whose they are, are read once each, and only when someone asks."""
 
-    def __init__(self, processes: Iterable[Process], environment: EnvironmentReader = environment_of) -> None:
+    def __init__(
+        self,
+        processes: Iterable[Process],
+        environment: EnvironmentReader = environment_of,
+        is_own: Callable[[int], bool] = lambda pid: True,
+    ) -> None:
         self.processes: Mapping[int, Process] = {process.pid: process for process in processes}
         self.environment = cache(environment)
+        self.is_own = cache(is_own)
 
     @classmethod
     def now(cls) -> Self:
-        return cls(processes())
+        return cls(processes(), environment_of, is_own)
 
     @classmethod
     def lately(cls) -> Host:
@@ -91,20 +98,27 @@ def tree_of(root: Root, host: Host, known: Iterable[Identity] = ()) -> list[Proc
     for process in host.groups.get(root.pid, []):
         # a wiped environment proves nothing, but the group's number cannot have been given to others while members
         # of the group live and no other process has that pid
-        is_unmarked = process.start_ticks >= root.start_ticks and host.environment(process.pid) is None
-        if leader_is_ours or (leader is None and is_unmarked):
+        is_later = process.start_ticks >= root.start_ticks
+        if leader_is_ours or (leader is None and is_later and _may_be_ours(process.pid, host)):
             found.append(process)
     own = os.getpid()
     members = with_descendants({process.pid for process in found} - {own}, host.children) - {own}
     return [host.processes[pid] for pid in sorted(members) if host.processes[pid].is_alive]
 
 
+def _may_be_ours(pid: int, host: Host) -> bool:
+    return host.environment(pid) is None and host.is_own(pid)
+
+
 def marked(host: Host, home: str, deployment: str) -> list[Process]:
-    """The living processes that carry a deployment's marker, whatever child they belong to."""
+    """The living processes that carry a deployment's marker, whatever child they belong to.
+
+    Of this user's alone: unlike an incarnation, what the marker says can be guessed.
+    """
     found = []
     for process in host.processes.values():
         env = host.environment(process.pid) if process.is_alive and process.pid != os.getpid() else None
-        if env and env.get(MARK_HOME) == home and env.get(MARK_DEPLOYMENT) == deployment and MARK_INCARNATION in env:
+        if env and is_of(env, Path(home), deployment) and host.is_own(process.pid):
             found.append(process)
     return found
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from dynkv.control.client import Client
 from dynkv.control.deadline import Deadline
-from dynkv.errors import NotRunning, UnknownDeployment, UsageError
-from dynkv.home import Place, deployments, home, place
+from dynkv.errors import NotRunning, NotYours, UnknownDeployment, UsageError
+from dynkv.home import Place, deployments, home, is_name, is_same, place
+from dynkv.owned import is_own_uid
 from dynkv.supervisor.journal import Journal, JournalFile, read_journal
-from dynkv.supervisor.neighbours import homes
+from dynkv.supervisor.neighbours import has_supervisor, homes, supervisors
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,7 @@ class Deployment:
 
     @property
     def is_supervised(self) -> bool:
-        return self.place.has_supervisor()
+        return has_supervisor(self.place)
 
     def fresh_journal(self) -> JournalFile | None:
         """As it is on disk now."""
@@ -32,8 +35,15 @@ class Deployment:
 
     @property
     def socket(self) -> Path:
-        """Where the journal has it, as far as that can be read."""
-        return Path(self.journal.socket) if self.journal and self.journal.socket else self.place.socket
+        """Where the journal has it, if that is one of this deployment's and of no other."""
+        given = Path(self.journal.socket) if self.journal else self.place.socket
+        return given if any(it.may_have_socket(given) for it in (self.place, *self._as_written)) else self.place.socket
+
+    @property
+    def _as_written(self) -> list[Place]:
+        """The same place by the path that its supervisor has for it."""
+        before = self.journal.written_for if self.journal else None
+        return [Place(before.parent, before.name)] if before and is_same(before, self.place.directory) else []
 
     def client(self, deadline: Deadline | None = None) -> Client:
         """Whose requests end with the deadline."""
@@ -48,10 +58,11 @@ def find(name: str | None, *, past: bool = False) -> Deployment:
     known = deployments(home())
     if name is not None:
         if name not in known:
+            _refuse_foreign(name)
             raise UnknownDeployment(name, known)
         return opened(name)
-    found = [opened(other) for other in known]
-    running = [deployment for deployment in found if deployment.is_supervised]
+    found, living = [opened(other) for other in known], supervisors()
+    running = [deployment for deployment in found if has_supervisor(deployment.place, living)]
     candidates = running or [d for d in found if d.journal is None or not d.journal.stopped]
     if not candidates and (past or len(found) == 1):
         candidates = sorted(found, key=_last_change)[-1:]
@@ -63,10 +74,18 @@ def find(name: str | None, *, past: bool = False) -> Deployment:
     return candidates[0]
 
 
+def _refuse_foreign(name: str) -> None:
+    """Raises NotYours for another user's deployment; root, too, has only its own."""
+    with suppress(OSError):
+        owner = (home() / name).stat().st_uid if is_name(name) else os.geteuid()
+        if not is_own_uid(owner):
+            raise NotYours(name, owner)
+
+
 def _last_change(deployment: Deployment) -> float:
     try:
         return deployment.place.journal.stat().st_mtime
-    except FileNotFoundError:
+    except OSError:
         return 0.0
 
 

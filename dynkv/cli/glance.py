@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from dynkv import __version__
@@ -12,7 +15,9 @@ from dynkv.cli.status_text import status_text
 from dynkv.control.exchange import exchange
 from dynkv.errors import NotRunning, UnknownDeployment
 from dynkv.home import Place, deployments, home, place
+from dynkv.owned import read_own
 
+_JOURNAL_MAX_BYTES = 64 * 1024**2
 _PATIENCE_S = 0.5
 """For a supervisor that is stopped or busy, there is a patient way in status.py."""
 
@@ -31,19 +36,32 @@ def glance(name: str | None = None, *, as_json: bool) -> bool:
     """Whether it could say how the deployment is. Raises UnknownDeployment; NotRunning when all were taken down."""
     known = deployments(home())
     if name is not None and name not in known:
+        if os.path.lexists(home() / name):
+            return False  # as another user's
         raise UnknownDeployment(name, known)
     places = [place(home(), it) for it in ([name] if name else known)]
     running = [it for it in places if it.has_supervisor()]
     if len(running) == 1:
         return _show(running[0], as_json)
-    if not running and all(_read_journal(it).get("stopped") for it in places):
+    are_down = not running and all(_read_journal(it).get("stopped") is True for it in places)
+    if are_down and not (places and _left(places)):
         raise NotRunning(places[0].name if len(places) == 1 else None)
     return False
 
 
+def _left(places: Iterable[Place]) -> bool:
+    """Whether anything of them runs all the same, whatever the journals say."""
+    from dynkv.children.tree import Host, marked
+
+    host = Host.now()
+    return any(marked(host, str(it.home), it.name) for it in places)
+
+
 def _show(where: Place, as_json: bool) -> bool:
     try:
-        status, body = exchange(_read_journal(where)["socket"], _PATIENCE_S, "GET", "/v1/status")
+        given = Path(_read_journal(where)["socket"])
+        socket = given if where.may_have_socket(given) else where.socket
+        status, body = exchange(socket, _PATIENCE_S, "GET", "/v1/status")
         document = json.loads(body, object_hook=_Document)
         if status != 200 or document.supervisor.version != __version__:
             return False
@@ -57,7 +75,7 @@ def _show(where: Place, as_json: bool) -> bool:
 def _read_journal(where: Place) -> dict[str, Any]:
     """Empty if there is none, or it is damaged."""
     try:
-        found = json.loads(where.journal.read_bytes())
+        found = json.loads(read_own(where.journal, _JOURNAL_MAX_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

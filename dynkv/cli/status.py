@@ -18,7 +18,7 @@ from dynkv.cli.options import JsonOption, NameArgument
 from dynkv.cli.status_text import status_text
 from dynkv.control.client import Client, SupervisorSilent
 from dynkv.control.deadline import Deadline
-from dynkv.errors import JournalLost, NotRunning
+from dynkv.errors import DynkvError, JournalLost, NotRunning
 from dynkv.supervisor.neighbours import supervisor_of
 from dynkv.supervisor.status import DeploymentStatus
 
@@ -69,7 +69,7 @@ def read_status(deployment: Deployment, deadline: Deadline | None = None) -> Dep
     from dynkv.supervisor.salvage import orphaned_status, survivors
 
     journal = deployment.journal
-    left = [] if journal is not None and journal.stopped else survivors(journal, deployment.place)
+    left = survivors(journal, deployment.place)
     if not left:
         raise NotRunning(deployment.place.name)
     if journal is None:
@@ -79,14 +79,19 @@ def read_status(deployment: Deployment, deadline: Deadline | None = None) -> Dep
 
 def _ask_for_status(deployment: Deployment, client: Client) -> DeploymentStatus:
     journal = deployment.journal
+    process = supervisor_of(deployment.place)
+    if process is not None and process.is_stopped:
+        why = f"its supervisor (pid {process.pid}) is stopped by a signal"
+        hint = f"`kill -CONT {process.pid}` lets it go on"
+        if journal is None:
+            raise DynkvError(f"{why}, and its journal cannot be read", hint=hint)
+        from dynkv.supervisor.salvage import orphaned_status
+
+        return orphaned_status(journal, deployment.place, f"{why}; {hint}")
     if journal is None:
         return client.status()
     from dynkv.supervisor.salvage import orphaned_status
 
-    process = supervisor_of(journal, deployment.place.home)
-    if process is not None and process.is_stopped:
-        why = f"its supervisor (pid {process.pid}) is stopped by a signal; `kill -CONT {process.pid}` lets it go on"
-        return orphaned_status(journal, deployment.place, why)
     try:
         return client.status()
     except SupervisorSilent as error:

@@ -40,13 +40,24 @@ def take_down(deployment: Deployment, deadline: Deadline | None = None) -> bool:
     """Return when nothing of it runs any more; whether anything did. Raises TimedOut."""
     deadline = deadline or Deadline()
     ran = False
-    while (lock := take_lock(deployment.place.lock)) is None:
+    while (lock := _lock_of_nobody(deployment)) is None:
         ran = True
         _see_off(deployment, deadline)
     try:  # with the lock, so that no new supervisor takes over what is being ended
         return _end_rest(deployment, deployment.fresh_journal(), deadline) or ran
     finally:
         os.close(lock)
+
+
+def _lock_of_nobody(deployment: Deployment) -> int | None:
+    """None where there is a supervisor, also one whose lock was removed, and who would find ours in its place."""
+    if deployment.is_supervised:
+        return None
+    lock = take_lock(deployment.place.lock)
+    if lock is not None and supervisor_of(deployment.place) is not None:  # it has just come up
+        os.close(lock)
+        return None
+    return lock
 
 
 def _see_off(deployment: Deployment, deadline: Deadline) -> None:
@@ -88,8 +99,7 @@ class _Farewell:
 
 def _rouse(deployment: Deployment, silent_s: float) -> None:
     """Let a supervisor that is stopped go on, and kill one that is stuck: what it leaves is ended without it."""
-    journal = deployment.fresh_journal()
-    process = None if journal is None else supervisor_of(journal, deployment.place.home)
+    process = supervisor_of(deployment.place)
     if process is None or not (process.is_stopped or silent_s > _STUCK_S):
         return
     from dynkv.children.held import send_to
@@ -99,12 +109,10 @@ def _rouse(deployment: Deployment, silent_s: float) -> None:
 
 def _end_rest(deployment: Deployment, journal: JournalFile | None, deadline: Deadline) -> bool:
     """What a dead supervisor left; whether there was anything."""
-    if journal is not None and journal.stopped:
-        return False
     import anyio
 
     count = anyio.run(_ended_in_time, deployment, journal, deadline)
-    if journal is not None:
+    if journal is not None and not journal.stopped:
         deployment.close_journal(journal)
     return count > 0
 

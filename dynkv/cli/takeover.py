@@ -48,8 +48,6 @@ class Orphans:
 def orphans(where: Place) -> Orphans:
     """Of a deployment without a supervisor, at this moment."""
     journal = read_journal(where.journal)
-    if journal is not None and journal.stopped:
-        return Orphans()
     return Orphans(survivors(journal, where), journal)
 
 

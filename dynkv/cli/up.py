@@ -37,6 +37,7 @@ from dynkv.locks import planning
 from dynkv.profile.load import LoadedProfile
 from dynkv.profile.secrets import only_secrets
 from dynkv.supervisor.journal import read_journal
+from dynkv.supervisor.neighbours import has_supervisor
 from dynkv.supervisor.succession import unclear
 
 ForegroundOption = Annotated[bool, typer.Option("--foreground", help="Stay, and be the supervisor.")]
@@ -103,7 +104,7 @@ def _order(
 
 def _plan(loaded: LoadedProfile, where: Place, *, skip_checks: bool) -> Planned:
     """Raises PreflightRefused for what speaks against it, and tells of the rest."""
-    if where.has_supervisor():
+    if has_supervisor(where):
         raise AlreadyRunning(where.name)
     planned = make_plan(loaded, where)
     if skip_checks:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from dynkv.host.files import names_in, read_file
 
 _MAPPED_FIELDS = 6
+_REAL, _EFFECTIVE = 0, 1
 _ARGUMENTS_MAX_BYTES = 8 * 1024**2
 """Arguments and environment together take at most 6 MB. Source: execve(2), "Limits on size"."""
 Identity = tuple[int, int]
@@ -138,13 +139,35 @@ def bytes_read(processes: Iterable[Process]) -> int:
     return total
 
 
+def is_own(pid: int) -> bool:
+    """Whether this user has started it; root, too, has only its own.
+
+    By its real uid: another user's process gets the effective one by running a setuid program of this user's.
+    Source: proc_pid_status(5), credentials(7).
+    """
+    return _user(pid, _REAL) == os.getuid()
+
+
+def working_directory(pid: int) -> str | None:
+    """Where it is, or was until that was removed; None if that cannot be seen. Source: proc_pid_cwd(5)."""
+    try:
+        return os.readlink(f"/proc/{pid}/cwd").removesuffix(" (deleted)")  # noqa: PTH115 (no path is made of it)
+    except OSError:
+        return None
+
+
 def effective_user(pid: int) -> int | None:
     """The uid whose rights it has; None where that cannot be seen. Source: proc_pid_status(5)."""
+    found = _user(pid, _EFFECTIVE)
+    return _owner(f"/proc/{pid}") if found is None else found
+
+
+def _user(pid: int, which: int) -> int | None:
     try:
         rows = dict(line.split(b":", 1) for line in read_file(f"/proc/{pid}/status").splitlines())
-        return int(rows[b"Uid"].split()[1])
+        return int(rows[b"Uid"].split()[which])
     except (OSError, ValueError, LookupError):
-        return _owner(f"/proc/{pid}")
+        return None
 
 
 def _owner(path: str) -> int | None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from dynkv.children.marks import MARK_DEPLOYMENT, MARK_HOME, MARK_INCARNATION
+from dynkv.children.marks import MARK_DEPLOYMENT, is_of
 from dynkv.children.tree import Host
 from dynkv.home import Place, deployments, is_name, is_own_directory, place
 from dynkv.host.described import described
@@ -14,16 +14,16 @@ from dynkv.host.processes import Process
 from dynkv.locks import take_lock
 from dynkv.plan.facts import Leftover, LeftoverKind
 from dynkv.supervisor.journal import Journal, read_journal
-from dynkv.supervisor.neighbours import is_supervisor
+from dynkv.supervisor.neighbours import has_supervisor, is_supervisor, supervisor_of, supervisors
 from dynkv.supervisor.salvage import clear_files, end_survivors, survivors
 
 
 def leftovers(home: Path) -> tuple[Leftover, ...]:
     """Of every deployment without a living supervisor, in the order of their names."""
-    host = Host.now()
-    known = [place(home, name) for name in deployments(home)]
-    unsupervised = [where for where in known if not where.has_supervisor()]
-    return tuple(left for where in (*unsupervised, *_without_directory(home, host)) for left in _of(where, host))
+    host, living = Host.now(), supervisors()
+    known = [*(place(home, name) for name in deployments(home)), *_without_directory(home, host)]
+    unsupervised = [where for where in known if not has_supervisor(where, living)]
+    return tuple(left for where in unsupervised for left in _of(where, host))
 
 
 async def remove_leftovers(home: Path) -> list[Leftover]:
@@ -38,7 +38,8 @@ async def remove_leftovers(home: Path) -> list[Leftover]:
         if lock is None and where.directory.is_dir():
             continue  # a supervisor has come up
         try:
-            removed += await _remove(where)
+            if supervisor_of(where) is None:
+                removed += await _remove(where)
         finally:
             if lock is not None:
                 os.close(lock)
@@ -83,8 +84,8 @@ def _without_directory(home: Path, host: Host) -> list[Place]:
     names = set()
     for process in host.processes.values():
         marks = (host.environment(process.pid) if process.is_alive else None) or {}
-        if marks.get(MARK_HOME) == str(home) and MARK_INCARNATION in marks:
-            names.add(marks.get(MARK_DEPLOYMENT, ""))
+        if is_of(marks, home, name := marks.get(MARK_DEPLOYMENT, "")) and host.is_own(process.pid):
+            names.add(name)
     return [place(home, name) for name in sorted(names - {*deployments(home)}) if is_name(name)]
 
 

@@ -1,27 +1,63 @@
-"""Supervisors on this host, found by their command line, and where they keep their deployments."""
+"""Supervisors of this user's on this host, found by their command line, and where they keep their deployments.
+
+Anybody can start a process that is called like one: what others run counts as nothing, for root too.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from dynkv.host.processes import Process, command_line, pids, read_process
-from dynkv.supervisor.journal import JournalFile
+from dynkv.home import Place, is_same
+from dynkv.host.processes import Process, command_line, is_own, pids, read_process, working_directory
 
 _MODULE = b"dynkv.daemon"
+_LOOKED_AT_BYTES = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Supervisor:
+    """One that lives."""
+
+    process: Process
+    home: Path
+    directory: Path | None
+    """Where it works, the directory of its deployment, also when that was removed or moved; None if it cannot be
+    seen."""
+
+    def is_of(self, place: Place) -> bool:
+        return self.directory is not None and is_same(self.directory, place.directory)
+
+
+def supervisors() -> list[Supervisor]:
+    """All that live, whether they have their lock or somebody has removed that."""
+    found = ((pid, home) for pid in pids() if (home := _home_of(pid)) is not None and pid != os.getpid())
+    return [
+        Supervisor(process, home, None if (where := working_directory(pid)) is None else Path(where))
+        for pid, home in found
+        if (process := read_process(pid)) is not None and process.is_alive
+    ]
 
 
 def homes() -> frozenset[Path]:
-    """Every DYNKV_HOME that a living supervisor works in, whoever runs it."""
-    return frozenset(home for pid in pids() if (home := _home_of(pid)) is not None)
+    """Every DYNKV_HOME that a living supervisor works in."""
+    return frozenset(supervisor.home for supervisor in supervisors())
 
 
-def supervisor_of(journal: JournalFile, home: Path) -> Process | None:
-    """The living supervisor that wrote the journal; None if its pid is that of any other process."""
-    process = read_process(journal.supervisor_pid)
-    if process is None or process.start_ticks != journal.supervisor_start_ticks:
-        return None
-    return process if _home_of(process.pid) == home else None
+def supervisor_of(place: Place, among: Iterable[Supervisor] | None = None) -> Process | None:
+    """The living supervisor of a deployment, which may have lost its lock or its journal; None if there is none.
+
+    `among`: those that live, if they are known already.
+    """
+    living = supervisors() if among is None else among
+    return next((supervisor.process for supervisor in living if supervisor.is_of(place)), None)
+
+
+def has_supervisor(place: Place, among: Iterable[Supervisor] | None = None) -> bool:
+    """Whether a supervisor lives: a lock that is free may have been removed a moment ago, and is made again."""
+    return place.has_supervisor() or supervisor_of(place, among) is not None
 
 
 def is_supervisor(pid: int) -> bool:
@@ -30,7 +66,8 @@ def is_supervisor(pid: int) -> bool:
 
 
 def _home_of(pid: int) -> Path | None:
-    words = command_line(pid).split(b"\0")
+    words = command_line(pid, _LOOKED_AT_BYTES).split(b"\0")
     if _MODULE not in words or b"--home" not in words[:-1]:
         return None
-    return Path(os.fsdecode(words[words.index(b"--home") + 1]))
+    home = Path(os.fsdecode(words[words.index(b"--home") + 1]))
+    return home if home.is_absolute() and is_own(pid) else None

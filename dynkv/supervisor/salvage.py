@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 from collections.abc import Collection
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 
 import anyio
 
 from dynkv.children.held import hold
-from dynkv.children.marks import MARK_INCARNATION
+from dynkv.children.marks import MARK_INCARNATION, is_of
 from dynkv.children.stop import kill_tree
 from dynkv.children.tree import Host, Root, marked, tree_of
-from dynkv.home import Place, is_own_directory
-from dynkv.host.processes import Process, environment_of, read_process
+from dynkv.home import Place, is_own_directory, is_same
+from dynkv.host.processes import Process, environment_of, is_own, read_process
 from dynkv.plan.model import Plan, Role, Unit
 from dynkv.plan.order import stop_stages
 from dynkv.reclaim.sidecar import Registrations, registrations_in
 from dynkv.supervisor.events import seconds_of
-from dynkv.supervisor.journal import ChildRecord, JournalFile, boot_id
+from dynkv.supervisor.journal import ChildRecord, JournalFile
+from dynkv.supervisor.neighbours import supervisor_of
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
 
@@ -31,17 +33,30 @@ _STOP_TIMEOUT_S = 30.0
 def survivors(journal: JournalFile | None, place: Place, host: Host | None = None) -> list[Process]:
     """Every living process of a deployment whose supervisor is dead; among those of `host`, else as it is now.
 
-    Without a journal that can be read, and by one from before a reboot, none is found but by its markers.
+    Without a journal that can be read, and by one from before a reboot or of another directory, none is found but by
+    its markers.
     """
     host = host or Host.now()
-    found = {process.pid: process for process in marked(host, str(place.home), place.name)}
-    if journal is not None and journal.boot_id == boot_id():
-        for record in _trusted(journal).values():
-            found |= {process.pid: process for process in tree_of(root_of(record), host)}
+    places = _places(journal, place)
+    found = {process.pid: process for it in places for process in marked(host, str(it.home), it.name)}
+    for record in _trusted(journal, places).values():
+        found |= {process.pid: process for process in tree_of(root_of(record), host)}
     return list(found.values())
 
 
-def adoptable(journal: JournalFile, plan: Plan) -> dict[str, ChildRecord]:
+def _places(journal: JournalFile | None, place: Place) -> tuple[Place, ...]:
+    """Whose processes are meant: the directory's own, and those of the one that it was, if it was moved since.
+
+    Of a copy, what the journal tells is the original's, which is there as well or has a supervisor.
+    """
+    if journal is None or journal.written_for is None or is_same(journal.written_for, place.directory):
+        return (place,)
+    before = Place(journal.written_for.parent, journal.written_for.name)
+    is_copy = os.path.lexists(before.directory) or supervisor_of(before) is not None
+    return (place,) if is_copy else (place, before)
+
+
+def adoptable(journal: JournalFile, plan: Plan, place: Place) -> dict[str, ChildRecord]:
     """The children of a dead supervisor that still run as `plan` would start them, by unit.
 
     One that is to be restarted with another goes when that one has to.
@@ -49,11 +64,10 @@ def adoptable(journal: JournalFile, plan: Plan) -> dict[str, ChildRecord]:
     Each is known for certain by pid, start time and, where /proc shows it, marker; and its unit's digest says that
     nothing has changed that it would have to be restarted for.
     """
-    if journal.boot_id != boot_id():
-        return {}
-    units = {unit.name: unit for unit in plan.units}
-    records = journal.children.items()
-    kept = {name: r for name, r in records if name in units and units[name].digest() == r.digest and _is_ours(r)}
+    units, places = {unit.name: unit for unit in plan.units}, _places(journal, place)
+    records = _trusted(journal, places).items()
+    planned = {name: record for name, record in records if name in units and units[name].digest() == record.digest}
+    kept = {name: record for name, record in planned.items() if _is_ours(record, places)}
     return {name: record for name, record in kept.items() if kept.keys() >= {*units[name].restart_with}}
 
 
@@ -91,10 +105,10 @@ async def end_survivors(journal: JournalFile | None, place: Place) -> int:
     Without a journal nothing tells the order, nor whom to ask: SIGKILL at once.
     """
     count = len(survivors(journal, place))
-    if journal is not None and journal.boot_id == boot_id():
-        units = {unit.name: unit for unit in journal.units}
+    if journal is not None and count > 0:
+        units, places = {unit.name: unit for unit in journal.units}, _places(journal, place)
         for stage in [*stop_stages(journal.units), sorted(journal.children.keys() - units)]:
-            records = _trusted(journal)
+            records = _trusted(journal, places)
             async with anyio.create_task_group() as stops:
                 for name in (name for name in stage if name in records):
                     deadline_s = units[name].stop_timeout_s if name in units else _STOP_TIMEOUT_S
@@ -109,7 +123,8 @@ def clear_files(place: Place, kept: Collection[str] = ()) -> None:
 
     With units that are `kept` running, their temporary files stay, and so does discovery.
     """
-    place.socket.unlink(missing_ok=True)
+    with suppress(OSError):  # a directory, which nobody but a person can have made
+        place.socket.unlink()
     scratch = [root for root in place.scratch_roots if is_own_directory(root.parent) and is_own_directory(root)]
     if kept:
         gone = [directory for root in scratch for directory in root.glob("*") if directory.name not in kept]
@@ -172,14 +187,27 @@ async def _end(record: ChildRecord, deadline_s: float) -> None:
     await kill_tree(lambda: tree_of(root, Host.now()))
 
 
-def _trusted(journal: JournalFile) -> dict[str, ChildRecord]:
-    """Without those whose process is there and shows that it is another's, whatever the journal says of it."""
-    return {name: record for name, record in journal.children.items() if not _is_alive(record) or _is_ours(record)}
+def _trusted(journal: JournalFile | None, places: Collection[Place]) -> dict[str, ChildRecord]:
+    """Without those whose process is there and shows that it is another's, whatever the journal says of it; nobody by
+    a journal from before a reboot, or of none of these places."""
+    if journal is None or not journal.is_of_this_boot:
+        return {}
+    if journal.written_for and not any(is_same(journal.written_for, place.directory) for place in places):
+        return {}
+    records = journal.children.items()
+    return {name: record for name, record in records if not _is_alive(record) or _is_ours(record, places)}
 
 
-def _is_ours(record: ChildRecord) -> bool:
+def _is_ours(record: ChildRecord, places: Collection[Place]) -> bool:
+    """By its markers; where these were wiped, as setproctitle does, it has to be what every child is."""
+    if not _is_alive(record):
+        return False
     marks = environment_of(record.pid)
-    return _is_alive(record) and (marks is None or marks.get(MARK_INCARNATION) == record.incarnation)
+    if marks is None:
+        process = read_process(record.pid)
+        return process is not None and process.sid == process.pid and is_own(process.pid)
+    is_of_place = any(is_of(marks, place.home, place.name) for place in places)
+    return is_of_place and marks[MARK_INCARNATION] == record.incarnation
 
 
 def _is_alive(record: ChildRecord) -> bool:

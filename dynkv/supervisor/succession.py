@@ -35,12 +35,13 @@ class Inheritance:
 def unclear(journal: JournalFile | None, plan: Plan, place: Place) -> list[Process]:
     """Processes that a new supervisor would end without knowing whether it has to: nobody may end them unasked.
 
-    They live, and the journal that tells of them is gone, damaged, or of a dynkv that meant something else by it.
+    They live, and the journal that tells of them is gone, damaged, of a dynkv that meant something else by it, or
+    cannot be true: it says that nothing runs, or that the host was started since.
     """
-    if journal is not None and (journal.is_understood or journal.stopped):
+    if journal is not None and journal.is_understood and not journal.stopped:
         return []
     host = Host.now()
-    kept = {} if journal is None else adoptable(journal, plan)
+    kept = {} if journal is None or journal.stopped else adoptable(journal, plan, place)
     spared = {process.pid for record in kept.values() for process in tree_of(root_of(record), host)}
     left = [process for process in survivors(journal, place, host) if process.pid not in spared]
     return [process for process in left if not _only_waits(process, host)]
@@ -58,9 +59,10 @@ async def take_stock(plan: Plan, place: Place, events: EventLog) -> Inheritance:
         events.record(EventKind.JOURNAL, f"the journal could not be read and was kept as {damaged.name}")
     left = read_journal(place.journal)
     if left is not None and left.stopped:
+        await end_all_but((), left, place)
         clear_files(place)
         return Inheritance(utc_now())
-    adopted = {} if left is None else adoptable(left, plan)
+    adopted = {} if left is None else adoptable(left, plan, place)
     registrations = frozenset[str]() if left is None else registrations_left(left, adopted, place)
     ended = await end_all_but(adopted.values(), left, place)
     if adopted or ended:

@@ -75,7 +75,7 @@ class History:
             if not steps:
                 return
             journal = self.shared.journal.content
-            adopted = adoptable(journal, self.plan)
+            adopted = adoptable(journal, self.plan, self.lab.place)
             await end_all_but(adopted.values(), journal, self.lab.place)
             self.reap_the_dead()
             self.runner = Runner(self.unit, self.shared, adopted.get(self.unit.name))

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
+import pytest
+from apart import NOBODY, as_root
 from lab import Lab
 
-from dynkv.host.processes import read_process
-from dynkv.supervisor.neighbours import homes, supervisor_of
+from dynkv.home import Place
+from dynkv.supervisor.neighbours import has_supervisor, homes, is_supervisor, supervisor_of
 
 
-def started(*words: str) -> subprocess.Popen[bytes]:
+def started(*words: str, cwd: Path | None = None, user: int = -1) -> subprocess.Popen[bytes]:
     """A program with these words, that runs: before, while the kernel makes it, it has no command line."""
-    script = "import sys; print(flush=True); sys.stdin.read()"
+    become = f"import os; os.setresuid({user}, {user}, {user})"  # -1 stands for the one that it has
+    script = f"{become}; import sys; print(flush=True); sys.stdin.read()"
     pipe = subprocess.PIPE
-    process = subprocess.Popen([sys.executable, "-c", script, *words], stdin=pipe, stdout=pipe)
+    process = subprocess.Popen([sys.executable, "-c", script, *words], stdin=pipe, stdout=pipe, cwd=cwd)
     assert process.stdout is not None
     assert process.stdout.readline() == b"\n"
     return process
@@ -36,23 +38,41 @@ def test_where_living_supervisors_work(tmp_path: Path) -> None:
     assert not any(home.is_relative_to(tmp_path) for home in homes())
 
 
-def test_the_supervisor_of_a_journal(tmp_path: Path) -> None:
-    lab = Lab(tmp_path)
-    running = started("dynkv.daemon", "--home", str(tmp_path))
+@pytest.mark.parametrize("becomes", ["as it was", "without its files", "removed", "moved"])
+def test_the_supervisor_of_a_deployment(tmp_path: Path, becomes: str) -> None:
+    """Known by where it works, and by nothing that it keeps there."""
+    place, other = Lab(tmp_path / "home").place, Lab(tmp_path / "home", "other").place
+    (tmp_path / "link").symlink_to(tmp_path / "home")
+    running = started("dynkv.daemon", "--home", str(place.home), cwd=place.directory)
+    now = place
     try:
-        process = read_process(running.pid)
-        assert process is not None
-        written = lab.journal_file(lab.plan(lab.unit()))
-        journal = replace(written, supervisor_pid=process.pid, supervisor_start_ticks=process.start_ticks)
-        found = supervisor_of(journal, tmp_path)
-        assert found is not None
-        assert found.identity == process.identity
-        assert supervisor_of(journal, tmp_path / "other") is None
-        assert supervisor_of(replace(journal, supervisor_start_ticks=1), tmp_path) is None
-        own = read_process(os.getpid())
-        assert own is not None
-        forged = replace(journal, supervisor_pid=own.pid, supervisor_start_ticks=own.start_ticks)
-        assert supervisor_of(forged, tmp_path) is None, "it is no supervisor"
+        if becomes == "without its files":
+            shutil.rmtree(place.logs)
+        elif becomes == "removed":
+            shutil.rmtree(place.directory)
+        elif becomes == "moved":
+            now = Place(place.home, "moved")
+            place.directory.rename(now.directory)
+        for path in (now, Place(tmp_path / "link", now.name)):
+            found = supervisor_of(path)
+            assert found is not None
+            assert found.pid == running.pid
+            assert has_supervisor(path)
+        assert supervisor_of(other) is None
     finally:
         running.communicate()
-    assert supervisor_of(journal, tmp_path) is None
+    assert supervisor_of(now) is None
+
+
+@as_root
+def test_what_another_user_runs_is_no_supervisor(tmp_path: Path) -> None:
+    """Not for root either, who sees all."""
+    place = Lab(tmp_path).place
+    words = ["dynkv.daemon", "--home", str(tmp_path)]
+    running = started(*words, cwd=place.directory, user=NOBODY)
+    try:
+        assert supervisor_of(place) is None
+        assert tmp_path not in homes()
+        assert not is_supervisor(running.pid)
+    finally:
+        running.communicate()

@@ -69,23 +69,23 @@ def left(lab: Lab, tmp_path: Path) -> Iterator[Left]:
         yield it
 
 
-def test_one_that_runs_as_planned_is_adoptable(left: Left) -> None:
-    assert adoptable(left.journal, left.plan) == {"worker-0": left.record}
+def test_one_that_runs_as_planned_is_adoptable(lab: Lab, left: Left) -> None:
+    assert adoptable(left.journal, left.plan, lab.place) == {"worker-0": left.record}
 
 
 def test_one_that_would_be_started_otherwise_now_is_not(lab: Lab, left: Left) -> None:
     changed = lab.plan(replace(left.unit, env={"GIVEN": "something else"}))
-    assert adoptable(left.journal, changed) == {}
-    assert adoptable(left.journal, lab.plan(replace(left.unit, name="worker-1"))) == {}
+    assert adoptable(left.journal, changed, lab.place) == {}
+    assert adoptable(left.journal, lab.plan(replace(left.unit, name="worker-1")), lab.place) == {}
 
 
 def test_one_of_another_boot_is_not(lab: Lab, left: Left) -> None:
     before = replace(left.journal, boot_id="another")
-    assert adoptable(before, left.plan) == {}
+    assert adoptable(before, left.plan, lab.place) == {}
 
 
 @pytest.mark.parametrize("what", ["start", "marker", "digest", "pid"])
-def test_one_that_is_someone_else_is_not(left: Left, what: str) -> None:
+def test_one_that_is_someone_else_is_not(lab: Lab, left: Left, what: str) -> None:
     changes: dict[str, object] = {
         "start": {"start_ticks": left.record.start_ticks + 1},
         "marker": {"incarnation": "0" * 32},
@@ -94,13 +94,13 @@ def test_one_that_is_someone_else_is_not(left: Left, what: str) -> None:
     }
     given = changes[what]
     assert isinstance(given, dict)
-    assert adoptable(left.with_record(**given), left.plan) == {}
+    assert adoptable(left.with_record(**given), left.plan, lab.place) == {}
 
 
 def test_one_that_has_died_is_not(lab: Lab, tmp_path: Path) -> None:
     with running(lab, tmp_path / "left") as left:
         pass
-    assert adoptable(left.journal, left.plan) == {}
+    assert adoptable(left.journal, left.plan, lab.place) == {}
 
 
 def test_survivors_are_the_whole_tree(lab: Lab, left: Left) -> None:
