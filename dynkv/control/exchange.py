@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from dynkv.owned import is_own_peer
+
 TYPE_CHECKING = False  # the quick way to a status does without the import of typing
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -73,7 +75,14 @@ def _connected(path: str | os.PathLike[str], timeout_s: float | None) -> Iterato
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout_s)
         connection.connect(os.fspath(path))
+        refuse_strangers(connection)
         yield connection
+
+
+def refuse_strangers(connection: socket.socket) -> None:
+    """Raises ConnectionError where another user listens, whose answers mean nothing."""
+    if not is_own_peer(connection):
+        raise ConnectionError("another user listens there")
 
 
 def _pieces(connection: socket.socket, end: float) -> Iterator[bytes]:

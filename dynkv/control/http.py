@@ -12,12 +12,17 @@ from dataclasses import dataclass, replace
 import anyio
 import h11
 
+from dynkv.control.guests import Guest, Guests
+from dynkv.owned import is_own_peer
 from dynkv.probes.http import send
 from dynkv.probes.words import in_words
 from dynkv.supervisor.wire import encoded
 
 _READ_BYTES = 16 * 1024
 _REQUEST_DEADLINE_S = 30.0
+_BODY_MAX_BYTES = 64 * 1024
+_READ_DEADLINE_S = 30.0
+"""For whoever does not read what it has asked for."""
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE_S = 0.1
 _LINGER_S = 1.0
@@ -57,6 +62,7 @@ def error_reply(status: int, why: str, *, allow: tuple[str, ...] = ()) -> Reply:
 async def serve(answer: Answer, listener: socket.socket) -> None:
     """Until cancelled. What a client does wrong, or how slowly it reads, concerns nobody else."""
     listener.setblocking(False)
+    guests = Guests()
     async with anyio.create_task_group() as connections:
         while True:
             await anyio.wait_readable(listener)
@@ -70,19 +76,25 @@ async def serve(answer: Answer, listener: socket.socket) -> None:
                 await anyio.sleep(_PAUSE_S)
                 continue
             client.setblocking(False)
-            connections.start_soon(_attend, answer, client)
+            connections.start_soon(_attend, answer, client, guests)
 
 
-async def _attend(answer: Answer, client: socket.socket) -> None:
-    connection = h11.Connection(our_role=h11.SERVER)
-    with closing(client):
+async def _attend(answer: Answer, client: socket.socket, guests: Guests) -> None:
+    connection, guest = h11.Connection(our_role=h11.SERVER), Guest()
+    with closing(client), guests.attending(guest):
         try:
+            if not is_own_peer(client):
+                await _refuse(connection, client, 403, "another user's process asks nothing here")
+                return
             request = await _request(connection, client)
             if request is not None:
+                guest.has_asked = True
                 reply = await _answered(answer, request)
                 await _reply(connection, client, reply, with_body=request.method != "HEAD")
         except h11.RemoteProtocolError as fault:
-            await _refuse(connection, client, fault)
+            await _refuse(
+                connection, client, fault.error_status_hint, f"the request is no HTTP: {in_words(str(fault))}"
+            )
         except (h11.ProtocolError, OSError):
             pass  # it has left
         except Exception:  # noqa: BLE001 (a fault in a stream that has begun is no other client's)
@@ -96,19 +108,18 @@ async def _answered(answer: Answer, request: Request) -> Reply:
         return error_reply(500, f"a fault in dynkv: {type(fault).__name__}: {in_words(str(fault))}")
 
 
-async def _refuse(connection: h11.Connection, client: socket.socket, fault: h11.RemoteProtocolError) -> None:
-    """Say so to one that speaks something else, and let it finish: who still writes would not read it."""
+async def _refuse(connection: h11.Connection, client: socket.socket, status: int, why: str) -> None:
+    """Say so to one that asks for nothing that can be answered, and let it finish: who still writes would not read
+    it."""
     with suppress(h11.ProtocolError, OSError), anyio.move_on_after(_LINGER_S):
-        await _reply(
-            connection, client, error_reply(fault.error_status_hint, f"the request is no HTTP: {in_words(str(fault))}")
-        )
+        await _reply(connection, client, error_reply(status, why))
         client.shutdown(socket.SHUT_WR)
         await _until_gone(client, lambda: None)
 
 
 async def _request(connection: h11.Connection, client: socket.socket) -> Request | None:
-    """None if there is none, or not in time. A body has no meaning here and is read over."""
-    found: Request | None = None
+    """None if there is none, or not in time. A body has no meaning here and is read over, where it is short."""
+    found, left = None, _BODY_MAX_BYTES
     with anyio.move_on_after(_REQUEST_DEADLINE_S):
         while True:
             event = connection.next_event()
@@ -118,6 +129,10 @@ async def _request(connection: h11.Connection, client: socket.socket) -> Request
             elif isinstance(event, h11.Request):
                 path = event.target.decode("ascii").partition("?")[0]
                 found = Request(event.method.decode("ascii"), path, dict(event.headers))
+            elif isinstance(event, h11.Data):
+                left -= len(event.data)
+                if left < 0:
+                    raise h11.RemoteProtocolError("its body is too long", error_status_hint=413)
             elif isinstance(event, h11.EndOfMessage):
                 return found
             elif isinstance(event, h11.ConnectionClosed):
@@ -134,14 +149,16 @@ async def _reply(connection: h11.Connection, client: socket.socket, reply: Reply
     head = connection.send(h11.Response(status_code=reply.status, headers=headers)) or b""
     if isinstance(reply.body, bytes):
         body = (connection.send(h11.Data(data=reply.body)) or b"") if with_body else b""
-        await send(client, head + body + (connection.send(h11.EndOfMessage()) or b""))
+        with anyio.move_on_after(_READ_DEADLINE_S):
+            await send(client, head + body + (connection.send(h11.EndOfMessage()) or b""))
         return
     await send(client, head)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_until_gone, client, tasks.cancel_scope.cancel)
         with suppress(OSError, h11.ProtocolError):  # it has left; raised in here, it would come out as a group
             async for piece in reply.body:
-                await send(client, connection.send(h11.Data(data=piece)) or b"")
+                with anyio.fail_after(_READ_DEADLINE_S):  # a TimeoutError is an OSError
+                    await send(client, connection.send(h11.Data(data=piece)) or b"")
         tasks.cancel_scope.cancel()
 
 

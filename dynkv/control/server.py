@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dynkv.control.answers import Answers
+from dynkv.control.forgery import forged
 from dynkv.control.http import Reply, Request, error_reply
 from dynkv.control.routes import ROUTES
 from dynkv.control.routing import Refused, find
@@ -19,6 +20,8 @@ class ControlApi:
         self._answers = Answers(stack, events, figures or Figures(sources(stack.plan)))
 
     async def answer(self, request: Request) -> Reply:
+        if why := forged(request.method, request.headers):
+            return error_reply(403, why)
         found = find(ROUTES, request.method, request.path)
         if isinstance(found, Refused):
             return error_reply(found.status, found.why, allow=found.allow)

@@ -91,7 +91,7 @@ def get(path: Path, target: str, method: str = "GET", headers: str = "") -> tupl
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(20)
         connection.connect(str(path))
-        head = f"{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n{headers}\r\n"
+        head = f"{method} {target} HTTP/1.1\r\nHost: dynkv\r\nContent-Length: 0\r\nConnection: close\r\n{headers}\r\n"
         connection.sendall(head.encode())
         response = http.client.HTTPResponse(connection)
         response.begin()
@@ -157,7 +157,7 @@ async def test_a_known_path_says_which_methods_it_takes(lab: Lab) -> None:
 
 
 def asking(target: str, method: str = "GET") -> bytes:
-    return f"{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode()
+    return f"{method} {target} HTTP/1.1\r\nHost: dynkv\r\nContent-Length: 0\r\n\r\n".encode()
 
 
 def exchanged(path: Path, request: bytes) -> str:

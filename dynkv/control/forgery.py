@@ -1,0 +1,32 @@
+"""Which requests a web page could have made somebody's browser send. Pure.
+
+The socket is its owner's alone; but whoever puts a TCP forwarder before it, as for Prometheus, lets a browser reach it,
+and with that every page that is open there. A page cannot take away what its browser adds, nor add what is not allowed
+to it. Source: WHATWG Fetch, 3.1 (Origin) and 4.5.1 (simple content types); W3C Fetch Metadata, 2.3; RFC 9110, 7.2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from dynkv.probes.words import in_words
+
+_OWN_HOST = re.compile(rb"(?:localhost|dynkv|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
+_OF_FORMS = (b"text/plain", b"multipart/form-data", b"application/x-www-form-urlencoded")
+_READS = ("GET", "HEAD", "OPTIONS")
+
+
+def forged(method: str, headers: Mapping[bytes, bytes]) -> str:
+    """Why this may come from a web page; empty if it cannot. `headers` by name in lower case."""
+    if b"origin" in headers:
+        return "it comes from a web page: it has an Origin"
+    if headers.get(b"sec-fetch-site", b"none") != b"none":
+        return "it comes from a web page: it has a Sec-Fetch-Site"
+    host = headers.get(b"host")  # none in HTTP/1.0, which no browser speaks
+    if host is not None and not _OWN_HOST.fullmatch(host):
+        return f"the Host is {in_words(host.decode('latin-1'))}, and should be localhost"
+    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if method not in _READS and kind in _OF_FORMS:
+        return f"a Content-Type of {kind.decode()} is a form's; a request has no body here"
+    return ""
