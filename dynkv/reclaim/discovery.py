@@ -3,9 +3,11 @@ and those of the living that were lost."""
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,7 @@ _ENTRY_MAX_BYTES = 16 * 1024**2
 """A model's card with all of its files' checksums has some kilobytes."""
 _EXPIRES_S = 9.0
 """An entry's writer touches it every 3 s; after 10 s without that it is removed (ai-dynamo 1.6.1)."""
+_VERSION = "v1"
 _ID = re.compile(r"%2F([0-9a-f]+)$")
 
 
@@ -63,8 +66,15 @@ class Entries:
         self._pids = pids
         self._ports: frozenset[int] = frozenset()
         self._known: dict[Path, _Entry] = {}
+        self._held: int | None = None
+        """The directory of them all, which shows whether that is still the same one."""
         self.withdrew = False
         """It took back entries itself, which it does on its way out."""
+
+    def close(self) -> None:
+        if self._held is not None:
+            os.close(self._held)
+        self._held = None
 
     @property
     def is_unknown(self) -> bool:
@@ -72,14 +82,16 @@ class Entries:
         return not self._known and not self.withdrew
 
     def keep(self) -> list[str]:
-        """Learn of new entries, and write those that expired again; their names.
+        """Learn of new entries, and write those again that expired, or whose directory was removed with all that was in
+        it; their names.
 
         Where one cannot be written, raises OSError when it has done the rest.
         """
         if not self._known:
             self._ports = ports_of(self._pids())  # the kernel's table of sockets can miss one
         for path in [path for path in self._known if _is_gone(path)]:
-            if time.time() - self._known[path].touched < _EXPIRES_S:
+            is_there = self._is_as_held and os.path.isdir(path.parent)
+            if is_there and time.time() - self._known[path].touched < _EXPIRES_S:
                 del self._known[path]
                 self.withdrew = True
         again, failures = list[str](), list[OSError]()
@@ -90,9 +102,28 @@ class Entries:
             except OSError as error:
                 failures.append(error)
         self._learn()
+        self._hold()
         if failures:
             raise failures[0]
         return sorted(again)
+
+    @property
+    def _is_as_held(self) -> bool:
+        """Whether nobody has removed it, and made it anew: its number may be the same then."""
+        if self._held is None:
+            return True
+        try:
+            held, found = os.fstat(self._held), os.stat(self._directory / _VERSION)  # noqa: PTH116 (as fstat)
+        except OSError:
+            return False
+        return held.st_nlink > 0 and os.path.samestat(held, found)
+
+    def _hold(self) -> None:
+        """Nothing, where it is held, is not there, or there is no descriptor left."""
+        if self._known and (self._held is None or not self._is_as_held):
+            self.close()
+            with suppress(OSError):
+                self._held = os.open(self._directory / _VERSION, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def _learn(self) -> None:
         entries = _entries(self._directory)
@@ -118,9 +149,15 @@ def _ports(path: Path) -> set[int]:
 
 
 def _entries(directory: Path) -> list[Path]:
-    """What can be read as one; others may have left anything there, and take away what they will."""
-    root = directory / "v1"
-    return [root / kind / name for kind in names_in(str(root)) for name in names_in(str(root / kind))]
+    """What can be read as one; others may have left anything there, and take away what they will.
+
+    A link leads to a directory that is not the deployment's: nothing of it is looked at, nor removed.
+    """
+    root = directory / _VERSION
+    if directory.is_symlink() or root.is_symlink():
+        return []
+    kinds = [root / kind for kind in names_in(str(root))]
+    return [kind / name for kind in kinds if not kind.is_symlink() for name in names_in(str(kind))]
 
 
 def _is_gone(path: Path) -> bool:

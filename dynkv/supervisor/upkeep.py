@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import anyio
 
 from dynkv.children.child import Child
@@ -22,16 +24,16 @@ async def until_unrouted(life: Life, child: Child, first_ready: anyio.Event) -> 
         await anyio.sleep_forever()
         raise AssertionError("never comes back")
     await first_ready.wait()
-    entries = Entries(directory, lambda: [process.pid for process in child.tree()])
     seen_at, error = anyio.current_time(), ""
-    while True:
-        if life.state is State.READY and not child.is_stopped:
-            error = _keep(life, entries, error)
-        if life.state is not State.READY or not entries.is_unknown:
-            seen_at = anyio.current_time()
-        elif anyio.current_time() > seen_at + _UNROUTED_S:
-            return "it is not in discovery, so that nothing is routed to it"
-        await anyio.sleep(_PERIOD_S)
+    with closing(Entries(directory, lambda: [process.pid for process in child.tree()])) as entries:
+        while True:
+            if life.state is State.READY and not child.is_stopped:
+                error = _keep(life, entries, error)
+            if life.state is not State.READY or not entries.is_unknown:
+                seen_at = anyio.current_time()
+            elif anyio.current_time() > seen_at + _UNROUTED_S:
+                return "it is not in discovery, so that nothing is routed to it"
+            await anyio.sleep(_PERIOD_S)
 
 
 def _keep(life: Life, entries: Entries, told: str) -> str:
@@ -43,6 +45,6 @@ def _keep(life: Life, entries: Entries, told: str) -> str:
             life.event(EventKind.DISCOVERY, f"entries that expired could not be written again: {error}")
         return str(error)
     if back:
-        cause = "they expired: the worker could not touch them in time"
+        cause = "they expired, as the worker could not touch them in time, or were removed with their directory"
         life.event(EventKind.DISCOVERY, f"wrote {len(back)} entries again", cause=cause, entries=back)
     return ""

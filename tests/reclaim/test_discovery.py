@@ -157,6 +157,23 @@ class TestEntries:
         assert discovery.names == set()
         assert kept.withdrew
 
+    @pytest.mark.parametrize("which", ["", "v1", "v1/instances"])
+    @pytest.mark.parametrize("is_made_anew", [False, True])
+    def test_what_was_removed_with_its_directory_is_written_again(
+        self, discovery: Discovery, kept: Entries, which: str, is_made_anew: bool
+    ) -> None:
+        """Nobody takes back an entry so; and another worker's may be there again by then."""
+        before = {name for name in discovery.names if DEAD not in name[1]}
+        for _ in range(3):
+            shutil.rmtree(discovery.directory / which)
+            if is_made_anew and which != "v1/instances":
+                discovery.instance(DEAD, free_port())
+            assert kept.keep()
+            assert discovery.names >= before
+            assert kept.keep() == []
+        assert not kept.withdrew
+        kept.close()
+
     def test_a_part_that_expired_is_written_again_too(self, discovery: Discovery, kept: Entries, wait: Wait) -> None:
         self.vanish(discovery, "v1/instances/*")
         wait(12)
@@ -201,6 +218,29 @@ class TestWhatElseLiesThere:
         entries = Entries(discovery.directory, lambda: [os.getpid()])
         assert entries.keep() == []
         (discovery.directory / "v1" / "instances" / name).unlink()
+        then = time.time() + 12
+        monkeypatch.setattr(time, "time", lambda: then)
+        assert entries.keep() == [name]
+
+    @pytest.mark.parametrize("linked", ["", "v1", "v1/instances"])
+    def test_nothing_is_removed_where_a_link_leads(self, tmp_path: Path, linked: str) -> None:
+        elsewhere = Discovery(tmp_path / "elsewhere")
+        elsewhere.instance(DEAD, free_port())
+        before = elsewhere.names
+        link = tmp_path / "own" / linked
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(elsewhere.directory / linked)
+        assert purge(tmp_path / "own") == []
+        assert elsewhere.names == before
+
+    def test_a_draft_that_is_a_fifo_is_not_waited_for(
+        self, discovery: Discovery, open_port: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        name = discovery.instance(ALIVE, open_port)
+        entries = Entries(discovery.directory, lambda: [os.getpid()])
+        entries.keep()
+        (discovery.directory / "v1" / "instances" / name).unlink()
+        os.mkfifo(discovery.directory / ".again")
         then = time.time() + 12
         monkeypatch.setattr(time, "time", lambda: then)
         assert entries.keep() == [name]

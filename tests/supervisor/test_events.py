@@ -12,6 +12,7 @@ import anyio
 import pytest
 from lab import events_of
 
+from dynkv.children.output import rotate
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import Event, EventLog
 
@@ -53,6 +54,37 @@ async def test_another_supervisors_lines_stay(log: EventLog, tmp_path: Path) -> 
     log.record(EventKind.LOG, "one")
     EventLog(tmp_path / "events.jsonl").record(EventKind.LOG, "two")
     assert [json.loads(line)["message"] for line in lines_of(tmp_path)] == ["one", "two"]
+
+
+@pytest.mark.parametrize("moved", [False, True])
+async def test_another_supervisor_counts_on(log: EventLog, tmp_path: Path, moved: bool) -> None:
+    """Who comes back names the last one that it has seen, of whichever supervisor."""
+    for word in ("one", "two"):
+        log.record(EventKind.LOG, word)
+    if moved:
+        rotate(tmp_path / "events.jsonl", 10, 1)
+        (tmp_path / "events.jsonl.1").write_text(
+            '{"half\n{"seq": 2, "at": "", "kind": "", "unit": null, "message": ""}\n'
+        )
+    second = EventLog(tmp_path / "events.jsonl")
+    second.record(EventKind.LOG, "three")
+    async with following(second, after_seq=2) as events:
+        with anyio.fail_after(3):
+            event = await anext(events)
+    assert (event.seq, event.message) == (3, "three")
+
+
+@pytest.mark.parametrize(
+    "left", [b"", b"\xff\0[[[[", b'{"seq": 1e400}', b'{"seq": -5, "at": "", "kind": "", "unit": null}']
+)
+async def test_where_nothing_tells_it_counts_anew_and_hides_nothing(tmp_path: Path, left: bytes) -> None:
+    (tmp_path / "events.jsonl").write_bytes(left)
+    log = EventLog(tmp_path / "events.jsonl")
+    log.record(EventKind.LOG, "first")
+    async with following(log, after_seq=500) as events:
+        with anyio.fail_after(3):
+            event = await anext(events)
+    assert (event.seq, event.message) == (1, "first")
 
 
 async def test_who_follows_gets_the_remembered_and_then_the_new(log: EventLog) -> None:
