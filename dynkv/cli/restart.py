@@ -50,8 +50,7 @@ def _roll(deployment: Deployment, unit: str, deadline: Deadline, *, is_named: bo
 
 def _restart(deployment: Deployment, units: list[str], deadline: Deadline, *, wait: bool) -> None:
     before = {unit.name: unit.pid for unit in units_of(deployment, deadline)} if wait else {}
-    for unit in units:
-        ask(deployment, unit, "restart", deadline)
+    ask(deployment, units, "restart", deadline)
     for unit in units if wait else []:
         until_ready(deployment, unit, deadline, old_pid=before[unit])
 

@@ -14,7 +14,6 @@ def start(
     """Start units that were stopped or have failed."""
     persevere()
     deployment, deadline = running(name), Deadline(timeout)
-    for unit in units:
-        ask(deployment, unit, "start", deadline)
+    ask(deployment, units, "start", deadline)
     for unit in units if wait else []:
         until_ready(deployment, unit, deadline)

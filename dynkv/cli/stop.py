@@ -14,7 +14,6 @@ def stop(
     """Stop units; they stay stopped until `dynkv start`."""
     persevere()
     deployment, deadline = running(name), Deadline(timeout)
-    for unit in units:
-        ask(deployment, unit, "stop", deadline)
+    ask(deployment, units, "stop", deadline)
     for unit in units if wait else []:
         until_stopped(deployment, unit, deadline)

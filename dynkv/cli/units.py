@@ -12,9 +12,9 @@ from dynkv.cli.completion import unit_names
 from dynkv.cli.deployments import Deployment, find
 from dynkv.cli.poll import NotYet, poll
 from dynkv.cli.report import say
-from dynkv.control.client import Client, SupervisorSilent
+from dynkv.control.client import SHOWS_UNITS, Client, SupervisorSilent
 from dynkv.control.deadline import Deadline
-from dynkv.errors import DynkvError, NotRunning, TimedOut
+from dynkv.errors import DynkvError, NotRunning, TimedOut, UsageError
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import UnitStatus
 
@@ -45,11 +45,16 @@ def asking(deployment: Deployment, deadline: Deadline) -> Iterator[Client]:
         raise TimedOut(error.what, where=error.where, hint="`dynkv status` says what is wrong with it") from None
 
 
-def ask(deployment: Deployment, unit: str, verb: str, deadline: Deadline) -> None:
-    """`verb` is start, stop or restart; raises UsageError for an unknown unit, TimedOut."""
-    with asking(deployment, deadline) as client:
-        client.ask_unit(unit, verb)
-    say(f"{unit}: {verb} asked for")
+def ask(deployment: Deployment, units: list[str], verb: str, deadline: Deadline) -> None:
+    """`verb` is start, stop or restart. Raises TimedOut; UsageError for an unknown unit, and then nothing was asked."""
+    known = [unit.name for unit in units_of(deployment, deadline)]
+    if unknown := [repr(unit) for unit in dict.fromkeys(units) if unit not in known]:
+        named = f"unit{'s' if len(unknown) > 1 else ''} named {', '.join(unknown)}"
+        raise UsageError(f"no {named}; there is {', '.join(known)}", hint=SHOWS_UNITS)
+    for unit in units:
+        with asking(deployment, deadline) as client:
+            client.ask_unit(unit, verb)
+        say(f"{unit}: {verb} asked for")
 
 
 def units_of(deployment: Deployment, deadline: Deadline) -> tuple[UnitStatus, ...]:

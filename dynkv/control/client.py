@@ -17,6 +17,7 @@ from dynkv.supervisor.status import DeploymentStatus
 if TYPE_CHECKING:
     from dynkv.supervisor.events import Event
 
+SHOWS_UNITS = "`dynkv status` shows the units and how they are"
 _LEAST_S = 0.5
 """Whoever gives no time wants to know how it is now."""
 
@@ -88,5 +89,5 @@ class Client:
         if status >= 400:
             kind = UsageError if status in (400, 404) else DynkvError
             why = msgspec.json.decode(body).get("error", f"{path} answered {status}")
-            raise kind(why, hint="`dynkv status` shows the units and how they are")
+            raise kind(why, hint=SHOWS_UNITS)
         return body
