@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -20,14 +20,17 @@ import anyio
 import msgspec
 
 from dynkv.children.child import Child
-from dynkv.children.reaper import become_subreaper, reap_orphans, sweep
+from dynkv.children.reaper import become_subreaper, reap_orphans, strays, sweep
+from dynkv.children.signals import is_there
+from dynkv.children.stop import kill_tree
+from dynkv.children.tree import Host
 from dynkv.control.handshake import READY, TAKEN, UNCLEAR
 from dynkv.control.listening import control_socket, keep_serving
 from dynkv.control.server import ControlApi
 from dynkv.home import Place
 from dynkv.host.limits import raise_open_files
 from dynkv.host.pidfd import pidfd_problem
-from dynkv.host.processes import read_process
+from dynkv.host.processes import Identity, read_process
 from dynkv.locks import take_lock
 from dynkv.metrics.gather import gather_forever
 from dynkv.plan.model import SIDECAR_HELPER, Plan, Role
@@ -40,7 +43,7 @@ from dynkv.supervisor.events import EventLog
 from dynkv.supervisor.journal import VERSION, ChildRecord, Journal, JournalFile, boot_id, read_journal
 from dynkv.supervisor.life import Shared
 from dynkv.supervisor.printing import print_events
-from dynkv.supervisor.salvage import clear_files
+from dynkv.supervisor.salvage import clear_files, strays_of
 from dynkv.supervisor.stack import Stack
 from dynkv.supervisor.standby import StandbyRunner
 from dynkv.supervisor.succession import Inheritance, take_stock, unclear
@@ -119,7 +122,7 @@ async def _run(plan: Plan, place: Place, lock: int, notify_fd: int, foreground: 
         async with anyio.create_task_group() as tasks:
             beside: dict[str, Callable[[], Awaitable[object]]] = {
                 "signals": partial(_heed, received, stack),
-                "orphans": _reap,
+                "orphans": partial(_reap, journal, left.strays),
                 "the figures of the KV caches": partial(gather_forever, plan, stack.note_kv, figures),
                 "the control API": partial(keep_serving, ControlApi(stack, events, figures).answer, made),
                 **({"printing events": partial(print_events, events)} if foreground else {}),
@@ -134,6 +137,7 @@ async def _run(plan: Plan, place: Place, lock: int, notify_fd: int, foreground: 
             tasks.cancel_scope.cancel()
     if not is_over:
         return 4
+    await kill_tree(lambda: strays_of(journal.content, place, Host.now()))
     clear_files(place)
     journal.close()
     return 0
@@ -158,10 +162,14 @@ def _signals() -> Iterator[AsyncIterator[signal.Signals]]:
             signal.pthread_sigmask(signal.SIG_BLOCK, {*_END, *_HEEDED})
 
 
-async def _reap() -> None:
-    """Now and then, and not at each SIGCHLD: a thousand of them at once would drown the signals that mean something."""
+async def _reap(journal: Journal, inherited: Collection[Identity]) -> None:
+    """Now and then, and not at each SIGCHLD: a thousand of them at once would drown the signals that mean something.
+
+    Who has come here, or was `inherited` from a supervisor before, is noted for the one after.
+    """
     while True:
         reap_orphans()
+        journal.note_strays(strays() | {identity for identity in inherited if is_there(identity)})
         await anyio.sleep(_REAP_PERIOD_S)
 
 
@@ -209,6 +217,7 @@ def _first_journal(plan: Plan, place: Place, left: Inheritance) -> JournalFile:
         plan=plan,
         children=left.adopted,
         resting=left.resting,
+        strays=left.strays,
         directory=str(place.directory),
     )
 

@@ -10,7 +10,7 @@ from dynkv.children.at_once import end_at_once
 from dynkv.children.child import expect_orphans, unreaped
 from dynkv.children.tree import Host, with_descendants
 from dynkv.host.described import described
-from dynkv.host.processes import Identity, Process, own_children
+from dynkv.host.processes import Identity, Process, own_children, read_process
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _SWEEP_DEADLINE_S = 10.0
@@ -35,6 +35,14 @@ def reap_orphans() -> int:
     """Reap the zombies that were spawned by others and came to this process; how many there were."""
     own = unreaped()
     return sum(_reap(pid) for pid in own_children() if pid not in own)
+
+
+def strays() -> frozenset[Identity]:
+    """Those living that came to this process when their parent ended, as what daemonises does: once it is dead too,
+    nothing but this tells whose they are."""
+    own = unreaped()
+    found = (read_process(pid) for pid in own_children() if pid not in own)
+    return frozenset(process.identity for process in found if process is not None and process.is_alive) - _inherited
 
 
 def sweep(deadline_s: float = _SWEEP_DEADLINE_S) -> list[str]:

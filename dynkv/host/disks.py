@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -38,7 +39,8 @@ def write_problem(path: Path) -> str | None:
         return error.strerror or str(error)
     finally:
         for made in (directory for directory in missing if directory.is_dir()):
-            made.rmdir()
+            with suppress(OSError):  # another one uses it already
+                made.rmdir()
 
 
 def _held_bytes(path: Path) -> int | None:

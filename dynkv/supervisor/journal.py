@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from dynkv.home import is_name
+from dynkv.host.processes import Identity
 from dynkv.owned import put_aside, read_own, write_whole
 from dynkv.plan.model import Plan, Unit
 from dynkv.plan.order import start_stages
@@ -61,6 +62,8 @@ class JournalFile:
     """The deployment was taken down in order; nothing of it is left."""
     resting: dict[str, bool] = field(default_factory=dict)
     """Units that were asked to stop, and whether because fewer of their role are wanted."""
+    strays: tuple[Identity, ...] = ()
+    """Processes that left their unit's tree, and that only their supervisor knew for the deployment's."""
     directory: str = ""
     """The deployment's, as it was called when this was written; empty where an earlier version has."""
     unread: tuple[str, ...] = ()
@@ -117,6 +120,10 @@ class Journal:
         if resting != self.content.resting:
             self._change(resting=resting)
 
+    def note_strays(self, strays: Iterable[Identity]) -> None:
+        if (now := tuple(sorted(strays))) != self.content.strays:
+            self._change(strays=now)
+
     def renew(self) -> None:
         """Write it anew where it is not what was written last."""
         if self.write_error or not self._is_as_written:
@@ -131,7 +138,7 @@ class Journal:
 
     def close(self) -> None:
         """The deployment is down."""
-        self._change(children={}, resting={}, stopped=True)
+        self._change(children={}, resting={}, strays=(), stopped=True)
 
     def _change(self, **changes: Any) -> None:
         self.content = replace(self.content, **changes)
@@ -183,6 +190,7 @@ def read_journal(path: Path) -> JournalFile | None:
         children={name: child for name, child in children.items() if child is not None},
         stopped=reader.of("stopped", bool, False),
         resting=reader.of("resting", dict[str, bool], {}, is_new=True),
+        strays=reader.of("strays", tuple[Identity, ...], (), is_new=True),
         directory=reader.of("directory", str, "", is_new=True),
         unread=tuple(reader.unread),
     )

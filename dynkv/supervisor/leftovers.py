@@ -12,6 +12,7 @@ from dynkv.home import Place, deployments, is_name, is_own_directory, place
 from dynkv.host.described import described
 from dynkv.host.processes import Process
 from dynkv.locks import take_lock
+from dynkv.owned import not_own
 from dynkv.plan.facts import Leftover, LeftoverKind
 from dynkv.supervisor.journal import Journal, read_journal
 from dynkv.supervisor.neighbours import has_supervisor, is_supervisor, supervisor_of, supervisors
@@ -34,6 +35,8 @@ async def remove_leftovers(home: Path) -> list[Leftover]:
     removed: list[Leftover] = []
     for name in dict.fromkeys(left.deployment for left in leftovers(home)):
         where = place(home, name)
+        if not_own(where.lock):
+            continue  # `dynkv up` and `dynkv down` say what lies there
         lock = take_lock(where.lock) if where.directory.is_dir() else None
         if lock is None and where.directory.is_dir():
             continue  # a supervisor has come up

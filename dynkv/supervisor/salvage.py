@@ -14,7 +14,7 @@ import anyio
 from dynkv.children.held import hold
 from dynkv.children.marks import MARK_INCARNATION, is_of
 from dynkv.children.stop import kill_tree
-from dynkv.children.tree import Host, Root, marked, tree_of
+from dynkv.children.tree import Host, Root, marked, tree_of, with_descendants
 from dynkv.home import Place, is_own_directory, is_same
 from dynkv.host.processes import Process, environment_of, is_own, read_process
 from dynkv.plan.model import Plan, Role, Unit
@@ -41,7 +41,25 @@ def survivors(journal: JournalFile | None, place: Place, host: Host | None = Non
     found = {process.pid: process for it in places for process in marked(host, str(it.home), it.name)}
     for record in _trusted(journal, places).values():
         found |= {process.pid: process for process in tree_of(root_of(record), host)}
-    return list(found.values())
+    return list((found | {process.pid: process for process in strays_of(journal, place, host)}).values())
+
+
+def strays_of(journal: JournalFile | None, place: Place, host: Host) -> list[Process]:
+    """Those that had left their unit's tree, of which nobody knows any more whom they serve; and their descendants.
+
+    None who carries markers, by which he is known, and none from whom this process descends.
+    """
+    if journal is None or not _is_believed(journal, _places(journal, place)):
+        return []
+    left = [host.processes[pid] for pid, _ in journal.strays if pid > 1 and pid in host.processes]
+    left = [process for process in left if process.identity in journal.strays and host.is_own(process.pid)]
+    trees = (
+        with_descendants([process.pid], host.children)
+        for process in left
+        if MARK_INCARNATION not in (host.environment(process.pid) or {})
+    )
+    pids = {pid for tree in trees if os.getpid() not in tree for pid in tree}
+    return [host.processes[pid] for pid in sorted(pids) if host.processes[pid].is_alive]
 
 
 def _places(journal: JournalFile | None, place: Place) -> tuple[Place, ...]:
@@ -92,11 +110,17 @@ async def end_all_but(kept: Collection[ChildRecord], journal: JournalFile | None
 
     def others() -> list[Process]:
         host = Host.now()
-        spared = {process.pid for record in kept for process in tree_of(root_of(record), host)}
+        spared = spared_for(kept, journal, place, host)
         return [process for process in survivors(journal, place, host) if process.pid not in spared]
 
     killed, _ = await kill_tree(others)
     return killed
+
+
+def spared_for(kept: Collection[ChildRecord], journal: JournalFile | None, place: Place, host: Host) -> set[int]:
+    """Pids of what goes on: the trees of those that are taken over, and the strays, which may be theirs."""
+    strays = {process.pid for process in strays_of(journal, place, host)} if kept else set()
+    return strays | {process.pid for record in kept for process in tree_of(root_of(record), host)}
 
 
 async def end_survivors(journal: JournalFile | None, place: Place) -> int:
@@ -190,12 +214,16 @@ async def _end(record: ChildRecord, deadline_s: float) -> None:
 def _trusted(journal: JournalFile | None, places: Collection[Place]) -> dict[str, ChildRecord]:
     """Without those whose process is there and shows that it is another's, whatever the journal says of it; nobody by
     a journal from before a reboot, or of none of these places."""
-    if journal is None or not journal.is_of_this_boot:
-        return {}
-    if journal.written_for and not any(is_same(journal.written_for, place.directory) for place in places):
+    if journal is None or not _is_believed(journal, places):
         return {}
     records = journal.children.items()
     return {name: record for name, record in records if not _is_alive(record) or _is_ours(record, places)}
+
+
+def _is_believed(journal: JournalFile, places: Collection[Place]) -> bool:
+    written = journal.written_for
+    is_of_them = written is None or any(is_same(written, place.directory) for place in places)
+    return is_of_them and journal.is_of_this_boot
 
 
 def _is_ours(record: ChildRecord, places: Collection[Place]) -> bool:

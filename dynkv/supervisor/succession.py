@@ -7,16 +7,24 @@ from functools import partial
 from pathlib import Path
 
 from dynkv.children.marks import MARK_UNIT
-from dynkv.children.tree import Host, tree_of
+from dynkv.children.tree import Host
 from dynkv.home import Place
-from dynkv.host.processes import Process
+from dynkv.host.processes import Identity, Process
 from dynkv.plan.model import SIDECAR_HELPER, WORKERS_STANDBY, Plan
 from dynkv.reclaim.discovery import purge
 from dynkv.reclaim.sidecar import Registrations
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import EventLog, utc_now
 from dynkv.supervisor.journal import ChildRecord, JournalFile, read_journal, set_aside
-from dynkv.supervisor.salvage import adoptable, clear_files, end_all_but, registrations_left, root_of, survivors
+from dynkv.supervisor.salvage import (
+    adoptable,
+    clear_files,
+    end_all_but,
+    registrations_left,
+    spared_for,
+    strays_of,
+    survivors,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +36,8 @@ class Inheritance:
     """Children, by unit."""
     registrations: Registrations = frozenset()
     """What those that were ended had registered at a sidecar that is taken over."""
+    strays: tuple[Identity, ...] = ()
+    """What had left the trees of those."""
     resting: dict[str, bool] = field(default_factory=dict)
     """Units that were asked to stop, and whether because fewer of their role are wanted."""
 
@@ -42,7 +52,7 @@ def unclear(journal: JournalFile | None, plan: Plan, place: Place) -> list[Proce
         return []
     host = Host.now()
     kept = {} if journal is None or journal.stopped else adoptable(journal, plan, place)
-    spared = {process.pid for record in kept.values() for process in tree_of(root_of(record), host)}
+    spared = spared_for(kept.values(), journal, place, host)
     left = [process for process in survivors(journal, place, host) if process.pid not in spared]
     return [process for process in left if not _only_waits(process, host)]
 
@@ -76,4 +86,5 @@ async def take_stock(plan: Plan, place: Place, events: EventLog) -> Inheritance:
         purge(Path(plan.discovery_dir), partial(events.record, EventKind.DISCOVERY))
     if left is None:
         return Inheritance(utc_now())
-    return Inheritance((adopted and left.started_at) or utc_now(), adopted, registrations, left.resting)
+    strays = tuple(process.identity for process in strays_of(left, place, Host.now()))
+    return Inheritance((adopted and left.started_at) or utc_now(), adopted, registrations, strays, left.resting)

@@ -20,9 +20,9 @@ from processes import is_alive, until
 
 from dynkv.children.stop import kill_tree
 from dynkv.control.handshake import READY, TAKEN, UNCLEAR
-from dynkv.plan.model import Condition, Dependency, Plan, Role
+from dynkv.plan.model import Condition, Dependency, Plan, Probe, Probes, Role
 from dynkv.supervisor.journal import VERSION, read_journal
-from dynkv.supervisor.salvage import survivors
+from dynkv.supervisor.salvage import end_survivors, survivors
 
 
 @pytest.fixture
@@ -180,3 +180,61 @@ def test_a_closed_terminal_ends_no_deployment(lab: Lab, plan: Plan) -> None:
         process.send_signal(signal.SIGHUP)
         assert pids(status_once(lab)) == before
         assert process.poll() is None
+
+
+DAEMONISES = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        with open(sys.argv[1], "w") as file: print(os.getpid(), file=file)
+        os.execve("/bin/sleep", ["sleep", "1000"], {})
+    os._exit(0)
+os.wait()
+time.sleep(1000)
+"""
+"""Its grandchild has neither its session, nor its parent, nor its environment."""
+
+
+@pytest.fixture
+def stray(lab: Lab) -> Iterator[Path]:
+    path = lab.directory / "stray"
+    yield path
+    if path.exists() and is_alive(pid := int(path.read_text())):
+        os.kill(pid, signal.SIGKILL)
+
+
+def noted_stray(lab: Lab, path: Path) -> int:
+    """Its pid, once it is journalled."""
+
+    def look() -> int | None:
+        journal, pid = read_journal(lab.place.journal), path.read_text() if path.exists() else ""
+        return int(pid) if journal is not None and pid.endswith("\n") and int(pid) in dict(journal.strays) else None
+
+    found = until(look, 30)
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("then", ["down without a supervisor", "down with another one", "another plan"])
+def test_what_a_unit_has_daemonised_is_known_after_its_supervisors_death(lab: Lab, stray: Path, then: str) -> None:
+    plan = lab.plan(
+        lab.unit("frontend", role=Role.FRONTEND), lab.unit("own", ("python3", "-c", DAEMONISES, str(stray)))
+    )
+    plan = replace(plan, units=(plan.units[0], replace(plan.units[1], probes=Probes(Probe(()), Probe(())))))
+    with daemon(lab, plan):
+        pid = noted_stray(lab, stray)
+    assert is_alive(pid)
+    if then == "down without a supervisor":
+        assert anyio.run(end_survivors, read_journal(lab.place.journal), lab.place) == 3
+    elif then == "down with another one":
+        with daemon(lab, plan) as (second, reported):
+            assert reported == READY
+            until(lambda: noted_stray(lab, stray), 30)
+            assert is_alive(pid), "it may serve one of those that were taken over"
+            second.send_signal(signal.SIGTERM)
+            assert second.wait(30) == 0
+    else:
+        with daemon(lab, lab.plan(lab.unit("other", role=Role.FRONTEND))) as (_, reported):
+            assert reported == READY
+    assert not is_alive(pid)

@@ -8,12 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from apart import NOBODY, as_root
 from lab import Lab
-from processes import Family, family, is_alive
+from processes import Family, family, is_alive, until
 
 from dynkv.children.marks import MARK_DEPLOYMENT, MARK_HOME
+from dynkv.home import Place
+from dynkv.host.processes import is_own
 from dynkv.plan.model import Plan, Unit
 from dynkv.supervisor.journal import ChildRecord, JournalFile
+from dynkv.supervisor.leftovers import leftovers
 from dynkv.supervisor.salvage import adoptable, clear_files, end_all_but, end_survivors, orphaned_status, survivors
 from dynkv.supervisor.states import State
 
@@ -112,6 +116,31 @@ def test_the_marked_survive_a_lost_record_and_none_is_of_another_home(lab: Lab, 
     assert {process.pid for process in survivors(nothing, lab.place)} == left.pids
     elsewhere = Lab(tmp_path / "elsewhere")
     assert survivors(nothing, elsewhere.place) == []
+
+
+@as_root
+def test_what_another_user_runs_is_none_of_the_deployments_whatever_it_says(lab: Lab, tmp_path: Path) -> None:
+    """Its markers can be guessed; root reads them all."""
+    script = f"os.setresuid({NOBODY}, {NOBODY}, {NOBODY}); time.sleep(1000)"
+    with family(tmp_path, script, {MARK_HOME: str(lab.directory), MARK_DEPLOYMENT: lab.name}) as it:
+        until(lambda: not is_own(it.child.pid))
+        assert survivors(None, lab.place) == []
+        assert leftovers(lab.directory) == ()
+
+
+@pytest.mark.parametrize("name", ["copy", "moved", "linked"])
+def test_a_directory_by_another_name(lab: Lab, left: Left, tmp_path: Path, name: str) -> None:
+    journal = replace(left.journal, directory=str(lab.place.directory))
+    other = Place(tmp_path / name, lab.name)
+    if name == "copy":
+        other.create()
+    elif name == "moved":
+        lab.directory.rename(other.home)
+    else:
+        other.home.symlink_to(lab.directory)
+    expected: set[int] = set() if name == "copy" else left.pids
+    assert {process.pid for process in survivors(journal, other)} == expected
+    assert bool(adoptable(journal, left.plan, other)) == bool(expected)
 
 
 @pytest.mark.anyio
