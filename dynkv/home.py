@@ -90,7 +90,14 @@ class Place(NamedTuple):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError:
             return {}
-        return {"TMPDIR": str(directory)}
+        return {"TMPDIR": str(directory)} if _is_no_link(directory) else {}
+
+    def clear_tmpdir(self, unit: str) -> None:
+        """Remove what the unit has left in its `scratch`; nothing that a link leads to."""
+        import shutil
+
+        if _is_no_link(directory := self.scratch(unit)):
+            shutil.rmtree(directory, ignore_errors=True)
 
     @property
     def scratch_roots(self) -> tuple[Path, Path]:
@@ -118,6 +125,7 @@ class Place(NamedTuple):
         except OSError as error:
             raise PreflightRefused(
                 f"cannot write to {self.home}: {error.strerror or error}",
+                where=str(error.filename or ""),
                 hint="set DYNKV_HOME to a directory that you may write to",
             ) from None
         if what := not_own(self.lock):
@@ -196,6 +204,10 @@ def is_own_directory(path: Path) -> bool:
     except OSError:
         return False
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+
+
+def _is_no_link(scratch: Path) -> bool:
+    return is_own_directory(scratch.parent) and is_own_directory(scratch)
 
 
 def _runtime_directory() -> Path:

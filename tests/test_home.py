@@ -113,6 +113,21 @@ class TestScratch:
             assert path.name == unit
             assert len(os.fsencode(path)) + 1 + 36 <= 107
 
+    @pytest.mark.parametrize("linked", ["", "worker-0"])
+    def test_nothing_is_removed_where_a_link_leads(
+        self, tmp_path: Path, linked: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("dynkv.home._TMPDIR_MAX", 1000)
+        where, elsewhere = place(tmp_path / "s", "agg"), tmp_path / "elsewhere"
+        (elsewhere / "worker-0" / "dear").mkdir(parents=True)
+        where.create()
+        link = where.directory / "tmp" / linked
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(elsewhere / linked)
+        assert where.own_tmpdir("worker-0") == {}
+        where.clear_tmpdir("worker-0")
+        assert (elsewhere / "worker-0" / "dear").exists()
+
 
 class TestCreate:
     def test_for_its_owner_only(self, tmp_path: Path) -> None:
@@ -134,6 +149,17 @@ class TestCreate:
             place(Path("/proc/x"), "agg").create()
         assert refused.value.exit_code == 4
         assert "DYNKV_HOME" in refused.value.hint
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what is another user's")
+    @pytest.mark.parametrize("foreign", ["agg", "agg/logs"])
+    def test_what_another_user_has_made_is_not_used_nor_listed(self, tmp_path: Path, foreign: str) -> None:
+        where = place(tmp_path, "agg")
+        where.create()
+        where.journal.write_text("{}")
+        os.chown(tmp_path / foreign, 65534, 65534)
+        with pytest.raises(PreflightRefused, match="belongs to uid 65534"):
+            where.create()
+        assert deployments(tmp_path) == ([] if foreign == "agg" else ["agg"])
 
     def test_where_a_file_is_in_the_way(self, tmp_path: Path) -> None:
         (tmp_path / "agg").write_text("")

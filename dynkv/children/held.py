@@ -61,7 +61,12 @@ class Held:
 
 
 def hold(identity: Identity) -> Held | None:
-    """None if it is gone, or /proc hides it; with no descriptor left, it is held without one."""
+    """None if it is gone, or /proc hides it; with no descriptor left, it is held without one.
+
+    None for pid 1 as well: whoever ends that ends everything.
+    """
+    if identity[0] <= 1:
+        return None
     try:
         fd = open_process(identity)
     except OSError:

@@ -84,25 +84,29 @@ class Host:
         return found
 
 
+_INIT = 1
 _LATELY_S = 1.0
 _lately: tuple[float, Host] | None = None
 
 
 def tree_of(root: Root, host: Host, known: Iterable[Identity] = ()) -> list[Process]:
-    """The living processes of a child's tree. `known` are those seen in it earlier, for as long as they live."""
+    """The living processes of a child's tree. `known` are those seen in it earlier, for as long as they live.
+
+    Never the first process of the host, from which all descend, nor the kernel's, whose group and session are 0.
+    """
     leader = host.processes.get(root.pid)
     leader_is_ours = leader is not None and leader.start_ticks == root.start_ticks
     found = [process for pid, start in known if (process := host.processes.get(pid)) and process.start_ticks == start]
     found += [leader] if leader is not None and leader_is_ours else []
     found += [process for process in host.marked.get(root.incarnation, []) if process.start_ticks >= root.start_ticks]
-    for process in host.groups.get(root.pid, []):
+    for process in host.groups.get(root.pid, []) if root.pid > _INIT else []:
         # a wiped environment proves nothing, but the group's number cannot have been given to others while members
         # of the group live and no other process has that pid
         is_later = process.start_ticks >= root.start_ticks
         if leader_is_ours or (leader is None and is_later and _may_be_ours(process.pid, host)):
             found.append(process)
     own = os.getpid()
-    members = with_descendants({process.pid for process in found} - {own}, host.children) - {own}
+    members = with_descendants({process.pid for process in found if process.pid > _INIT} - {own}, host.children) - {own}
     return [host.processes[pid] for pid in sorted(members) if host.processes[pid].is_alive]
 
 

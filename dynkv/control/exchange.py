@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import socket
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -74,13 +75,16 @@ def receive_head(stream: BinaryIO) -> tuple[int, dict[bytes, bytes]]:
 def _connected(path: str | os.PathLike[str], timeout_s: float | None) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout_s)
-        connection.connect(os.fspath(path))
-        refuse_strangers(connection)
+        connect(connection, path)
         yield connection
 
 
-def refuse_strangers(connection: socket.socket) -> None:
-    """Raises ConnectionError where another user listens, whose answers mean nothing."""
+def connect(connection: socket.socket, path: str | os.PathLike[str]) -> None:
+    """Raises OSError: ConnectionError where another user listens, whose answers mean nothing, or a link leads to
+    another's socket."""
+    if stat.S_ISLNK(os.lstat(path).st_mode):
+        raise ConnectionError("it is a symbolic link")
+    connection.connect(os.fspath(path))
     if not is_own_peer(connection):
         raise ConnectionError("another user listens there")
 

@@ -9,7 +9,7 @@ import time
 from types import TracebackType
 from typing import Self
 
-from dynkv.control.exchange import refuse_strangers, request
+from dynkv.control.exchange import connect, request
 
 _READ_BYTES = 64 * 1024
 _AGAIN_S = 1.0
@@ -64,8 +64,7 @@ class News:
 def _asked_for(path: str) -> socket.socket:
     stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
-        stream.connect(path)
-        refuse_strangers(stream)
+        connect(stream, path)
         stream.send(request("GET", "/v1/events"))
     except OSError:
         stream.close()

@@ -13,7 +13,7 @@ from dynkv.children.output import copies_of, size_of
 from dynkv.owned import open_own
 
 _PIECE_BYTES = 1024**2
-_MOST_BYTES = 256 * 1024**2
+_MOST_BYTES = 64 * 1024**2
 """A worker registers itself early; and what is not a log may be longer than anybody waits for."""
 _LINE_MAX_BYTES = 4096
 _CREATED = re.compile(rb"adapter created with instance_id=(\d+)\b")

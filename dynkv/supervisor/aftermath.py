@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from functools import partial
 
 import anyio
@@ -32,7 +31,7 @@ async def give_back(life: Life, dead: Registrations, *, final: bool = False) -> 
     `dead`: the ids under which it had registered itself. With `final` the sidecar goes too.
     """
     life.part_with_child()
-    shutil.rmtree(life.shared.place.scratch(life.unit.name), ignore_errors=True)
+    life.shared.place.clear_tmpdir(life.unit.name)
     kept = None if final else await _release_registrations(life, dead)
     began = anyio.current_time()
     for port, holder in (await wait_for_ports(life.unit.ports)).items():

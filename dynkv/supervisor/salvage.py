@@ -8,6 +8,7 @@ import signal
 from collections.abc import Collection
 from contextlib import closing, suppress
 from functools import partial
+from pathlib import Path
 
 import anyio
 
@@ -22,7 +23,7 @@ from dynkv.plan.order import stop_stages
 from dynkv.reclaim.sidecar import Registrations, registrations_in
 from dynkv.supervisor.events import seconds_of
 from dynkv.supervisor.journal import ChildRecord, JournalFile
-from dynkv.supervisor.neighbours import supervisor_of
+from dynkv.supervisor.neighbours import is_supervisor, supervisor_of
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
 
@@ -51,12 +52,11 @@ def strays_of(journal: JournalFile | None, place: Place, host: Host) -> list[Pro
     """
     if journal is None or not _is_believed(journal, _places(journal, place)):
         return []
-    left = [host.processes[pid] for pid, _ in journal.strays if pid > 1 and pid in host.processes]
-    left = [process for process in left if process.identity in journal.strays and host.is_own(process.pid)]
+    left = [host.processes[pid] for pid, _ in journal.strays if pid in host.processes]
     trees = (
         with_descendants([process.pid], host.children)
         for process in left
-        if MARK_INCARNATION not in (host.environment(process.pid) or {})
+        if process.identity in journal.strays and _may_be_stray(process, host)
     )
     pids = {pid for tree in trees if os.getpid() not in tree for pid in tree}
     return [host.processes[pid] for pid in sorted(pids) if host.processes[pid].is_alive]
@@ -103,6 +103,13 @@ def registrations_of(unit: str, record: ChildRecord, place: Place) -> Registrati
         return frozenset(record.registrations)
     since = seconds_of(record.started_at)
     return registrations_in(place.logs / f"{unit}.log", record.log_start_byte, since)
+
+
+def _may_be_stray(process: Process, host: Host) -> bool:
+    """Neither the first process nor one of the kernel's, whose group is 0, nor who has work of another deployment."""
+    if process.pid <= 1 or process.pgid == 0 or not host.is_own(process.pid) or is_supervisor(process.pid):
+        return False
+    return MARK_INCARNATION not in (host.environment(process.pid) or {})
 
 
 async def end_all_but(kept: Collection[ChildRecord], journal: JournalFile | None, place: Place) -> int:
@@ -154,8 +161,17 @@ def clear_files(place: Place, kept: Collection[str] = ()) -> None:
         gone = [directory for root in scratch for directory in root.glob("*") if directory.name not in kept]
     else:
         gone = [*scratch, place.discovery]
-    for directory in gone:
-        shutil.rmtree(directory, ignore_errors=True)
+    for path in gone:
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """A link, and not what it leads to."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    with suppress(OSError):
+        path.unlink()
 
 
 def orphaned_status(

@@ -6,7 +6,6 @@ start from one that is not there, or fails, starts the plain way.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -168,7 +167,7 @@ class StandbyRunner:
                 await kill_tree(standby.remains)
             standby.child.reap()
             self._gone.set()
-            shutil.rmtree(self._place.scratch(self.planned.name), ignore_errors=True)
+            self._place.clear_tmpdir(self.planned.name)
 
     async def _attend(self, standby: StandbyProcess) -> None:
         began = anyio.current_time()

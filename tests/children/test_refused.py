@@ -19,6 +19,15 @@ from dynkv.children.signals import open_process
 from dynkv.children.stop import kill_tree
 from dynkv.host.processes import Process, read_process
 
+
+def test_the_first_process_is_never_held() -> None:
+    """Only held, here: whoever signals it ends all that there is."""
+    first = read_process(1)
+    assert first is not None
+    assert hold(first.identity) is None
+    assert hold((0, 0)) is None
+
+
 IMPORTS = f"""
 import errno, json, os, resource, signal, sys, time
 from pathlib import Path

@@ -174,6 +174,14 @@ def test_descendants_of_the_marked_are_found_however_deep() -> None:
     assert found_in(at(103), at(104, ppid=103), at(105, ppid=104), marks={103: "mine"}) == [103, 104, 105]
 
 
+@pytest.mark.parametrize("pid", [0, -1, 1])
+def test_what_is_nobodys_child_has_no_tree(pid: int) -> None:
+    """Of all processes: the group and session of the kernel's, and of the first, are 0, and all descend from that."""
+    kernels = [at(2, pgid=0, ticks=0), at(3, ppid=2, pgid=0)]
+    host = Host([at(1, pgid=0, ticks=0), *kernels, at(500, ppid=1), LEADER], lambda pid: None)
+    assert tree_of(Root(pid, 0, "mine"), host) == []
+
+
 def test_zombies_are_not_alive() -> None:
     assert found_in(at(100, pgid=100, ticks=50, state="Z"), at(101, pgid=100)) == [101]
 

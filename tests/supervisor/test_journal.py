@@ -81,6 +81,51 @@ def test_another_versions_is_read_and_known_for_it(lab: Lab, content: JournalFil
     assert (read.children, read.is_understood) == (content.children, False)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"pid": pid} for pid in (0, 1, -1, 10**30)),
+        {"start_ticks": -1},
+        {"incarnation": ""},
+        {"ports": {"http": 0}},
+        {"ports": {"http": 65536}},
+        {"log_start_byte": -1},
+        {"registrations": ["--all"]},
+    ],
+    ids=str,
+)
+def test_a_child_that_can_be_none_is_not_understood(lab: Lab, content: JournalFile, changes: dict[str, object]) -> None:
+    written = msgspec.to_builtins(content)
+    written["children"]["worker-0"] |= changes
+    lab.place.journal.write_bytes(msgspec.json.encode(written))
+    read = read_journal(lab.place.journal)
+    assert read is not None
+    assert (read.children, read.is_understood) == ({}, False)
+
+
+@pytest.mark.parametrize("name", ["..", "../x", "/etc", "a/b", "", "A", "a\n", "a" * 64])
+def test_names_that_lead_elsewhere_are_none(lab: Lab, content: JournalFile, name: str) -> None:
+    written = msgspec.to_builtins(content)
+    lab.place.journal.write_bytes(msgspec.json.encode({**written, "children": {name: written["children"]["worker-0"]}}))
+    read = read_journal(lab.place.journal)
+    assert read is not None
+    assert (read.children, read.is_understood) == ({}, False)
+    written["plan"]["units"][0]["name"] = name
+    lab.place.journal.write_bytes(msgspec.json.encode(written))
+    read = read_journal(lab.place.journal)
+    assert read is not None
+    assert (read.plan, read.is_understood) == (None, False)
+
+
+def test_a_plan_that_goes_round_in_a_circle_is_none(lab: Lab, content: JournalFile) -> None:
+    written = msgspec.to_builtins(content)
+    written["plan"]["units"][0]["depends_on"] = [{"unit": "worker-0", "condition": "ready"}]
+    lab.place.journal.write_bytes(msgspec.json.encode(written))
+    read = read_journal(lab.place.journal)
+    assert read is not None
+    assert (read.plan, read.is_understood) == (None, False)
+
+
 UNREADABLE = {"gone": 1, "units": [{"name": 7}]}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -9,16 +10,27 @@ from pathlib import Path
 
 import pytest
 from apart import NOBODY, as_root
+from daemons import daemon
 from lab import Lab
+from odd import Odd, fifo, huge, link, link_to_nothing
 from processes import Family, family, is_alive, until
 
 from dynkv.children.marks import MARK_DEPLOYMENT, MARK_HOME
+from dynkv.children.tree import Host
 from dynkv.home import Place
 from dynkv.host.processes import is_own
-from dynkv.plan.model import Plan, Unit
+from dynkv.plan.model import Plan, Role, Unit
 from dynkv.supervisor.journal import ChildRecord, JournalFile
 from dynkv.supervisor.leftovers import leftovers
-from dynkv.supervisor.salvage import adoptable, clear_files, end_all_but, end_survivors, orphaned_status, survivors
+from dynkv.supervisor.salvage import (
+    adoptable,
+    clear_files,
+    end_all_but,
+    end_survivors,
+    orphaned_status,
+    strays_of,
+    survivors,
+)
 from dynkv.supervisor.states import State
 
 TREE = """
@@ -143,6 +155,18 @@ def test_a_directory_by_another_name(lab: Lab, left: Left, tmp_path: Path, name:
     assert bool(adoptable(journal, left.plan, other)) == bool(expected)
 
 
+def test_strays_that_can_be_none_reach_nobody(lab: Lab, left: Left) -> None:
+    """Looked at, and not ended: of a wrong answer nobody here would live to tell."""
+    host, own = Host.now(), os.getpid()
+    forged = [process.identity for process in host.processes.values() if process.pgid == 0 or process.pid in (1, own)]
+    forged += [host.processes[pid].identity for pid in (*left.pids, os.getppid()) if pid in host.processes]
+    forged += [(left.record.pid, 1), (0, 0), (-1, 5)]
+    with daemon(lab, lab.plan(lab.unit("other", role=Role.FRONTEND)), "--replace") as (supervisor, _):
+        host = Host.now()
+        forged.append(host.processes[supervisor.pid].identity)
+        assert strays_of(replace(left.journal, strays=tuple(forged)), lab.place, host) == []
+
+
 @pytest.mark.anyio
 async def test_a_record_of_a_stranger_reaches_nobody(lab: Lab, left: Left, tmp_path: Path) -> None:
     """Its pid and start time are true, but the process shows that it is none of the deployment's."""
@@ -193,6 +217,15 @@ async def test_all_but_the_kept_are_killed(lab: Lab, left: Left, tmp_path: Path)
         assert not any(map(is_alive, second.pids))
         assert all(map(is_alive, left.pids))
         assert await end_all_but([], left.journal, lab.place) == 2
+
+
+@pytest.mark.parametrize("odd", [fifo, huge, link, link_to_nothing])
+def test_what_lies_in_the_place_of_a_directory_goes_and_nothing_else(lab: Lab, odd: Odd) -> None:
+    odd(lab.place.discovery)
+    beside = {path for path in lab.directory.iterdir() if path != lab.place.directory}
+    clear_files(lab.place)
+    assert not os.path.lexists(lab.place.discovery)
+    assert {path for path in lab.directory.iterdir() if path != lab.place.directory} == beside
 
 
 def test_files_of_the_kept_stay(lab: Lab) -> None:
