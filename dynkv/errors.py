@@ -43,6 +43,7 @@ class UnitFailed(DynkvError):
             hint=hint or f"read the whole log: {log}",
             detail=tail,
         )
+        self.unit = unit
 
 
 class Fault(DynkvError):

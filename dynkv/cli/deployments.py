@@ -11,9 +11,13 @@ from dynkv.control.client import Client
 from dynkv.control.deadline import Deadline
 from dynkv.errors import NotRunning, NotYours, UnknownDeployment, UsageError
 from dynkv.home import Place, deployments, home, is_name, is_same, place
+from dynkv.host.claims import claimed_ports
 from dynkv.owned import is_own_uid
 from dynkv.supervisor.journal import Journal, JournalFile, read_journal
 from dynkv.supervisor.neighbours import has_supervisor, homes, supervisors
+
+ELSEWHERE = "another deployment on this host"
+"""Of another user, or in a DYNKV_HOME that nothing here tells of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +100,18 @@ def planned_ports(except_for: str) -> dict[int, str]:
         deployment = opened(name, directory)
         if (directory, name) == (home(), except_for) or deployment.journal is None or deployment.journal.stopped:
             continue
+        if deployment.journal.plan is not None:
+            taken |= dict.fromkeys(deployment.journal.plan.ports, f"the deployment {name!r}")
         for unit in deployment.journal.units:
             taken |= dict.fromkeys(unit.ports.values(), f"the deployment {name!r} ({unit.name})")
     return taken
+
+
+def claimed_by_others(name: str) -> dict[int, str]:
+    """Ports that deployments have claimed which no directory of this user's tells of."""
+    journal = opened(name).journal
+    own = {*journal.plan.ports} if journal is not None and journal.plan is not None else set()
+    return dict.fromkeys(claimed_ports() - own, ELSEWHERE)
 
 
 def opened(name: str, home_dir: Path | None = None) -> Deployment:

@@ -43,6 +43,8 @@ class Order:
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     replaces: bool = False
     """It may end what it does not understand."""
+    claims: tuple[int, ...] = ()
+    """Descriptors that claim its ports, for as long as it lives."""
 
 
 def launch(order: Order, deadline: Deadline, *, spare: bool) -> None:
@@ -78,7 +80,7 @@ def _start(order: Order) -> tuple[int, subprocess.Popen[bytes]]:
             stdout=log,
             stderr=log,
             env={**os.environ, **order.secrets},
-            pass_fds=(plan_fd, notify_write),
+            pass_fds=(plan_fd, notify_write, *order.claims),
             start_new_session=True,
         )
     finally:
@@ -100,7 +102,7 @@ def _report(fd: int, deadline: Deadline) -> bytes:
 def become_supervisor(order: Order) -> NoReturn:
     """Turn this process into the supervisor; raises OSError."""
     plan_fd, nobody = _in_memory(order.plan), os.open(os.devnull, os.O_WRONLY)
-    for fd in (plan_fd, nobody):
+    for fd in (plan_fd, nobody, *order.claims):
         os.set_inheritable(fd, True)
     command = [*_command(order, plan_fd, nobody), "--foreground"]
     os.execve(command[0], command, {**os.environ, **order.secrets})

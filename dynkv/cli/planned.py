@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from dynkv.cli.deployments import planned_ports
+from dynkv.cli.deployments import ELSEWHERE, claimed_by_others, planned_ports
 from dynkv.cli.takeover import orphans
 from dynkv.doctor.catalogue import Severity
 from dynkv.doctor.checks import by_severity, findings, of_host, refusal
@@ -12,6 +12,7 @@ from dynkv.doctor.findings import Finding
 from dynkv.doctor.inspect import LeftOver, inspect
 from dynkv.errors import PortTaken, PreflightRefused, UsageError
 from dynkv.home import Place, home, place
+from dynkv.host.claims import Claims
 from dynkv.host.processes import resident_bytes
 from dynkv.plan.build import build
 from dynkv.plan.facts import HostFacts
@@ -58,12 +59,20 @@ def locate(profile: str, name: str | None, given: list[Override]) -> tuple[Loade
     return loaded, place(home(), name or loaded.name)
 
 
-def make_plan(loaded: LoadedProfile, where: Place) -> Planned:
+def make_plan(loaded: LoadedProfile, where: Place, claims: Claims | None = None) -> Planned:
     """Look at the host and resolve the profile for it; raises PreflightRefused where that is impossible.
 
-    A port that is taken is a finding, and the plan has it all the same.
+    A port that is taken is a finding, and the plan has it all the same. With `claims` its ports are claimed, so that no
+    other deployment that is planned in the same moment has one of them.
     """
-    return _resolve(loaded, where, _look(loaded, where))
+    facts = _look(loaded, where)
+    while True:
+        planned = _resolve(loaded, where, facts)
+        kept = {*facts.kept_ports.values()}  # what runs has them, whoever else may claim them
+        lost = claims.hold(planned.plan.ports) - kept - facts.taken_ports.keys() if claims else frozenset()
+        if not lost:
+            return planned
+        facts = replace(facts, taken_ports={**facts.taken_ports, **dict.fromkeys(lost, ELSEWHERE)})
 
 
 def diagnose(loaded: LoadedProfile, where: Place) -> list[Finding]:
@@ -80,7 +89,8 @@ def diagnose(loaded: LoadedProfile, where: Place) -> list[Finding]:
 
 def _look(loaded: LoadedProfile, where: Place) -> HostFacts:
     """What runs of the same deployment counts as free: it is taken over or ended, or, supervised, is what is meant."""
-    return inspect(loaded.profile, where.home, planned_ports(where.name), _left_over(where), leftovers(where.home))
+    taken = {**claimed_by_others(where.name), **planned_ports(where.name)}
+    return inspect(loaded.profile, where.home, taken, _left_over(where), leftovers(where.home))
 
 
 def _resolve(loaded: LoadedProfile, where: Place, facts: HostFacts) -> Planned:

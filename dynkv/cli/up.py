@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from types import FrameType
 from typing import Annotated
 
@@ -31,14 +33,20 @@ from dynkv.cli.streams import persevere
 from dynkv.cli.takedown import take_down
 from dynkv.cli.takeover import agree_to_end, orphans
 from dynkv.control.deadline import Deadline
-from dynkv.errors import AlreadyRunning
+from dynkv.errors import AlreadyRunning, UnitFailed
 from dynkv.home import Place
+from dynkv.host.claims import Claims
+from dynkv.host.sockets import holders, is_free
 from dynkv.locks import planning
+from dynkv.plan.model import Unit
 from dynkv.profile.load import LoadedProfile
 from dynkv.profile.secrets import only_secrets
 from dynkv.supervisor.journal import read_journal
 from dynkv.supervisor.neighbours import has_supervisor
+from dynkv.supervisor.status import DeploymentStatus
 from dynkv.supervisor.succession import unclear
+
+_TRIES = 3
 
 ForegroundOption = Annotated[bool, typer.Option("--foreground", help="Stay, and be the supervisor.")]
 TimeoutOption = Annotated[
@@ -78,35 +86,60 @@ def up(
     deadline = Deadline(timeout)
     loaded, where = locate(profile, name, overrides(gpus, model, engine, device, no_lmcache, sets))
     where.create()
-    with ExitStack() as held:
-        order = _order(loaded, where, deadline, held, skip_checks=skip_checks, replace=replace)
-        if foreground:
-            become_supervisor(order)
-        signal.signal(signal.SIGTERM, _interrupt)
-        status = Attempt(order, orphans(where), deadline).start(held.close, wait=not no_wait)
+    plan = partial(_order, loaded, where, deadline, skip_checks=skip_checks, replace=replace)
+    if foreground:
+        with ExitStack() as held:
+            become_supervisor(plan(held))
+    status = _start(plan, where, deadline, wait=not no_wait)
     if status is not None:
         view.show_started(status, where.directory)
+
+
+def _start(
+    plan: Callable[[ExitStack], Order], where: Place, deadline: Deadline, *, wait: bool
+) -> DeploymentStatus | None:
+    """Planned again where another program took a unit's port before that was ready: nobody was told of it yet."""
+    for tries_left in reversed(range(_TRIES)):
+        with ExitStack() as held:
+            order = plan(held)
+            signal.signal(signal.SIGTERM, _interrupt)
+            attempt = Attempt(order, orphans(where), deadline)
+            try:
+                return attempt.start(held.close, wait=wait)
+            except UnitFailed as error:
+                lost = "" if attempt.before.processes else _lost_port(order.plan.unit(error.unit))
+                if not (lost and tries_left):
+                    raise
+                say(f"{lost} meanwhile, so it is planned again")
+    raise AssertionError("the last try returns or raises")
+
+
+def _lost_port(unit: Unit) -> str:
+    """Which port of a unit that has ended somebody else has, in words; empty if nobody has any."""
+    lost = next((port for port in unit.ports.values() if not is_free(port)), None)
+    return "" if lost is None else f"port {lost} of {unit.name} was taken by {holders().get(lost, 'another program')}"
 
 
 def _order(
     loaded: LoadedProfile, where: Place, deadline: Deadline, held: ExitStack, *, skip_checks: bool, replace: bool
 ) -> Order:
     """What the supervisor is to do; from now on nobody else plans until `held` is closed. Raises TimedOut."""
+    claims = held.enter_context(Claims())
     with alarm(deadline, goal=NOT_READY, why="nothing was started yet", hint=LONGER):
         held.enter_context(planning(where.home))
-        planned = _plan(loaded, where, skip_checks=skip_checks)
+        planned = _plan(loaded, where, claims, skip_checks=skip_checks)
         replace = replace or _asked_about(planned)
         prepare(planned.plan.prepare)
     if replace and take_down(opened(where.name), deadline):
         say(f"what ran of {where.name} has ended")
-    return Order(planned.plan, where, only_secrets(loaded.profile.env), replace)
+    return Order(planned.plan, where, only_secrets(loaded.profile.env), replace, claims.descriptors)
 
 
-def _plan(loaded: LoadedProfile, where: Place, *, skip_checks: bool) -> Planned:
+def _plan(loaded: LoadedProfile, where: Place, claims: Claims, *, skip_checks: bool) -> Planned:
     """Raises PreflightRefused for what speaks against it, and tells of the rest."""
     if has_supervisor(where):
         raise AlreadyRunning(where.name)
-    planned = make_plan(loaded, where)
+    planned = make_plan(loaded, where, claims)
     if skip_checks:
         planned = planned.with_errors_as_warnings()
     planned.refuse_errors()

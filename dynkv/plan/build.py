@@ -47,6 +47,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         prepare=preparation(ctx),
         warm_up_tokens=_warm_up_tokens(profile),
         standbys=standbys(ctx, [unit for unit in units if unit.role.is_worker]),
+        ports=tuple(sorted(ctx.ports.given)),
         notes=(*notes, *_unused_gpus(profile, facts, workers)),
     )
 

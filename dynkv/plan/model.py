@@ -226,6 +226,8 @@ class Plan:
     prepare: tuple[Step, ...] = ()
     """What has to be there before anything starts, in this order."""
     standbys: tuple[Standby, ...] = ()
+    ports: tuple[int, ...] = ()
+    """All that are planned, also those beside the one that a unit is told."""
     notes: tuple[str, ...] = field(default=())
     """Decisions made for the person, in words."""
 

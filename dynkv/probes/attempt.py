@@ -24,6 +24,8 @@ class Attempt:
     detail: str
     is_known: bool = True
     """False where it could not be tried: that says nothing of the unit, as with Kubernetes' `Unknown`."""
+    is_heard: bool = True
+    """False where nobody took the connection."""
 
 
 async def attempt(probe: Probe, figures: Figures | None = None) -> Attempt:
@@ -37,6 +39,8 @@ async def attempt(probe: Probe, figures: Figures | None = None) -> Attempt:
             failure = await _check(check, probe.timeout_seconds, figures)
         except _NotTried as error:
             return Attempt(False, anyio.current_time() - began, f"could not be tried: {error}", is_known=False)
+        except _NotHeard as error:
+            return Attempt(False, anyio.current_time() - began, f"{error}", is_heard=False)
         if failure is not None:
             return Attempt(False, anyio.current_time() - began, failure)
     return Attempt(True, anyio.current_time() - began, "ok")
@@ -46,8 +50,12 @@ class _NotTried(Exception):
     """This process has no socket left to ask with."""
 
 
+class _NotHeard(Exception):
+    """Nobody took the connection."""
+
+
 async def _check(check: HttpGet, timeout_s: float, figures: Figures | None) -> str | None:
-    """None if it passes, else why not. Raises _NotTried."""
+    """None if it passes, else why not. Raises _NotTried, _NotHeard."""
     name = unquote(check.path)
     try:
         with anyio.fail_after(timeout_s):
@@ -61,7 +69,9 @@ async def _check(check: HttpGet, timeout_s: float, figures: Figures | None) -> s
     except OSError as error:
         if error.errno in _NONE_LEFT:
             raise _NotTried(error.strerror) from error
-        return f"{name}: {_plain(error)}"
+        if isinstance(error, ConnectionRefusedError) or "connection attempts failed" in str(error):
+            raise _NotHeard(f"{name}: nothing listens yet") from error
+        return f"{name}: {in_words(str(error)) or type(error).__name__}"
     if 200 <= response.status < 400:
         return None
     return reason_in(response.body) or f"{name} answered {response.status}"
@@ -93,8 +103,3 @@ def reason_in(body: bytes) -> str | None:
     while isinstance(given, dict):
         given = next((given[key] for key in ("reason", "message", "detail", "error") if given.get(key)), None)
     return in_words(given) or None if isinstance(given, str) else None
-
-
-def _plain(error: Exception) -> str:
-    refused = isinstance(error, ConnectionRefusedError) or "connection attempts failed" in str(error)
-    return "nothing listens yet" if refused else in_words(str(error)) or type(error).__name__

@@ -193,7 +193,7 @@ class Incarnation:
                 detail = news.attempt.detail
                 probe = ProbeStatus(news.attempt.ok, round(news.attempt.latency_s, 4), detail)
                 if news.phase is Phase.STARTUP:
-                    if news.verdict is Verdict.PASSED and (other := await self._who_answers_instead()):
+                    if news.attempt.is_heard and (other := await self._who_answers_instead()):
                         self._life.publish(probe=probe)
                         return other
                     self._on_startup(news, probe)

@@ -86,6 +86,13 @@ class TestPortsOfAPlan:
         assert made.unit("lmcache").ports == {"zmq": 5556, "http": 8082}
         assert made.unit("worker-0").ports == {"system": 8083, "kv_events": 20082}
 
+    def test_the_plan_knows_those_of_all_ranks(self) -> None:
+        made = plan("disagg", host(4), {"workers.tensor_parallel_size": 2})
+        told = {port for unit in made.units for port in unit.ports.values()}
+        ranks = {unit.ports["nixl"] + 1 for unit in made.workers}
+        assert {*made.ports} == told | ranks
+        assert list(made.ports) == sorted(set(made.ports))
+
     def test_kept_ports_are_planned_again(self) -> None:
         kept = {"lmcache.zmq": 5600, "lmcache.http": 8100, "decode-0.system": 8200, "decode-0.nixl": 20200}
         made = plan("disagg", host(2, kept_ports=kept))
