@@ -125,7 +125,6 @@ class Place(NamedTuple):
         except OSError as error:
             raise PreflightRefused(
                 f"cannot write to {self.home}: {error.strerror or error}",
-                where=str(error.filename or ""),
                 hint="set DYNKV_HOME to a directory that you may write to",
             ) from None
         if what := not_own(self.lock):

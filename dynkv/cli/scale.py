@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -13,11 +14,11 @@ from dynkv.cli.options import NameOfOption
 from dynkv.cli.poll import NotYet, poll
 from dynkv.cli.report import say
 from dynkv.cli.streams import persevere
-from dynkv.cli.units import PATIENCE_S, TimeoutOption, WaitOption, asking, running, units_of
+from dynkv.cli.units import PATIENCE_S, TimeoutOption, WaitOption, asking, planned, running, units_of
 from dynkv.control.client import SHOWS_UNITS
 from dynkv.control.deadline import Deadline
 from dynkv.errors import UsageError
-from dynkv.plan.model import Role
+from dynkv.plan.model import Role, Unit
 from dynkv.supervisor.states import State, has_ended
 from dynkv.supervisor.status import UnitStatus
 
@@ -37,7 +38,8 @@ def scale(
     persevere()
     wanted = [_role_and_number(size) for size in sizes]
     deployment, deadline = running(name), Deadline(timeout)
-    _check(wanted, units_of(deployment, deadline))
+    if len(wanted) > 1:  # of one, its supervisor says what is wrong
+        _check(wanted, planned(deployment, deadline))
     for role, replicas in wanted:
         with asking(deployment, deadline) as client:
             client.scale(role, replicas)
@@ -46,15 +48,15 @@ def scale(
         _until_scaled(deployment, role, replicas, deadline)
 
 
-def _check(wanted: list[tuple[str, int]], units: tuple[UnitStatus, ...]) -> None:
+def _check(wanted: list[tuple[str, int]], units: Sequence[Unit | UnitStatus]) -> None:
     """Raises UsageError unless all of it can be asked for."""
-    planned = Counter(unit.role for unit in units if unit.role in _WORKERS)
+    sizes = Counter(unit.role for unit in units if unit.role in _WORKERS)
     for role, replicas in wanted:
-        if role not in planned:
-            there = ", ".join(planned) or "no worker at all"
+        if role not in sizes:
+            there = ", ".join(sizes) or "no worker at all"
             raise UsageError(f"no workers of role {role!r}; there is {there}", hint=SHOWS_UNITS)
-        if not 1 <= replicas <= planned[role]:
-            raise UsageError(f"{role} can be 1 to {planned[role]}: the plan has no more", hint=SHOWS_UNITS)
+        if not 1 <= replicas <= sizes[role]:
+            raise UsageError(f"{role} can be 1 to {sizes[role]}: the plan has no more", hint=SHOWS_UNITS)
 
 
 def _until_scaled(deployment: Deployment, role: str, replicas: int, deadline: Deadline) -> None:

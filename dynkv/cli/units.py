@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -15,6 +15,7 @@ from dynkv.cli.report import say
 from dynkv.control.client import SHOWS_UNITS, Client, SupervisorSilent
 from dynkv.control.deadline import Deadline
 from dynkv.errors import DynkvError, NotRunning, TimedOut, UsageError
+from dynkv.plan.model import Unit
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import UnitStatus
 
@@ -47,7 +48,7 @@ def asking(deployment: Deployment, deadline: Deadline) -> Iterator[Client]:
 
 def ask(deployment: Deployment, units: list[str], verb: str, deadline: Deadline) -> None:
     """`verb` is start, stop or restart. Raises TimedOut; UsageError for an unknown unit, and then nothing was asked."""
-    known = [unit.name for unit in units_of(deployment, deadline)]
+    known = [unit.name for unit in planned(deployment, deadline)]
     if unknown := [repr(unit) for unit in dict.fromkeys(units) if unit not in known]:
         named = f"unit{'s' if len(unknown) > 1 else ''} named {', '.join(unknown)}"
         raise UsageError(f"no {named}; there is {', '.join(known)}", hint=SHOWS_UNITS)
@@ -55,6 +56,11 @@ def ask(deployment: Deployment, units: list[str], verb: str, deadline: Deadline)
         with asking(deployment, deadline) as client:
             client.ask_unit(unit, verb)
         say(f"{unit}: {verb} asked for")
+
+
+def planned(deployment: Deployment, deadline: Deadline) -> Sequence[Unit | UnitStatus]:
+    """All units, also while their supervisor is too busy to answer: what is asked of it then, it does later."""
+    return (deployment.journal.units if deployment.journal else ()) or units_of(deployment, deadline)
 
 
 def units_of(deployment: Deployment, deadline: Deadline) -> tuple[UnitStatus, ...]:
