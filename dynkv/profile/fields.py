@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 
 class Section(BaseModel):
@@ -18,8 +19,24 @@ def _number_to_text(value: Any) -> Any:
     return str(value) if is_number else value
 
 
-EnvValue = Annotated[str, BeforeValidator(_number_to_text, json_schema_input_type=str | float)]
+def _check_name(name: str) -> str:
+    if not name or "=" in name or "\0" in name:
+        raise PydanticCustomError("env", f"{name!r} cannot be a variable of an environment")
+    return name
+
+
+def _check_value(value: str) -> str:
+    if "\0" in value:
+        raise PydanticCustomError("env", "a variable of an environment holds no NUL character")
+    return value
+
+
+EnvValue = Annotated[
+    str, BeforeValidator(_number_to_text, json_schema_input_type=str | float), AfterValidator(_check_value)
+]
 """A number is written as text; `true` is refused, since programs disagree on how to spell it."""
+Environment = dict[Annotated[str, AfterValidator(_check_name)], EnvValue]
+"""What a kernel takes for variables of a process. Source: environ(7)."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 SystemPort = Annotated[int, Field(ge=1, le=32767)]

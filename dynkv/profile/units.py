@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from dynkv.profile.fields import EnvValue, Port, PositiveFloat, PositiveInt, Seconds, Section
+from dynkv.profile.fields import Environment, Port, PositiveFloat, PositiveInt, Seconds, Section
 
 
 def _check_words(argv: list[str]) -> list[str]:
@@ -54,7 +54,7 @@ class OwnUnit(Section):
     """As `dynkv status` shows it."""
     argv: Annotated[list[str], Field(min_length=1), AfterValidator(_check_words)]
     """The program and its arguments, one list item for each word; no shell reads them."""
-    env: dict[str, EnvValue] = {}
+    env: Environment = {}
     """Added to the environment that every process of the deployment has."""
     ports: dict[str, Port] = {}
     """By a name of one's own. They have to be free when the unit starts, and are waited for when it has died."""
