@@ -24,6 +24,7 @@ from dynkv.cli.options import (
 from dynkv.cli.planned import locate, make_plan, overrides
 from dynkv.profile.load import find, load, shipped
 from dynkv.profile.model import Profile
+from dynkv.profile.text import read_text
 
 
 def plan(
@@ -71,7 +72,7 @@ def list_profiles(context: typer.Context, as_json: JsonOption = False) -> None:
 @profiles.command("show", epilog=below_options("profiles show"))
 def show_profile(profile: ProfileArgument) -> None:
     """Print a profile's YAML, to begin one's own with."""
-    print(find(profile).read_text(), end="")  # noqa: T201
+    print(read_text(find(profile)), end="")  # noqa: T201
 
 
 @profiles.command("schema", epilog=below_options("profiles schema"))

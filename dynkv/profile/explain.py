@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from dynkv.errors import ProfileError
 from dynkv.profile.model import Profile
-from dynkv.profile.source import Source
+from dynkv.profile.source import Source, short
 
 
 def explain(error: ValidationError, source: Source, file: str) -> ProfileError:
@@ -34,7 +34,7 @@ def _place(detail: ErrorDetails) -> tuple[str | int, ...]:
 
 def _words(detail: ErrorDetails, written: tuple[str | int, ...]) -> tuple[str, str]:
     loc = detail["loc"]
-    key = ".".join(str(part) for part in written)
+    key = ".".join(map(_part, written))
     if detail["type"] == "extra_forbidden":
         return _unknown_key(loc)
     if detail["type"] == "missing":
@@ -47,10 +47,17 @@ def _words(detail: ErrorDetails, written: tuple[str | int, ...]) -> tuple[str, s
 
 def _unknown_key(loc: tuple[str | int, ...]) -> tuple[str, str]:
     known = _keys_at(loc[:-1])
-    near = difflib.get_close_matches(str(loc[-1]), known, n=1)
-    where = f" in {'.'.join(str(p) for p in loc[:-1])}" if len(loc) > 1 else ""
+    name = short(str(loc[-1]))
+    near = difflib.get_close_matches(name, known, n=1)
+    where = f" in {'.'.join(map(_part, loc[:-1]))}" if len(loc) > 1 else ""
     hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-    return f"unknown key {str(loc[-1])!r}{where}", hint
+    return f"unknown key {name!r}{where}", hint
+
+
+def _part(part: str | int) -> str:
+    """Of a key, as somebody could write it."""
+    text = short(str(part))
+    return text if text.isprintable() else repr(text)
 
 
 def _keys_at(loc: tuple[str | int, ...]) -> list[str]:
@@ -75,7 +82,7 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 def _shown(value: Any) -> str:
     kind = {str: "the text", bool: "", int: "", float: ""}.get(type(value))
-    return f"{kind} {value!r}".strip() if kind is not None else f"a {_KINDS.get(type(value), 'value')}"
+    return short(f"{kind} {value!r}".strip()) if kind is not None else f"a {_KINDS.get(type(value), 'value')}"
 
 
 _KINDS: dict[type, str] = {dict: "mapping", list: "list", type(None): "null"}

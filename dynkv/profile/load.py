@@ -5,27 +5,25 @@ from __future__ import annotations
 import difflib
 import json
 import os
-import warnings
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.constructor import DuplicateKeyError
-from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 
 from dynkv.errors import ProfileError, UnknownProfile, UsageError
+from dynkv.profile.document import DEPTH_MAX, Unfit, parse
 from dynkv.profile.explain import explain
 from dynkv.profile.model import Profile
-from dynkv.profile.source import Mark, Source
+from dynkv.profile.source import Mark, Source, short
 from dynkv.profile.source import Path as KeyPath
+from dynkv.profile.text import read_text
 
-_TOO_MUCH = (RecursionError, TypeError, AttributeError, ValueError, KeyError)
-"""What ruamel.yaml and json raise for YAML that is valid, but beyond text, numbers, lists and mappings."""
+_BASES_MAX = 16
+_LINE = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+"""Where one ends. Source: YAML 1.1, which ruamel.yaml follows in this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +54,16 @@ def shipped() -> dict[str, Path]:
 
 
 def find(name_or_path: str) -> Path:
-    """The file of a shipped profile or of a path; raises UnknownProfile."""
+    """The file of a shipped profile, or what a path names; raises UnknownProfile."""
     profiles = shipped()
     if name_or_path in profiles:
         return profiles[name_or_path]
     path = Path(os.path.expanduser(name_or_path))
-    if os.path.isfile(path):
+    if os.path.exists(path):
         return path
-    near = difflib.get_close_matches(name_or_path, profiles, n=1)
-    raise UnknownProfile(name_or_path, list(profiles), near[0] if near else None)
+    name = short(name_or_path)
+    near = difflib.get_close_matches(name, profiles, n=1)
+    raise UnknownProfile(name, list(profiles), near[0] if near else None)
 
 
 def load(name_or_path: str, overrides: Iterable[Override] = ()) -> LoadedProfile:
@@ -78,8 +77,6 @@ def load(name_or_path: str, overrides: Iterable[Override] = ()) -> LoadedProfile
         profile = Profile.model_validate_json(json.dumps(source.data))
     except ValidationError as error:
         raise explain(error, source, path.name) from None
-    except _TOO_MUCH:
-        raise _beyond_profiles(path) from None
     return LoadedProfile(path.stem, profile, source)
 
 
@@ -89,13 +86,18 @@ def parse_set(text: str) -> Override:
     parts = tuple(key.strip().split("."))
     if not equals or not all(parts):
         raise UsageError(
-            f"--set {text!r} is not of the form key.key=value", hint="for example --set frontend.port=8001"
+            f"--set {short(text)!r} is not of the form key.key=value", hint="for example --set frontend.port=8001"
         )
+    if len(parts) > DEPTH_MAX:
+        raise UsageError(f"--set names a key of {len(parts)} parts", hint="no key of a profile is that deep")
     try:
-        parsed = _plain(_parse(value))
-    except (YAMLError, *_TOO_MUCH):
-        raise UsageError(f"--set {key}: the value {value!r} is not valid YAML", hint="quote it") from None
-    return Override(parts, parsed, f"--set {text}")
+        parsed = parse(value).data
+    except Unfit as unfit:
+        what = f"--set {key}: the value {short(value)!r} is not valid YAML"
+        if not unfit.what.startswith("not valid YAML"):
+            what = f"--set {key}: {unfit.what}"
+        raise UsageError(what, hint="quote it") from None
+    return Override(parts, parsed, f"--set {short(text)}")
 
 
 def _as_source(override: Override) -> Source:
@@ -113,10 +115,13 @@ def _read_with_bases(path: Path, seen: tuple[Path, ...]) -> Source:
     if base is None:
         return source
     mark = source.marks.pop(("extends",))
+    wrong = None
     if path.resolve() in seen:
-        raise ProfileError(
-            f"{path.name} extends itself", where=str(mark), hint="break the circle", detail=mark.excerpt()
-        )
+        wrong = f"{path.name} extends itself", "break the circle"
+    elif len(seen) == _BASES_MAX:
+        wrong = f"more than {_BASES_MAX} profiles extend one another", "put some of them together"
+    if wrong is not None:
+        raise ProfileError(wrong[0], where=str(mark), hint=wrong[1], detail=mark.excerpt())
     try:
         beside = path.parent / str(base)
         base_path = beside if os.path.isfile(beside) else find(str(base))
@@ -126,77 +131,20 @@ def _read_with_bases(path: Path, seen: tuple[Path, ...]) -> Source:
 
 
 def _read(path: Path) -> Source:
+    text = read_text(path)
+    lines = _LINE.split(text)
+
+    def mark(line: int, column: int) -> Mark:
+        return Mark(str(path), line + 1, column + 1, lines[line] if line < len(lines) else "")
+
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProfileError(f"cannot read {path}: {error}", hint="give a readable YAML file") from None
-    lines = text.splitlines()
-    try:
-        document = _parse(text)
-    except MarkedYAMLError as error:
-        raise _syntax_error(error, path, lines) from None
-    except YAMLError as error:
-        raise ProfileError(f"not valid YAML: {error}", where=str(path), hint="check the file") from None
-    except _TOO_MUCH:
-        raise _beyond_profiles(path) from None
-    if document is None:
+        document = parse(text)
+    except Unfit as unfit:
+        at = None if unfit.place is None else mark(*unfit.place)
+        where, detail = (str(path), "") if at is None else (str(at), at.excerpt())
+        raise ProfileError(unfit.what, where=where, hint=unfit.hint, detail=detail) from None
+    if document.data is None:
         return Source({}, {})
-    if not isinstance(document, CommentedMap):
+    if not isinstance(document.data, dict):
         raise ProfileError("a profile is a mapping of keys", where=str(path), hint="see `dynkv profiles show agg`")
-    marks: dict[KeyPath, Mark] = {}
-    try:
-        _collect_marks(document, (), str(path), lines, marks)
-        return Source(_plain(document), marks)
-    except _TOO_MUCH:
-        raise _beyond_profiles(path) from None
-
-
-def _beyond_profiles(path: Path) -> ProfileError:
-    what = "this is YAML that no profile can hold: a tag, a circle, a merge key, or too deep"
-    return ProfileError(what, where=str(path), hint="write plain text, numbers, lists and mappings")
-
-
-def _parse(text: str) -> Any:
-    """Round-trip objects, which know their lines. An anchor may be given again, as YAML 1.2 allows."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ReusedAnchorWarning)
-        return YAML(typ="rt", pure=True).load(text)
-
-
-def _syntax_error(error: MarkedYAMLError, path: Path, lines: list[str]) -> ProfileError:
-    at = error.problem_mark
-    if at and at.line >= len(lines) and error.context_mark:
-        at = error.context_mark  # something was begun there, and the file ends without its end
-    line, column = (at.line, at.column) if at else (0, 0)
-    mark = Mark(str(path), line + 1, column + 1, lines[line] if line < len(lines) else "")
-    if isinstance(error, DuplicateKeyError):
-        what = str(error.problem).split(" with value")[0].replace("found duplicate key", "duplicate key")
-        return ProfileError(
-            what, where=str(mark), hint="a key may stand once; remove one of them", detail=mark.excerpt()
-        )
-    problem = f"not valid YAML: {error.problem or error.context}"
-    return ProfileError(problem, where=str(mark), hint="check indentation and quotes", detail=mark.excerpt())
-
-
-def _collect_marks(node: Any, path: KeyPath, origin: str, lines: list[str], marks: dict[KeyPath, Mark]) -> None:
-    if isinstance(node, CommentedMap):
-        children = [(key, child, node.lc.key(key)) for key, child in node.items() if key in (node.lc.data or {})]
-    elif isinstance(node, CommentedSeq):
-        children = [(index, child, node.lc.item(index)) for index, child in enumerate(node)]
-    else:
-        return
-    for key, child, (line, column) in children:
-        marks[(*path, key)] = Mark(origin, line + 1, column + 1, lines[line] if line < len(lines) else "")
-        _collect_marks(child, (*path, key), origin, lines, marks)
-
-
-def _plain(node: Any) -> Any:
-    if isinstance(node, dict):
-        return {key if isinstance(key, str) else str(key): _plain(child) for key, child in node.items()}
-    if isinstance(node, list):
-        return [_plain(child) for child in node]
-    if isinstance(node, date):
-        return node.isoformat()  # YAML 1.2 knows no dates: it is text
-    if node is None or isinstance(node, str | int | float):
-        return node
-    raise TypeError(f"a profile holds no {type(node).__name__}")
+    return Source(document.data, {at: mark(*place) for at, place in document.places.items()})

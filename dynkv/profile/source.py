@@ -8,8 +8,14 @@ from typing import Any
 Path = tuple[str | int, ...]
 
 
+_SHOWN_MAX = 100
 _EXCERPT_MAX = 50
 """With what stands before it, it fits into a narrow terminal, so that the caret stays where it belongs."""
+
+
+def short(text: str) -> str:
+    """As much of it as a message has room for."""
+    return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}…"
 
 
 @dataclass(frozen=True, slots=True)

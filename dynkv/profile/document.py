@@ -1,0 +1,233 @@
+"""One YAML document as plain data, and where each part stands. Whatever is in it, that takes little time and memory.
+
+Nothing comes of it but texts, finite numbers, truth values, null, lists and mappings: no tag makes anything else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
+from ruamel.yaml.error import MarkedYAMLError, StringMark, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from dynkv.profile.source import Path, short
+
+NODES_MAX = 30_000
+"""Values and keys, those behind an alias each time that it stands there. A unit of one's own has about twenty."""
+CHARACTERS_MAX = 1024**2
+"""Of all texts, counted in the same way."""
+DEPTH_MAX = 100
+_INTEGER_MAX = 2**63 - 1
+_TAG = "tag:yaml.org,2002:"
+_MERGE = _TAG + "merge"
+_TEXTS = {_TAG + kind for kind in ("str", "timestamp", "merge", "value")}
+"""YAML 1.2 knows no dates: they are texts, as they are written."""
+_BASES = {"0b": 2, "0o": 8, "0x": 16}
+_UNREADABLE = (LookupError, TypeError, AttributeError, ValueError, RecursionError, AssertionError, NotImplementedError)
+"""What ruamel.yaml 0.19 raises besides its own errors, for directives and tags that are no such things."""
+Place = tuple[int, int]
+"""Line and column, from 0."""
+
+
+class Unfit(Exception):
+    """What is written is no YAML, or more than a profile can hold."""
+
+    def __init__(self, what: str, hint: str, place: Place | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+        self.place = place
+
+
+class Document(NamedTuple):
+    data: Any
+    places: dict[Path, Place]
+    """Of every key and item."""
+
+
+def parse(text: str) -> Document:
+    """Raises Unfit."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Composer = _Composer
+    try:
+        root = yaml.compose(text)
+    except MarkedYAMLError as error:
+        raise _syntax_error(error, text.count("\n") + (not text.endswith("\n"))) from None
+    except YAMLError as error:
+        raise Unfit(f"not valid YAML: {short(f'{error}'.splitlines()[0])}", "check the file") from None
+    except _UNREADABLE:
+        raise Unfit("this is YAML that no profile can hold", "write plain text, numbers, lists and mappings") from None
+    reader = _Reader()
+    return Document(None if root is None else reader.value(root, ()), reader.places)
+
+
+def _syntax_error(error: MarkedYAMLError, lines: int) -> Unfit:
+    at = error.problem_mark
+    if at and at.line >= lines and error.context_mark:
+        at = error.context_mark  # something was begun there, and the file ends without its end
+    place = (at.line, at.column) if at else None
+    return Unfit(f"not valid YAML: {short(error.problem or error.context)}", "check indentation and quotes", place)
+
+
+class _Composer(Composer):
+    """Gives up on what is too much as soon as that shows, and not when all of it is there."""
+
+    def __init__(self, loader: Any = None) -> None:
+        super().__init__(loader)
+        self.warn_double_anchors = False  # YAML 1.2 allows an anchor to be given again
+        self._nodes = 0
+        self._depth = 0
+
+    def compose_document(self) -> Any:
+        event = self.parser.peek_event()
+        if event.version not in (None, (1, 2)):
+            hint = "take out that line: in YAML 1.1, `no` is false and 010 is eight"
+            raise Unfit("a profile is YAML 1.2", hint, _place(event.start_mark))
+        return super().compose_document()
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self._nodes += 1
+        self._depth += 1
+        if self._nodes > NODES_MAX or self._depth > DEPTH_MAX:
+            at = self.parser.peek_event().start_mark
+            raise _too_many(at) if self._nodes > NODES_MAX else _too_deep(at)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
+class _Reader:
+    """Makes plain data of nodes."""
+
+    def __init__(self) -> None:
+        self.places: dict[Path, Place] = {}
+        self._nodes = 0
+        self._characters = 0
+        self._around: dict[int, Node] = {}
+        """Those that the one which is being read lies in, from the outermost to itself."""
+
+    def value(self, node: Node, path: Path) -> Any:
+        with self._inside(node):
+            if isinstance(node, ScalarNode):
+                self._count(node, characters=len(node.value))
+                return _scalar(node)
+            if isinstance(node, SequenceNode) and node.tag == _TAG + "seq":
+                return [self._part(it, it, (*path, number)) for number, it in enumerate(node.value)]
+            if isinstance(node, MappingNode) and node.tag == _TAG + "map":
+                entries = self._entries(node)
+                return {key: self._part(at, value, (*path, key)) for key, (at, value) in entries.items()}
+        raise _unknown_tag(node)
+
+    def _part(self, at: Node, node: Node, path: Path) -> Any:
+        self.places[path] = _place(at.start_mark)
+        return self.value(node, path)
+
+    def _entries(self, node: MappingNode) -> Mapping[str, tuple[Node, Node]]:
+        """The nodes of each key and its value. What a mapping has of its own goes before what it merges."""
+        own: dict[str, tuple[Node, Node]] = {}
+        merged: dict[str, tuple[Node, Node]] = {}
+        for key, value in node.value:
+            if key.tag == _MERGE:
+                for base in value.value if isinstance(value, SequenceNode) else [value]:
+                    merged = {**self._merged(base), **merged}
+            elif (name := _name(key)) in own:
+                raise Unfit(
+                    f'duplicate key "{short(name)}"',
+                    "a key may stand once; remove one of them",
+                    _place(key.start_mark),
+                )
+            else:
+                own[name] = key, value
+        return {**merged, **own}
+
+    def _merged(self, base: Node) -> Mapping[str, tuple[Node, Node]]:
+        if not isinstance(base, MappingNode):
+            raise Unfit("<< merges mappings, and this is none", "write an alias of one", _place(base.start_mark))
+        with self._inside(base):
+            self._count(base, nodes=len(base.value))
+            return self._entries(base)
+
+    @contextmanager
+    def _inside(self, node: Node) -> Iterator[None]:
+        self._count(node, nodes=1)
+        if id(node) in self._around:
+            raise Unfit("a circle: this is part of itself", "take the alias out of it", _place(node.start_mark))
+        if len(self._around) > DEPTH_MAX:
+            raise _too_deep(node.start_mark)
+        self._around[id(node)] = node
+        yield
+        del self._around[id(node)]
+
+    def _count(self, node: Node, *, nodes: int = 0, characters: int = 0) -> None:
+        self._nodes += nodes
+        self._characters += characters
+        if self._nodes > NODES_MAX or self._characters > CHARACTERS_MAX:
+            raise _too_many(node.start_mark)
+
+
+def _name(key: Node) -> str:
+    """A key as it is written: `1` and `true` are names, too."""
+    if not isinstance(key, ScalarNode):
+        raise Unfit("a key is a text", "a list or a mapping is none", _place(key.start_mark))
+    _scalar(key)
+    return str(key.value)
+
+
+def _scalar(node: ScalarNode) -> Any:
+    kind, text = str(node.tag), str(node.value)
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        hint = "the programs that get it could not take it"
+        raise Unfit("a text holds no NUL and no half characters", hint, _place(node.start_mark))
+    if kind in _TEXTS:
+        return text
+    if kind == _TAG + "null" and text.lower() in ("", "~", "null"):
+        return None
+    if kind == _TAG + "bool" and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if kind in (_TAG + "int", _TAG + "float"):
+        return _number(node, text.replace("_", ""), is_whole=kind == _TAG + "int")
+    raise _unknown_tag(node)
+
+
+def _number(node: ScalarNode, text: str, *, is_whole: bool) -> int | float:
+    try:
+        number = _integer(text) if is_whole else float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+    except ValueError:
+        raise Unfit(f"{_shown(node)} is no number", "put a text in quotes", _place(node.start_mark)) from None
+    if abs(number) > _INTEGER_MAX if is_whole else not math.isfinite(number):
+        raise Unfit(f"{_shown(node)} is too large a number", "put a text in quotes", _place(node.start_mark))
+    return number
+
+
+def _integer(text: str) -> int:
+    digits = text.lstrip("+-")
+    base = _BASES.get(digits[:2])
+    number = int(digits[2:], base) if base else int(digits)
+    return -number if text.startswith("-") else number
+
+
+def _shown(node: ScalarNode) -> str:
+    return repr(short(node.value))
+
+
+def _unknown_tag(node: Node) -> Unfit:
+    tag = str(node.tag).replace(_TAG, "!!")
+    return Unfit(f"a profile has no use for the tag {short(tag)!r}", "leave it out", _place(node.start_mark))
+
+
+def _too_many(at: StringMark) -> Unfit:
+    what = f"a profile holds no more than {NODES_MAX} values and {CHARACTERS_MAX} characters, those behind aliases too"
+    return Unfit(what, "each alias counts as all that it stands for; write less", _place(at))
+
+
+def _too_deep(at: StringMark) -> Unfit:
+    return Unfit(f"nested deeper than {DEPTH_MAX} levels", "no key of a profile is that deep", _place(at))
+
+
+def _place(at: StringMark) -> Place:
+    return at.line, at.column
