@@ -120,11 +120,15 @@ _NAMES = {"integer": "whole number", "string": "text", "boolean": "`true` or `fa
 def _range(key: Schema) -> str:
     low, high = key.get("minimum"), key.get("maximum")
     if low is not None and high is not None:
-        return f", {low:g} to {high:g}"
-    words = [f"from {low:g}"] if low is not None else []
-    words += [f"above {key['exclusiveMinimum']:g}"] if "exclusiveMinimum" in key else []
-    words += [f"up to {high:g}"] if high is not None else []
+        return f", {_number(low)} to {_number(high)}"
+    words = [f"from {_number(low)}"] if low is not None else []
+    words += [f"above {_number(key['exclusiveMinimum'])}"] if "exclusiveMinimum" in key else []
+    words += [f"up to {_number(high)}"] if high is not None else []
     return f", {', '.join(words)}" if words else ""
+
+
+def _number(value: float) -> str:
+    return f"{value:,.10g}"
 
 
 def _default(value: Any) -> str:

@@ -35,14 +35,19 @@ EnvValue = Annotated[
     str, BeforeValidator(_number_to_text, json_schema_input_type=str | float), AfterValidator(_check_value)
 ]
 """A number is written as text; `true` is refused, since programs disagree on how to spell it."""
-Environment = dict[Annotated[str, AfterValidator(_check_name)], EnvValue]
+Environment = Annotated[dict[Annotated[str, AfterValidator(_check_name)], EnvValue], Field(max_length=1000)]
 """What a kernel takes for variables of a process. Source: environ(7)."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 SystemPort = Annotated[int, Field(ge=1, le=32767)]
+Gibibytes = Annotated[float, Field(ge=0.001, le=1e9, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-PositiveInt = Annotated[int, Field(gt=0)]
+PositiveInt = Annotated[int, Field(gt=0, le=10**9)]
 Count = Annotated[int, Field(ge=1, le=256)]
 """Of workers on one machine."""
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_YEAR_S = 31_536_000
+Seconds = Annotated[float, Field(ge=0, le=_YEAR_S, allow_inf_nan=False)]
+WholeSeconds = Annotated[int, Field(ge=0, le=_YEAR_S)]
+PositiveSeconds = Annotated[float, Field(gt=0, le=_YEAR_S, allow_inf_nan=False)]
+Period = Annotated[float, Field(ge=0.01, le=_YEAR_S, allow_inf_nan=False)]
+"""From one look to the next, in seconds: what looks all the time does nothing else."""

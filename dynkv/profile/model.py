@@ -12,7 +12,19 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from dynkv.profile.arguments import FrontendArgs, RoleArgs, SidecarArgs, WorkerArgs
-from dynkv.profile.fields import Count, Environment, Fraction, Port, PositiveFloat, PositiveInt, Seconds, Section
+from dynkv.profile.fields import (
+    Count,
+    Environment,
+    Fraction,
+    Gibibytes,
+    Period,
+    Port,
+    PositiveInt,
+    PositiveSeconds,
+    Seconds,
+    Section,
+    WholeSeconds,
+)
 from dynkv.profile.l2 import L2Adapter
 from dynkv.profile.probes import ProbeGroups
 from dynkv.profile.secrets import holds_credentials
@@ -48,17 +60,17 @@ class RoleSettings(Section):
 class Workers(Section):
     """The processes that compute."""
 
-    gpus: Literal["all"] | list[Annotated[int, Field(ge=0)] | str] = "all"
+    gpus: Literal["all"] | Annotated[list[Annotated[int, Field(ge=0)] | str], Field(max_length=1024)] = "all"
     """Indices, UUIDs or MIG ids; in disagg the first ones go to decode."""
     share_gpus: bool = False
     """Let several workers have the same GPU; each then needs its own gpu_memory_fraction."""
-    tensor_parallel_size: PositiveInt = 1
+    tensor_parallel_size: Count = 1
     """How many GPUs one worker is spread over."""
     replicas: Count | None = None
     """Workers in agg; one per GPU group when left out."""
     min_replicas: Count = 1
     """The fewest workers that agg makes sense with; a host without the GPUs for them is refused."""
-    decode_per_prefill: PositiveInt = 2
+    decode_per_prefill: Count = 2
     """In disagg, how many GPU groups decode gets for each that prefill gets."""
     gpu_memory_fraction: Fraction = 0.85
     """The share of a GPU's memory that a worker takes."""
@@ -75,20 +87,20 @@ class LMCache(Section):
 
     enabled: bool = True
     """Whether there is a sidecar."""
-    l1_size_gb: PositiveFloat | Literal["auto"] = "auto"
+    l1_size_gb: Gibibytes | Literal["auto"] = "auto"
     """RAM for KV blocks, in GiB; `auto` takes 20 for GPU workers, less where RAM is short, and 1 on a CPU."""
-    chunk_size: PositiveInt = 256
+    chunk_size: Annotated[int, Field(ge=1, le=1024**2)] = 256
     """Tokens in one cached chunk; a multiple of the workers' block size."""
     eviction_policy: Literal["LRU", "ARC", "IsolatedLRU", "noop"] = "LRU"
     """What goes when L1 is full."""
-    worker_reap_timeout_s: int = 30
+    worker_reap_timeout_s: WholeSeconds = 30
     """After how long without a heartbeat a dead worker's memory is given back: 30 is LMCache's least, 0 never."""
-    worker_registration_grace_s: int = 3600
+    worker_registration_grace_s: WholeSeconds = 3600
     """The same for a worker that has not sent its first heartbeat. A lower value ends idle, healthy workers."""
-    heartbeat_interval_s: PositiveFloat = 1.0
+    heartbeat_interval_s: Period = 1.0
     """How often a worker asks whether the sidecar lives. One that is back sooner than this goes unnoticed, and
     the worker's next request hangs (lmcache 0.5.6); LMCache's own 10 is longer than a restart takes."""
-    l2: list[L2Adapter] = []
+    l2: Annotated[list[L2Adapter], Field(max_length=64)] = []
     """Cache levels below RAM, as `lmcache server --l2-adapter` takes them."""
     port: Port = 5555
     """Where workers reach it; the next free one when it is taken."""
@@ -99,7 +111,7 @@ class LMCache(Section):
 
     @model_validator(mode="after")
     def _reaping_is_possible(self) -> Self:
-        if 0 < self.worker_reap_timeout_s < 30 or self.worker_reap_timeout_s < 0:
+        if 0 < self.worker_reap_timeout_s < 30:
             raise PydanticCustomError(
                 "reap", "worker_reap_timeout_s must be 0 or at least 30", {"key": "lmcache.worker_reap_timeout_s"}
             )
@@ -149,9 +161,9 @@ class Discovery(Section):
 class Restart(Section):
     """How often, and how soon, a unit that died is started again."""
 
-    max_restarts: Annotated[int, Field(ge=0)] = 5
+    max_restarts: Annotated[int, Field(ge=0, le=10**9)] = 5
     """Restarts within the window; with one more death the unit stays down."""
-    window_s: PositiveFloat = 600.0
+    window_s: PositiveSeconds = 600.0
     """How long a death counts."""
     backoff_initial_s: Seconds = 1.0
     """Before the first restart; it doubles with each further death."""
@@ -162,11 +174,11 @@ class Restart(Section):
 class Stop(Section):
     """Seconds from SIGTERM to SIGKILL."""
 
-    frontend_s: PositiveFloat = 10.0
+    frontend_s: PositiveSeconds = 10.0
     """Of the frontend."""
-    worker_s: PositiveFloat = 30.0
+    worker_s: PositiveSeconds = 30.0
     """Of each worker."""
-    lmcache_s: PositiveFloat = 15.0
+    lmcache_s: PositiveSeconds = 15.0
     """Of the sidecar."""
 
 
@@ -175,7 +187,7 @@ class Logs(Section):
 
     max_mb: PositiveInt = 100
     """A unit's log is copied and emptied when it has grown past this."""
-    keep: Annotated[int, Field(ge=0)] = 3
+    keep: Annotated[int, Field(ge=0, le=10**9)] = 3
     """How many such copies stay."""
 
 
@@ -197,7 +209,7 @@ class Profile(Section):
     restart: Restart = Restart()
     stop: Stop = Stop()
     logs: Logs = Logs()
-    units: list[OwnUnit] = []
+    units: Annotated[list[OwnUnit], Field(max_length=1000)] = []
     """Programs to run beside the stack: an exporter, a proxy, a router."""
     standby: Literal["off", "start", "always"] = "start"
     """Whether a process does the workers' imports ahead and they are forked from it: while the rest of the deployment

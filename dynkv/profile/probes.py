@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import model_validator
 
-from dynkv.profile.fields import PositiveFloat, PositiveInt, Seconds, Section
+from dynkv.profile.fields import Period, PositiveInt, PositiveSeconds, Seconds, Section
 from dynkv.profile.source import merge
 
 
@@ -15,9 +15,9 @@ class ProbeSettings(Section):
 
     initial_delay_seconds: Seconds = 0.0
     """Before the first try."""
-    period_seconds: PositiveFloat = 5.0
+    period_seconds: Period = 5.0
     """From one try to the next."""
-    timeout_seconds: PositiveFloat = 5.0
+    timeout_seconds: PositiveSeconds = 5.0
     """After which a try counts as failed."""
     success_threshold: PositiveInt = 1
     """Tries in a row that have to pass."""
@@ -30,13 +30,13 @@ class LivenessSettings(Section):
 
     enabled: bool = True
     """Whether it is looked for."""
-    period_seconds: PositiveFloat = 5.0
+    period_seconds: Period = 5.0
     """From one sample to the next."""
-    timeout_seconds: PositiveFloat = 10.0
+    timeout_seconds: PositiveSeconds = 10.0
     """After which a sample counts as no answer."""
     failure_threshold: PositiveInt = 3
     """Samples in a row in which it was stopped, lacked its engine, or neither answered nor used a CPU."""
-    stall_seconds: PositiveFloat = 120.0
+    stall_seconds: PositiveSeconds = 120.0
     """How long requests may run without a single token."""
 
 

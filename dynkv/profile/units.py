@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from dynkv.profile.fields import Environment, Port, PositiveFloat, PositiveInt, Seconds, Section
+from dynkv.profile.fields import Environment, Period, Port, PositiveInt, PositiveSeconds, Seconds, Section
 
 
 def _check_words(argv: list[str]) -> list[str]:
@@ -33,15 +33,15 @@ class OwnProbes(Section):
     http_get: HttpCheck
     initial_delay_seconds: Seconds = 0.0
     """Before the first try."""
-    period_seconds: PositiveFloat = 5.0
+    period_seconds: Period = 5.0
     """From one try to the next."""
-    timeout_seconds: PositiveFloat = 5.0
+    timeout_seconds: PositiveSeconds = 5.0
     """After which a try counts as failed."""
     success_threshold: PositiveInt = 1
     """Tries in a row that have to pass."""
     failure_threshold: PositiveInt = 3
     """Tries in a row that have to fail."""
-    startup_seconds: PositiveFloat = 60.0
+    startup_seconds: PositiveSeconds = 60.0
     """How long it may take until the check first passes; several times that where it accepts and does not answer."""
     restart_when_hung: bool = True
     """Whether it is restarted when, three times in a row, it is stopped, or is unready and uses no CPU."""
@@ -62,7 +62,7 @@ class OwnUnit(Section):
     """Without them it is ready as soon as it runs."""
     depends_on: list[str] = []
     """Units that have to be ready before this one starts."""
-    stop_timeout_s: PositiveFloat = 10.0
+    stop_timeout_s: PositiveSeconds = 10.0
     """Seconds from SIGTERM to SIGKILL."""
 
     @model_validator(mode="after")

@@ -154,6 +154,47 @@ def test_a_unit_of_ones_own_has_variables_that_the_kernel_takes_too(tmp_path: Pa
     assert error.where == f"{tmp_path}/mine.yaml:6:7"
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("restart.window_s", "1e300"),
+        ("restart.backoff_initial_s", "1e10"),
+        ("restart.backoff_max_s", "-1"),
+        ("restart.max_restarts", "1000000000000"),
+        ("stop.worker_s", "1e300"),
+        ("stop.frontend_s", "0"),
+        ("probes.worker.readiness.period_seconds", "1e-308"),
+        ("probes.worker.readiness.period_seconds", "1e-9"),
+        ("probes.worker.liveness.period_seconds", "1e-9"),
+        ("probes.frontend.startup.timeout_seconds", "1e10"),
+        ("probes.canary.idle_seconds", "10000000000"),
+        ("lmcache.heartbeat_interval_s", "1e-9"),
+        ("lmcache.l1_size_gb", "1e300"),
+        ("lmcache.l1_size_gb", "1e-300"),
+        ("lmcache.chunk_size", "1000000000"),
+        ("lmcache.worker_reap_timeout_s", "100000000000"),
+        ("workers.tensor_parallel_size", "1000000000"),
+        ("workers.cpu_kv_cache_gb", "10000000000000"),
+        ("workers.replicas", "1000000000"),
+        ("logs.max_mb", "10000000000"),
+        ("logs.keep", "10000000000"),
+        ("frontend.port", "100000000000"),
+        ("model.max_length", "10000000000"),
+    ],
+)
+def test_a_number_that_can_only_be_a_slip(key: str, value: str) -> None:
+    """Nothing of the host has such a size, and what looks every nanosecond does nothing else."""
+    with pytest.raises(ProfileError) as refused:
+        load("agg", [parse_set(f"{key}={value}")])
+    assert f"{key} should be " in refused.value.what
+    assert refused.value.where == f"--set {key}={value}"
+
+
+def test_more_units_than_a_machine_runs(tmp_path: Path) -> None:
+    units = "".join(f"- {{name: u{number}, argv: [x]}}\n" for number in range(1001))
+    assert "at most 1000 items" in refuse(tmp_path, f"topology: none\nunits:\n{units}").what
+
+
 def test_a_date_is_text_as_in_yaml_1_2(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("description: 2026-11-24\nenv:\n  A: 2026-11-24\n")
     profile = load(str(tmp_path / "mine.yaml")).profile
