@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dynkv.cli.options import NameArgument
+from dynkv.cli.options import NameArgument, seconds
 from dynkv.cli.takedown import bring_down
 
 
@@ -14,7 +14,7 @@ def down(
     name: NameArgument = None,
     timeout: Annotated[
         float | None,
-        typer.Option("--timeout", min=0, metavar="SECONDS", help="Stop waiting after this long; it goes on."),
+        typer.Option("--timeout", parser=seconds, metavar="SECONDS", help="Stop waiting after this long; it goes on."),
     ] = None,
 ) -> None:
     """Take a deployment down, and leave nothing behind; works without its supervisor too."""

@@ -9,6 +9,7 @@ TYPE_CHECKING = False  # mypy takes it as true; importing it would be half of th
 if TYPE_CHECKING:
     from typing import TextIO
 
+_DIGITS = 5
 _CODES = {
     "bold": "1",
     "dim": "2",
@@ -32,7 +33,7 @@ class Ink:
     def width(self) -> int | None:
         """In columns; None for a pipe, where lines stay whole for grep and friends."""
         given = os.environ.get("COLUMNS", "")
-        if given.isdecimal() and int(given) > 0:
+        if given.isascii() and given.isdecimal() and len(given) <= _DIGITS and int(given) > 0:
             return int(given)
         try:
             return os.get_terminal_size(self._stream.fileno()).columns or None

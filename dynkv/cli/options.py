@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
 
 from dynkv.cli.completion import deployment_names, profile_names
+
+
+def seconds(text: str | float) -> float:
+    """What `--timeout` takes: any number of them, `inf` too; what is none raises BadParameter."""
+    try:
+        given = float(text)
+    except ValueError:
+        given = math.nan
+    if math.isnan(given) or given < 0:
+        raise typer.BadParameter(f"{text!r} is no number of seconds from 0 up")
+    return given
+
 
 ProfileArgument = Annotated[
     str,

@@ -20,6 +20,9 @@ from dynkv.plan.model import Plan
 from dynkv.profile.load import LoadedProfile, Override, load, parse_set
 from dynkv.supervisor.leftovers import leftovers
 
+_DIGITS = 9
+"""Of a GPU's index; what has more is a name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
@@ -142,4 +145,4 @@ def _gpu_list(text: str) -> list[int | str] | str:
     parts = [part.strip() for part in text.split(",")]
     if not all(parts):
         raise UsageError(f"--gpus {text!r} has an empty item", hint="for example --gpus 0,1")
-    return [int(part) if part.isdigit() else part for part in parts]
+    return [int(part) if part.isdecimal() and len(part) <= _DIGITS else part for part in parts]

@@ -24,6 +24,8 @@ from dynkv.supervisor.status import UnitStatus
 
 _WORKERS = frozenset(role.value for role in Role if role.is_worker)
 
+_DIGITS = 6
+
 
 def scale(
     sizes: Annotated[
@@ -76,6 +78,6 @@ def _until_scaled(deployment: Deployment, role: str, replicas: int, deadline: De
 
 def _role_and_number(text: str) -> tuple[str, int]:
     role, _, number = text.partition("=")
-    if not (role and number.isdecimal()):
+    if not (role and number.isdecimal() and len(number) <= _DIGITS):
         raise UsageError(f"{text!r} is not ROLE=N", hint="for example dynkv scale worker=2")
     return role, int(number)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from _typeshed import ReadableBuffer
 
+_SIZE_DIGITS = 5
 _ESCAPED = "dynkv.escaped"
 
 _acts = False
@@ -33,6 +34,10 @@ def prepare() -> None:
             os.fstat(fd)
         except OSError:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free
+    for name in ("COLUMNS", "LINES"):
+        given = os.environ.get(name, "")
+        if not (given.isascii() and given.isdecimal() and len(given) <= _SIZE_DIGITS):
+            os.environ.pop(name, None)  # rich and textual would take it for a number all the same
     if sys.getfilesystemencoding() == "ascii":
         _begin_anew()
     codecs.register_error(_ESCAPED, _escaped)

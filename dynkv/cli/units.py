@@ -10,6 +10,7 @@ import typer
 
 from dynkv.cli.completion import unit_names
 from dynkv.cli.deployments import Deployment, find
+from dynkv.cli.options import seconds
 from dynkv.cli.poll import NotYet, poll
 from dynkv.cli.report import say
 from dynkv.control.client import SHOWS_UNITS, Client, SupervisorSilent
@@ -23,7 +24,9 @@ Units = Annotated[
     list[str], typer.Argument(metavar="UNIT", help="Names as `dynkv status` shows them.", autocompletion=unit_names)
 ]
 WaitOption = Annotated[bool, typer.Option("--wait", help="Return when they are there, or gone.")]
-TimeoutOption = Annotated[float, typer.Option("--timeout", min=0, metavar="SECONDS", help="How long one may take.")]
+TimeoutOption = Annotated[
+    float, typer.Option("--timeout", parser=seconds, metavar="SECONDS", help="How long one may take.")
+]
 PATIENCE_S = 1800.0
 
 

@@ -25,6 +25,7 @@ from dynkv.cli.options import (
     NoLMCacheOption,
     ProfileArgument,
     SetOption,
+    seconds,
 )
 from dynkv.cli.planned import Planned, locate, make_plan, overrides
 from dynkv.cli.prepare import prepare
@@ -50,7 +51,7 @@ _TRIES = 3
 
 ForegroundOption = Annotated[bool, typer.Option("--foreground", help="Stay, and be the supervisor.")]
 TimeoutOption = Annotated[
-    float | None, typer.Option("--timeout", min=0, metavar="SECONDS", help="Give up after this long.")
+    float | None, typer.Option("--timeout", parser=seconds, metavar="SECONDS", help="Give up after this long.")
 ]
 NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Return as soon as the supervisor runs.")]
 SkipChecksOption = Annotated[

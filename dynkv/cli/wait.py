@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dynkv.cli.deployments import Deployment, find
-from dynkv.cli.options import NameArgument
+from dynkv.cli.options import NameArgument, seconds
 from dynkv.cli.poll import SILENT, NotYet, poll
 from dynkv.cli.status import read_status
 from dynkv.control.client import SupervisorGone
@@ -26,7 +26,8 @@ def wait(
     name: NameArgument = None,
     goal: Annotated[Goal, typer.Option("--for", help="What to wait for.")] = Goal.READY,
     timeout: Annotated[
-        float | None, typer.Option("--timeout", min=0, metavar="SECONDS", help="Give up after this long: exit code 5.")
+        float | None,
+        typer.Option("--timeout", parser=seconds, metavar="SECONDS", help="Give up after this long: exit code 5."),
     ] = None,
 ) -> None:
     """Return when a deployment is ready, or down."""

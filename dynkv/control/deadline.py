@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import time
 
+_NO_END_S = 31_536_000.0
+"""Who gives a year means that there is none, and no clock has to count it: the kernel's reach to 292 years."""
+
 
 class Deadline:
-    """`given_s` seconds from now; without a number there is no end."""
+    """`given_s` seconds from now; without a number, or with one beyond a year, there is no end."""
 
     def __init__(self, given_s: float | None = None) -> None:
-        self.given_s = math.inf if given_s is None else given_s
+        self.given_s = math.inf if given_s is None or given_s > _NO_END_S else given_s
         self._end = time.monotonic() + self.given_s
 
     @property

@@ -10,6 +10,7 @@ from dynkv.profile.source import Mark
 
 FileAdapter = NixlPosix | NixlGds | NixlGdsMt | NixlHf3fs
 _GB = 1000**3
+_LARGEST = 2**63
 _LEAST_BYTES = 16 * 1000**2
 """For journal, events, sockets and the first lines of the logs."""
 
@@ -84,9 +85,9 @@ def _capacity_bytes(adapter: FileAdapter) -> int | None:
     params = adapter.backend_params
     try:
         if params.max_capacity_gb is not None:
-            return int(float(params.max_capacity_gb) * _GB)
-        return int(params.file_size or 16 * 1024**2) * (adapter.pool_size or 0)
-    except ValueError:
+            return min(int(float(params.max_capacity_gb) * _GB), _LARGEST)
+        return min(int(params.file_size or 16 * 1024**2) * (adapter.pool_size or 0), _LARGEST)
+    except (ValueError, OverflowError):
         return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 from dynkv.host.described import described
 from dynkv.plan.facts import ComputeMode, Driver, Gpu
 
+_INDEX = re.compile(r"[0-9]{1,9}")
 _PCI_DEVICES = Path("/sys/bus/pci/devices")
 _NVIDIA = "0x10de"
 _DISPLAYS = "0x03"
@@ -134,7 +136,9 @@ def _load(gpu: str) -> GpuLoad | None:
 def _handle(gpu: str) -> object:
     import pynvml
 
-    return pynvml.nvmlDeviceGetHandleByIndex(int(gpu)) if gpu.isdigit() else pynvml.nvmlDeviceGetHandleByUUID(gpu)
+    return (
+        pynvml.nvmlDeviceGetHandleByIndex(int(gpu)) if _INDEX.fullmatch(gpu) else pynvml.nvmlDeviceGetHandleByUUID(gpu)
+    )
 
 
 def _user(pid: int, used_bytes: int | None) -> str:

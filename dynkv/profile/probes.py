@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from pydantic import model_validator
+from pydantic_core import PydanticCustomError
 
 from dynkv.profile.fields import Period, PositiveInt, PositiveSeconds, Seconds, Section
 from dynkv.profile.source import merge
+
+_SAMPLES_MAX = 10_000
+"""Of a unit, that are kept."""
 
 
 class ProbeSettings(Section):
@@ -38,6 +42,12 @@ class LivenessSettings(Section):
     """Samples in a row in which it was stopped, lacked its engine, or neither answered nor used a CPU."""
     stall_seconds: PositiveSeconds = 120.0
     """How long requests may run without a single token."""
+
+    @model_validator(mode="after")
+    def _samples_fit(self) -> Self:
+        if self.stall_seconds > _SAMPLES_MAX * self.period_seconds:
+            raise PydanticCustomError("samples", f"stall_seconds is more than {_SAMPLES_MAX} times period_seconds")
+        return self
 
 
 class UnitProbes(Section):
