@@ -14,6 +14,8 @@ import h11
 _READ_BYTES = 64 * 1024
 BODY_LIMIT_BYTES = 4 * 1024**2
 """No more is read of a body, but for a little."""
+_STEPS_MAX = 4_000
+"""Pieces that an answer may come in, before its head and after: each costs about 20 µs, and one byte may be a piece."""
 _WELL = re.compile(rb"HTTP/1\.[01] ([23]\d\d) ")
 
 
@@ -30,7 +32,8 @@ async def request(
 ) -> Response:
     """Raises OSError, whatever went wrong at the other end; the caller sets the deadline.
 
-    Without `read_body` the body of a reply with 200 to 399 is left unread.
+    Without `read_body` the body of a reply with 200 to 399 is left unread. However an answer comes, it costs a bounded
+    amount of work.
     """
     with closing(await _connected(host, port)) as stream:
         await send(stream, _head(host, port, path, method, body) + body)
@@ -113,7 +116,7 @@ async def _response(stream: socket.socket, first: bytes, method: str) -> Respons
     connection.receive_data(first)
     status, size = 0, 0
     chunks: list[bytes] = []
-    while True:
+    for _ in range(_STEPS_MAX):
         try:
             event = connection.next_event()
         except h11.RemoteProtocolError as error:
@@ -129,3 +132,6 @@ async def _response(stream: socket.socket, first: bytes, method: str) -> Respons
             size += len(event.data)
         if isinstance(event, h11.EndOfMessage | h11.ConnectionClosed) or size > BODY_LIMIT_BYTES:
             return Response(status, b"".join(chunks), is_whole=size <= BODY_LIMIT_BYTES)
+    if not status:
+        raise OSError(f"it has no answer in {_STEPS_MAX} pieces")
+    return Response(status, b"".join(chunks), is_whole=False)
