@@ -66,7 +66,7 @@ def _show(where: Place, as_json: bool) -> bool:
         if status != 200 or document.supervisor.version != __version__:
             return False
         text = body.decode() if as_json else status_text(document, Ink(sys.stdout))
-    except (OSError, ValueError, TypeError, LookupError, AttributeError):
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
         return False  # whatever is wrong with it, status.py can say
     print(text)  # noqa: T201
     return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from dynkv.supervisor.events import Event
 
 SHOWS_UNITS = "`dynkv status` shows the units and how they are"
+T = TypeVar("T")
+_NOT_READ = (msgspec.MsgspecError, ValueError, RecursionError)
 _LEAST_S = 0.5
 """Whoever gives no time wants to know how it is now."""
 
@@ -36,8 +38,16 @@ class SupervisorSilent(SupervisorGone):
     """It is there, and did not answer in time: stopped by a signal, or stuck."""
 
 
+class NotUnderstood(DynkvError):
+    """Something answers at the socket, and not as a supervisor of this version does."""
+
+    def __init__(self, socket_path: Path) -> None:
+        hint = "it may be of another version of dynkv; use that one, or `dynkv down` to end it"
+        super().__init__("what the supervisor answers cannot be understood", where=str(socket_path), hint=hint)
+
+
 class Client:
-    """Every call raises SupervisorGone if there is no supervisor at the other end.
+    """Every call raises SupervisorGone if there is no supervisor at the other end, NotUnderstood if it is another one.
 
     A request may take `timeout_s`, and no more than what is left of `deadline`.
     """
@@ -48,7 +58,7 @@ class Client:
         self._deadline = deadline or Deadline()
 
     def status(self) -> DeploymentStatus:
-        return msgspec.json.decode(self._exchange("GET", "/v1/status"), type=DeploymentStatus)
+        return self._read(self._exchange("GET", "/v1/status"), DeploymentStatus)
 
     def metrics(self) -> str:
         """In Prometheus' text format."""
@@ -73,8 +83,8 @@ class Client:
             with opened(self._path, "GET", "/v1/events", {"Last-Event-ID": str(after_seq)}) as stream:
                 receive_head(stream)
                 for line in stream:
-                    if line.startswith(b"data: "):
-                        yield msgspec.json.decode(line[6:], type=Event)
+                    if line.startswith(b"data: ") and line.endswith(b"\n"):  # else it has died while it wrote
+                        yield self._read(line[6:], Event)
         except OSError as error:
             raise SupervisorGone(self._path, str(error)) from None
 
@@ -88,6 +98,12 @@ class Client:
             raise SupervisorGone(self._path, str(error)) from None
         if status >= 400:
             kind = UsageError if status in (400, 404) else DynkvError
-            why = msgspec.json.decode(body).get("error", f"{path} answered {status}")
+            why = self._read(body, dict[str, str]).get("error", f"{path} answered {status}")
             raise kind(why, hint=SHOWS_UNITS)
         return body
+
+    def _read(self, body: bytes, kind: type[T]) -> T:
+        try:
+            return msgspec.json.decode(body, type=kind)
+        except _NOT_READ:
+            raise NotUnderstood(self._path) from None

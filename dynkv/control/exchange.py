@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _LENGTH = b"content-length"
 _READ_BYTES = 64 * 1024
+_DIGITS = 3
+"""Of a status."""
 
 
 def exchange(path: str | os.PathLike[str], timeout_s: float, method: str, target: str) -> tuple[int, bytes]:
@@ -35,7 +37,7 @@ def exchange(path: str | os.PathLike[str], timeout_s: float, method: str, target
         stream = io.BytesIO(b"".join(_pieces(connection, end)))
     status, headers = receive_head(stream)
     body = stream.read()
-    if len(body) != int(headers.get(_LENGTH, len(body))):
+    if headers.get(_LENGTH, b"%d" % len(body)) != b"%d" % len(body):
         raise ConnectionError("the reply was cut short")
     return status, body
 
@@ -60,7 +62,7 @@ def opened(
 def receive_head(stream: BinaryIO) -> tuple[int, dict[bytes, bytes]]:
     """The status and the headers, with names in lower case; raises ConnectionError where there is no whole head."""
     words = stream.readline().split(None, 2)
-    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
+    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not (words[1].isdigit() and len(words[1]) == _DIGITS):
         raise ConnectionError("closed without an answer" if not words else "the answer is not HTTP")
     headers = {}
     while (line := stream.readline()) != b"\r\n":

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from dynkv.control.client import Client, SupervisorSilent
+from dynkv.control.client import Client, SupervisorGone, SupervisorSilent
 from dynkv.control.deadline import Deadline
 from dynkv.control.exchange import exchange
 from dynkv.control.news import News
+from dynkv.errors import DynkvError
 
 LONG_S = 60.0
 
@@ -113,3 +114,58 @@ class TestRequests:
     def test_no_request_takes_longer_than_is_left(self, tmp_path: Path) -> None:
         with listening(tmp_path / "x"), pytest.raises(SupervisorSilent, match=r"not within 0\.5 s"):
             Client(tmp_path / "x", LONG_S, Deadline(0)).status()
+
+
+class TestWhatAnswersIsNoSupervisor:
+    """Of this version; whatever it says, that is told in a sentence."""
+
+    BODIES = (b"", b"{}", b"[]", b"nonsense", b"[" * 100_000, b"\xff", b'{"error": 3}', b'"error"', b"1e400")
+
+    @pytest.mark.parametrize("status", [b"200", b"404", b"500"])
+    @pytest.mark.parametrize("body", BODIES)
+    def test_bodies(self, tmp_path: Path, status: bytes, body: bytes) -> None:
+        with (
+            answering(tmp_path / "x", b"HTTP/1.0 %s X\r\n\r\n%s" % (status, body)) as client,
+            pytest.raises(DynkvError),
+        ):
+            client.status()
+
+    HEADS = (
+        b"",
+        b"HTTP/1.0",
+        b"HTTP/1.0 2 X",
+        b"HTTP/1.0 %s X" % (b"9" * 5000),
+        b"SSH-2.0-OpenSSH",
+        b"\xff\n\n",
+        b"HTTP/1.0 200 X\r\nContent-Length: x",
+        b"HTTP/1.0 200 X\r\nContent-Length: %s" % (b"9" * 5000),
+    )
+
+    @pytest.mark.parametrize("head", HEADS)
+    def test_heads(self, tmp_path: Path, head: bytes) -> None:
+        with answering(tmp_path / "x", head + b"\r\n\r\n") as client, pytest.raises(SupervisorGone):
+            client.down()
+
+    def test_an_event_that_was_cut_short_is_none(self, tmp_path: Path) -> None:
+        event = b'{"seq": 1, "at": "", "kind": "state", "unit": null, "message": "m"}'
+        for end, count in ((b"\n\n", 1), (b"", 0), (b'\ndata: {"seq"', 1)):
+            with answering(tmp_path / "x", b"HTTP/1.0 200 X\r\n\r\ndata: " + event + end) as client:
+                assert len(list(client.events())) == count
+
+
+@contextmanager
+def answering(path: Path, answer: bytes) -> Iterator[Client]:
+    """A client of what gives this one answer."""
+
+    def serve() -> None:
+        server, _ = listener.accept()
+        with server:
+            server.recv(1000)
+            server.sendall(answer)
+
+    path.unlink(missing_ok=True)
+    with listening(path) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield Client(path, LONG_S)
+        thread.join()
