@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from enum import IntEnum
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
@@ -151,10 +151,12 @@ def _time(parts: dict[str, str | None], now: datetime) -> datetime | None:
     try:
         zone: tzinfo | None = datetime.fromisoformat(f"2000-01-01T00:00:00{given}").tzinfo if given else now.tzinfo
         if year is not None:
-            return datetime(int(year), month, day, hour, minute, second, microsecond, zone)
+            at = datetime(int(year), month, day, hour, minute, second, microsecond, zone)
+            at.astimezone(UTC)  # the first day of the year 1 has no such time in many zones
+            return at
         at = datetime(now.year, month, day, hour, minute, second, microsecond, zone)
         return at if (at - now).days < 1 else at.replace(year=now.year - 1)
-    except ValueError:  # the thirteenth month: it only looked like a date
+    except (ValueError, OverflowError):  # the thirteenth month: it only looked like a date
         return None
 
 

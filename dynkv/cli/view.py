@@ -37,7 +37,7 @@ def _console(*, stderr: bool = False) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     # a pipe has no width: lines stay whole for grep and friends
     width = None if stream.isatty() or "COLUMNS" in os.environ else _WIDE
-    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=not stream.isatty())
+    return Console(stderr=stderr, width=width, highlight=False, emoji=False, soft_wrap=not stream.isatty())
 
 
 _SEVERITY_STYLE = {"error": "bold red", "warning": "yellow", "info": "green"}
@@ -61,7 +61,7 @@ def show_plan(plan: Plan) -> None:
         f"[bold]{escape(plan.name)}[/]: {plan.topology}, {plan.engine} on {plan.device}, {escape(plan.python)}"
     )
     if plan.frontend is not None:
-        console.print(f"endpoint {plan.endpoint}, model {escape(plan.model)}")
+        console.print(Text(f"endpoint {plan.endpoint}, model {plan.model}"))
     for note in plan.notes:
         console.print(f"[yellow]note:[/] {escape(note)}")
     for step in plan.prepare:
@@ -71,22 +71,22 @@ def show_plan(plan: Plan) -> None:
         after = ", ".join(f"{d.unit} is {d.condition}" for d in unit.depends_on) or "at once"
         gpus = f", GPU {','.join(unit.gpus)}" if unit.gpus else ""
         ports = ", ".join(f"{name} {port}" for name, port in unit.ports.items())
-        console.print(f"[bold]{unit.name}[/] ({unit.role}{gpus}) starts: {after}; ports: {ports}")
+        console.print(Text.assemble((unit.name, "bold"), f" ({unit.role}{gpus}) starts: {after}; ports: {ports}"))
         console.print(Text("  " + " ".join(unit.argv)))
 
 
 def show_profiles(rows: Iterable[tuple[str, str]]) -> None:
     table = _table("profile", "what it is")
     for name, description in rows:
-        table.add_row(f"[bold]{name}[/]", escape(description))
+        table.add_row(Text(name, style="bold"), Text(description))
     _console().print(table)
 
 
 def show_event(event: Event) -> None:
     took = f" in {event.duration_s:g} s" if event.duration_s is not None else ""
     cause = f" [dim]({escape(event.cause)})[/]" if event.cause else ""
-    unit = event.unit or "deployment"
-    _console().print(f"[dim]{event.at}[/] [bold]{unit}[/]: {escape(event.message)}{took}{cause}")
+    unit = escape(event.unit or "deployment")
+    _console().print(f"[dim]{escape(event.at)}[/] [bold]{unit}[/]: {escape(event.message)}{took}{cause}")
 
 
 def show_started(status: DeploymentStatus, directory: Path) -> None:
@@ -129,7 +129,7 @@ def _progress(status: DeploymentStatus) -> RenderableType:
         waits = f"waiting for {unit.waiting_for}" if unit.waiting_for else ""
         told = waits or newest(lines, datetime.now().astimezone()) or probe_words(unit)
         table.add_row(
-            unit.name, _state(unit.state), age(unit), Text(told, style="dim", overflow="ellipsis", no_wrap=True)
+            Text(unit.name), _state(unit.state), age(unit), Text(told, style="dim", overflow="ellipsis", no_wrap=True)
         )
     for standby in status.standbys:
         if standby.state is not StandbyState.ENDED:

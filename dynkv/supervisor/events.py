@@ -131,7 +131,7 @@ def seconds_of(moment: str) -> float | None:
     """Since 1970, of what utc_now() gave; None for what is no such time."""
     try:
         return datetime.fromisoformat(moment).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

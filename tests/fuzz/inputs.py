@@ -1,0 +1,103 @@
+"""What nobody should have to expect: strategies that the fuzz tests share, how many examples they try, and what one of
+them may cost.
+
+In CI the examples are few and always the same, so that it fails only for what was changed. By hand, `make fuzz` tries
+others each time, DYNKV_FUZZ_EXAMPLES of them in each test, and remembers what failed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.database import DirectoryBasedExampleDatabase
+
+BY_HAND = int(os.environ.get("DYNKV_FUZZ_EXAMPLES", "0"))
+EXAMPLES = BY_HAND or 60
+SECONDS_MAX, BYTES_MAX = 2.0, 200 * 1024**2
+fuzz = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=not BY_HAND,
+    database=DirectoryBasedExampleDatabase(".hypothesis/fuzz") if BY_HAND else None,
+    suppress_health_check=list(HealthCheck),
+    phases=[phase for phase in Phase if phase is not Phase.explain],
+    print_blob=True,
+)
+slow = settings(fuzz, max_examples=max(10, EXAMPLES // 10))
+"""Of what takes a tenth of a second and more."""
+
+DIGITS = "9" * 5000
+"""More than Python reads as a number."""
+NUMBERS = (
+    st.sampled_from(
+        "0 -1 1 1e10 1e-308 1e-9 1e300 1e400 -0.0 nan inf .inf .nan 0x10 0o17 010 1_000 1:30 ² ٣ 1e".split()
+    )
+    | st.just(DIGITS)
+    | st.integers().map(str)
+    | st.floats().map(repr)
+)
+_SHORT = (
+    r"../x /dev/zero ~nobody {} [] << *a &a !t !!python/object:x on null [/bold] :smile: - -- %s ${X} $(x) ' \" \ a=b"
+)
+_DATES_AND_HOSTS = "2026-11-24 127.0.0.1 :: x:y ../../etc/passwd http://u:p@h"
+_ODD = ["", " ", "\0", "\x1b[31m", "\x9b31m", "\ud800", "\udcff", "\ufeff", "a\nb", "%YAML 1.1", "a" * 300, "é" * 200]
+ODD_TEXTS = st.sampled_from([*_SHORT.split(), *_DATES_AND_HOSTS.split(), *_ODD])
+TEXTS = ODD_TEXTS | NUMBERS | st.text(max_size=30)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS
+JSON: st.SearchStrategy[Any] = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4), max_leaves=12
+)
+BYTES = st.binary(max_size=200) | TEXTS.map(lambda text: text.encode("utf-8", "surrogatepass"))
+
+
+def soup(pieces: list[bytes], *, max_size: int = 14) -> st.SearchStrategy[bytes]:
+    """Pieces of what belongs there in any order, with anything between them."""
+    return st.lists(st.sampled_from(pieces) | BYTES, max_size=max_size).map(b"".join)
+
+
+@st.composite
+def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
+    """What is right but for one place, where something is lost, added or another."""
+    start = draw(st.integers(0, len(whole)))
+    end = draw(st.integers(start, min(len(whole), start + 40)))
+    return whole[:start] + draw(BYTES) + whole[end:]
+
+
+@st.composite
+def with_another_value(draw: st.DrawFn, document: Any) -> Any:
+    """A document of JSON with one value, at any depth, that is another one, or gone."""
+    if isinstance(document, dict) and document and draw(st.integers(0, 5)):
+        key = draw(st.sampled_from(sorted(document)))
+        rest = {name: value for name, value in document.items() if name != key}
+        return {**rest, key: draw(with_another_value(document[key]))} if draw(st.integers(0, 5)) else rest
+    if isinstance(document, list) and document and draw(st.integers(0, 5)):
+        at = draw(st.integers(0, len(document) - 1))
+        return [*document[:at], draw(with_another_value(document[at])), *document[at + 1 :]]
+    return draw(JSON)
+
+
+def as_json(document: Any) -> bytes:
+    """As Python writes it, with NaN and half characters where there are any."""
+    return json.dumps(document).encode()
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """Fails where the work inside takes longer, or more memory, than anything that comes from outside may."""
+    before = _peak_bytes()
+    began = time.process_time()
+    yield
+    assert time.process_time() - began < SECONDS_MAX
+    assert _peak_bytes() - before < BYTES_MAX
+
+
+def _peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
