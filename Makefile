@@ -8,7 +8,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install up down test check lint unit stack chaos bench docs requirements clean
+.PHONY: help install up down test check lint unit stack chaos fuzz bench docs requirements clean
 
 ifndef STACK
 STACK := $(shell timeout 20 nvidia-smi -L 2>/dev/null | grep -q '^GPU ' && echo gpu || echo cpu)
@@ -65,6 +65,9 @@ stack: $(CPU_VENV)/.installed-cpu $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.inst
 
 chaos: $(CPU_VENV)/.installed-cpu $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## Kill at random; DYNKV_CHAOS_KILLS=2000 makes it a long run
 	@"$(CPU_BIN)/python" -m pytest tests/chaos --timeout 36000 $(ARGS)
+
+fuzz: $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## Try inputs that nobody expects; DYNKV_FUZZ_EXAMPLES=100000 makes it a long run
+	@DYNKV_FUZZ_EXAMPLES="$${DYNKV_FUZZ_EXAMPLES:-3000}" "$(CPU_BIN)/python" -m pytest tests/fuzz --timeout 36000 $(ARGS)
 
 bench: $(CPU_VENV)/.installed-cpu $(CPU_VENV)/.installed-dynkv ## Measure dynkv beside others, into tests/bench/results.md; ARGS=--quick only tries it
 	@PYTHONPATH=tests "$(CPU_BIN)/python" -m bench $(ARGS)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from dynkv.errors import UsageError
 
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
+_LONGEST = 100
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -16,14 +17,14 @@ def moment(text: str, now: datetime) -> datetime:
 
     Raises UsageError.
     """
-    parts = _PART.findall(text)
+    parts = _PART.findall(text[:_LONGEST])  # of digits alone it would take the square of their number
     try:
         if parts and "".join(number + unit for number, unit in parts) == text:
             return now - timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
         at = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
         raise UsageError(
-            f"--since {text!r} is neither a time span nor a moment",
+            f"--since {text[:_LONGEST]!r} is neither a time span nor a moment",
             hint="for example --since 10m, --since 1h30m or --since 2026-01-31T12:00",
         ) from None
     return at if at.tzinfo else at.replace(tzinfo=now.tzinfo)

@@ -74,6 +74,10 @@ NOWS = [
 @example(b'{"time":"2026-01-31T12:00:00Z","level":"INFO","message":' + b"9" * 5000 + b"}", NOWS[0])
 @example(b"Traceback (most recent call last):\n" * 3000, NOWS[0])
 @example(b"INFO " + b" " * 100_000, NOWS[0])
+@example(b"During handling of the " * 2800, NOWS[0])
+@example(b'"GET a' * 10_000, NOWS[0])
+@example(b'Traceback (most recent call last):\n  File "a"\n  File ' + b'File "' * 10_000 + b"\nValueError: x", NOWS[0])
+@example(b"Traceback (most recent call last):\nValueError: " + b"Free memory on device " * 2800, NOWS[0])
 def test_whatever_is_written(raw: bytes, now: datetime) -> None:
     lines = raw.decode(errors="replace").splitlines()
     with bounded():
@@ -124,6 +128,7 @@ SPANS = st.lists(
 @given(SPANS.map("".join) | TEXTS | st.datetimes().map(str), st.sampled_from(NOWS))
 @example("1e400s", NOWS[0])
 @example("9" * 400 + "w", NOWS[0])
+@example("9" * 100_000, NOWS[0])
 @example("0001-01-01T00:00:00+23:59", NOWS[0])
 def test_since(text: str, now: datetime) -> None:
     with bounded():
