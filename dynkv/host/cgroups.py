@@ -90,7 +90,7 @@ def _unescaped(path: str) -> str:
 
 def _rooms(directory: str, *, is_v2: bool) -> Iterator[int]:
     """What each of the group's limits leaves."""
-    stat = dict(re.findall(r"^(\w+) (\d+)$", _text(f"{directory}/memory.stat"), re.MULTILINE))
+    stat = dict(re.findall(r"^(\w+) (\d{1,20})$", _text(f"{directory}/memory.stat"), re.MULTILINE))
     prefix = "" if is_v2 else "total_"
     cached = sum(int(stat.get(f"{prefix}{kind}", 0)) for kind in ("inactive_file", "active_file"))
     used = _number(f"{directory}/memory.{'current' if is_v2 else 'usage_in_bytes'}")
@@ -105,7 +105,7 @@ def _rooms(directory: str, *, is_v2: bool) -> Iterator[int]:
 
 
 def _cpu_max(directory: str) -> float | None:
-    found = re.match(r"(\d+) ([1-9]\d*)$", _text(f"{directory}/cpu.max").strip())
+    found = re.match(r"(\d{1,20}) ([1-9]\d{0,19})$", _text(f"{directory}/cpu.max").strip())
     return int(found[1]) / int(found[2]) if found else None
 
 
@@ -117,7 +117,7 @@ def _cfs_quota(directory: str) -> float | None:
 def _number(path: str) -> int | None:
     """None where there is none, as for `max` and -1."""
     text = _text(path).strip()
-    return int(text) if text.isdecimal() else None
+    return int(text) if re.fullmatch(r"\d{1,20}", text) else None
 
 
 def _text(path: str) -> str:

@@ -21,7 +21,7 @@ def memory_available_bytes() -> int:
 def _available_bytes() -> int:
     """Where /proc does not tell, what is not used for anything, as for a cache of files."""
     try:
-        found = re.search(rb"^MemAvailable: +(\d+) kB$", read_file("/proc/meminfo"), re.MULTILINE)
+        found = re.search(rb"^MemAvailable: +(\d{1,20}) kB$", read_file("/proc/meminfo"), re.MULTILINE)
     except OSError:  # a /proc of processes alone
         found = None
     return int(found[1]) * 1024 if found else os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -13,7 +13,7 @@ def oom_kills() -> int:
     Source: vm/vmstat, `oom_kill`.
     """
     try:
-        found = re.search(rb"^oom_kill (\d+)$", read_file("/proc/vmstat"), re.MULTILINE)
+        found = re.search(rb"^oom_kill (\d{1,20})$", read_file("/proc/vmstat"), re.MULTILINE)
     except OSError:  # a /proc of processes alone, or a sandbox's
         return 0
     return int(found[1]) if found else 0

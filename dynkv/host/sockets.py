@@ -16,7 +16,7 @@ from dynkv.host.processes import open_files, pids
 
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _CONNECT_TIMEOUT_S = 0.2
-_LISTENING = re.compile(rb":([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} 0A (?:\S+ +){3}(\d+) +\d+ +(\d+) ")
+_LISTENING = re.compile(rb":([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} 0A (?:\S+ +){3}(\d{1,20}) +\d+ +(\d{1,20}) ")
 """Port, user and inode of a socket in the state 0A, which is TCP_LISTEN. Source: proc_net(5),
 include/net/tcp_states.h."""
 

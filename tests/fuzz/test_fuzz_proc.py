@@ -29,6 +29,10 @@ NOISE = [b"(", b")", b"\n", b"\0", b" ", b": ", b"9" * 5000, b"-1", b"\xff", "²
 @example(b"7 (" + b")" * 100_000)
 @example(b"7 (a) S " + b"9" * 5000 + b" 1" * 30)
 @example(b"Uid:")
+@example(TCP.replace(b"1000", b"9" * 5000))
+@example(b"9" * 5000)
+@example(CGROUP + MOUNTS + b"9" * 5000 + b" 1")
+@example(CGROUP + MOUNTS + b"inactive_file " + b"9" * 5000)
 @example(b"a")
 @example(b"30 24 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n0::/\nmax " + b"9" * 5000)
 def test_whatever_is_read(content: bytes) -> None:
@@ -47,6 +51,10 @@ def test_whatever_is_read(content: bytes) -> None:
             processes.bytes_read([found])
         described(7)
         sockets.listening_ports()
+        for is_v2 in (True, False):
+            list(cgroups._rooms("/a", is_v2=is_v2))
+        cgroups._cpu_max("/a")
+        cgroups._cfs_quota("/a")
         for controller in ("memory", "cpu"):
             group = cgroups.hierarchy(controller)
             cgroups.memory_left_bytes(group)
