@@ -15,8 +15,9 @@ Schema = Mapping[str, Any]
 
 HEAD = """# Profile
 
-A profile is a YAML file. Every key may be left out. A profile begins with another one when it says `extends`, and then
-only names what differs. `--set KEY=VALUE` overrides one key, with dots between the parts: `--set frontend.port=8001`.
+A profile is a YAML file (YAML 1.2, at most 256 KiB), or comes through a pipe: `dynkv up <(…)`. Every key may be left
+out. A profile begins with another one when it says `extends`, and then only names what differs. `--set KEY=VALUE`
+overrides one key, with dots between the parts: `--set frontend.port=8001`.
 
 A key whose name ends in `_s` or `_seconds` is in seconds, one in `_gb` is in GiB, one in `_mb` in MB. Nothing is
 converted: `no` is a text, and `"8000"` is no number. A key that dynkv does not know is an error, and the message names
