@@ -53,7 +53,7 @@ def seen_from_outside(lab: Lab, content: bytes) -> None:
         msgspec.json.encode(status)
         registrations_left(found, [*found.children][:1], lab.place)
         if found.plan is not None:
-            adoptable(found, found.plan)
+            adoptable(found, found.plan, lab.place)
 
 
 @fuzz

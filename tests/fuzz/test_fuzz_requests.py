@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from inputs import BYTES, TEXTS, bounded, damaged, fuzz, soup
 
 from dynkv.control.answers import Answers
+from dynkv.control.guests import Guests
 from dynkv.control.http import Reply, Request, _attend, error_reply, json_reply
 from dynkv.control.routes import ROUTES
 from dynkv.control.routing import Found, Refused, find
@@ -28,7 +29,7 @@ LINES = [
 ]
 LINES += [
     b"GET /v1/events HTTP/1.1\r\n",
-    b"Host: x\r\n",
+    b"Host: localhost\r\n",
     b"Last-Event-ID: 3\r\n",
     b"Content-Length: 3\r\n",
     b"Expect: 100-continue\r\n",
@@ -43,7 +44,7 @@ LINES += [
     b"Upgrade: websocket\r\n",
 ]
 LINES += [b"X: " + b"y" * 20_000, b"Connection: keep-alive\r\n", b"Content-Length: 9999999999999999999999\r\n", b"abc"]
-WHOLE = b"POST /v1/roles/worker/scale/3 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nLast-Event-ID: 7\r\n\r\nabc"
+WHOLE = b"POST /v1/roles/worker/scale/3 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nLast-Event-ID: 7\r\n\r\nabc"
 
 
 class _NoEvents:
@@ -70,16 +71,16 @@ def _answers() -> Answers:
 
 @fuzz
 @given(soup(LINES) | damaged(WHOLE), st.integers(0, 40))
-@example(b"GET /v1/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: " + "²".encode() + b"\r\n\r\n", 0)
-@example(b"GET /v1/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: " + b"9" * 5000 + b"\r\n\r\n", 0)
-@example(b"GET /v1/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID:\r\n\r\n", 0)
+@example(b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: " + "²".encode() + b"\r\n\r\n", 0)
+@example(b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: " + b"9" * 5000 + b"\r\n\r\n", 0)
+@example(b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID:\r\n\r\n", 0)
 async def test_whatever_is_sent_is_answered_or_left(sent: bytes, first: int) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs, bounded(), anyio.fail_after(10):
         for end in (ours, theirs):
             end.setblocking(False)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_attend, answered, ours)
+            tasks.start_soon(_attend, answered, ours, Guests())
             theirs.send(sent[:first] or b"G")
             await anyio.lowlevel.checkpoint()
             theirs.send(sent[first:60_000])
