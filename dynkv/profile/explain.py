@@ -12,6 +12,9 @@ from dynkv.errors import ProfileError
 from dynkv.profile.model import Profile
 from dynkv.profile.source import Source, short
 
+_LONGEST = 400
+"""What is wrong may be a key or a value of any length."""
+
 
 def explain(error: ValidationError, source: Source, file: str) -> ProfileError:
     """The first finding as an error; how many more there are is said in its message."""
@@ -22,7 +25,10 @@ def explain(error: ValidationError, source: Source, file: str) -> ProfileError:
     more = f" (and {others} more mistake{'s' if others > 1 else ''})" if others else ""
     mark = source.mark(_place(first))
     return ProfileError(
-        what + more, where=str(mark) if mark else file, hint=hint, detail=mark.excerpt() if mark else ""
+        short(what, _LONGEST) + more,
+        where=str(mark) if mark else file,
+        hint=hint,
+        detail=mark.excerpt() if mark else "",
     )
 
 

@@ -13,9 +13,9 @@ _EXCERPT_MAX = 50
 """With what stands before it, it fits into a narrow terminal, so that the caret stays where it belongs."""
 
 
-def short(text: str) -> str:
+def short(text: str, most: int = _SHOWN_MAX) -> str:
     """As much of it as a message has room for."""
-    return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}…"
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,6 +190,27 @@ def test_a_number_that_can_only_be_a_slip(key: str, value: str) -> None:
     assert refused.value.where == f"--set {key}={value}"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "lmcache: {l2: [{type: nixl_store, backend: LONG}]}",
+        "lmcache: {l2: [{type: x, LONG_token: 1}]}",
+        "env: {LONG=: a}",
+        "LONG: 1",
+        "model: {LONG: 1}",
+        "model: {args: [--LONG-token]}",
+        "topology: LONG",
+        "frontend: {port: LONG}",
+        "extends: LONG",
+        "topology: none\nunits: [{name: a, argv: [x], probes: {http_get: {port: LONG}}}]",
+        "topology: none\nunits: [{name: LONG, argv: [x]}]",
+    ],
+)
+def test_a_mistake_of_any_length_is_told_in_a_few_lines(tmp_path: Path, text: str) -> None:
+    error = refuse(tmp_path, text.replace("LONG", "a" * 100_000))
+    assert len(error.what + error.hint + error.detail) < 1500
+
+
 def test_more_units_than_a_machine_runs(tmp_path: Path) -> None:
     units = "".join(f"- {{name: u{number}, argv: [x]}}\n" for number in range(1001))
     assert "at most 1000 items" in refuse(tmp_path, f"topology: none\nunits:\n{units}").what
