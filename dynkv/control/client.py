@@ -38,7 +38,7 @@ class SupervisorSilent(SupervisorGone):
     """It is there, and did not answer in time: stopped by a signal, or stuck."""
 
 
-class NotUnderstood(DynkvError):
+class SupervisorUnclear(DynkvError):
     """Something answers at the socket, and not as a supervisor of this version does."""
 
     def __init__(self, socket_path: Path) -> None:
@@ -47,7 +47,7 @@ class NotUnderstood(DynkvError):
 
 
 class Client:
-    """Every call raises SupervisorGone if there is no supervisor at the other end, NotUnderstood if it is another one.
+    """Every call raises SupervisorGone if no supervisor is at the other end, SupervisorUnclear if a strange one is.
 
     A request may take `timeout_s`, and no more than what is left of `deadline`.
     """
@@ -106,4 +106,4 @@ class Client:
         try:
             return msgspec.json.decode(body, type=kind)
         except _NOT_READ:
-            raise NotUnderstood(self._path) from None
+            raise SupervisorUnclear(self._path) from None
