@@ -49,7 +49,7 @@ def _segments(path: str) -> list[str] | None:
         return None
     try:
         return [unquote_to_bytes(segment).decode() for segment in path[1:].split("/")]
-    except UnicodeDecodeError:
+    except UnicodeError:
         return None
 
 

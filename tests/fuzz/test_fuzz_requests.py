@@ -99,6 +99,7 @@ ESCAPES = st.sampled_from(
 
 @fuzz
 @given(st.sampled_from(["GET", "POST", "HEAD", ""]) | TEXTS, st.lists(ESCAPES | TEXTS, max_size=8).map("/".join))
+@example("GET", "/\ud800")
 def test_whatever_path_is_found_or_refused(method: str, path: str) -> None:
     with bounded():
         found = find(ROUTES, method, path)
