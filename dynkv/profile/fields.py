@@ -37,7 +37,6 @@ EnvValue = Annotated[
 """A number is written as text; `true` is refused, since programs disagree on how to spell it."""
 Environment = Annotated[dict[Annotated[str, AfterValidator(_check_name)], EnvValue], Field(max_length=1000)]
 """What a kernel takes for variables of a process. Source: environ(7)."""
-
 Port = Annotated[int, Field(ge=1, le=65535)]
 SystemPort = Annotated[int, Field(ge=1, le=32767)]
 Gibibytes = Annotated[float, Field(ge=0.001, le=1e9, allow_inf_nan=False)]

@@ -11,8 +11,12 @@ from dynkv.profile.fields import Environment, Period, Port, PositiveInt, Positiv
 
 
 def _check_words(argv: list[str]) -> list[str]:
-    if not argv[0] or any("\0" in word for word in argv):
+    program = argv[0]
+    if not program or any("\0" in word for word in argv):
         raise PydanticCustomError("argv", "argv begins with a program, and no word can hold a NUL character")
+    if "/" in program and not program.startswith("/"):
+        # as text alone: a context, such as a hint, would be put in where the program's name has braces
+        raise PydanticCustomError("argv", f"{program} is not a whole path: begin with /, or give a name on PATH")
     return argv
 
 
@@ -53,7 +57,8 @@ class OwnUnit(Section):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
     """As `dynkv status` shows it."""
     argv: Annotated[list[str], Field(min_length=1), AfterValidator(_check_words)]
-    """The program and its arguments, one list item for each word; no shell reads them."""
+    """The program, by its whole path or by its name on the unit's PATH, and its arguments, one list item for each word;
+    no shell reads them. It runs in the deployment's directory."""
     env: Environment = {}
     """Added to the environment that every process of the deployment has."""
     ports: dict[str, Port] = {}

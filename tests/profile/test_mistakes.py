@@ -142,6 +142,10 @@ def test_one_more_mistake_is_one(tmp_path: Path) -> None:
         pytest.param("env:\n  '': c\n", id="variable without a name"),
         pytest.param('env:\n  A: "a\\0b"\n', id="NUL in a variable"),
         pytest.param('model:\n  args: ["a\\0b"]\n', id="NUL in an argument"),
+        pytest.param("units: [{name: a, argv: [x], env: {'A=B': c}}]\n", id="variable of a unit with ="),
+        pytest.param("units: [{name: a, argv: [x], env: {'': c}}]\n", id="variable of a unit without a name"),
+        pytest.param('units: [{name: a, argv: [x], env: {A: "a\\0b"}}]\n', id="NUL in a variable of a unit"),
+        pytest.param('units: [{name: a, argv: [x], env: {"A\\0": b}}]\n', id="NUL in the name of one"),
     ],
 )
 def test_what_yaml_can_say_and_a_profile_cannot(tmp_path: Path, text: str) -> None:
@@ -214,6 +218,15 @@ def test_a_mistake_of_any_length_is_told_in_a_few_lines(tmp_path: Path, text: st
 def test_more_units_than_a_machine_runs(tmp_path: Path) -> None:
     units = "".join(f"- {{name: u{number}, argv: [x]}}\n" for number in range(1001))
     assert "at most 1000 items" in refuse(tmp_path, f"topology: none\nunits:\n{units}").what
+
+
+@pytest.mark.parametrize("program", ["./rel.sh", "../x", "bin/tool", "~/tool", "./{hint}"])
+def test_a_program_by_half_a_path_is_nowhere(tmp_path: Path, program: str) -> None:
+    """`up` and a script of `plan --shell` would look for it in different places, and neither where it is meant."""
+    error = refuse(tmp_path, f"units:\n  - name: a\n    argv: ['{program}', -v]\n")
+    assert f"{program} is not a whole path" in error.what
+    assert "mine.yaml:3:" in error.where
+    assert "begin with /" in error.what
 
 
 def test_a_date_is_text_as_in_yaml_1_2(tmp_path: Path) -> None:
