@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import uuid
@@ -9,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import which
 from typing import Self
 
 import anyio
@@ -102,15 +104,17 @@ class Child:
     ) -> Self:
         """Start a process with exactly this environment plus its marker; raises OSError if it cannot be.
 
-        Where it raises, nothing of it runs. The process finds the descriptor `channel` as its CHANNEL_FD.
+        A program without a path is looked for on the PATH of that environment. Where it raises, nothing of it runs. The
+        process finds the descriptor `channel` as its CHANNEL_FD.
         """
         incarnation = uuid.uuid4().hex
+        program = _program(argv[0], env)
         more = [] if channel is None else [(os.POSIX_SPAWN_DUP2, channel, CHANNEL_FD)]
         out = open_log(log)
         try:
             log_start = os.fstat(out).st_size
-            pid = os.posix_spawnp(
-                argv[0],
+            pid = os.posix_spawn(
+                program,
                 list(argv),
                 {**env, MARK_INCARNATION: incarnation},
                 file_actions=[
@@ -226,6 +230,14 @@ class Child:
         if result.si_code == os.CLD_EXITED:
             return Exit(code=result.si_status)
         return Exit(signal=result.si_status)
+
+
+def _program(name: str, env: Mapping[str, str]) -> str:
+    """The path of a program as the process itself would look for it; raises FileNotFoundError."""
+    path = name if "/" in name else which(name, path=env.get("PATH"))
+    if path is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+    return path
 
 
 def _end(root: Root) -> None:

@@ -164,6 +164,11 @@ def test_what_cannot_be_run_raises_and_leaves_no_descriptor(tmp_path: Path) -> N
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
+def test_a_program_is_not_looked_for_where_this_process_would(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Child.spawn(["sleep", "60"], {"PATH": str(tmp_path)}, tmp_path / "log")
+
+
 @pytest.mark.anyio
 async def test_an_adopted_child_is_watched_without_its_exit_status(tmp_path: Path) -> None:
     with family(tmp_path, "say('here'); wait()") as it:
