@@ -44,6 +44,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         discovery_dir=ctx.discovery_dir,
         logs=LogPolicy(profile.logs.max_mb * 1_000_000, profile.logs.keep),
         reap_timeout_s=0.0 if ctx.sidecar_port is None else profile.lmcache.worker_reap_timeout_s,
+        directory=f"{home}/{name}",
         prepare=preparation(ctx),
         warm_up_tokens=_warm_up_tokens(profile),
         standbys=standbys(ctx, [unit for unit in units if unit.role.is_worker]),

@@ -223,6 +223,8 @@ class Plan:
     logs: LogPolicy = LogPolicy()
     reap_timeout_s: float = 0.0
     """After how long the sidecar lets go of a dead worker by itself; 0 for never."""
+    directory: str = ""
+    """The deployment's own, in which its units run."""
     prepare: tuple[Step, ...] = ()
     """What has to be there before anything starts, in this order."""
     standbys: tuple[Standby, ...] = ()

@@ -1,80 +1,202 @@
-"""A plan as a shell script that starts the same thing by hand, in the same order, waiting by the same probes."""
+"""A plan as a shell script that starts the same thing by hand, in the same order, asking by the same probes."""
 
 from __future__ import annotations
 
-import shlex
+import json
+import math
+from collections.abc import Iterable, Sequence
 
-from dynkv.plan.model import Condition, HttpGet, Plan, Unit
+from dynkv.plan.model import Condition, HttpGet, Plan, Probe, Unit
 from dynkv.plan.order import start_stages, stop_stages
 from dynkv.plan.steps import MakeDirectory, Run, Step
+from dynkv.render.ending import ENDING
+from dynkv.render.quoting import comment, quoted
+from dynkv.render.starting import STARTING
 
+_ROUND_S = 0.2
+"""From one look at those that start to the next."""
+_TICKS_IN_A_SECOND = 10
+"""At which it is seen whether one that is to end has ended."""
 _HEAD = """#!/bin/bash
-# Starts {name} (profile {profile}) by hand. Unlike `dynkv up`, it neither watches nor restarts anything,
-# and what a killed process leaves behind stays. Ctrl-C ends it.
-set -euo pipefail
-
-wait_for() {{  # URL PID
-  until curl -fsS -o /dev/null --max-time 5 "$1" 2>/dev/null; do
-    kill -0 "$2" 2>/dev/null || {{ echo "process $2 died before $1 answered" >&2; exit 1; }}
-    sleep 1
+# shellcheck disable=SC2329 # not every plan needs all of the functions
+# Starts {name} (profile {profile}) by hand. Unlike `dynkv up`, it neither watches nor restarts anything, and what a
+# killed process leaves in shared memory stays. Ctrl-C, SIGTERM and SIGHUP end all of it. Secrets are not in here: they
+# are taken from the environment of whoever runs it.
+if [ "${{BASH_VERSINFO-0}}" -lt 4 ]; then echo "this is for bash 4 or later: bash SCRIPT" >&2; exit 2; fi
+if [[ ${{BASH_SOURCE[0]-}} && ${{BASH_SOURCE[0]}} != "$0" ]]; then echo "run it: bash SCRIPT" >&2; return 2; fi
+set -eo pipefail
+set +m
+LC_ALL=C
+"""
+_STATE = """
+names=() needs=() patience=()
+pid=() unit_of=() state=() rounds=() tries=() row=() owner=() sessions=()
+declare -A seen=()
+caught='' step='' died='' new=''
+inherited=(PWD OLDPWD SHLVL _)
+"""
+_MAIN = """
+main() {{
+  local entry base=/tmp
+  trap 'caught=${{caught:-130}}' INT
+  trap 'caught=${{caught:-143}}' TERM
+  trap 'caught=${{caught:-129}}' HUP
+  trap 'caught=${{caught:-131}}' QUIT
+  trap 'caught=${{caught:-141}}' PIPE
+  trap 'finish $?' EXIT
+  while IFS= read -r -d '' entry; do inherited+=("${{entry%%=*}}"); done < <(env -0)
+  setsid=$(type -P setsid) || true
+  [[ ! ${{TMPDIR-}} || $TMPDIR != /* || ${{#TMPDIR}} -gt 40 ]] || base=$TMPDIR # sockets are made in it
+  scratch=$(mktemp -d "$base/dynkv.XXXXXX" 2>/dev/null) || scratch=''
+  check
+  prepare
+  start_all
+  printf '%s\\n' {ready} || true
+  while ((${{#pid[@]}})); do
+    look || died=1
+    pause 0.5
   done
+  exit "${{died:-0}}"
 }}
+
+main </dev/null
 """
 
 
 def shell_script(plan: Plan) -> str:
-    by_name = {unit.name: unit for unit in plan.units}
-    parts = [_HEAD.format(name=plan.name, profile=plan.profile), _on_exit(plan)]
-    parts += [_prepare(step) for step in plan.prepare]
-    waited: set[tuple[str, Condition]] = set()
-    for stage in start_stages(plan.units):
-        for name in stage:
-            unit = by_name[name]
-            needs = [(d.unit, d.condition) for d in unit.depends_on if (d.unit, d.condition) not in waited]
-            parts += [_wait(by_name[other], condition) for other, condition in needs]
-            waited.update(needs)
-            parts.append(_start(unit))
-    parts += [_wait(unit, Condition.READY) for unit in plan.units]
-    parts.append(f"echo {shlex.quote(f'ready: {plan.endpoint}')}\nwait\n")
+    """Raises nothing: whatever the plan holds becomes words that bash takes as they are."""
+    numbers = {name: number for number, name in enumerate(_in_order(plan))}
+    units = [plan.unit(name) for name in numbers]
+    parts = [
+        _HEAD.format(name=comment(plan.name), profile=comment(plan.profile)),
+        STARTING,
+        ENDING,
+        _STATE + f"round_s={_ROUND_S:g}\n",
+        *(_facts(unit, numbers, units) for unit in units),
+        _cases("start", {numbers[unit.name]: _start(unit, numbers[unit.name]) for unit in units}),
+        _cases("probe", {numbers[unit.name]: _probe(unit, numbers[unit.name]) for unit in units}),
+        _function("check", _check(units)),
+        _function("prepare", _prepare(plan)),
+        _function("end_all", [f"end {_listed(numbers[name] for name in stage)}" for stage in stop_stages(plan.units)]),
+        _MAIN.format(ready=quoted(f"ready: {plan.endpoint}" if plan.endpoint else "ready")),
+    ]
     return "\n".join(parts)
 
 
-def _prepare(step: Step) -> str:
+def _in_order(plan: Plan) -> list[str]:
+    return [name for stage in start_stages(plan.units) for name in stage]
+
+
+def _facts(unit: Unit, numbers: dict[str, int], units: Sequence[Unit]) -> str:
+    number = numbers[unit.name]
+    needs = [f"{numbers[dependency.unit]}:{dependency.condition}" for dependency in unit.depends_on]
+    # one start at a time on a GPU: an engine measures its memory while it starts
+    beside = [other for other in units[:number] if set(other.gpus) & set(unit.gpus)]
+    needs += [f"{numbers[other.name]}:{Condition.STARTED}" for other in beside]
+    patience = max(1, math.ceil(unit.stop_timeout_s * _TICKS_IN_A_SECOND))
+    return "\n".join(
+        [
+            f"# {unit.name}",
+            f"names[{number}]={quoted(unit.name)}",
+            f"needs[{number}]={quoted(' '.join(dict.fromkeys(needs)))}",
+            f"patience[{number}]={patience}",
+        ]
+    )
+
+
+def _start(unit: Unit, number: int) -> list[str]:
+    cpus = ",".join(map(str, unit.cpus))
+    return [
+        f"nice={unit.nice} cpus={quoted(cpus)}",
+        *_array("private", unit.secret_env),
+        *_array("settings", (f"{name}={value}" for name, value in sorted(unit.env.items()))),
+        *_array("command", unit.argv),
+        f"begin {number}",
+    ]
+
+
+def _probe(unit: Unit, number: int) -> list[str]:
+    """How it is asked while it has begun, and then until it is ready: at the same pace, for as long again."""
+    startup, readiness = unit.probes.startup, unit.probes.readiness
+    pace_s = min(startup.period_seconds, readiness.period_seconds)
+    limit_s = startup.failure_threshold * startup.period_seconds
+    return [
+        f"if [[ ${{state[{number}]}} == begun ]]; then",
+        *_indented(_asking(startup, startup.period_seconds, limit_s, number) or [f"runs {number}"]),
+        "else",
+        *_indented(_asking(readiness, pace_s, limit_s, number) or ["return 0"]),
+        "fi",
+    ]
+
+
+def _asking(probe: Probe, period_s: float, limit_s: float, number: int) -> list[str]:
+    if not probe.checks:
+        return []
+    every = max(1, round(period_s / _ROUND_S))
+    delay, tries = math.ceil(probe.initial_delay_seconds / _ROUND_S), math.ceil(limit_s / (every * _ROUND_S))
+    within = f"{probe.initial_delay_seconds + limit_s:g}"
+    checks = " && ".join(f"try {number} {probe.timeout_seconds:g} {_words(check)}" for check in probe.checks)
+    return [f"delay={delay} every={every} wanted={probe.success_threshold} limit={tries} within={within}", checks]
+
+
+def _words(check: HttpGet) -> str:
+    host = f"[{check.host}]" if ":" in check.host else check.host
+    words = [f"http://{host}:{check.port}", check.path]
+    if check.or_lists_model:
+        words.append("".join(f'"id":{json.dumps(check.or_lists_model, ensure_ascii=False)}'.split()))
+    return " ".join(quoted(word) for word in words)
+
+
+def _check(units: Sequence[Unit]) -> list[str]:
+    lines = []
+    if any(unit.probes.startup.checks or unit.probes.readiness.checks for unit in units):
+        lines.append("type -P curl >/dev/null || fail 'curl is not there, and asks whether all are ready'")
+    for unit in units:
+        for name, port in unit.ports.items():
+            taken = quoted(f"port {port} ({unit.name}'s {name}) is taken")
+            lines += [f"{{ is_free {port} 127.0.0.1 && is_free {port} ::1; }} || fail {taken}"]
+    return lines
+
+
+def _prepare(plan: Plan) -> list[str]:
+    lines = [line for step in plan.prepare for line in _step(step)]
+    # where `up` starts them too: nothing is imported from where the person happens to be
+    where = quoted(plan.directory)
+    stand = f'{{ make_directory 0700 {where} && cd -- {where}; }} 2>/dev/null || cd -- "${{scratch:-/}}"'
+    return [*lines, stand]
+
+
+def _step(step: Step) -> list[str]:
     match step:
         case MakeDirectory():
-            command = shlex.join(["mkdir", "-p", "-m", f"{step.mode:04o}", "--", step.path])
+            failed = quoted(f"the directory {step.path} ({step.purpose}) could not be made")
+            return [f"make_directory {step.mode:04o} {quoted(step.path)} || fail {failed}"]
         case Run():
-            command = f"[ -e {shlex.quote(step.unless_exists)} ] || {shlex.join(step.argv)}"
-    return f"# {step.purpose}\n{command}\n"
+            return [f"make {_listed(map(quoted, (step.unless_exists, step.purpose, step.hint, *step.argv)))}"]
 
 
-def _start(unit: Unit) -> str:
-    secrets = [f'{name}="${{{name}-}}"' for name in unit.secret_env]
-    settings = [f"{name}={shlex.quote(value)}" for name, value in sorted(unit.env.items())] + secrets
-    bound = f"taskset -c {','.join(map(str, unit.cpus))} " if unit.cpus else ""
-    words = [
-        f"{bound}nice -n {unit.nice} env -i" if unit.nice else f"{bound}env -i",
-        *settings,
-        *(shlex.quote(word) for word in unit.argv),
-    ]
-    return f"# {unit.name}\n" + " \\\n  ".join(words) + f" &\n{_pid(unit.name)}=$!\n"
+# --- bash ---
 
 
-def _wait(unit: Unit, condition: Condition) -> str:
-    probe = unit.probes.readiness if condition is Condition.READY else unit.probes.startup
-    lines = [f'wait_for {shlex.quote(_url(check))} "${_pid(unit.name)}"' for check in probe.checks]
-    return "\n".join(lines) + "\n"
+def _array(name: str, words: Iterable[str]) -> list[str]:
+    return [f"{name}=(", *_indented(quoted(word) for word in words), ")"]
 
 
-def _on_exit(plan: Plan) -> str:
-    pids = [f"${{{_pid(name)}-}}" for stage in stop_stages(plan.units) for name in stage]
-    # without `set +e` the first that is gone already, or that ends by the signal, would be the last to be ended
-    return f'trap \'set +e; for pid in {" ".join(pids)}; do kill "$pid" 2>/dev/null; wait "$pid"; done\' EXIT\n'
+def _function(name: str, lines: Sequence[str]) -> str:
+    return "\n".join([f"{name}() {{", *_indented(lines or [":"]), "}", ""])
 
 
-def _pid(unit: str) -> str:
-    return "pid_" + unit.replace("-", "_")
+def _cases(name: str, bodies: dict[int, list[str]]) -> str:
+    """A function that does something else for each number."""
+    cases: list[str] = []
+    for number, lines in bodies.items():
+        cases += [f"{number})", *_indented([*lines, ";;"])]
+    return _function(name, [*(["case $1 in", *_indented(cases), "esac"] if cases else [])])
 
 
-def _url(check: HttpGet) -> str:
-    return f"http://{check.host}:{check.port}{check.path}"
+def _indented(lines: Iterable[str]) -> list[str]:
+    return [f"  {line}" for line in lines]
+
+
+def _listed(words: Iterable[object]) -> str:
+    return " ".join(map(str, words))

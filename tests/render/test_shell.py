@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import re
-import shlex
-import signal
+import os
+import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from dynkv.cli.prepare import prepare
@@ -50,79 +45,151 @@ def plan(name: str, **settings: Any) -> Plan:
     return build(loaded.profile, HOST, name=name, profile_name=name, home="/state of things")
 
 
-def commands(script: str) -> dict[str, list[str]]:
-    """The words of each command that is started in the background, by the comment before it."""
-    blocks = re.findall(r"^# (\S+)\n(env -i .*?) &\n", script, flags=re.DOTALL | re.MULTILINE)
-    return {name: shlex.split(block.replace("\\\n", " ")) for name, block in blocks}
+STUB = """
+detach() { new=$$; printf '%s\\0' "$@" $'\\x1e'; }
+say() { :; }
+scratch='' setsid='' inherited=(PATH MY_TOKEN)
+for n in "${!names[@]}"; do printf '%s\\0' "${names[n]}" "${needs[n]}"; start "$n"; done
+"""
+"""Instead of the end of a script, to be told what would be started how."""
+
+
+def told(made: Plan, **environ: str) -> dict[str, list[str]]:
+    """By unit: what it needs, and the words that start it."""
+    script, end, _ = shell_script(made).partition("main </dev/null")
+    assert end
+    done = subprocess.run(
+        ["bash", "-c", script + STUB], capture_output=True, check=True, env={"PATH": "/usr/bin:/bin", **environ}
+    )
+    split = [os.fsdecode(unit).split("\0")[:-1] for unit in done.stdout.split(b"\x1e\0")[:-1]]
+    return {name: words for name, *words in split}
+
+
+def shellcheck(script: str) -> str:
+    """What it says; `make check` installs it."""
+    program = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    assert program is not None, "make check installs it"
+    return subprocess.run([program, "--norc", "-"], input=script, capture_output=True, text=True).stdout
 
 
 @pytest.mark.parametrize("name", shipped())
-def test_bash_takes_it(name: str) -> None:
-    done = subprocess.run(["bash", "-n"], input=shell_script(plan(name)), capture_output=True, text=True)
+def test_bash_and_shellcheck_take_it(name: str) -> None:
+    script = shell_script(plan(name))
+    done = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+    assert script.startswith("#!/bin/bash\n")
+    assert script.isascii()
+    assert shellcheck(script) == ""
 
 
 @pytest.mark.parametrize("name", shipped())
 def test_every_unit_is_started_with_its_words_and_nothing_else(name: str) -> None:
     made = plan(name)
-    started = commands(shell_script(made))
+    started = told(made)
     assert started.keys() == {unit.name for unit in made.units}
     for unit in made.units:
-        secrets = [f"{secret}=${{{secret}-}}" for secret in unit.secret_env]
         settings = [f"{key}={value}" for key, value in sorted(unit.env.items())]
-        assert started[unit.name] == ["env", "-i", *settings, *secrets, *unit.argv]
+        assert started[unit.name][1:] == ["env", "-u", "PATH", "--", *settings, *unit.argv]
 
 
-def test_bash_itself_reads_the_words_as_they_are() -> None:
-    """The command of one unit, run with a program that prints what it was given."""
-    made = plan("agg", engine="mocker")
-    worker = made.unit("worker-0")
-    block = re.search(r"^# worker-0\n(env -i .*?) &\n", shell_script(made), flags=re.DOTALL | re.MULTILINE)
-    assert block is not None
-    program = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ)]))"
-    command = block[1].replace(shlex.quote(worker.argv[0]), f"{sys.executable} -c {shlex.quote(program)}", 1)
-    done = subprocess.run(
-        ["bash", "-c", command],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PATH": "/usr/bin:/bin", "MY_TOKEN": NASTY},
+def test_odd_words_and_names_arrive_and_shellcheck_takes_them() -> None:
+    odd = {"A.B": NASTY, "a-b": "\n\t'\\\x01\x7f", "1": "é 😀", "PS4": "$(id)", "x y": "", "{a,b}": "~ ! # *"}
+    names = ["a-b", "a.b", "a_b", "1", "esac"]
+    made = own(*({"name": name, "argv": ["/bin/x y", *odd.values()], "env": odd} for name in names))
+    started = told(made)
+    for name in names:
+        assert set(started[name][4:]) >= {f"{key}={value}" for key, value in odd.items()}
+        assert started[name][-len(odd) - 1 :] == ["/bin/x y", *odd.values()]
+    assert shellcheck(shell_script(made)) == ""
+
+
+def test_bytes_that_are_no_text_stay_what_they_are() -> None:
+    made = build(
+        load(
+            "agg", [Override(("topology",), "none", ""), Override(("units",), [{"name": "a", "argv": ["x"]}], "")]
+        ).profile,
+        replace(HOST, environ={"PATH": "/bin", "HF_HOME": "/data/caf\udce9"}),
+        name="own",
+        profile_name="own",
+        home="/home",
     )
-    argv, environ = json.loads(done.stdout)
-    assert argv == list(worker.argv[1:])
-    assert environ["MY_OWN"] == NASTY
-    assert environ["MY_TOKEN"] == NASTY
-    assert environ["HF_TOKEN"] == ""
+    assert "HF_HOME=/data/caf\udce9" in told(made)["a"]
+    assert r"$'HF_HOME=/data/caf\xe9'" in shell_script(made)
 
 
-def test_secrets_are_taken_from_whoever_runs_it() -> None:
-    script = shell_script(plan("agg"))
+def test_the_name_of_a_profile_is_no_command() -> None:
+    script = shell_script(replace(own({"name": "a"}), profile="it\ntouch /tmp/x #é"))
+    assert "touch" not in [line.split()[0] for line in script.splitlines() if line]
+    assert script.isascii()
+
+
+def test_secrets_stay_where_they_are() -> None:
+    made = plan("agg")
+    script = shell_script(made)
     assert "s3cr3t-value" not in script
-    for secret in ("MY_TOKEN", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY"):
-        assert set(re.findall(rf"{secret}=(\S+)", script)) == {f'"${{{secret}-}}"'}
+    assert made.unit("worker-0").secret_env == ("HF_TOKEN", "MY_TOKEN")
+    for words in told(made, MY_TOKEN="s3cr3t-value").values():
+        assert not [word for word in words if "TOKEN" in word or "s3cr3t" in word]
 
 
-def test_workers_on_the_cpu_get_their_priority_and_their_own_cpus() -> None:
+def test_workers_on_the_cpu_get_their_priority_and_their_own_cpus(tmp_path: Path) -> None:
     host = replace(HOST, gpus=(), cpus=(0, 1, 2, 3))
     loaded = load("disagg", [Override(("device",), "cpu", "--set"), Override(("model", "path"), "tiny", "--set")])
     made = build(loaded.profile, host, name="disagg", profile_name="disagg", home="/home")
-    script = shell_script(made)
-    assert "# decode-0\ntaskset -c 0,1 nice -n 10 env -i \\\n" in script
-    assert "# prefill-0\ntaskset -c 2,3 nice -n 10 env -i \\\n" in script
-    assert "# frontend\nenv -i \\\n" in script
+    for program in ("taskset", "nice"):
+        (tmp_path / program).write_text("#!/bin/sh\n")
+        (tmp_path / program).chmod(0o755)
+    started = told(made, PATH=f"{tmp_path}:/usr/bin:/bin")
+    assert started["decode-0"][1:7] == ["nice", "-n", "10", "taskset", "-c", "0,1"]
+    assert started["prefill-0"][1:7] == ["nice", "-n", "10", "taskset", "-c", "2,3"]
+    assert started["frontend"][1] == "env"
 
 
-def test_order_and_waiting() -> None:
+def test_order_and_what_each_needs() -> None:
     made = plan("disagg")
+    needs = {name: words[0] for name, words in told(made).items()}
+    assert list(needs) == ["frontend", "lmcache", "decode-0", "decode-1", "decode-2", "prefill-0"]
+    assert needs["decode-0"] == "0:started 1:ready"
+    assert needs["prefill-0"] == "0:started 1:ready 2:ready 3:ready 4:ready"
     script = shell_script(made)
-    places = [script.index(f"# {name}\n") for name in ("decode-0", "prefill-0")]
-    decode = made.unit("decode-0")
-    wait = f'wait_for http://127.0.0.1:{decode.ports["system"]}/health "$pid_decode_0"'
-    assert places[0] < script.index(wait) < places[1]
-    assert script.index("mkdir -p -m 0700 -- '/state of things/disagg/discovery'") < places[0]
-    assert script.index("tiny_model.py '/state of things/_models/tiny'") < places[0]
-    trap = next(line for line in script.splitlines() if line.startswith("trap"))
-    assert re.findall(r"pid_(\w+)-", trap) == ["frontend", "prefill_0", "decode_0", "decode_1", "decode_2", "lmcache"]
+    assert "make_directory 0700 '/state of things/disagg/discovery'" in script
+    assert "tiny_model.py '/state of things/_models/tiny'" in script
+    stages = script.partition("end_all() {\n")[2].partition("}")[0]
+    assert [line.strip() for line in stages.splitlines()] == ["end 0", "end 5", "end 2 3 4", "end 1"]
+
+
+def test_one_start_at_a_time_on_a_gpu() -> None:
+    """Each engine measures what is free of the GPU's memory while it starts."""
+    workers = {"gpus": [0], "share_gpus": True, "replicas": 2, "gpu_memory_fraction": 0.4}
+    needs = {name: words[0] for name, words in told(plan("agg", workers=workers)).items()}
+    assert needs["worker-0"] == "0:started 1:ready"
+    assert needs["worker-1"] == "0:started 1:ready 2:started"
+
+
+def test_probes_keep_their_parameters() -> None:
+    web = {
+        "name": "web",
+        "ports": {"http": 9000},
+        "probes": {
+            "http_get": {"port": "http", "host": "::1", "path": "/a b".replace(" ", "?")},
+            "initial_delay_seconds": 3,
+            "period_seconds": 2,
+            "timeout_seconds": 4,
+            "success_threshold": 2,
+            "startup_seconds": 90,
+        },
+    }
+    script = shell_script(own(web))
+    assert "delay=15 every=1 wanted=1 limit=450 within=93" in script
+    assert "try 0 1 'http://[::1]:9000' '/a?b'" in script
+    assert "delay=0 every=1 wanted=2 limit=450 within=90" in script
+    assert "try 0 4 'http://[::1]:9000' '/a?b'" in script
+
+
+def test_a_model_that_is_only_listed_is_there_too() -> None:
+    """ai-dynamo 1.3.1 knows no `/ready` for a name with a slash."""
+    assert "/v1/models/tiny/ready" in shell_script(plan("agg"))
+    assert """$'"id":"tiny"'""" in shell_script(plan("agg")) or """'"id":"tiny"'""" in shell_script(plan("agg"))
 
 
 def tree(directory: Path) -> dict[str, tuple[int, str]]:
@@ -171,42 +238,9 @@ def test_what_cannot_be_prepared_ends_it(tmp_path: Path) -> None:
     assert not (tmp_path / "model").exists()
 
 
-def own(*units: dict[str, Any]) -> Plan:
+def own(*units: dict[str, Any], **facts: Any) -> Plan:
     """Programs of one's own alone, which wait until they are ended."""
     wait = [sys.executable, "-c", "import time; time.sleep(100)"]
     given = {"topology": "none", "units": [{"argv": wait, **unit} for unit in units]}
     loaded = load("agg", [Override((key,), value, "--set") for key, value in given.items()])
-    return build(loaded.profile, HOST, name="own", profile_name="own", home="/nowhere")
-
-
-@contextmanager
-def running(script: str) -> Iterator[subprocess.Popen[str]]:
-    command = ["bash", "-c", script]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as bash:
-        yield bash
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_all_that_it_started(number: signal.Signals) -> None:
-    with running(shell_script(own({"name": "a"}, {"name": "b"}, {"name": "c", "depends_on": ["b"]}))) as bash:
-        assert bash.stdout is not None
-        assert bash.stdout.readline().startswith("ready")
-        started = psutil.Process(bash.pid).children()
-        bash.send_signal(number)
-        bash.wait(20)
-    assert len(started) == 3
-    assert psutil.wait_procs(started, timeout=20)[1] == []
-
-
-def test_one_that_dies_while_it_starts_ends_all() -> None:
-    probes = {"http_get": {"port": 9}}
-    dies = {"name": "dies", "argv": [sys.executable, "-c", "exit(3)"], "probes": probes}
-    script = shell_script(own({"name": "a"}, {"name": "b"}, dies, {"name": "late", "depends_on": ["dies"]}))
-    ends = [f"pid_{name}=$!\n" for name in "ab"]
-    for end in ends:
-        script = script.replace(end, f"{end}echo $!\n")
-    with running(script) as bash:
-        assert bash.stdout is not None
-        pids = [int(bash.stdout.readline()) for _ in ends]
-        assert bash.wait(60) == 1
-    assert not [pid for pid in pids if psutil.pid_exists(pid)]
+    return build(loaded.profile, replace(HOST, **facts), name="own", profile_name="own", home="/nowhere")
