@@ -77,7 +77,7 @@ def shell_script(plan: Plan) -> str:
         _cases("probe", {numbers[unit.name]: _probe(unit, numbers[unit.name]) for unit in units}),
         _function("check", _check(units)),
         _function("prepare", _prepare(plan)),
-        _function("end_all", [f"end {_listed(numbers[name] for name in stage)}" for stage in stop_stages(plan.units)]),
+        _function("end_all", _end_all(plan, numbers)),
         _MAIN.format(ready=quoted(f"ready: {plan.endpoint}" if plan.endpoint else "ready")),
     ]
     return "\n".join(parts)
@@ -164,6 +164,13 @@ def _prepare(plan: Plan) -> list[str]:
     where = quoted(plan.directory)
     stand = f'{{ make_directory 0700 {where} && cd -- {where}; }} 2>/dev/null || cd -- "${{scratch:-/}}"'
     return [*lines, stand]
+
+
+def _end_all(plan: Plan, numbers: dict[str, int]) -> list[str]:
+    lines = [f"end {_listed(numbers[name] for name in stage)}" for stage in stop_stages(plan.units)]
+    # not where nothing has begun: then somebody else may be using it
+    clear = f"[[ ! ${{state[*]-}} ]] || rm -rf -- {quoted(plan.discovery_dir)}" if plan.discovery_dir else ""
+    return [*lines, clear] if clear else lines
 
 
 def _step(step: Step) -> list[str]:

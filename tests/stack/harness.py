@@ -181,6 +181,10 @@ class Dynkv:
     def left_behind(self) -> list[str]:
         return self.sightings.left_behind()
 
+    def note(self, pids: list[int], ports: list[int]) -> None:
+        """What was started without a supervisor is looked for in the end, too."""
+        self.sightings.note(pids, ports)
+
     def _note(self, status: Status) -> None:
         pids = [one["pid"] for one in (*status["units"], status["supervisor"] or {"pid": None})]
         ports = [port for one in status["units"] for port in one["ports"].values()]
