@@ -4,6 +4,9 @@ import sys
 
 
 def main() -> int:
+    from dynkv.cli.inherited import shed
+
+    shed()
     from dynkv.cli.app import main as run
 
     return run()

@@ -47,16 +47,24 @@ class StandbyProcess:
 
     @classmethod
     def spawn(
-        cls, python: str, modules: Sequence[str], env: Mapping[str, str], log: Path, *, cuda: bool, spawns: bool
+        cls,
+        python: Sequence[str],
+        modules: Sequence[str],
+        env: Mapping[str, str],
+        log: Path,
+        *,
+        cuda: bool,
+        spawns: bool,
     ) -> Self:
         """Start it; raises OSError if it cannot be.
 
-        `cuda`: what it launches uses GPUs; `spawns`: it starts processes that need the same imports.
+        `python`: the interpreter with its options; `cuda`: what it launches uses GPUs; `spawns`: it starts processes
+        that need the same imports.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         flags = [flag for flag, is_set in (("--cuda", cuda), ("--spawns", spawns)) if is_set]
-        argv = [python, script("standby"), *flags, str(CHANNEL_FD), *modules]
+        argv = [*python, script("standby"), *flags, str(CHANNEL_FD), *modules]
         try:
             child = Child.spawn(argv, {**env, **_ROOM}, log, channel=theirs.fileno())
         except BaseException:
@@ -79,7 +87,7 @@ class StandbyProcess:
         schedule: Schedule = FREE,
         deadline_s: float = 10.0,
     ) -> Child:
-        """Start `python -m MODULE …` or `python FILE …` as Child.spawn would; raises StandbyFailed.
+        """Start `python -P -m MODULE …` or `python FILE …` as Child.spawn would; raises StandbyFailed.
 
         The interpreter is its own, whatever `argv` names. After a failure it takes no more orders, and what
         it may have forked all the same is among what `remains` finds.

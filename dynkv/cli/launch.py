@@ -14,11 +14,13 @@ from typing import NoReturn
 import msgspec
 
 from dynkv.children.output import open_log, tail
+from dynkv.cli.inherited import root_for_others
 from dynkv.control.deadline import Deadline
 from dynkv.control.handshake import READY, TAKEN, UNCLEAR
 from dynkv.errors import AlreadyRunning, DynkvError, NotUnderstood, TimedOut
 from dynkv.home import Place
 from dynkv.plan.model import Plan
+from dynkv.surroundings import of_supervisor
 
 _LINE_BYTES = max(map(len, (READY, TAKEN, UNCLEAR)))
 _REPORT_S = 5.0
@@ -79,7 +81,8 @@ def _start(order: Order) -> tuple[int, subprocess.Popen[bytes]]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**os.environ, **order.secrets},
+            env=_environment(order),
+            cwd=order.place.directory,
             pass_fds=(plan_fd, notify_write, *order.claims),
             start_new_session=True,
         )
@@ -105,7 +108,17 @@ def become_supervisor(order: Order) -> NoReturn:
     for fd in (plan_fd, nobody, *order.claims):
         os.set_inheritable(fd, True)
     command = [*_command(order, plan_fd, nobody), "--foreground"]
-    os.execve(command[0], command, {**os.environ, **order.secrets})
+    os.chdir(order.place.directory)
+    os.execve(command[0], command, _environment(order))
+
+
+def _environment(order: Order) -> dict[str, str]:
+    """Without what is the command's alone; where dynkv was found by `python -m` in its own directory, told so."""
+    environ = of_supervisor(os.environ)
+    paths = [path for path in environ.get("PYTHONPATH", "").split(":") if path]
+    if (root := root_for_others()) is not None and root not in paths:
+        environ["PYTHONPATH"] = ":".join([root, *paths])
+    return {**environ, **order.secrets}
 
 
 def _command(order: Order, plan_fd: int, notify_fd: int) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dynkv.errors import PreflightRefused
 from dynkv.plan.steps import MakeDirectory, Run, Step
+from dynkv.surroundings import of_stack
 
 _TOLD_MAX = 2000
 """Characters of what a program that failed has said last."""
@@ -38,7 +39,14 @@ def _run(step: Run) -> None:
     if os.path.exists(step.unless_exists):
         return
     try:
-        done = subprocess.run(step.argv, capture_output=True, encoding="utf-8", errors="replace")
+        done = subprocess.run(
+            step.argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            env=of_stack(os.environ),
+        )
     except OSError as error:
         raise _failed(step, str(error)) from None
     if done.returncode != 0:

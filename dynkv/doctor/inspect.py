@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dynkv.doctor.model_files import cached_model_files, model_files
-from dynkv.doctor.stack import find_python, packages
+from dynkv.doctor.stack import find_python, look_into
 from dynkv.errors import PreflightRefused
 from dynkv.host.cgroups import cpus_worth
 from dynkv.host.disks import free_bytes, room_bytes, write_problem
@@ -52,9 +52,10 @@ def inspect(
     What is `left_over` of the same deployment counts as free: it will be taken over or ended. `leftovers` are those of
     all deployments.
 
-    Raises PreflightRefused when the interpreter does not work.
+    Raises PreflightRefused when the interpreter does not work, or there is no whole path of the model.
     """
     python = find_python(profile.python)
+    interpreter = look_into(python)
     own = left_over or LeftOver()
     model = model_facts(profile.model.path)
     paths = path_facts(profile)
@@ -63,7 +64,8 @@ def inspect(
         _of_this_host(own),
         taken_ports={**holders(own.pids), **planned_ports},
         python=python,
-        packages=packages(python),
+        python_options=interpreter.options,
+        packages=interpreter.packages,
         model=model,
         model_files=_model_files(profile, model),
         paths=paths,
@@ -120,13 +122,17 @@ def _working_directory() -> str | None:
 
 
 def model_facts(path: str) -> ModelFacts:
-    """A directory or something written like one is local; anything else is an id that a hub resolves."""
+    """A directory or something written like one is local; anything else is an id that a hub resolves.
+
+    Raises PreflightRefused where there is nothing that a path could be relative to.
+    """
     if path == TINY:
         return ModelFacts(is_local=True, has_config=True)
     local = Path(os.path.expanduser(path))
     if not (path.startswith(("/", ".", "~")) or os.path.isdir(local)):
         return ModelFacts(is_local=False, has_config=False)
-    return ModelFacts(is_local=True, has_config=os.path.isfile(local / "config.json"), path=str(local.absolute()))
+    whole = str(local) if local.is_absolute() else expand(f"./{local}", "", PathFacts(_working_directory()))
+    return ModelFacts(is_local=True, has_config=os.path.isfile(local / "config.json"), path=whole)
 
 
 def _model_files(profile: Profile, model: ModelFacts) -> ModelFiles | None:

@@ -8,9 +8,11 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from dynkv.errors import PreflightRefused
+from dynkv.surroundings import of_stack
 
 PACKAGES = (
     "ai-dynamo",
@@ -32,8 +34,13 @@ found = {}
 for name in sys.argv[1:]:
     try: found[name] = m.version(name)
     except m.PackageNotFoundError: pass
-print(json.dumps(found))
+print(json.dumps([sys.version_info[:2], found]))
 """
+_SAFE_PATH = "-P"
+"""Nothing is imported from where it runs. Source: CPython 3.11, "Command line and environment"."""
+_SAFE_PATH_SINCE = (3, 11)
+_NOWHERE = "/"
+"""Where nobody but root puts files: an interpreter that is asked by `-c` imports from where it runs."""
 _CHOOSE = "name the one of the environment that has Dynamo, vLLM and LMCache: --set python=/path/to/bin/python"
 
 
@@ -48,20 +55,40 @@ def find_python(given: str | None) -> str:
     return str(Path(path).absolute())
 
 
-def packages(python: str) -> dict[str, str]:
-    """Versions by distribution name, of those that are there; raises PreflightRefused for a broken interpreter."""
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    packages: dict[str, str]
+    """Versions by distribution name, of those that are there."""
+    options: tuple[str, ...] = (_SAFE_PATH,)
+    """What keeps it from importing from where it runs; an old one knows none."""
+
+
+def look_into(python: str) -> Interpreter:
+    """Raises PreflightRefused for a broken interpreter."""
     if python == sys.executable:
-        return {name: version for name in PACKAGES if (version := _own_version(name))}
-    command = [python, "-c", _SCRIPT, *PACKAGES]
+        return Interpreter({name: version for name in PACKAGES if (version := _own_version(name))})
     try:
-        done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=True, text=True)
-        found: dict[str, str] = json.loads(done.stdout)
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        version, found = json.loads(_told(python))
+        return Interpreter(dict(found), (_SAFE_PATH,) if tuple(version) >= _SAFE_PATH_SINCE else ())
+    except (OSError, subprocess.SubprocessError, ValueError, TypeError) as error:
         raise PreflightRefused(
             f"{python} does not work as a Python interpreter: {error}",
             hint=_CHOOSE,
         ) from None
-    return found
+
+
+def _told(python: str) -> str:
+    done = subprocess.run(
+        [python, "-c", _SCRIPT, *PACKAGES],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=_TIMEOUT_S,
+        check=True,
+        text=True,
+        cwd=_NOWHERE,
+        env=of_stack(os.environ),
+    )
+    return done.stdout
 
 
 def _own_version(name: str) -> str | None:

@@ -2,10 +2,10 @@
 
 A worker's start is mostly imports, and they are the same for every worker. This process does them once and waits
 ("parked"). For each order it forks a process that becomes the program, as if it had been started as
-`python -m PROGRAM` or `python SCRIPT`: the same arguments, environment, log, session of its own, and what /proc shows
-of them. With --spawns, processes that the program starts by multiprocessing's spawn method, as vLLM starts its engine,
-are forked from the same imports, with the environment of their parent at that moment, as spawn gives it to them.
-With --cuda the programs use GPUs, so it fails where the imports alone have begun with CUDA.
+`python -m PROGRAM` or `python SCRIPT`, with -P or without it: the same arguments, environment, log, session of its own,
+and what /proc shows of them. With --spawns, processes that the program starts by multiprocessing's spawn method, as
+vLLM starts its engine, are forked from the same imports, with the environment of their parent at that moment, as spawn
+gives it to them. With --cuda the programs use GPUs, so it fails where the imports alone have begun with CUDA.
 
 FD is a SOCK_SEQPACKET socket; each message is one JSON object. First this sends {"parked": true} or {"failed": why} and
 ends. Then for each {"argv", "env", "log"} it answers {"pid"} or {"failed": why}. A forked process is given to the
@@ -38,12 +38,15 @@ from standby_identity import set_environment, show  # type: ignore[import-not-fo
 from standby_spawns import serve_spawns  # type: ignore[import-not-found]
 
 MAX_MESSAGE_BYTES = 256 * 1024
+SAFE_PATH = "-P"
 
 
 def main(arguments: Sequence[str]) -> None:
     options = parse(arguments)
     channel = socket.socket(fileno=options.fd)
-    sys.path[0] = str(Path.cwd())  # as for `python -m`; what stands there now is this script's own directory
+    del sys.path[0]  # this script's own directory, which holds what is no module of the stack
+    if not sys.flags.safe_path:
+        sys.path.insert(0, str(Path.cwd()))  # as for `python -m`
     why = import_all(options.modules) or (has_begun_with_cuda() if options.cuda else None)
     reply(channel, {"failed": why} if why else {"parked": True})
     if why:
@@ -139,17 +142,26 @@ def schedule(nice: int, cpus: Sequence[int]) -> None:
 
 
 def become(argv: Sequence[str], *, spawns: bool) -> None:
-    """Run the program as the interpreter would have: `argv` is that of `python -m MODULE ...` or `python FILE ...`."""
+    """Run the program as the interpreter would have: `argv` is `python -m MODULE ...` or `python FILE ...`.
+
+    With -P after `python` nothing is imported from where it runs.
+    """
     if spawns:
         serve_spawns()
     sys.orig_argv = list(argv)
-    if argv[1] == "-m":
-        sys.argv = ["-m", *argv[3:]]
-        runpy.run_module(argv[2], run_name="__main__", alter_sys=True)
+    is_safe = argv[1] == SAFE_PATH
+    words = argv[2:] if is_safe else argv[1:]
+    is_module = words[0] == "-m"
+    if not sys.flags.safe_path:
+        del sys.path[0]
+    if not is_safe:
+        sys.path.insert(0, str(Path.cwd() if is_module else Path(words[0]).parent))
+    if is_module:
+        sys.argv = ["-m", *words[2:]]
+        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
     else:
-        sys.argv = list(argv[1:])
-        sys.path[0] = str(Path(argv[1]).parent)
-        runpy.run_path(argv[1], run_name="__main__")
+        sys.argv = list(words)
+        runpy.run_path(words[0], run_name="__main__")
 
 
 if __name__ == "__main__":

@@ -39,6 +39,11 @@ class Context:
     def is_tiny(self) -> bool:
         return self.profile.model.path == TINY
 
+    @property
+    def interpreter(self) -> list[str]:
+        """The stack's, as a program is run by it: what it imports comes from its installation alone."""
+        return [self.facts.python, *self.facts.python_options]
+
     def expand(self, path: str) -> str:
         """A path of the profile, made absolute; raises PreflightRefused where it cannot be."""
         return expand(path, self.home, self.facts.paths)

@@ -8,10 +8,9 @@ from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import Role
 from dynkv.profile.model import FORBIDDEN_ENV, Profile
 from dynkv.profile.secrets import SECRETS, is_secret, only_secrets, without_secrets
+from dynkv.surroundings import absolute
 
-CIRCUMSTANCES = frozenset(
-    "PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ TMPDIR TERM XDG_CACHE_HOME XDG_RUNTIME_DIR".split()
-)
+CIRCUMSTANCES = frozenset("PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ TMPDIR TERM XDG_CACHE_HOME".split())
 """What differs from one terminal, cron job or service to the next; the locale's LC_* do, too."""
 INHERITED = CIRCUMSTANCES | frozenset(
     "LD_LIBRARY_PATH LD_PRELOAD PYTHONPATH SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE "
@@ -41,8 +40,8 @@ def is_inherited(name: str) -> bool:
 
 
 def handed_on_as_text(environ: Mapping[str, str]) -> dict[str, str]:
-    """What of the person's environment a child may get, and everybody see."""
-    return {name: value for name, value in without_secrets(environ).items() if is_inherited(name)}
+    """What of the person's environment a child may get, and everybody see; it runs elsewhere than the person."""
+    return {name: value for name, value in without_secrets(absolute(environ)).items() if is_inherited(name)}
 
 
 def handed_on_as_secrets(environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -79,7 +78,7 @@ def circumstances(profile: Profile, facts: HostFacts) -> tuple[str, ...]:
 
 def given_environment(profile: Profile) -> dict[str, str]:
     """The profile's own entries, which have the last word; without secrets."""
-    return without_secrets(profile.env)
+    return without_secrets(absolute(profile.env))
 
 
 def secret_names(profile: Profile, facts: HostFacts, role: Role) -> tuple[str, ...]:

@@ -124,6 +124,8 @@ class HostFacts:
     """Names of secrets in the person's environment that units may be given."""
     python: str = "python3"
     """The interpreter that holds the stack."""
+    python_options: tuple[str, ...] = ("-P",)
+    """What keeps it from importing from where it runs."""
     scripts_directory: str = "/dynkv/instack"
     """Where the scripts lie that it runs for dynkv."""
     packages: dict[str, str] = field(default_factory=dict)

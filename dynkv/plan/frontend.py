@@ -15,7 +15,7 @@ def frontend_unit(ctx: Context, port: int) -> Unit:
     settings = ctx.profile.frontend
     host = local_host(settings.host)
     model = quote(ctx.served_name, safe="")
-    argv = [ctx.facts.python, "-m", "dynamo.frontend", "--http-host", settings.host, "--http-port", str(port)]
+    argv = [*ctx.interpreter, "-m", "dynamo.frontend", "--http-host", settings.host, "--http-port", str(port)]
     argv += ["--router-mode", settings.router_mode, *settings.args]
     return Unit(
         name=NAME,

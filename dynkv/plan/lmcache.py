@@ -61,7 +61,7 @@ def adapter_json(adapter: L2Adapter, ctx: Context) -> str:
 
 def _argv(ctx: Context, zmq_port: int, http_port: int) -> tuple[str, ...]:
     settings = ctx.profile.lmcache
-    argv = [ctx.facts.python, "-c", _LMCACHE, "server"]
+    argv = [*ctx.interpreter, "-c", _LMCACHE, "server"]
     argv += ["--host", "localhost", "--port", str(zmq_port)]
     # 0.5.0 serves an API that runs scripts on 0.0.0.0 unless it is told otherwise
     argv += ["--http-host", "127.0.0.1", "--http-port", str(http_port)]

@@ -9,7 +9,7 @@ from dynkv.plan.worker import role_args, worker_unit
 
 
 def mocker_unit(ctx: Context, seat: Seat, depends_on: tuple[Dependency, ...]) -> Unit:
-    argv = [ctx.facts.python, "-m", "dynamo.mocker", "--model-path", ctx.model_path, "--model-name", ctx.served_name]
+    argv = [*ctx.interpreter, "-m", "dynamo.mocker", "--model-path", ctx.model_path, "--model-name", ctx.served_name]
     if ctx.profile.workers.block_size:
         argv += ["--block-size", str(ctx.profile.workers.block_size)]
     if ctx.profile.model.max_length:

@@ -181,6 +181,8 @@ class Standby:
     """What starts from it uses GPUs."""
     spawns: bool = False
     """What starts from it starts processes that need the same imports, as vLLM does its engine."""
+    python_options: tuple[str, ...] = ()
+    """Of its interpreter: those that what starts from it has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ def _for_workers(ctx: Context, workers: list[Unit], *, keep: bool) -> Standby:
         memory_bytes=_WORKERS_BYTES[engine],
         cuda=engine == "vllm" and device == "cuda",
         spawns=engine == "vllm",
+        python_options=ctx.facts.python_options,
     )
 
 
@@ -69,4 +70,5 @@ def _for_helper(ctx: Context) -> Standby:
         roles=(),
         keep=True,
         memory_bytes=_HELPER_BYTES,
+        python_options=ctx.facts.python_options,
     )

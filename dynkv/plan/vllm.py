@@ -36,7 +36,7 @@ def vllm_unit(ctx: Context, seat: Seat, depends_on: tuple[Dependency, ...]) -> U
 
 def _model_args(ctx: Context, seat: Seat) -> list[str]:
     profile = ctx.profile
-    argv = [ctx.facts.python, "-m", "dynamo.vllm", "--model", ctx.model_path]
+    argv = [*ctx.interpreter, "-m", "dynamo.vllm", "--model", ctx.model_path]
     argv += ["--served-model-name", ctx.served_name]
     argv += ["--tensor-parallel-size", str(profile.workers.tensor_parallel_size)]
     if seat.gpus:

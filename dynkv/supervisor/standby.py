@@ -147,7 +147,12 @@ class StandbyRunner:
         env = marked_environment(self._place.home, self._place.name, self.planned.name, env)
         try:
             standby = self._process = StandbyProcess.spawn(
-                self._python, self.planned.modules, env, self.log, cuda=self.planned.cuda, spawns=self.planned.spawns
+                [self._python, *self.planned.python_options],
+                self.planned.modules,
+                env,
+                self.log,
+                cuda=self.planned.cuda,
+                spawns=self.planned.spawns,
             )
         except OSError as error:
             self._fail(f"cannot run {self._python}: {error.strerror or error}")

@@ -47,7 +47,7 @@ async def main():
     become_subreaper()
     here, env = Path(sys.argv[1]), {{"PATH": os.environ["PATH"]}}
     (here / "program.py").write_text("import time; time.sleep(100)")
-    standby = StandbyProcess.spawn(sys.executable, ["json"], env, here / "log", cuda=False, spawns=False)
+    standby = StandbyProcess.spawn([sys.executable], ["json"], env, here / "log", cuda=False, spawns=False)
     await standby.parked()
     forbid({PIDFD_OPEN}, {errno.ENOSYS})
     found = {{}}

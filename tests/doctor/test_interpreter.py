@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dynkv.doctor.stack import PACKAGES, find_python, packages
+from dynkv.doctor.stack import PACKAGES, find_python, look_into
 from dynkv.errors import PreflightRefused
 
 OTHER_PYTHON = next((p for p in map(Path, ("/usr/bin/python3", "/usr/local/bin/python3")) if p.exists()), None)
@@ -15,7 +15,7 @@ OTHER_PYTHON = next((p for p in map(Path, ("/usr/bin/python3", "/usr/local/bin/p
 
 def test_our_own() -> None:
     assert find_python(None) == sys.executable
-    assert packages(sys.executable).keys() <= set(PACKAGES)
+    assert look_into(sys.executable).packages.keys() <= set(PACKAGES)
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
@@ -41,19 +41,19 @@ def test_none() -> None:
 @pytest.mark.skipif(OTHER_PYTHON is None, reason="there is no other interpreter")
 def test_another_one_is_asked() -> None:
     assert OTHER_PYTHON is not None
-    assert "vllm" not in packages(find_python(str(OTHER_PYTHON)))
+    assert "vllm" not in look_into(find_python(str(OTHER_PYTHON))).packages
 
 
 def test_an_environment_behind_a_link_says_the_same_as_ours() -> None:
     folder = Path(sys.executable).parent
     beside = next(p for p in (folder / "python", folder / "python3") if str(p) != sys.executable)
-    assert packages(str(beside)) == packages(sys.executable)
+    assert look_into(str(beside)) == look_into(sys.executable)
 
 
-@pytest.mark.parametrize("script", ["exit 3", "echo no json", "kill -9 $$"])
+@pytest.mark.parametrize("script", ["exit 3", "echo no json", "kill -9 $$", "echo 7", "echo [[3], 1]"])
 def test_a_broken_one(tmp_path: Path, script: str) -> None:
     fake = tmp_path / "python"
     fake.write_text(f"#!/bin/sh\n{script}\n")
     fake.chmod(0o755)
     with pytest.raises(PreflightRefused, match="does not work as a Python interpreter"):
-        packages(str(fake))
+        look_into(str(fake))

@@ -31,8 +31,9 @@ become_subreaper()
 here = Path(sys.argv[1])
 ENV = {"PATH": os.environ["PATH"], "GIVEN": "to the standby", "DYNKV_INCARNATION": "standby's own"}
 
-def standby(*modules, cuda=False, spawns=False):
-    return StandbyProcess.spawn(sys.executable, modules, ENV, here / "standby.log", cuda=cuda, spawns=spawns)
+def standby(*modules, cuda=False, spawns=False, options=()):
+    python = [sys.executable, *options]
+    return StandbyProcess.spawn(python, modules, ENV, here / "standby.log", cuda=cuda, spawns=spawns)
 
 async def over(child):
     async with anyio.create_task_group() as tasks:
@@ -115,6 +116,51 @@ await end(it)
     assert told["pid"] == told["sid"] == said["pid"]
     assert told["imported"]
     assert told["tmp"] == str(tmp_path)
+
+
+@pytest.mark.parametrize("words", ['"-m", "wherever"', 'str(here / "somewhere" / "tells.py")'], ids=["-m", "file"])
+@pytest.mark.parametrize("options", [(), ("-P",)], ids=["plain", "-P"])
+def test_with_a_safe_path_nothing_comes_from_where_it_runs(
+    tmp_path: Path, words: str, options: tuple[str, ...]
+) -> None:
+    """A program has one or not by its own arguments, whatever the standby itself has."""
+    (tmp_path / "somewhere").mkdir()
+    (tmp_path / "somewhere" / "tells.py").write_text("import json, sys\nprint(json.dumps(sys.path))\n")
+    said = story(
+        tmp_path,
+        f"""
+it = standby("colorsys", options={options})
+await it.parked()
+for name, more in (("safe", ["-P"]), ("plain", [])):
+    log = here / name
+    await over(await it.launch([sys.executable, *more, {words}], {{}}, log))
+    said[name] = log.read_text()
+await end(it)
+""",
+        wherever="import json, sys\nprint(json.dumps(sys.path))\n",
+    )
+    places = {str(tmp_path), str(tmp_path / "somewhere"), str(Path(script("standby")).parent)}
+    plain = set(json.loads(said["plain"]))
+    assert plain & places == {str(tmp_path) if "-m" in words else str(tmp_path / "somewhere")}
+    if "-m" in words:
+        assert "No module named wherever" in said["safe"]
+    else:
+        assert not places & set(json.loads(said["safe"]))
+
+
+def test_what_is_imported_ahead_does_not_come_from_where_it_runs_either(tmp_path: Path) -> None:
+    body = """
+for options in ((), ("-P",)):
+    it = standby("colorsys", options=options)
+    try:
+        await it.parked()
+        said[str(options)] = "parked"
+    except StandbyFailed as error:
+        said[str(options)] = str(error)
+    await end(it)
+"""
+    said = story(tmp_path, body, colorsys="raise RuntimeError('of a stranger')\n")
+    assert said == {"()": "colorsys cannot be imported: RuntimeError: of a stranger", "('-P',)": "parked"}
 
 
 def test_proc_shows_the_program_and_not_the_launcher(tmp_path: Path) -> None:

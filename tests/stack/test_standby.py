@@ -100,7 +100,7 @@ def _is_like_a_plain_tree(status: Status, ranks: list[str]) -> None:
     """The names and markers by which people and dynkv know a worker's processes, and how they are scheduled."""
     main = psutil.Process(unit(status, "worker-0")["pid"])
     tree = [main, *main.children(recursive=True)]
-    assert main.cmdline()[1:3] == ["-m", "dynamo.vllm"]
+    assert main.cmdline()[1:4] == ["-P", "-m", "dynamo.vllm"]
     assert {"VLLM::EngineCore", *ranks} <= {" ".join(process.cmdline()) for process in tree}
     assert {process.environ()["DYNKV_UNIT"] for process in tree} == {"worker-0"}
     assert {os.getsid(process.pid) for process in tree} == {main.pid}
