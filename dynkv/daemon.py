@@ -24,10 +24,12 @@ from dynkv.children.reaper import become_subreaper, reap_orphans, strays, sweep
 from dynkv.children.signals import is_there
 from dynkv.children.stop import kill_tree
 from dynkv.children.tree import Host
+from dynkv.children.umask import let_children_have
 from dynkv.control.handshake import READY, TAKEN, UNCLEAR
 from dynkv.control.listening import control_socket, keep_serving
 from dynkv.control.server import ControlApi
 from dynkv.home import Place
+from dynkv.host.files import names_in
 from dynkv.host.limits import raise_open_files
 from dynkv.host.pidfd import pidfd_problem
 from dynkv.host.processes import Identity, read_process
@@ -62,16 +64,18 @@ _DEAF = {
     signal.SIGXFSZ,
 } | {number for number in signal.valid_signals() if number >= signal.SIGRTMIN}
 """Nobody sends them for a reason, and each would end a process."""
+_NOT_ASKED = {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}
+"""Two that the kernel keeps, and two that Python ignores for good reason: a write that fails says so."""
 _REAP_PERIOD_S = 1.0
+_FOR_ITS_OWNER_ALONE = 0o077
 
 
 def main() -> int:
     options = _options()
-    # until somebody heeds them, and when nobody does any more
-    signal.pthread_sigmask(signal.SIG_BLOCK, {*_END, *_HEEDED, *_DEAF})
-    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # printing in the background of a terminal stops nobody
+    _settle_signals()
+    let_children_have(os.umask(_FOR_ITS_OWNER_ALONE))
     raise_open_files()
-    _keep_descriptors()
+    _part_with_descriptors({options.plan_fd, options.notify_fd, *options.keep_fds})
     plan = _read_plan(options.plan_fd)
     place = Place(options.home, plan.name)
     lock = _take_lock(place)
@@ -90,6 +94,15 @@ def main() -> int:
     if code == 0 and (left := sweep()):
         sys.stderr.write(f"ended processes that were still running: {', '.join(left)}\n")
     return code
+
+
+def _settle_signals() -> None:
+    """As this program wants them, whatever was blocked or ignored by who has started it."""
+    for number in signal.valid_signals() - _NOT_ASKED:
+        signal.signal(number, signal.SIG_DFL)
+    # until somebody heeds them, and when nobody does any more
+    signal.pthread_sigmask(signal.SIG_SETMASK, {*_END, *_HEEDED, *_DEAF})
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # printing in the background of a terminal stops nobody
 
 
 def _report(notify_fd: int, line: bytes) -> None:
@@ -228,13 +241,19 @@ def _read_plan(fd: int) -> Plan:
         return msgspec.json.decode(file.read(), type=Plan)
 
 
-def _keep_descriptors() -> None:
-    """What was inherited, from a shell say, is no child's business; a child gets its three streams."""
-    for entry in list(Path("/proc/self/fd").iterdir()):
-        fd = int(entry.name)
+def _part_with_descriptors(needed: Collection[int]) -> None:
+    """What was inherited, from a shell say, is no business of this process or a child, beyond the three streams."""
+    for fd in map(int, names_in("/proc/self/fd")):
         with suppress(OSError):  # the one that listed them is closed by now
-            if fd > 2:
-                os.set_inheritable(fd, False)
+            if fd > 2 and os.get_inheritable(fd):
+                if fd in needed:
+                    os.set_inheritable(fd, False)
+                else:
+                    os.close(fd)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(","))) if text else ()
 
 
 def _options() -> argparse.Namespace:
@@ -242,6 +261,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--plan-fd", type=int, required=True)
     parser.add_argument("--notify-fd", type=int, required=True)
+    parser.add_argument("--keep-fds", type=_numbers, default=(), help="What else of all that is open stays so.")
     parser.add_argument("--foreground", action="store_true")
     parser.add_argument("--replace", action="store_true", help="End processes that the journal does not explain.")
     return parser.parse_args()

@@ -21,10 +21,17 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
 def home() -> Path:
-    """`$DYNKV_HOME`, else `dynkv` in the XDG state directory. Source: XDG Base Directory Specification 0.8."""
+    """`$DYNKV_HOME`, else `dynkv` in the XDG state directory. Source: XDG Base Directory Specification 0.8.
+
+    Raises UsageError for a relative path where there is nothing that it could be relative to.
+    """
     given = os.environ.get("DYNKV_HOME")
     if given:
-        return Path(os.path.expanduser(given)).absolute()
+        try:
+            return Path(os.path.expanduser(given)).absolute()
+        except FileNotFoundError:
+            what = f"there is no working directory that DYNKV_HOME={given} could be relative to"
+            raise UsageError(what, hint="set it to a whole path, from / on") from None
     state = os.environ.get("XDG_STATE_HOME")
     return (Path(state) if state and Path(state).is_absolute() else Path.home() / ".local" / "state") / "dynkv"
 
@@ -116,7 +123,7 @@ class Place(NamedTuple):
 
         try:
             for directory in (self.directory, self.logs):
-                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _make_private(directory)
                 _refuse_foreign(directory)
             make_own_directory(self.socket.parent)
             self.directory.chmod(0o700)
@@ -160,6 +167,15 @@ def _refuse_foreign(directory: Path) -> None:
             f"{directory} belongs to uid {owner}",
             hint="run dynkv as that user, or set DYNKV_HOME to a directory of your own",
         )
+
+
+def _make_private(directory: Path) -> None:
+    """With those above it that are not there, of which each could be renamed away by whoever may write to the next."""
+    given = os.umask(0o077)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    finally:
+        os.umask(given)
 
 
 def is_name(name: str) -> bool:

@@ -21,6 +21,7 @@ from dynkv.children.marks import MARK_INCARNATION
 from dynkv.children.output import open_log
 from dynkv.children.scheduling import FREE, Schedule
 from dynkv.children.tree import Host, Root, tree_of
+from dynkv.children.umask import umask_of_children
 from dynkv.host.processes import Identity, Process, own_children, read_process
 
 _DEFAULTED = tuple(sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
@@ -113,20 +114,21 @@ class Child:
         out = open_log(log)
         try:
             log_start = os.fstat(out).st_size
-            pid = os.posix_spawn(
-                program,
-                list(argv),
-                {**env, MARK_INCARNATION: incarnation},
-                file_actions=[
-                    (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_DUP2, out, 1),
-                    (os.POSIX_SPAWN_DUP2, out, 2),
-                    *more,
-                ],
-                setsid=True,
-                setsigmask=(),
-                setsigdef=_DEFAULTED,
-            )
+            with umask_of_children():
+                pid = os.posix_spawn(
+                    program,
+                    list(argv),
+                    {**env, MARK_INCARNATION: incarnation},
+                    file_actions=[
+                        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                        (os.POSIX_SPAWN_DUP2, out, 1),
+                        (os.POSIX_SPAWN_DUP2, out, 2),
+                        *more,
+                    ],
+                    setsid=True,
+                    setsigmask=(),
+                    setsigdef=_DEFAULTED,
+                )
         finally:
             with suppress(OSError):  # what is written late to a full disk says so here
                 os.close(out)

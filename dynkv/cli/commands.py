@@ -9,6 +9,7 @@ import typer
 from typer.main import get_command
 
 from dynkv import __version__
+from dynkv.cli.inherited import let_signals_come
 from dynkv.cli.manual import above_options, below_options
 from dynkv.errors import UsageError
 
@@ -74,6 +75,7 @@ _CommandLineError: type[Exception] = next(
 
 def run(words: list[str]) -> int:
     """The exit code; raises UsageError, and whatever the verb raises."""
+    let_signals_come()
     try:
         code = get_command(command_line(words)).main(words, prog_name="dynkv", standalone_mode=False)
     except typer.Abort:

@@ -123,6 +123,7 @@ def _environment(order: Order) -> dict[str, str]:
 
 def _command(order: Order, plan_fd: int, notify_fd: int) -> list[str]:
     options = ["--home", str(order.place.home), "--plan-fd", str(plan_fd), "--notify-fd", str(notify_fd)]
+    options += ["--keep-fds", ",".join(map(str, order.claims))]
     # -P: nothing is imported from where the person happens to be
     return [sys.executable, "-P", "-m", "dynkv.daemon", *options, *(["--replace"] if order.replaces else [])]
 

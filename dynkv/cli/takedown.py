@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from dynkv.cli.deployments import Deployment, find
+from dynkv.cli.inherited import let_signals_come
 from dynkv.cli.poll import SILENT, NotYet, poll
 from dynkv.cli.progress import progress
 from dynkv.cli.report import say
@@ -28,6 +29,7 @@ _STUCK_S = 60.0
 
 def bring_down(name: str | None = None, timeout_s: float | None = None) -> None:
     """What `dynkv down` does and says."""
+    let_signals_come()
     persevere()
     deployment = find(name)
     if take_down(deployment, Deadline(timeout_s)):
