@@ -48,6 +48,8 @@ main() {{
   setsid=$(type -P setsid) || true
   [[ ! ${{TMPDIR-}} || $TMPDIR != /* || ${{#TMPDIR}} -gt 40 ]] || base=$TMPDIR # sockets are made in it
   scratch=$(mktemp -d "$base/dynkv.XXXXXX" 2>/dev/null) || scratch=''
+  cd -- "${{scratch:-/}}" # a relative entry of a search path leads nowhere from here
+  umask "$(printf '%o' $((8#$(umask) & 8#077)))"
   check
   prepare
   start_all

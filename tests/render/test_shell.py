@@ -230,6 +230,30 @@ def prepared(home: Path, adapters: list[dict[str, str]]) -> Plan:
     return replace(made, units=(), prepare=(*made.prepare, model))
 
 
+def test_it_prepares_with_nothing_from_where_the_person_stands(tmp_path: Path) -> None:
+    (tmp_path / "os.py").write_text("raise RuntimeError")
+    (tmp_path / "shutil.py").write_text("raise RuntimeError")
+    made = prepared(tmp_path / "home", [])
+    run = made.prepare[-1]
+    assert isinstance(run, Run)
+    made = replace(made, prepare=(*made.prepare[:-1], replace_argv(run, "import shutil; ")))
+    done = subprocess.run(
+        ["bash"],
+        input=shell_script(made),
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": ".::"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "home" / "model").exists()
+
+
+def replace_argv(run: Run, before: str) -> Run:
+    program, dash_c, code = run.argv
+    return Run((program, dash_c, before + code), run.unless_exists, run.purpose, run.hint)
+
+
 def test_what_cannot_be_prepared_ends_it(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     made = prepared(tmp_path, [{"type": "fs", "base_path": str(tmp_path / "file" / "kv")}])

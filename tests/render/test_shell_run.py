@@ -175,6 +175,15 @@ async def _first_line(stage: Stage, log: Path) -> str:
         child.reap()
 
 
+@pytest.mark.parametrize(("mask", "own"), [(0o000, 0o000), (0o027, 0o027), (0o777, 0o077)])
+def test_a_umask_is_the_persons_but_for_what_it_takes_from_the_owner(tmp_path: Path, mask: int, own: int) -> None:
+    """As under `up`."""
+    look = python("import os, sys, time; sys.stdout.write(f'mask {os.umask(0):03o}\\n'); time.sleep(1000)")
+    stage = Stage(tmp_path, {"name": "a", "argv": look})
+    with stage.running(umask=mask) as script:
+        assert until(script, "mask").splitlines()[-1] == f"mask {own:03o}"
+
+
 # --- how it is run ---
 
 
