@@ -46,6 +46,7 @@ from dynkv.supervisor.journal import VERSION, ChildRecord, Journal, JournalFile,
 from dynkv.supervisor.life import Shared
 from dynkv.supervisor.printing import print_events
 from dynkv.supervisor.salvage import clear_files, strays_of
+from dynkv.supervisor.service import keep_told, manager_of
 from dynkv.supervisor.stack import Stack
 from dynkv.supervisor.standby import StandbyRunner
 from dynkv.supervisor.succession import Inheritance, take_stock, unclear
@@ -138,7 +139,7 @@ async def _run(plan: Plan, place: Place, lock: int, notify_fd: int, foreground: 
                 "orphans": partial(_reap, journal, left.strays),
                 "the figures of the KV caches": partial(gather_forever, plan, stack.note_kv, figures),
                 "the control API": partial(keep_serving, ControlApi(stack, events, figures).answer, made),
-                **({"printing events": partial(print_events, events)} if foreground else {}),
+                **(_foreground(events, board, stack) if foreground else {}),
             }
             for what, work in beside.items():
                 tasks.start_soon(outliving, what, work, events)
@@ -154,6 +155,11 @@ async def _run(plan: Plan, place: Place, lock: int, notify_fd: int, foreground: 
     clear_files(place)
     journal.close()
     return 0
+
+
+def _foreground(events: EventLog, board: Board, stack: Stack) -> dict[str, Callable[[], Awaitable[object]]]:
+    tell = partial(keep_told, manager_of(os.environ, os.getpid()), lambda: stack.state, board, events)
+    return {"printing events": partial(print_events, events), "telling the service manager": tell}
 
 
 async def _let_go_when_lost(
