@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from enum import IntEnum
 
-_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_STRING = r"[^\x00-\x08\x0a-\x1f\x7f-\x9f]*(?:\x07|\x1b\\|\x9c)"
+_CONTROL = re.compile(
+    rf"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f]){_STRING}|\x1b[ -/]*[0-~]?"
+    r"|[\x00-\x08\x0a-\x1f\x7f-\x9f]"
+)
+"""Of 7 and of 8 bits: sequences, strings, and each control character that is left but the tab. Source: ECMA-48."""
 _OWNER = r"(?:\((?P<owner>[^)]*?) ?\bpid=\d+\) )?"
 _LEVEL = r"(?P<level>TRACE|DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL|FATAL)"
 _DAY = r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)"
@@ -75,8 +80,8 @@ class Part:
 
 
 def plain(text: str) -> str:
-    """Without escape sequences for colours and the like. Source: ECMA-48."""
-    return _ESCAPE.sub("", text) if "\x1b" in text else text
+    """A line without what would act on a terminal: colours and the like."""
+    return text if text.isprintable() else _CONTROL.sub("", text)
 
 
 class LineReader:

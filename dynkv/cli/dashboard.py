@@ -22,6 +22,7 @@ from dynkv.cli.status_text import COLUMNS, DEPLOYMENT_STYLE, STATE_STYLE, unit_r
 from dynkv.cli.tile import Tile
 from dynkv.errors import DynkvError
 from dynkv.metrics.trend import Look, Reading, Trend
+from dynkv.readable import readable
 from dynkv.supervisor.status import DeploymentStatus
 
 READINGS = 120
@@ -89,14 +90,14 @@ class Dashboard(App[None]):
             try:
                 self._show(await asyncio.to_thread(self._source.look))
             except DynkvError as error:  # what was known before stays
-                self._detail.update(Text(f"{error.what}\n{error.hint}".rstrip()))
+                self._detail.update(Text(readable(f"{error.what}\n{error.hint}".rstrip())))
             await asyncio.sleep(self._interval_s)
 
     def _show(self, look: Look) -> None:
         status = look.status
         self._logs = {unit.name: Path(unit.log) for unit in status.units}
         self._head.update(_head(status))
-        self._detail.update(Text(status.detail))
+        self._detail.update(Text(readable(status.detail)))
         self._show_readings(self._trend.take(look))
         self._show_units(status)
 
@@ -147,7 +148,7 @@ class Dashboard(App[None]):
         try:
             await asyncio.to_thread(ask)
         except DynkvError as error:
-            self.notify(error.what, severity="error", markup=False)
+            self.notify(readable(error.what), severity="error", markup=False)
         else:
             self.notify(success, markup=False)
 
@@ -163,7 +164,7 @@ class Dashboard(App[None]):
 def _head(status: DeploymentStatus) -> Text:
     state = f"{status.state}" if status.supervisor is not None else f"{status.state}, without a supervisor"
     style = DEPLOYMENT_STYLE.get(status.state, "")
-    served = f"  {status.endpoint}  model {status.model}" if status.endpoint else ""
+    served = readable(f"  {status.endpoint}  model {status.model}") if status.endpoint else ""
     return Text.assemble((status.name, "bold"), " is ", (state, style), served)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from dynkv.readable import readable
+
 TYPE_CHECKING = False  # mypy takes it as true; importing it would be half of the time that `--help` takes
 if TYPE_CHECKING:
     from typing import TextIO
@@ -41,13 +43,15 @@ class Ink:
             return None
 
     def paint(self, text: str, style: str) -> str:
-        """`style` is any of bold, dim and a colour, separated by spaces."""
+        """`style` is any of bold, dim and a colour, separated by spaces; the text has none yet."""
+        text = readable(text) if self.is_terminal else text
         if not (self.has_colour and style and text):
             return text
         return f"\x1b[{';'.join(_CODES[word] for word in style.split())}m{text}\x1b[0m"
 
     def fold(self, text: str, style: str = "", *, label: str = "", label_style: str = "") -> str:
         """Text broken between words where a terminal ends; each line of it stays a line."""
+        text = readable(text) if self.is_terminal else text
         lines = folded(label + text, self.width if self.is_terminal else None)
         first = self.paint(label, label_style) + self.paint(lines[0][len(label) :], style)
         return "\n".join([first, *(self.paint(line, style) for line in lines[1:])])

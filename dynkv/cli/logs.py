@@ -85,7 +85,7 @@ def logs(
 ) -> None:
     """Print the units' logs, those of earlier incarnations too; also after `down`.
 
-    Those of several units are merged in the order of time. In a terminal it also says where the files are.
+    They are merged in the order of time, without colours and the like. In a terminal it also says where the files are.
     """
     now = datetime.now().astimezone()
     wanted = Wanted(

@@ -22,6 +22,7 @@ from dynkv.cli.options import (
     SetOption,
 )
 from dynkv.cli.planned import locate, make_plan, overrides
+from dynkv.cli.report import show_document
 from dynkv.profile.load import find, load, shipped
 from dynkv.profile.model import Profile
 from dynkv.profile.text import read_text
@@ -48,7 +49,7 @@ def plan(
     elif as_shell:
         from dynkv.render.shell import shell_script
 
-        print(shell_script(planned.plan), end="")  # noqa: T201 (a script and nothing else)
+        show_document(shell_script(planned.plan))
     else:
         view.show_plan(planned.plan)
         view.show_findings([*planned.errors, *planned.warnings])
@@ -72,7 +73,7 @@ def list_profiles(context: typer.Context, as_json: JsonOption = False) -> None:
 @profiles.command("show", epilog=below_options("profiles show"))
 def show_profile(profile: ProfileArgument) -> None:
     """Print a profile's YAML, to begin one's own with."""
-    print(read_text(find(profile)), end="")  # noqa: T201
+    show_document(read_text(find(profile)))
 
 
 @profiles.command("schema", epilog=below_options("profiles schema"))

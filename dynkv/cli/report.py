@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from dynkv.cli.ink import Ink
+from dynkv.readable import readable
 
 if TYPE_CHECKING:
     from dynkv.errors import DynkvError
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
 
 def say(text: str) -> None:
     print(Ink(sys.stdout).fold(text), flush=True)  # noqa: T201
+
+
+def show_document(text: str) -> None:
+    """As it is; in a terminal, as text without colours."""
+    print(readable(text) if sys.stdout.isatty() else text, end="")  # noqa: T201
 
 
 def note(text: str) -> None:

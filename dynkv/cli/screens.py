@@ -15,6 +15,7 @@ from textual.widgets import Footer, RichLog, Static
 from dynkv.children.lines import Line, LineReader
 from dynkv.cli.log_files import Follower
 from dynkv.cli.logs import LEVEL_STYLE, Wanted, last_lines
+from dynkv.readable import readable
 
 _POLL_S = 0.2
 _LINES = 500
@@ -33,7 +34,7 @@ class LogScreen(Screen[None]):
         self._path = path
 
     def compose(self) -> ComposeResult:
-        yield Static(f"{self._unit}  {self._path}", markup=False)
+        yield Static(readable(f"{self._unit}  {self._path}"), markup=False)
         yield RichLog(max_lines=_KEPT, wrap=True)
         yield Footer()
 
@@ -52,7 +53,7 @@ class LogScreen(Screen[None]):
 
     def _write(self, line: Line) -> None:
         style = "" if line.level is None else LEVEL_STYLE.get(line.level, "")
-        self.query_one(RichLog).write(Text(line.text, style))
+        self.query_one(RichLog).write(Text(readable(line.text), style))
 
 
 class Confirmation(ModalScreen[bool]):

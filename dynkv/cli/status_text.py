@@ -9,6 +9,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from dynkv.cli.ink import Ink, folded
+from dynkv.readable import readable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +39,7 @@ _GAP = "  "
 def status_text(status: DeploymentStatus, ink: Ink) -> str:
     """States may be those of the classes or plain text: a document read without the classes does too."""
     state = ink.paint(f"{status.state}", DEPLOYMENT_STYLE.get(status.state, ""))
-    served = f"  {status.endpoint}  model {status.model}" if status.endpoint else ""
+    served = readable(f"  {status.endpoint}  model {status.model}") if status.endpoint else ""
     lines = [f"{ink.paint(status.name, 'bold')} is {state}{served}"]
     if status.detail:
         lines.append(ink.fold(status.detail, "yellow"))
@@ -54,7 +55,7 @@ def status_text(status: DeploymentStatus, ink: Ink) -> str:
 
 def unit_row(unit: UnitStatus) -> tuple[str, ...]:
     """A cell for each of COLUMNS."""
-    return (
+    cells = (
         unit.name,
         f"{unit.state}",
         str(unit.pid or "-"),
@@ -66,6 +67,7 @@ def unit_row(unit: UnitStatus) -> tuple[str, ...]:
         unit.waiting_for or probe_words(unit),
         unit.last_exit.reason if unit.last_exit else "-",
     )
+    return tuple(map(readable, cells))
 
 
 def _table(rows: list[tuple[str, ...]], ink: Ink) -> list[str]:

@@ -12,11 +12,14 @@ import io
 import os
 import select
 import sys
+from contextlib import contextmanager
 
 from dynkv.errors import OutputLost
+from dynkv.readable import COLOURED, MOVING, escaped, readable
 
 TYPE_CHECKING = False  # mypy takes it as true; importing it takes longer than all that is here
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import TextIO
 
     from _typeshed import ReadableBuffer
@@ -83,10 +86,35 @@ class _Descriptor(io.FileIO):
         return memoryview(data).nbytes
 
 
+class _Terminal(io.TextIOWrapper):
+    """What is printed reaches a terminal as text, whoever it comes from. Colours pass: they are put on what has been
+    through the same rule before."""
+
+    kept = COLOURED
+
+    def write(self, text: str, /) -> int:
+        super().write(readable(text, self.kept))
+        return len(text)
+
+
+@contextmanager
+def moving(stream: TextIO) -> Iterator[None]:
+    """Meanwhile, what is shown there may take the place of what was."""
+    if not isinstance(stream, _Terminal):
+        yield
+        return
+    stream.kept = MOVING
+    try:
+        yield
+    finally:
+        stream.kept = COLOURED
+
+
 def _lenient(fd: int, stream: TextIO | None) -> TextIO:
     """In place of `stream`, whose encoding and buffering it takes over."""
     descriptor = _Descriptor(fd, "w", closefd=False)
-    return io.TextIOWrapper(
+    kind = _Terminal if descriptor.isatty() else io.TextIOWrapper
+    return kind(
         io.BufferedWriter(descriptor),
         stream.encoding if stream else "utf-8",
         errors=_ESCAPED,
@@ -97,5 +125,4 @@ def _lenient(fd: int, stream: TextIO | None) -> TextIO:
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:
     assert isinstance(error, UnicodeEncodeError)  # of an output there is no other
-    utf16 = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{high:02x}{low:02x}" for high, low in zip(utf16[::2], utf16[1::2], strict=True)), error.end
+    return escaped(error.object[error.start : error.end]), error.end

@@ -10,17 +10,28 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group, RenderableType
+from rich.console import (
+    Console,
+    ConsoleOptions,
+    ConsoleRenderable,
+    Group,
+    RenderableType,
+    RenderHook,
+    RenderResult,
+)
 from rich.live import Live
 from rich.markup import escape
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from dynkv.children.lines import newest
 from dynkv.children.output import tail
 from dynkv.cli.status_text import STATE_STYLE, age, probe_words, standby_words
+from dynkv.cli.streams import moving
 from dynkv.plan.model import Plan
 from dynkv.plan.steps import in_words
+from dynkv.readable import readable
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import DeploymentStatus, StandbyState
 
@@ -37,7 +48,26 @@ def _console(*, stderr: bool = False) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     # a pipe has no width: lines stay whole for grep and friends
     width = None if stream.isatty() or "COLUMNS" in os.environ else _WIDE
-    return Console(stderr=stderr, width=width, highlight=False, emoji=False, soft_wrap=not stream.isatty())
+    console = Console(stderr=stderr, width=width, highlight=False, emoji=False, soft_wrap=not stream.isatty())
+    if stream.isatty():
+        console.push_render_hook(_AllReadable())
+    return console
+
+
+class _Readable:
+    """What has styles of ours, and text that has no effect on a terminal but to be read."""
+
+    def __init__(self, shown: RenderableType) -> None:
+        self._shown = shown
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self._shown, options):
+            yield segment if segment.control else Segment(readable(segment.text), segment.style)
+
+
+class _AllReadable(RenderHook):
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Readable(it) for it in renderables]
 
 
 _SEVERITY_STYLE = {"error": "bold red", "warning": "yellow", "info": "green"}
@@ -111,15 +141,15 @@ def show_started(status: DeploymentStatus, directory: Path) -> None:
 @contextmanager
 def live_progress() -> Iterator[Callable[[DeploymentStatus], None]]:
     """What `up` and `down` show in a terminal while they wait."""
-    with Live(console=_console(), refresh_per_second=8, transient=True) as live:
-        yield lambda status: live.update(_progress(status))
+    with moving(sys.stdout), Live(console=_console(), refresh_per_second=8, transient=True) as live:
+        yield lambda status: live.update(_Readable(_progress(status)))
 
 
 @contextmanager
 def live_text() -> Iterator[Callable[[str], None]]:
     """Takes text with colours as Ink paints them, each in the place of the one before; the last one stays."""
-    with Live(console=_console(), auto_refresh=False, vertical_overflow="ellipsis") as live:
-        yield lambda text: live.update(Text.from_ansi(text), refresh=True)
+    with moving(sys.stdout), Live(console=_console(), auto_refresh=False, vertical_overflow="ellipsis") as live:
+        yield lambda text: live.update(_Readable(Text.from_ansi(text)), refresh=True)
 
 
 def _progress(status: DeploymentStatus) -> RenderableType:

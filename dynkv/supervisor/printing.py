@@ -8,6 +8,7 @@ import queue
 import sys
 import threading
 
+from dynkv.readable import readable
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import Event, EventLog
 
@@ -39,6 +40,7 @@ class _Printer:
         self.is_alone: OSError | None = None
         """Why nobody can read it, once that is so."""
         self._encoding = encoding
+        self._is_terminal = os.isatty(1)
         self._lines: queue.Queue[str] = queue.Queue(_WAITING_MAX)
         threading.Thread(target=self._write, daemon=True).start()
 
@@ -48,7 +50,9 @@ class _Printer:
 
     def _write(self) -> None:
         while self.is_alone is None:
-            data = f"{self._lines.get()}\n".encode(self._encoding, "backslashreplace")
+            line = self._lines.get()
+            shown = readable(line) if self._is_terminal else line
+            data = f"{shown}\n".encode(self._encoding, "backslashreplace")
             try:
                 while data:
                     data = data[os.write(1, data) :]

@@ -1,0 +1,40 @@
+"""What of a text may reach a terminal: what can be read. All else would act on it, or hide what stands there.
+
+It is written out as JSON would escape it, so that a document stays the same document. Pure.
+Source: ECMA-48 (control functions, of 7 and of 8 bits); Unicode's general categories Cc, Cf, Zl and Zp.
+"""
+
+from __future__ import annotations
+
+import re
+
+TYPE_CHECKING = False  # mypy takes it as true; importing it takes longer than all that is here
+if TYPE_CHECKING:
+    from re import Match, Pattern
+
+_ACTS = (
+    "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\xad\\u0600-\\u0605\\u061c\\u06dd\\u070f\\u0890\\u0891\\u08e2\\u180e\\u200b-\\u200f"
+    "\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb\\U000110bd\\U000110cd\\U00013430-\\U0001345f"
+    "\\U0001bca0-\\U0001bca3\\U0001d173-\\U0001d17a\\U000e0000-\\U000e007f"
+)
+_COLOUR = "\x1b\\[[0-9;]*m"
+PLAIN = re.compile(f"[{_ACTS}]")
+COLOURED = re.compile(f"({_COLOUR})|[{_ACTS}]")
+"""Keeps colours as well: for what was cleaned before it was painted."""
+MOVING = re.compile(f"({_COLOUR}|\x1b\\[(?:[0-9]*A|2K|\\?25[hl])|\r)|[{_ACTS}]")
+"""Keeps also what replaces the lines above, as rich does it for what is shown live (rich 13 to 15)."""
+
+
+def readable(text: str, kept: Pattern[str] = PLAIN) -> str:
+    """Line breaks and tabs stay."""
+    return text if text.isprintable() else kept.sub(_written_out, text)
+
+
+def _written_out(found: Match[str]) -> str:
+    return found[0] if found.lastindex else escaped(found[0])
+
+
+def escaped(text: str) -> str:
+    """Each character as JSON has it in ASCII."""
+    utf16 = text.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{high:02x}{low:02x}" for high, low in zip(utf16[::2], utf16[1::2], strict=True))
