@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -120,7 +122,7 @@ def show_event(event: Event) -> None:
 
 
 def show_started(status: DeploymentStatus, directory: Path) -> None:
-    body = f'{{"model": "{status.model}", "messages": [{{"role": "user", "content": "Hello"}}], "max_tokens": 32}}'
+    asked = {"model": status.model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 32}
     console = _console()
     resting = [unit.name for unit in status.units if unit.state == "stopped"]
     if resting:
@@ -130,11 +132,11 @@ def show_started(status: DeploymentStatus, directory: Path) -> None:
         console.print(f"[bold green]ready:[/] {len(status.units) - len(resting)} units")
         console.print(f"logs:  {escape(str(directory / 'logs'))}", style="dim")
         return
-    console.print(f"[bold green]ready:[/] {status.endpoint}  [dim]model[/] {escape(status.model)}")
-    console.print(
-        f"try:   curl -s {status.endpoint}/v1/chat/completions -H 'Content-Type: application/json' \\", style="dim"
-    )
-    console.print(Text(f"         -d '{body}'", style="dim"))
+    console.print(f"[bold green]ready:[/] {escape(status.endpoint)}  [dim]model[/] {escape(status.model)}")
+    # no proxy of the person's would find this host's loopback
+    url = shlex.quote(f"{status.endpoint}/v1/chat/completions")
+    console.print(Text(f"try:   curl -s --noproxy '*' {url} -H 'Content-Type: application/json' \\", style="dim"))
+    console.print(Text(f"         -d {shlex.quote(json.dumps(asked, ensure_ascii=False))}", style="dim"))
     console.print(f"logs:  {escape(str(directory / 'logs'))}", style="dim")
 
 

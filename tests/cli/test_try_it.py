@@ -1,0 +1,52 @@
+"""The command that `up` proposes, typed as it stands."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import threading
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sample import STATUS
+
+from dynkv.cli.view import show_started
+from dynkv.plan.model import Frontend
+
+NOBODY = "http://127.0.0.1:9"
+
+
+class Server(HTTPServer):
+    asked: dict[str, Any]
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        self.server.asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.path.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("model", ["tiny", "it's", 'a "b" \\ c', "größe", "[bold]x[/]", "$(id)"])
+def test_it_reaches_the_endpoint_whatever_the_proxy(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with Server(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        endpoint = Frontend("0.0.0.0", server.server_port, model).endpoint
+        show_started(replace(STATUS, endpoint=endpoint, model=model), Path("/state/agg"))
+        found = re.search(r"(?s)try: +(curl .*?)\nlogs:", capsys.readouterr().out)
+        assert found
+        env = {**os.environ, "http_proxy": NOBODY, "HTTP_PROXY": NOBODY, "ALL_PROXY": NOBODY, "no_proxy": ""}
+        done = subprocess.run(["bash", "-c", found[1]], env=env, capture_output=True, text=True, timeout=30, check=True)
+        assert done.stdout == "/v1/chat/completions"
+        assert server.asked["model"] == model
