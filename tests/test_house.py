@@ -20,8 +20,8 @@ ROWS = (
 """From top to bottom. `dynkv/__init__.py` holds the version and belongs to no row."""
 FILES = sorted(PACKAGE.rglob("*.py"))
 PURE = set(
-    "__future__ collections dataclasses difflib enum functools graphlib hashlib itertools json msgspec pathlib "
-    "pydantic pydantic_core re shlex typing urllib".split()
+    "__future__ collections dataclasses difflib enum functools graphlib hashlib ipaddress itertools json msgspec "
+    "pathlib pydantic pydantic_core re shlex typing urllib".split()
 )
 """What may be imported where nothing is done but to decide."""
 LOOKS_AT_THE_HOST = {"urllib.request", *(f"pydantic.{name}Path" for name in ("File", "Directory", "New", "Socket"))}

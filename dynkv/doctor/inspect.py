@@ -17,7 +17,7 @@ from dynkv.host.gpus import look
 from dynkv.host.limits import open_files_max
 from dynkv.host.memory import memory_available_bytes
 from dynkv.host.pidfd import pidfd_problem
-from dynkv.host.sockets import holders
+from dynkv.host.sockets import holders, listen_problem
 from dynkv.instack import SCRIPTS
 from dynkv.plan.environment import handed_on_as_secrets, handed_on_as_text
 from dynkv.plan.facts import HostFacts, Leftover, ModelFacts, ModelFiles, PathFacts
@@ -52,8 +52,11 @@ def inspect(
     What is `left_over` of the same deployment counts as free: it will be taken over or ended. `leftovers` are those of
     all deployments.
 
-    Raises PreflightRefused when the interpreter does not work, or there is no whole path of the model.
+    Raises PreflightRefused when the interpreter does not work, there is no whole path of the model, or the frontend's
+    address is not one of this host's.
     """
+    if profile.topology != "none":
+        _check_address(profile.frontend.host)
     python = find_python(profile.python)
     interpreter = look_into(python)
     own = left_over or LeftOver()
@@ -75,6 +78,14 @@ def inspect(
         leftovers=leftovers,
         pidfd_problem=pidfd_problem() or "",
     )
+
+
+def _check_address(host: str) -> None:
+    if problem := listen_problem(host):
+        raise PreflightRefused(
+            f"the frontend cannot listen on {host}: {problem}",
+            hint="set `frontend.host` to an address that `ip address` lists, or to 127.0.0.1",
+        )
 
 
 def _of_this_host(own: LeftOver) -> HostFacts:

@@ -32,6 +32,16 @@ class _Listener(NamedTuple):
         return f"socket:[{self.inode}]"
 
 
+def listen_problem(address: str) -> str:
+    """Why nobody could listen on this address of IPv4 or IPv6; empty if somebody could."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as server:
+            server.bind((address, 0))
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
 def is_free(port: int) -> bool:
     """Whether a server could bind this TCP port on all addresses."""
     return _can_bind(socket.AF_INET, "0.0.0.0", port) and _can_bind(socket.AF_INET6, "::", port)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -37,6 +38,23 @@ EnvValue = Annotated[
 """A number is written as text; `true` is refused, since programs disagree on how to spell it."""
 Environment = Annotated[dict[Annotated[str, AfterValidator(_check_name)], EnvValue], Field(max_length=1000)]
 """What a kernel takes for variables of a process. Source: environ(7)."""
+
+
+def _check_address(given: str) -> str:
+    """As the frontend takes it: `localhost` and the brackets of a URL mean nothing to it."""
+    bare = given[1:-1] if given.startswith("[") and given.endswith("]") else given
+    try:
+        address = ip_address("127.0.0.1" if bare.lower() == "localhost" else bare)
+    except ValueError:
+        address = None
+    if address is None or address.is_multicast or "%" in bare:
+        hint = "write 127.0.0.1 for this host alone, 0.0.0.0 for all of its addresses, or one of them; a name is none"
+        raise PydanticCustomError("address", "{given} is no address to listen on", {"given": repr(given), "hint": hint})
+    return str((address.ipv4_mapped if address.version == 6 else None) or address)
+
+
+Address = Annotated[str, AfterValidator(_check_address)]
+"""Of IPv4 or IPv6, in its shortest form."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 SystemPort = Annotated[int, Field(ge=1, le=32767)]
 Gibibytes = Annotated[float, Field(ge=0.001, le=1e9, allow_inf_nan=False)]

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from dynkv.profile.arguments import FrontendArgs, RoleArgs, SidecarArgs, WorkerArgs
 from dynkv.profile.fields import (
+    Address,
     Count,
     Environment,
     Fraction,
@@ -123,8 +124,8 @@ class LMCache(Section):
 class FrontendSettings(Section):
     """The OpenAI-compatible server that clients ask."""
 
-    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
-    """The address it listens on: `0.0.0.0` for all."""
+    host: Address = "127.0.0.1"
+    """The address it listens on: `0.0.0.0` for all. `localhost` is 127.0.0.1; other names are refused."""
     port: Port = 8000
     """The one port people rely on: it is never moved."""
     router_mode: Literal[
