@@ -49,7 +49,7 @@ def are_supervised(dynkv: Command, pids: dict[str, int], *names: str) -> bool:
 
 
 def until_taken_over(dynkv: Command) -> None:
-    until(lambda: dynkv.place().has_supervisor() and "adopt" in dynkv.place().events.read_text())
+    until(lambda: dynkv.place().has_supervisor() and '"kind":"adopt"' in dynkv.place().events.read_text())
 
 
 class TestWhatRestedBefore:
