@@ -303,14 +303,18 @@ class TestCommandLine:
         assert error in found[0]
         assert hint in found[1]
 
-    def test_a_fault_of_dynkv_is_an_error_too(self, dynkv: Dynkv, tmp_path: Path) -> None:
-        (tmp_path / "home").mkdir()
-        (tmp_path / "home" / "agg").mkdir()
-        (tmp_path / "home" / "agg" / "journal.json").mkdir()
-        (tmp_path / "home" / "agg" / "logs").mkdir()
-        (tmp_path / "home" / "agg" / "logs" / "worker-0.log").mkdir()
+    def test_a_fault_of_dynkv_is_an_error_too(
+        self, dynkv: Dynkv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "sitecustomize.py").write_text(
+            "import dynkv.supervisor.journal as journal\ndef read_journal(path): return 1 // 0\n"
+            "journal.read_journal = read_journal\n"
+        )
+        monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+        (tmp_path / "home" / "agg").mkdir(parents=True)
+        (tmp_path / "home" / "agg" / "journal.json").touch()
         error, hint = refused(dynkv("logs"), 1)
-        assert error.startswith("IsADirectoryError")
+        assert error.startswith("ZeroDivisionError")
         assert "dynkv --debug" in hint
         assert "Traceback" in dynkv("--debug", "logs").err
         assert "Traceback" in dynkv("logs", "--debug").err
