@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,11 @@ def signals(pid: int, field: str) -> set[int]:
 
 
 def descriptors(pid: int) -> dict[int, str]:
-    return {int(fd.name): str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()}
+    found = {}
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it has been closed meanwhile
+            found[int(fd.name)] = str(fd.readlink())
+    return found
 
 
 class TestSignals:
