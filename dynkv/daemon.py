@@ -45,6 +45,7 @@ from dynkv.supervisor.events import EventLog
 from dynkv.supervisor.journal import VERSION, ChildRecord, Journal, JournalFile, boot_id, read_journal
 from dynkv.supervisor.life import Shared
 from dynkv.supervisor.printing import print_events
+from dynkv.supervisor.reach import keep_reachable, plain_socket
 from dynkv.supervisor.salvage import clear_files, strays_of
 from dynkv.supervisor.service import keep_told, manager_of
 from dynkv.supervisor.stack import Stack
@@ -138,6 +139,7 @@ async def _run(plan: Plan, place: Place, lock: int, notify_fd: int, foreground: 
                 "signals": partial(_heed, received, stack),
                 "orphans": partial(_reap, journal, left.strays),
                 "the figures of the KV caches": partial(gather_forever, plan, stack.note_kv, figures),
+                "short paths": partial(keep_reachable, place, journal, events),
                 "the control API": partial(keep_serving, ControlApi(stack, events, figures).answer, made),
                 **(_foreground(events, board, stack) if foreground else {}),
             }
@@ -232,7 +234,7 @@ def _first_journal(plan: Plan, place: Place, left: Inheritance) -> JournalFile:
         supervisor_pid=os.getpid(),
         supervisor_start_ticks=own.start_ticks if own else 0,
         started_at=left.started_at,
-        socket=str(place.socket),
+        socket=str(plain_socket(place)),
         plan=plan,
         children=left.adopted,
         resting=left.resting,

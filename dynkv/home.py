@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import stat
@@ -12,11 +11,14 @@ from typing import NamedTuple
 from dynkv.errors import PreflightRefused, UsageError
 from dynkv.locks import try_lock
 from dynkv.owned import is_own_uid, not_own, open_own
+from dynkv.short_paths import address, shortcut
 
 _SOCKET_PATH_MAX = 100
 """A Unix socket's path may have 107 bytes (unix(7)); the rest is left to those who add to it."""
 _TMPDIR_MAX = 66
 """vLLM makes sockets named by a UUID of 36 characters in its TMPDIR."""
+_SCRATCH_NAME_MAX = 36
+"""What a shortcut leaves of that."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -69,15 +71,13 @@ class Place(NamedTuple):
 
     @property
     def socket(self) -> Path:
-        """`control.sock`, or a short path in the runtime directory where that one would be too long."""
-        usual = self.directory / "control.sock"
-        if len(os.fsencode(usual)) <= _SOCKET_PATH_MAX:
-            return usual
-        return _runtime_directory() / f"{self._digest}.sock"
+        """Where the supervisor listens. The path may be longer than one that can be bound or connected to."""
+        return self.directory / "control.sock"
 
-    def may_have_socket(self, path: Path) -> bool:
-        """Whether that could be `socket`, for whoever has another runtime directory."""
-        return path == self.directory / "control.sock" or path.name == f"{self._digest}.sock"
+    @property
+    def needs_short_socket(self) -> bool:
+        """Whether a plain client needs another path than `socket`."""
+        return len(os.fsencode(self.socket)) > _SOCKET_PATH_MAX
 
     @property
     def discovery(self) -> Path:
@@ -85,19 +85,30 @@ class Place(NamedTuple):
         return self.directory / "discovery"
 
     def scratch(self, unit: str) -> Path:
-        """A TMPDIR of the unit's own, emptied behind it. Programs make sockets in it, so it has to be short."""
-        usual, short = self.scratch_roots
-        longest = len(os.fsencode(usual)) + len(unit) + 1
-        return (usual if longest <= _TMPDIR_MAX else short) / unit
+        """A directory for temporary files of the unit's own, emptied behind it."""
+        return self.scratch_root / (unit if len(unit) <= _SCRATCH_NAME_MAX else _digest(unit))
+
+    @property
+    def scratch_root(self) -> Path:
+        return self.directory / "tmp"
 
     def own_tmpdir(self, unit: str) -> dict[str, str]:
-        """The environment's entry for `scratch`, which is made; nothing where it cannot be: the host's own will do."""
+        """The environment's entry for `scratch`, which is made; nothing where it cannot be: the host's own will do.
+
+        Programs make sockets in it, so it is a short path, where the host has room for one.
+        """
         directory = self.scratch(unit)
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError:
             return {}
-        return {"TMPDIR": str(directory)} if _is_no_link(directory) else {}
+        return {"TMPDIR": str(self._short(directory))} if _is_no_link(directory) else {}
+
+    def _short(self, path: Path) -> Path:
+        if len(os.fsencode(path)) <= _TMPDIR_MAX:
+            return path
+        short = shortcut(self.directory)
+        return path if short is None else short / path.relative_to(self.directory)
 
     def clear_tmpdir(self, unit: str) -> None:
         """Remove what the unit has left in its `scratch`; nothing that a link leads to."""
@@ -105,17 +116,6 @@ class Place(NamedTuple):
 
         if _is_no_link(directory := self.scratch(unit)):
             shutil.rmtree(directory, ignore_errors=True)
-
-    @property
-    def scratch_roots(self) -> tuple[Path, Path]:
-        """Where `scratch` may be: in the deployment's directory, or at a short path in the runtime directory."""
-        return self.directory / "tmp", _runtime_directory() / self._digest
-
-    @property
-    def _digest(self) -> str:
-        import hashlib
-
-        return hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:16]
 
     def create(self) -> None:
         """Make the directory, for its owner only; raises PreflightRefused where it cannot be written."""
@@ -125,7 +125,6 @@ class Place(NamedTuple):
             for directory in (self.directory, self.logs):
                 _make_private(directory)
                 _refuse_foreign(directory)
-            make_own_directory(self.socket.parent)
             self.directory.chmod(0o700)
             with tempfile.TemporaryFile(dir=self.directory):
                 pass
@@ -134,8 +133,24 @@ class Place(NamedTuple):
                 f"cannot write to {self.home}: {error.strerror or error}",
                 hint="set DYNKV_HOME to a directory that you may write to",
             ) from None
+        self._refuse_without_sockets()
         if what := not_own(self.lock):
             raise PreflightRefused(f"no lock can be taken: {what}", where=str(self.lock), hint="remove what lies there")
+
+    def _refuse_without_sockets(self) -> None:
+        """Raises PreflightRefused: not every disk that is reached through a network has them."""
+        import socket
+
+        path = self.directory / f".probe-{os.getpid()}"
+        try:
+            with socket.socket(socket.AF_UNIX) as probe, address(path) as short:
+                probe.bind(short)
+            path.unlink()
+        except OSError as error:
+            raise PreflightRefused(
+                f"no socket can be made in {self.directory}: {error.strerror or error}",
+                hint="set DYNKV_HOME to a directory on a disk of this host",
+            ) from None
 
     def has_supervisor(self) -> bool:
         """Whether a supervisor holds the lock, as each does while it lives, unless somebody has just removed that."""
@@ -205,13 +220,6 @@ def is_same(one: Path, other: Path) -> bool:
     return one == other or os.path.realpath(one) == os.path.realpath(other)
 
 
-def make_own_directory(path: Path) -> None:
-    """For this user only; raises OSError, also where it is there and belongs to someone else."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not is_own_directory(path):
-        raise PermissionError(errno.EPERM, f"{path} belongs to someone else")
-
-
 def is_own_directory(path: Path) -> bool:
     """Whether it is a directory of this user's, and no link to one: others may have put it into /tmp."""
     try:
@@ -221,14 +229,11 @@ def is_own_directory(path: Path) -> bool:
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
 
 
+def _digest(unit: str) -> str:
+    import hashlib
+
+    return hashlib.sha256(unit.encode()).hexdigest()[:16]
+
+
 def _is_no_link(scratch: Path) -> bool:
     return is_own_directory(scratch.parent) and is_own_directory(scratch)
-
-
-def _runtime_directory() -> Path:
-    given = os.environ.get("XDG_RUNTIME_DIR")
-    if given and Path(given).is_dir():
-        return Path(given) / "dynkv"
-    import tempfile
-
-    return Path(tempfile.gettempdir()) / f"dynkv-{os.getuid()}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,14 +18,14 @@ settings.load_profile("shared")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def runtime_directory() -> Iterator[None]:
-    """Where the short paths of sockets and TMPDIRs are, gone with the run."""
-    with (
-        tempfile.TemporaryDirectory(prefix="dynkv-run-", dir="/tmp") as directory,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.setenv("XDG_RUNTIME_DIR", directory)
-        yield
+def short_paths(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Those to deployments that no test has taken down are gone with the run."""
+    yield
+    for link in Path("/tmp").glob("dynkv-????????/d"):
+        with suppress(OSError):  # another user's
+            if link.readlink().is_relative_to(tmp_path_factory.getbasetemp()):
+                link.unlink()
+                link.parent.rmdir()
 
 
 @pytest.fixture

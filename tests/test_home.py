@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +19,7 @@ import pytest
 from dynkv.errors import PreflightRefused, UsageError
 from dynkv.home import Place, deployments, home, place
 from dynkv.locks import planning, take_lock
+from dynkv.short_paths import remove_shortcut
 
 _HOLD = "import sys; from pathlib import Path; from dynkv.locks import {what}; {hold}"
 
@@ -67,51 +71,72 @@ def test_no_name(name: str) -> None:
 
 
 class TestSocketPath:
-    def test_usual(self) -> None:
-        assert place(Path("/state"), "agg").socket == Path("/state/agg/control.sock")
+    @pytest.mark.parametrize(("letters", "is_long"), [("s" * 82, False), ("s" * 83, True), ("ß" * 50, True)])
+    def test_bytes_are_counted_not_letters(self, letters: str, is_long: bool) -> None:
+        where = place(Path("/" + letters), "agg")
+        assert where.socket == Path(f"/{letters}/agg/control.sock")
+        assert where.needs_short_socket is is_long
 
-    def test_exactly_as_long_as_it_may_be(self) -> None:
-        longest = Path("/" + "s" * (100 - len("//agg/control.sock")))
-        assert len(os.fsencode(place(longest, "agg").socket)) == 100
-        assert place(longest, "agg").socket.is_relative_to(longest)
+    @pytest.mark.parametrize("length", [10, 100, 250])
+    def test_it_lies_in_the_deployments_directory_whatever_the_login(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, length: int
+    ) -> None:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+        assert place(Path("/" + "s" * length), "agg").socket == Path("/" + "s" * length) / "agg" / "control.sock"
 
-    def test_a_long_one_goes_to_the_runtime_directory(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-        long, other = place(Path("/" + "s" * 100), "agg").socket, place(Path("/" + "t" * 100), "agg").socket
-        assert long.parent == tmp_path / "dynkv"
-        assert long != other
-        assert long == place(Path("/" + "s" * 100), "agg").socket
+    def test_a_disk_without_sockets_is_refused(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        class Refusing(socket.socket):
+            def bind(self, address: object) -> None:
+                raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
-    def test_bytes_are_counted_not_letters(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-        assert place(Path("/" + "ß" * 50), "agg").socket.parent == tmp_path / "dynkv"
+        monkeypatch.setattr(socket, "socket", Refusing)
+        with pytest.raises(PreflightRefused, match=r"no socket can be made in .*: Operation not permitted") as refused:
+            place(tmp_path, "agg").create()
+        assert "DYNKV_HOME" in refused.value.hint
 
-    def test_without_a_runtime_directory(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "missing"))
-        path = place(Path("/" + "s" * 100), "agg").socket
-        assert path.parent.name == f"dynkv-{os.getuid()}"
-        assert len(os.fsencode(path)) < 107
 
-    def test_it_can_be_bound(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", "/tmp")
-        where = place(tmp_path / ("s" * 100), "agg")
-        where.create()
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(str(where.socket))
-        where.socket.unlink()
+@pytest.fixture
+def parent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where short paths are made; short itself."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="s") as directory:
+        monkeypatch.setattr("dynkv.short_paths._PARENTS", (directory,))
+        yield Path(directory)
 
 
 class TestScratch:
-    def test_beside_the_rest_while_it_is_short(self) -> None:
+    def test_beside_the_rest(self) -> None:
         assert place(Path("/state"), "agg").scratch("worker-0") == Path("/state/agg/tmp/worker-0")
 
-    @pytest.mark.parametrize("length", [20, 40, 41, 42, 43, 44, 45, 60, 200])
-    def test_short_enough_for_a_socket_named_by_a_uuid(self, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", "/run")
-        for unit in ("lmcache", "prefill-10"):
-            path = place(Path("/" + "s" * length), "agg").scratch(unit)
-            assert path.name == unit
-            assert len(os.fsencode(path)) + 1 + 36 <= 107
+    def test_the_path_itself_while_it_is_short(self, tmp_path: Path, parent: Path) -> None:
+        where = place(parent, "agg")
+        assert where.own_tmpdir("worker-0") == {"TMPDIR": str(where.scratch("worker-0"))}
+        assert list(parent.iterdir()) == [parent / "agg"]
+
+    @pytest.mark.parametrize("length", [40, 150, 250])
+    @pytest.mark.parametrize("unit", ["lmcache", "prefill-10", "u" * 36, "u" * 63])
+    def test_short_enough_for_a_socket_named_by_a_uuid(self, tmp_path: Path, length: int, unit: str) -> None:
+        where = place(tmp_path / ("s" * length), "agg")
+        where.create()
+        try:
+            path = Path(where.own_tmpdir(unit)["TMPDIR"])
+            assert path.samefile(where.scratch(unit))
+            assert where.scratch(unit).is_relative_to(where.directory)
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(path / str(uuid.uuid4())))
+        finally:
+            remove_shortcut(where.directory)
+
+    def test_units_with_long_names_share_nothing(self) -> None:
+        where = place(Path("/state"), "agg")
+        assert where.scratch("u" * 62 + "a") != where.scratch("u" * 62 + "b")
+
+    def test_the_long_path_where_the_host_has_no_room_for_a_short_one(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("dynkv.short_paths._PARENTS", (str(tmp_path / "missing"),))
+        where = place(tmp_path / ("s" * 100), "agg")
+        where.create()
+        assert where.own_tmpdir("worker-0") == {"TMPDIR": str(where.scratch("worker-0"))}
 
     @pytest.mark.parametrize("linked", ["", "worker-0"])
     def test_nothing_is_removed_where_a_link_leads(

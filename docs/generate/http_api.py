@@ -10,8 +10,7 @@ from generate.markdown import code, table
 HEAD = """# HTTP API
 
 Each deployment's supervisor answers HTTP on a Unix socket that only you can open: `DYNKV_HOME/NAME/control.sock`. Where
-that path would be longer than a socket's may be, the socket is in the runtime directory, and the deployment's
-`journal.json` names it as `socket`.
+that path is longer than a client can connect to, the deployment's `journal.json` names a short one as `socket`.
 
 ```text
 curl --unix-socket ~/.local/state/dynkv/agg/control.sock http://dynkv/v1/status

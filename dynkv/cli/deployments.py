@@ -10,7 +10,7 @@ from pathlib import Path
 from dynkv.control.client import Client
 from dynkv.control.deadline import Deadline
 from dynkv.errors import NotRunning, NotYours, UnknownDeployment, UsageError
-from dynkv.home import Place, deployments, home, is_name, is_same, place
+from dynkv.home import Place, deployments, home, is_name, place
 from dynkv.host.claims import claimed_ports
 from dynkv.owned import is_own_uid
 from dynkv.supervisor.journal import Journal, JournalFile, read_journal
@@ -39,15 +39,8 @@ class Deployment:
 
     @property
     def socket(self) -> Path:
-        """Where the journal has it, if that is one of this deployment's and of no other."""
-        given = Path(self.journal.socket) if self.journal else self.place.socket
-        return given if any(it.may_have_socket(given) for it in (self.place, *self._as_written)) else self.place.socket
-
-    @property
-    def _as_written(self) -> list[Place]:
-        """The same place by the path that its supervisor has for it."""
-        before = self.journal.written_for if self.journal else None
-        return [Place(before.parent, before.name)] if before and is_same(before, self.place.directory) else []
+        """This deployment's and no other's, whatever the journal names."""
+        return self.place.socket
 
     def client(self, deadline: Deadline | None = None) -> Client:
         """Whose requests end with the deadline."""

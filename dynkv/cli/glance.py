@@ -6,7 +6,6 @@ import json
 import os
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from dynkv import __version__
@@ -59,9 +58,7 @@ def _left(places: Iterable[Place]) -> bool:
 
 def _show(where: Place, as_json: bool) -> bool:
     try:
-        given = Path(_read_journal(where)["socket"])
-        socket = given if where.may_have_socket(given) else where.socket
-        status, body = exchange(socket, _PATIENCE_S, "GET", "/v1/status")
+        status, body = exchange(where.socket, _PATIENCE_S, "GET", "/v1/status")
         document = json.loads(body, object_hook=_Document)
         if status != 200 or document.supervisor.version != __version__:
             return False

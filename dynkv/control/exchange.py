@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from dynkv.owned import is_own_peer
+from dynkv.short_paths import address
 
 TYPE_CHECKING = False  # the quick way to a status does without the import of typing
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ def connect(connection: socket.socket, path: str | os.PathLike[str]) -> None:
     another's socket."""
     if stat.S_ISLNK(os.lstat(path).st_mode):
         raise ConnectionError("it is a symbolic link")
-    connection.connect(os.fspath(path))
+    with address(path) as short:
+        connection.connect(short)
     if not is_own_peer(connection):
         raise ConnectionError("another user listens there")
 

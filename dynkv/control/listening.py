@@ -11,8 +11,8 @@ from pathlib import Path
 import anyio
 
 from dynkv.control.http import Answer, serve
-from dynkv.home import make_own_directory
 from dynkv.owned import put_aside
+from dynkv.short_paths import address
 
 _PERIOD_S = 2.0
 Inode = tuple[int, int]
@@ -37,7 +37,7 @@ class ControlSocket:
 
     def renew(self) -> socket.socket:
         """Listen anew; the listener before, for who still waits for it to be closed. Raises OSError."""
-        make_own_directory(self.path.parent)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         old, self.listener = self.listener, _bound(self.path)
         self._inode = _inode(self.path)
         return old
@@ -84,7 +84,8 @@ def _bound(path: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     old_mask = os.umask(0o177)
     try:
-        listener.bind(str(path))
+        with address(path) as short:
+            listener.bind(short)
         listener.listen(128)
     except OSError:
         listener.close()

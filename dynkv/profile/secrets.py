@@ -39,7 +39,7 @@ def looks_secret(name: str) -> bool:
 
 def holds_credentials(value: str) -> bool:
     """Whether it is a URL with a user and a password in it, as proxies have."""
-    return re.search(r"://[^/@]+:[^/@]+@", value) is not None
+    return re.search(r"://[^/@:]*:[^/@]+@", value) is not None
 
 
 def only_secrets(variables: Mapping[str, str]) -> dict[str, str]:

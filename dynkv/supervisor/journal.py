@@ -124,6 +124,11 @@ class Journal:
         if (now := tuple(sorted(strays))) != self.content.strays:
             self._change(strays=now)
 
+    def note_socket(self, path: str) -> None:
+        """By which path a plain client connects."""
+        if path != self.content.socket:
+            self._change(socket=path)
+
     def renew(self) -> None:
         """Write it anew where it is not what was written last."""
         if self.write_error or not self._is_as_written:

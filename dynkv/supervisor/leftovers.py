@@ -14,6 +14,7 @@ from dynkv.host.processes import Process
 from dynkv.locks import take_lock
 from dynkv.owned import not_own
 from dynkv.plan.facts import Leftover, LeftoverKind
+from dynkv.short_paths import holder_of, is_whole
 from dynkv.supervisor.journal import Journal, read_journal
 from dynkv.supervisor.neighbours import has_supervisor, is_supervisor, supervisor_of, supervisors
 from dynkv.supervisor.salvage import clear_files, end_survivors, survivors
@@ -77,9 +78,10 @@ def _files(where: Place) -> Iterator[Path]:
         yield where.socket
     if where.discovery.is_dir():
         yield where.discovery
-    for root in where.scratch_roots:
-        if is_own_directory(root.parent) and is_own_directory(root):
-            yield root
+    if is_own_directory(where.directory) and is_own_directory(where.scratch_root):
+        yield where.scratch_root
+    if is_whole(where.directory) and (holder := holder_of(where.directory)) is not None:
+        yield holder
 
 
 def _without_directory(home: Path, host: Host) -> list[Place]:

@@ -21,6 +21,7 @@ from dynkv.host.processes import Process, environment_of, is_own, read_process
 from dynkv.plan.model import Plan, Role, Unit
 from dynkv.plan.order import stop_stages
 from dynkv.reclaim.sidecar import Registrations, registrations_in
+from dynkv.short_paths import remove_shortcut
 from dynkv.supervisor.events import seconds_of
 from dynkv.supervisor.journal import ChildRecord, JournalFile
 from dynkv.supervisor.neighbours import is_supervisor, supervisor_of
@@ -152,15 +153,18 @@ async def end_survivors(journal: JournalFile | None, place: Place) -> int:
 def clear_files(place: Place, kept: Collection[str] = ()) -> None:
     """What only a running deployment needs: its socket, discovery entries and temporary files.
 
-    With units that are `kept` running, their temporary files stay, and so does discovery.
+    With units that are `kept` running, their temporary files and the short path to them stay, and so does discovery.
     """
     with suppress(OSError):  # a directory, which nobody but a person can have made
         place.socket.unlink()
-    scratch = [root for root in place.scratch_roots if is_own_directory(root.parent) and is_own_directory(root)]
+    scratch = place.scratch_root
+    is_own = is_own_directory(scratch.parent) and is_own_directory(scratch)
     if kept:
-        gone = [directory for root in scratch for directory in root.glob("*") if directory.name not in kept]
+        spared = {place.scratch(unit) for unit in kept}
+        gone = [path for path in scratch.glob("*") if path not in spared] if is_own else []
     else:
-        gone = [*scratch, place.discovery]
+        gone = [*([scratch] if is_own else []), place.discovery]
+        remove_shortcut(place.directory)
     for path in gone:
         _remove(path)
 

@@ -237,7 +237,7 @@ def test_files_of_the_kept_stay(lab: Lab) -> None:
     assert (lab.place.scratch("a").exists(), lab.place.scratch("b").exists(), discovery.exists()) == (True, False, True)
     clear_files(lab.place)
     assert (lab.place.scratch("a").exists(), discovery.exists()) == (False, False)
-    assert not any(root.exists() for root in lab.place.scratch_roots)
+    assert not lab.place.scratch_root.exists()
 
 
 def test_how_it_looks_from_outside(lab: Lab, left: Left) -> None:
