@@ -9,15 +9,20 @@ login; and what somebody has removed of it is made again.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from dynkv.owned import read_own, write_whole
+
 ADDRESS_MAX = 107
 _PARENTS = ("/tmp", "/var/tmp", "/dev/shm")
 _PREFIX, _LINK, _NOTE = "dynkv-", "d", "shortcut"
+_NOTE_MAX_BYTES = 100
+_NAME = re.compile(rf"{_PREFIX}[a-z0-9_]{{8}}")
 _FRESH_S = 3600.0
 """Cleaners of temporary directories go by age, and count in days. Source: tmpfiles.d(5), "Age"."""
 _OWN_DESCRIPTORS = "/proc/self/fd"
@@ -50,10 +55,10 @@ def shortcut(directory: Path) -> Path | None:
 def holder_of(directory: Path) -> Path | None:
     """What is noted of a shortcut that was made, whatever became of it."""
     try:
-        holder = (directory / _NOTE).readlink()
+        holder = Path(os.fsdecode(read_own(directory / _NOTE, _NOTE_MAX_BYTES)))
     except OSError:
         return None
-    is_likely = str(holder.parent) in _PARENTS and holder.name.startswith(_PREFIX)
+    is_likely = str(holder.parent) in _PARENTS and _NAME.fullmatch(holder.name) is not None
     return holder if is_likely else None
 
 
@@ -71,8 +76,7 @@ def remove_shortcut(directory: Path) -> None:
             (holder / _LINK).unlink(missing_ok=True)
             holder.rmdir()
     with suppress(OSError):
-        if (directory / _NOTE).is_symlink():
-            (directory / _NOTE).unlink()
+        (directory / _NOTE).unlink()
 
 
 def note(holder: Path, directory: Path) -> None:
@@ -91,11 +95,8 @@ def refresh(directory: Path) -> None:
 
 
 def _noted(holder: Path, directory: Path) -> None:
-    """In place of any other, at once."""
-    draft = directory / f"{_NOTE}.tmp"
-    draft.unlink(missing_ok=True)
-    draft.symlink_to(holder)
-    draft.replace(directory / _NOTE)
+    """No link, which would lead back here in a circle."""
+    write_whole(directory / _NOTE, os.fsencode(holder), directory / f"{_NOTE}.tmp")
 
 
 def _is_kept(holder: Path, directory: Path) -> bool:
