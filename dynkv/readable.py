@@ -6,11 +6,9 @@ Source: ECMA-48 (control functions, of 7 and of 8 bits); Unicode's general categ
 
 from __future__ import annotations
 
-import re
-
 TYPE_CHECKING = False  # mypy takes it as true; importing it takes longer than all that is here
 if TYPE_CHECKING:
-    from re import Match, Pattern
+    from re import Match
 
 _ACTS = (
     "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\xad\\u0600-\\u0605\\u061c\\u06dd\\u070f\\u0890\\u0891\\u08e2\\u180e\\u200b-\\u200f"
@@ -18,16 +16,20 @@ _ACTS = (
     "\\U0001bca0-\\U0001bca3\\U0001d173-\\U0001d17a\\U000e0000-\\U000e007f"
 )
 _COLOUR = "\x1b\\[[0-9;]*m"
-PLAIN = re.compile(f"[{_ACTS}]")
-COLOURED = re.compile(f"({_COLOUR})|[{_ACTS}]")
+PLAIN = f"[{_ACTS}]"
+COLOURED = f"({_COLOUR})|[{_ACTS}]"
 """Keeps colours as well: for what was cleaned before it was painted."""
-MOVING = re.compile(f"({_COLOUR}|\x1b\\[(?:[0-9]*A|2K|\\?25[hl])|\r)|[{_ACTS}]")
+MOVING = f"({_COLOUR}|\x1b\\[(?:[0-9]*A|2K|\\?25[hl])|\r)|[{_ACTS}]"
 """Keeps also what replaces the lines above, as rich does it for what is shown live (rich 13 to 15)."""
 
 
-def readable(text: str, kept: Pattern[str] = PLAIN) -> str:
-    """Line breaks and tabs stay."""
-    return text if text.isprintable() else kept.sub(_written_out, text)
+def readable(text: str, kept: str = PLAIN) -> str:
+    """Line breaks and tabs stay. `kept`: one of the patterns above."""
+    if text.replace("\n", " ").replace("\t", " ").isprintable():
+        return text
+    import re  # compiling a pattern takes longer than all that a quick verb does
+
+    return re.sub(kept, _written_out, text)
 
 
 def _written_out(found: Match[str]) -> str:
