@@ -91,7 +91,11 @@ def main() -> int:
     if problem := pidfd_problem():
         sys.stderr.write(f"{problem}\n")
         return 4
-    become_subreaper()
+    try:
+        become_subreaper()
+    except OSError as error:
+        sys.stderr.write(f"this host keeps orphans from coming to the supervisor: {error.strerror}\n")
+        return 4
     code = anyio.run(_run, plan, place, lock, options.notify_fd, options.foreground)
     if code == 0 and (left := sweep()):
         sys.stderr.write(f"ended processes that were still running: {', '.join(left)}\n")

@@ -25,17 +25,27 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 def home() -> Path:
     """`$DYNKV_HOME`, else `dynkv` in the XDG state directory. Source: XDG Base Directory Specification 0.8.
 
-    Raises UsageError for a relative path where there is nothing that it could be relative to.
+    Raises UsageError for a relative path where there is nothing that it could be relative to, and for a home directory
+    that is not known.
     """
     given = os.environ.get("DYNKV_HOME")
     if given:
         try:
-            return Path(os.path.expanduser(given)).absolute()
+            return _expanded(given).absolute()
         except FileNotFoundError:
             what = f"there is no working directory that DYNKV_HOME={given} could be relative to"
             raise UsageError(what, hint="set it to a whole path, from / on") from None
     state = os.environ.get("XDG_STATE_HOME")
-    return (Path(state) if state and Path(state).is_absolute() else Path.home() / ".local" / "state") / "dynkv"
+    return (Path(state) if state and Path(state).is_absolute() else _expanded("~/.local/state")) / "dynkv"
+
+
+def _expanded(path: str) -> Path:
+    """Raises UsageError where the home directory that it begins with is not known."""
+    found = os.path.expanduser(path)
+    if found.startswith("~"):
+        what = f"nothing tells which directory {path.partition('/')[0]} is: no HOME, and no entry in the list of users"
+        raise UsageError(what, hint="set DYNKV_HOME to a directory that you may write to, by its whole path")
+    return Path(found)
 
 
 class Place(NamedTuple):
@@ -155,7 +165,7 @@ class Place(NamedTuple):
     def has_supervisor(self) -> bool:
         """Whether a supervisor holds the lock, as each does while it lives, unless somebody has just removed that."""
         try:
-            fd = open_own(self.lock, os.O_RDONLY)
+            fd = open_own(self.lock, os.O_RDWR)
         except OSError:
             return False
         try:

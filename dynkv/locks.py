@@ -15,13 +15,16 @@ from dynkv.owned import NotOwn, open_own
 def take_lock(path: Path) -> int | None:
     """A locked descriptor, which ends with the process that holds it; None if another process holds it.
 
-    Raises PreflightRefused where there can be no lock: something else lies there.
+    Raises PreflightRefused where there can be no lock: something else lies there, or the disk knows none.
     """
     fd = _opened(path)
-    if try_lock(fd):
-        return fd
-    os.close(fd)
-    return None
+    is_taken = False
+    try:
+        is_taken = try_lock(fd)
+    finally:
+        if not is_taken:
+            os.close(fd)
+    return fd if is_taken else None
 
 
 @contextmanager
@@ -29,7 +32,7 @@ def planning(home_dir: Path) -> Iterator[None]:
     """One `up` plans at a time, so that two never choose the same port. Raises PreflightRefused as take_lock() does."""
     fd = _opened(home_dir / "_planning.lock")
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        _lock(fd, fcntl.LOCK_EX)
         yield
     finally:
         os.close(fd)
@@ -44,8 +47,19 @@ def _opened(path: Path) -> int:
 
 
 def try_lock(fd: int) -> bool:
+    """Of a file that was opened for writing, as NFS wants it. Raises PreflightRefused where the disk knows no locks."""
+    return _lock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _lock(fd: int, how: int) -> bool:
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, how)
     except BlockingIOError:
         return False
+    except OSError as error:  # ENOLCK, ENOSYS or EOPNOTSUPP, of some that are reached through a network
+        raise PreflightRefused(
+            f"no file can be locked on this disk: {error.strerror}",
+            where=str(Path(f"/proc/self/fd/{fd}").readlink()),
+            hint="set DYNKV_HOME to a directory on a disk of this host",
+        ) from None
     return True

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-sys.path += [str(Path(__file__).parent / folder) for folder in ("children", "plan", "probes", "supervisor")]
+sys.path += [str(Path(__file__).parent / folder) for folder in ("children", "hosts", "plan", "probes", "supervisor")]
 
 # a machine that others work on too is slow at times
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import socket
 import stat
@@ -248,3 +249,52 @@ def test_deployments_are_those_that_left_a_journal(tmp_path: Path) -> None:
         (tmp_path / name / "journal.json").write_text("{}")
     (tmp_path / "file").write_text("")
     assert deployments(tmp_path) == ["a", "b"]
+
+
+def test_a_disk_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(fd: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (numbers alone)
+    with pytest.raises(PreflightRefused, match="no file can be locked on this disk: No locks available") as refused:
+        take_lock(tmp_path / "lock")
+    assert refused.value.where == str(tmp_path / "lock")
+    with pytest.raises(PreflightRefused, match="no file can be locked"), planning(tmp_path):
+        pytest.fail("nobody plans without a lock")
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+def test_whether_there_is_a_supervisor_is_asked_as_nfs_wants_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exclusive lock is one of a file that is open for writing there. Source: flock(2), "NFS details"."""
+    flock = fcntl.flock
+
+    def nfs(fd: int, how: int) -> None:
+        if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        flock(fd, how)
+
+    monkeypatch.setattr("fcntl.flock", nfs)
+    made = Place(tmp_path, "a")
+    made.create()
+    lock = take_lock(made.lock)
+    assert lock is not None
+    assert made.has_supervisor()
+    os.close(lock)
+    assert not made.has_supervisor()
+
+
+@pytest.mark.parametrize("given", [None, "~/state", "~nobody-of-that-name/x"])
+def test_a_home_that_nobody_knows(given: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_: object) -> None:
+        raise KeyError
+
+    for name in ("HOME", "XDG_STATE_HOME", "DYNKV_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    if given is not None:
+        monkeypatch.setenv("DYNKV_HOME", given)
+    with pytest.raises(UsageError, match="nothing tells which directory ~"):
+        home()

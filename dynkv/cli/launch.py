@@ -17,7 +17,7 @@ from dynkv.children.output import open_log, tail
 from dynkv.cli.inherited import root_for_others
 from dynkv.control.deadline import Deadline
 from dynkv.control.handshake import READY, TAKEN, UNCLEAR
-from dynkv.errors import AlreadyRunning, DynkvError, NotUnderstood, TimedOut
+from dynkv.errors import AlreadyRunning, DynkvError, NotUnderstood, PreflightRefused, TimedOut
 from dynkv.home import Place
 from dynkv.plan.model import Plan
 from dynkv.surroundings import of_supervisor
@@ -25,6 +25,14 @@ from dynkv.surroundings import of_supervisor
 _LINE_BYTES = max(map(len, (READY, TAKEN, UNCLEAR)))
 _REPORT_S = 5.0
 """For one that is spared, and about to report."""
+
+
+class _NoSupervisor(PreflightRefused):
+    """This host does not run another process of dynkv."""
+
+    def __init__(self, error: OSError) -> None:
+        hint = "check the interpreter's permissions, and the limits of this user: `ulimit -a`"
+        super().__init__(f"no supervisor can be started: {sys.executable}: {error.strerror}", hint=hint)
 
 
 class NeverCameUp(DynkvError):
@@ -72,7 +80,7 @@ def launch(order: Order, deadline: Deadline, *, spare: bool) -> None:
 
 def _start(order: Order) -> tuple[int, subprocess.Popen[bytes]]:
     """The process, and the descriptor on which it reports."""
-    plan_fd = _in_memory(order.plan)
+    plan_fd = _handed_over(order)
     notify_read, notify_write = os.pipe()
     log = open_log(order.place.supervisor_log)
     try:
@@ -86,6 +94,9 @@ def _start(order: Order) -> tuple[int, subprocess.Popen[bytes]]:
             pass_fds=(plan_fd, notify_write, *order.claims),
             start_new_session=True,
         )
+    except OSError as error:
+        os.close(notify_read)
+        raise _NoSupervisor(error) from None
     finally:
         for fd in (plan_fd, notify_write, log):
             os.close(fd)
@@ -103,13 +114,16 @@ def _report(fd: int, deadline: Deadline) -> bytes:
 
 
 def become_supervisor(order: Order) -> NoReturn:
-    """Turn this process into the supervisor; raises OSError."""
-    plan_fd, nobody = _in_memory(order.plan), os.open(os.devnull, os.O_WRONLY)
+    """Turn this process into the supervisor; raises PreflightRefused where that cannot be."""
+    plan_fd, nobody = _handed_over(order), os.open(os.devnull, os.O_WRONLY)
     for fd in (plan_fd, nobody, *order.claims):
         os.set_inheritable(fd, True)
     command = [*_command(order, plan_fd, nobody), "--foreground"]
     os.chdir(order.place.directory)
-    os.execve(command[0], command, _environment(order))
+    try:
+        os.execve(command[0], command, _environment(order))
+    except OSError as error:
+        raise _NoSupervisor(error) from None
 
 
 def _environment(order: Order) -> dict[str, str]:
@@ -128,9 +142,17 @@ def _command(order: Order, plan_fd: int, notify_fd: int) -> list[str]:
     return [sys.executable, "-P", "-m", "dynkv.daemon", *options, *(["--replace"] if order.replaces else [])]
 
 
-def _in_memory(plan: Plan) -> int:
-    fd = os.memfd_create("dynkv-plan")
-    os.write(fd, msgspec.json.encode(plan))
+def _handed_over(order: Order) -> int:
+    """A descriptor of a file with the plan that has no name, in memory where the host has that."""
+    try:
+        fd = os.memfd_create("dynkv-plan")
+    except OSError:
+        import tempfile
+
+        with tempfile.TemporaryFile(dir=order.place.directory) as file:
+            fd = os.dup(file.fileno())
+    with os.fdopen(os.dup(fd), "wb") as file:
+        file.write(msgspec.json.encode(order.plan))
     return fd
 
 
