@@ -137,9 +137,15 @@ def test_a_limit_that_cannot_be_raised_costs_units_and_not_the_supervisor(lab: L
         refused = next(unit.last_exit for unit in status.units if unit.last_exit is not None)
         assert refused.reason == "cannot run sleep: this process may not open more files"
         assert "ulimit" in refused.hint
-        runs = next(unit for unit in status.units if unit.state is State.READY)
-        os.kill(runs.pid or 0, signal.SIGKILL)
-        until(lambda: Client(lab.place.socket).status().units[0].pid is not None, 30)
+        running = {unit.pid for unit in status.units if unit.state is State.READY}
+        os.kill(next(pid for pid in running if pid), signal.SIGKILL)
+
+        def is_made_up_for() -> bool:
+            """By it, or by one that had no room until then."""
+            now = {unit.pid for unit in Client(lab.place.socket).status().units if unit.state is State.READY}
+            return len(now) >= len(running) and now != running
+
+        until(is_made_up_for, 30)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
     assert not any(is_alive(unit.pid) for unit in status.units if unit.pid)
