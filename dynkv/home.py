@@ -169,7 +169,7 @@ class Place(NamedTuple):
         except OSError:
             return False
         try:
-            return not try_lock(fd)
+            return not try_lock(fd, self.lock)
         finally:
             os.close(fd)
 

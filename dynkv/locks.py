@@ -20,7 +20,7 @@ def take_lock(path: Path) -> int | None:
     fd = _opened(path)
     is_taken = False
     try:
-        is_taken = try_lock(fd)
+        is_taken = try_lock(fd, path)
     finally:
         if not is_taken:
             os.close(fd)
@@ -30,9 +30,10 @@ def take_lock(path: Path) -> int | None:
 @contextmanager
 def planning(home_dir: Path) -> Iterator[None]:
     """One `up` plans at a time, so that two never choose the same port. Raises PreflightRefused as take_lock() does."""
-    fd = _opened(home_dir / "_planning.lock")
+    path = home_dir / "_planning.lock"
+    fd = _opened(path)
     try:
-        _lock(fd, fcntl.LOCK_EX)
+        _lock(fd, fcntl.LOCK_EX, path)
         yield
     finally:
         os.close(fd)
@@ -46,12 +47,12 @@ def _opened(path: Path) -> int:
         raise PreflightRefused(f"this lock cannot be taken: {error.strerror}", where=str(path), hint=hint) from None
 
 
-def try_lock(fd: int) -> bool:
+def try_lock(fd: int, path: Path) -> bool:
     """Of a file that was opened for writing, as NFS wants it. Raises PreflightRefused where the disk knows no locks."""
-    return _lock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return _lock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, path)
 
 
-def _lock(fd: int, how: int) -> bool:
+def _lock(fd: int, how: int, path: Path) -> bool:
     try:
         fcntl.flock(fd, how)
     except BlockingIOError:
@@ -59,7 +60,7 @@ def _lock(fd: int, how: int) -> bool:
     except OSError as error:  # ENOLCK, ENOSYS or EOPNOTSUPP, of some that are reached through a network
         raise PreflightRefused(
             f"no file can be locked on this disk: {error.strerror}",
-            where=str(Path(f"/proc/self/fd/{fd}").readlink()),
+            where=str(path),
             hint="set DYNKV_HOME to a directory on a disk of this host",
         ) from None
     return True
