@@ -23,7 +23,7 @@ PYTHON = "/usr/bin/python3"
 UID = "54321"
 """That no list of users has."""
 AS_NOBODY = ("setpriv", "--reuid", UID, "--regid", UID, "--clear-groups")
-HIDING = ("unshare", "--mount", "sh", "-c", 'mount -o remount,hidepid=2 /proc && exec "$@"', "-")
+HIDING = ("unshare", "--mount", "sh", "-c", 'mount -t proc -o hidepid=2 proc /proc && exec "$@"', "-")
 PROFILE = "topology: none\nunits:\n  - {name: one, argv: [sleep, '1000']}\n"
 VERBS: tuple[tuple[str, ...], ...] = (
     ("profiles",),
