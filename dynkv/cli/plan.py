@@ -26,6 +26,7 @@ from dynkv.cli.report import show_document
 from dynkv.profile.load import find, load, shipped
 from dynkv.profile.model import Profile
 from dynkv.profile.text import read_text
+from dynkv.secrets import masked
 
 
 def plan(
@@ -72,8 +73,8 @@ def list_profiles(context: typer.Context, as_json: JsonOption = False) -> None:
 
 @profiles.command("show", epilog=below_options("profiles show"))
 def show_profile(profile: ProfileArgument) -> None:
-    """Print a profile's YAML, to begin one's own with."""
-    show_document(read_text(find(profile)))
+    """Print a profile's YAML, without its secrets, to begin one's own with."""
+    show_document(masked(read_text(find(profile))))
 
 
 @profiles.command("schema", epilog=below_options("profiles schema"))

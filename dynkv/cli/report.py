@@ -28,12 +28,15 @@ def note(text: str) -> None:
 
 def show_error(error: DynkvError) -> None:
     """One shape for all: what, where, the lines it is about, and what to do next."""
+    from dynkv.secrets import masked  # not needed where all goes well
+
     ink = Ink(sys.stderr)
-    lines = [ink.fold(error.what, label="error: ", label_style="bold red")]
-    if error.where:
-        lines.append(ink.fold(error.where, label="  at ", label_style="dim"))
-    if error.detail:
-        lines.append(ink.fold(error.detail, "dim"))
-    if error.hint:
-        lines.append(ink.fold(error.hint, label="  hint: ", label_style="cyan"))
+    what, where, detail, hint = map(masked, (error.what, error.where, error.detail, error.hint))
+    lines = [ink.fold(what, label="error: ", label_style="bold red")]
+    if where:
+        lines.append(ink.fold(where, label="  at ", label_style="dim"))
+    if detail:
+        lines.append(ink.fold(detail, "dim"))
+    if hint:
+        lines.append(ink.fold(hint, label="  hint: ", label_style="cyan"))
     print("\n".join(lines), file=sys.stderr)  # noqa: T201

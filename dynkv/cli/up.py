@@ -39,9 +39,9 @@ from dynkv.home import Place
 from dynkv.host.claims import Claims
 from dynkv.host.sockets import holders, is_free
 from dynkv.locks import planning
+from dynkv.plan.environment import kept_secrets
 from dynkv.plan.model import Unit
 from dynkv.profile.load import LoadedProfile
-from dynkv.profile.secrets import only_secrets
 from dynkv.supervisor.journal import read_journal
 from dynkv.supervisor.neighbours import has_supervisor
 from dynkv.supervisor.status import DeploymentStatus
@@ -133,7 +133,7 @@ def _order(
         prepare(planned.plan.prepare)
     if replace and take_down(opened(where.name), deadline):
         say(f"what ran of {where.name} has ended")
-    return Order(planned.plan, where, only_secrets(loaded.profile.env), replace, claims.descriptors)
+    return Order(planned.plan, where, kept_secrets(loaded.profile, planned.plan), replace, claims.descriptors)
 
 
 def _plan(loaded: LoadedProfile, where: Place, claims: Claims, *, skip_checks: bool) -> Planned:

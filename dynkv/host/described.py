@@ -1,4 +1,4 @@
-"""A process named for people: everywhere in the same words."""
+"""A process named for people: everywhere in the same words, and without the secrets in its arguments."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pwd
 from functools import cache
 
 from dynkv.host.processes import command_line, effective_user, read_process
+from dynkv.secrets import masked
 
 _COMMAND_MAX = 60
 _LOOKED_AT_BYTES = 4096
@@ -18,7 +19,7 @@ def described(pid: int) -> str:
     if process is None and uid is None:
         return f"pid {pid} ({'hidden' if _exists(pid) else 'gone, or of another container'})"
     name = process.name if process is not None else "hidden"
-    command = command_line(pid, _LOOKED_AT_BYTES).replace(b"\0", b" ").decode(errors="replace")
+    command = masked(command_line(pid, _LOOKED_AT_BYTES).replace(b"\0", b" ").decode(errors="replace"))
     words = [_shortened(_plain(command) or _plain(name)), *([] if uid is None else [user_name(uid)])]
     return f"pid {pid} ({', '.join(words)})"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dynkv.plan.facts import HostFacts
-from dynkv.plan.model import Role
+from dynkv.plan.model import Plan, Role
 from dynkv.profile.model import FORBIDDEN_ENV, Profile
-from dynkv.profile.secrets import SECRETS, is_secret, only_secrets, without_secrets
+from dynkv.secrets import SECRETS, is_secret, only_secrets, without_secrets
 from dynkv.surroundings import absolute
 
 CIRCUMSTANCES = frozenset("PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ TMPDIR TERM XDG_CACHE_HOME".split())
@@ -86,6 +86,12 @@ def secret_names(profile: Profile, facts: HostFacts, role: Role) -> tuple[str, .
     purpose = "store" if role is Role.LMCACHE else "model"
     present = {name for name in facts.secret_names if SECRETS.get(name, purpose) == purpose}
     return tuple(sorted(present | only_secrets(profile.env).keys()))
+
+
+def kept_secrets(profile: Profile, plan: Plan) -> dict[str, str]:
+    """What the supervisor has to have in its environment, besides what the person has in theirs."""
+    own = {kept: unit.env[name] for unit in profile.units for name, kept in plan.unit(unit.name).own_secrets.items()}
+    return {**only_secrets(profile.env), **own}
 
 
 def _discovery(profile: Profile, discovery_dir: str | None, deployment: str) -> dict[str, str]:

@@ -118,7 +118,7 @@ class LogPolicy:
 class Unit:
     """One planned process.
 
-    `env` is its whole environment but for `secret_env`: names whose values are taken from the
+    `env` is its whole environment but for `secret_env` and `own_secrets`: names whose values are taken from the
     supervisor's own environment at the moment of starting, and are never written anywhere.
     """
 
@@ -129,6 +129,8 @@ class Unit:
     ports: dict[str, int]
     probes: Probes
     secret_env: tuple[str, ...] = ()
+    own_secrets: dict[str, str] = field(default_factory=dict)
+    """Secrets that no other unit is given: each by the name under which the supervisor has it."""
     gpus: tuple[str, ...] = ()
     gpu_memory_fraction: float | None = None
     nice: int = 0
@@ -150,7 +152,8 @@ class Unit:
     def digest(self) -> str:
         """Changes when anything does that a running child would have to be restarted for, and with nothing else."""
         env = {name: value for name, value in self.env.items() if name not in self.circumstances}
-        content = (self.argv, env, self.secret_env, self.gpus, self.ports)
+        content: tuple[object, ...] = (self.argv, env, self.secret_env, self.gpus, self.ports)
+        content += (sorted(self.own_secrets),) if self.own_secrets else ()
         return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()[:16]
 
 

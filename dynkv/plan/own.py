@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from graphlib import CycleError
 
 from dynkv.errors import UsageError
@@ -20,6 +22,7 @@ from dynkv.plan.model import (
 )
 from dynkv.plan.order import start_stages
 from dynkv.profile.units import OwnUnit
+from dynkv.secrets import only_secrets, without_secrets
 
 _STARTUP_PERIOD_S, _STARTUP_TIMEOUT_S = 0.2, 1.0
 _OTHER_LOGS = (WORKERS_STANDBY, SIDECAR_HELPER, "supervisor", "reclaim")
@@ -51,18 +54,27 @@ def own_units(ctx: Context, stack: list[Unit]) -> list[Unit]:
 def _unit(ctx: Context, own: OwnUnit) -> Unit:
     for name, port in own.ports.items():
         ctx.ports.fixed(port, f"units.{own.name}.ports.{name}")
+    secrets = only_secrets(own.env)
     return Unit(
         name=own.name,
         role=Role.UNIT,
         argv=tuple(own.argv),
-        env={**ctx.env, **own.env},
+        env={**{name: value for name, value in ctx.env.items() if name not in secrets}, **without_secrets(own.env)},
         ports=dict(own.ports),
         probes=_probes(own),
-        secret_env=ctx.secrets(Role.UNIT),
+        secret_env=tuple(name for name in ctx.secrets(Role.UNIT) if name not in own.env),
+        own_secrets={name: _kept_as(name, own.name) for name in sorted(secrets)},
         depends_on=tuple(Dependency(name, Condition.READY) for name in own.depends_on),
         restart=ctx.restart(),
         stop_timeout_s=own.stop_timeout_s,
     )
+
+
+def _kept_as(name: str, unit: str) -> str:
+    """A name that a shell takes, and that no other unit's secret has."""
+    told = f"{name}__{unit}"
+    plain = re.sub(r"[^A-Za-z0-9_]", "_", told)
+    return plain if plain == told else f"{plain}_{hashlib.sha256(told.encode()).hexdigest()[:6]}"
 
 
 def _probes(own: OwnUnit) -> Probes:

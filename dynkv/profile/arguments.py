@@ -10,7 +10,6 @@ from pydantic import AfterValidator, model_validator
 from pydantic_core import PydanticCustomError
 
 from dynkv.profile.fields import Section
-from dynkv.profile.secrets import refuse_secret
 
 RESERVED_ARGS = {
     "--model": "model.path",
@@ -70,8 +69,6 @@ def _check_args(args: list[str], reserved: Mapping[str, str] = RESERVED_ARGS) ->
         flag = arg.split("=", 1)[0].replace("_", "-")
         if flag in reserved:
             raise PydanticCustomError("reserved", f"{flag} is planned by dynkv; set {reserved[flag]} instead")
-        if flag.startswith("--"):
-            refuse_secret(flag)
     return args
 
 

@@ -35,7 +35,9 @@ def explain(error: ValidationError, source: Source, file: str) -> ProfileError:
 def _place(detail: ErrorDetails) -> tuple[str | int, ...]:
     """A check across sections names the key it is about in its context."""
     key = (detail.get("ctx") or {}).get("key")
-    return tuple(key.split(".")) if isinstance(key, str) else detail["loc"]
+    if not isinstance(key, str):
+        return detail["loc"]
+    return tuple(int(part) if part.isdecimal() else part for part in key.split("."))
 
 
 def _words(detail: ErrorDetails, written: tuple[str | int, ...]) -> tuple[str, str]:

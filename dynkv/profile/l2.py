@@ -20,7 +20,6 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from dynkv.profile.fields import PositiveInt, Section
-from dynkv.profile.secrets import refuse_secrets
 
 
 def _flag(value: Any) -> Any:
@@ -54,11 +53,6 @@ class ObjectParams(Section):
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, str]
-
-    @model_validator(mode="after")
-    def _holds_no_secret(self) -> ObjectParams:
-        refuse_secrets(self.__pydantic_extra__)
-        return self
 
 
 class NixlStore(Section):
@@ -151,11 +145,6 @@ class RawAdapter(Section):
     model_config = ConfigDict(extra="allow")
     type: Annotated[str, Field(min_length=1)]
     """Its name in LMCache."""
-
-    @model_validator(mode="after")
-    def _holds_no_secret(self) -> RawAdapter:
-        refuse_secrets(self.__pydantic_extra__ or {})
-        return self
 
 
 _NIXL_TYPES = ("nixl_store", "nixl_store_dynamic")

@@ -28,7 +28,7 @@ from dynkv.profile.fields import (
 )
 from dynkv.profile.l2 import L2Adapter
 from dynkv.profile.probes import ProbeGroups
-from dynkv.profile.secrets import holds_credentials
+from dynkv.profile.secrets import refuse_secrets
 from dynkv.profile.units import OwnUnit
 
 
@@ -147,12 +147,6 @@ class Discovery(Section):
     """As `nats://host:4222`; requests and events go through it when it is set."""
 
     @model_validator(mode="after")
-    def _addresses_hold_no_password(self) -> Self:
-        if any(holds_credentials(address) for address in (*self.etcd_endpoints, self.nats_server or "")):
-            raise PydanticCustomError("secret", "an address with a password in it would be written to the journal")
-        return self
-
-    @model_validator(mode="after")
     def _etcd_has_an_address(self) -> Self:
         if (self.backend == "etcd") != bool(self.etcd_endpoints):
             raise PydanticCustomError("etcd", "backend etcd and etcd_endpoints go together")
@@ -219,6 +213,11 @@ class Profile(Section):
     """The interpreter that holds Dynamo, vLLM and LMCache; dynkv's own when left out."""
     env: Environment = {}
     """Added to every process's environment, after dynkv's own entries."""
+
+    @model_validator(mode="after")
+    def _no_secret_shows(self) -> Self:
+        refuse_secrets(self.model_dump(exclude={"description"}))
+        return self
 
     @model_validator(mode="after")
     def _environment_is_safe(self) -> Self:

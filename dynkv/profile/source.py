@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from dynkv.secrets import masked
+
 Path = tuple[str | int, ...]
 
 
@@ -28,16 +30,17 @@ class Mark:
     text: str = ""
 
     def __str__(self) -> str:
-        return f"{self.origin}:{self.line}:{self.column}" if self.line else self.origin
+        return f"{self.origin}:{self.line}:{self.column}" if self.line else masked(self.origin)
 
     def excerpt(self) -> str:
         """The line itself, or what of a long one stands around the place, and a caret under it; empty for an option."""
         if not self.line:
             return ""
         gutter = f"{self.line:>5} | "
-        start = 0 if len(self.text) <= _EXCERPT_MAX else max(0, self.column - 1 - _EXCERPT_MAX // 2)
+        shown = masked(self.text)
+        start = 0 if len(shown) <= _EXCERPT_MAX else max(0, self.column - 1 - _EXCERPT_MAX // 2)
         end = start + _EXCERPT_MAX
-        text = ("…" if start else "") + self.text[start:end] + ("…" if end < len(self.text) else "")
+        text = ("…" if start else "") + shown[start:end] + ("…" if end < len(shown) else "")
         return f"{gutter}{text}\n{' ' * (len(gutter) + self.column - 1 - start + bool(start))}^"
 
 

@@ -111,6 +111,7 @@ def _start(unit: Unit, number: int) -> list[str]:
     return [
         f"nice={unit.nice} cpus={quoted(cpus)}",
         *_array("private", unit.secret_env),
+        *_array("kept", (f"{name}={by}" for name, by in unit.own_secrets.items())),
         *_array("settings", (f"{name}={value}" for name, value in sorted(unit.env.items()))),
         *_array("command", unit.argv),
         f"begin {number}",

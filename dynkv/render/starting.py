@@ -54,13 +54,22 @@ make() { # PATH PURPOSE HINT COMMAND...: unless PATH is there
 }
 
 # Of what this script inherited, a unit gets its secrets: kept where they are, since all can read a command line.
-begin() { # NUMBER, with `settings`, `private`, `command`, `nice` and `cpus`
-  local name drop=() before=()
-  for name in "${inherited[@]}"; do
-    is_among "$name" '' ${private[@]+"${private[@]}"} || drop+=(-u "$name")
-  done
+begin() { # NUMBER, with `settings`, `private`, `kept`, `command`, `nice` and `cpus`
+  local name by own=() drop=() before=()
   for name in ${private[@]+"${private[@]}"}; do
     is_among "$name" "${inherited[@]}" || say "${names[$1]} starts without $name: export it before you run this"
+  done
+  for name in ${kept[@]+"${kept[@]}"}; do # a secret that this unit alone has: NAME=VARIABLE
+    by=${name##*=} name=${name%=*}
+    if [[ $name =~ ^[A-Za-z_][A-Za-z0-9_]*$ && ${!by+x} ]]; then
+      local -x "$name=${!by}"
+      own+=("$name")
+    else
+      say "${names[$1]} starts without $name: export it as $by before you run this"
+    fi
+  done
+  for name in "${inherited[@]}"; do
+    is_among "$name" '' ${private[@]+"${private[@]}"} ${own[@]+"${own[@]}"} || drop+=(-u "$name")
   done
   [[ ! $scratch ]] || ! mkdir -m 0700 -- "$scratch/$1" || settings+=("TMPDIR=$scratch/$1")
   [[ ${command[0]} != *=* ]] || command=(nice -n 0 "${command[@]}") # env would take it for a variable

@@ -17,6 +17,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from dynkv.children.output import copies_of, tail
 from dynkv.owned import open_own
+from dynkv.secrets import masked
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.wire import encoded
 
@@ -67,7 +68,7 @@ class EventLog:
     ) -> None:
         self._seq += 1
         rounded = None if duration_s is None else round(duration_s, 3)
-        event = Event(self._seq, utc_now(), kind, unit, message, cause, rounded, data)
+        event = Event(self._seq, utc_now(), kind, unit, masked(message), masked(cause), rounded, data)
         self._recent.append(event)
         self._write(event)
         for listener in tuple(self._listeners):

@@ -24,6 +24,7 @@ from dynkv.probes.streak import Verdict
 from dynkv.probes.worker import News, Phase, probing
 from dynkv.reclaim.ports import held_by_others
 from dynkv.reclaim.sidecar import Registrations, registrations_in
+from dynkv.secrets import masked
 from dynkv.supervisor.boundary import outliving
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import seconds_of, utc_now
@@ -111,8 +112,10 @@ class Incarnation:
         life.shared.journal.remember(life.unit.name, record)
 
     def last_lines(self) -> tuple[str, ...]:
-        """Of its log, as they stand."""
-        return tuple(tail(self._life.log, _LOOKED_AT_LINES, self.child.log_start_byte))
+        """Of its log, as they stand, but for secrets: what is told of its end comes from them."""
+        known = _secrets(self._life.unit).values()
+        lines = tail(self._life.log, _LOOKED_AT_LINES, self.child.log_start_byte)
+        return tuple(masked(line, known) for line in lines)
 
     def learn_registrations(self) -> None:
         """Its log names them, until that is rotated; so what was found once is kept, for a later supervisor too."""
@@ -287,7 +290,11 @@ def take_over(life: Life, record: ChildRecord, turn: Turn) -> Incarnation | None
     return taken
 
 
+def _secrets(unit: Unit) -> dict[str, str]:
+    kept = {**{name: name for name in unit.secret_env}, **unit.own_secrets}
+    return {name: os.environ[by] for name, by in kept.items() if by in os.environ}
+
+
 def _environment(unit: Unit, place: Place) -> dict[str, str]:
-    secrets = {name: os.environ[name] for name in unit.secret_env if name in os.environ}
-    env = {**unit.env, **secrets, **place.own_tmpdir(unit.name)}
+    env = {**unit.env, **_secrets(unit), **place.own_tmpdir(unit.name)}
     return marked_environment(place.home, place.name, unit.name, env)

@@ -8,7 +8,7 @@ from hosts import LLAMA, host, plan
 
 from dynkv.errors import DynkvError
 from dynkv.plan.environment import handed_on_as_secrets, handed_on_as_text, is_inherited
-from dynkv.profile.secrets import SECRETS
+from dynkv.secrets import SECRETS
 
 
 def test_only_the_allowed_passes() -> None:

@@ -202,7 +202,7 @@ def test_a_number_that_can_only_be_a_slip(key: str, value: str) -> None:
         "env: {LONG=: a}",
         "LONG: 1",
         "model: {LONG: 1}",
-        "model: {args: [--LONG-token]}",
+        "model: {args: [--LONG-token=x]}",
         "topology: LONG",
         "frontend: {port: LONG}",
         "extends: LONG",

@@ -1,43 +1,16 @@
-"""What counts as a secret, and that none is written anywhere."""
+"""Where no secret may stand in a profile."""
 
 from __future__ import annotations
 
-import time
+from pathlib import Path
 
 import pytest
 from adapters import Given, adapter, refuse_adapter, store
 
+from dynkv.errors import ProfileError
 from dynkv.profile.l2 import RawAdapter
-from dynkv.profile.secrets import SECRETS, holds_credentials, is_secret, only_secrets, without_secrets
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        *((name, "") for name in SECRETS),
-        ("MY_TOKEN", ""),
-        ("DB_PASSWORD", ""),
-        ("OPENAI_API_KEY", ""),
-        ("CLIENT_SECRET", ""),
-        ("HTTPS_PROXY", "http://me:s3cr3t@proxy:3128"),
-    ],
-)
-def test_a_variable_that_is_a_secret(name: str, value: str) -> None:
-    assert is_secret(name, value)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("PATH", "/bin"), ("MAX_TOKENS", "8"), ("HTTPS_PROXY", "http://proxy:3128"), ("KEYS", ""), ("A", "me:x@host")],
-)
-def test_a_variable_that_is_none(name: str, value: str) -> None:
-    assert not is_secret(name, value)
-
-
-def test_every_variable_is_on_one_side() -> None:
-    given = {"HF_TOKEN": "x", "PATH": "/bin", "HTTPS_PROXY": "http://me:s3cr3t@proxy:3128", "EMPTY": ""}
-    assert without_secrets(given) == {"PATH": "/bin", "EMPTY": ""}
-    assert only_secrets(given) == {name: given[name] for name in ("HF_TOKEN", "HTTPS_PROXY")}
+from dynkv.profile.load import load
+from dynkv.secrets import masked
 
 
 @pytest.mark.parametrize(
@@ -74,9 +47,61 @@ def test_a_secret_inside_a_list_is_found_too() -> None:
     assert "password would show" in refuse_adapter({"type": "redis", "nodes": [{"host": "a", "password": "s3cr3t"}]})
 
 
-@pytest.mark.parametrize("text", ["://" + "a:" * 100_000, "://" * 80_000, "://a:" * 50_000])
-def test_looking_for_credentials_costs_nothing(text: str) -> None:
-    """With a pattern that tries each colon anew it takes half a minute."""
-    began = time.process_time()
-    assert not holds_credentials(text)
-    assert time.process_time() - began < 2
+VALUE = "s3cr3tv4lu3"
+UNIT = "topology: none\nunits:\n  - name: one\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"model: {{path: 's3://me:{VALUE}@store/model'}}",
+        f"model: {{served_name: hf_{VALUE}{VALUE}}}",
+        f"model: {{args: [--hf-token, {VALUE}]}}",
+        f"model: {{args: ['--hf-overrides', '{{\"api_key\": \"{VALUE}\"}}']}}",
+        f"model: {{role_args: {{worker: ['--hf-token={VALUE}']}}}}",
+        f"lmcache: {{args: [--api-key, {VALUE}]}}",
+        f"frontend: {{args: [--api-key, {VALUE}]}}",
+        f"lmcache: {{l2: [{{type: redis, url: 'redis://:{VALUE}@store'}}]}}",
+        f"discovery: {{nats_server: 'nats://me:{VALUE}@hub:4222'}}",
+        f"discovery: {{nats_server: 'nats://{VALUE}@hub:4222'}}",
+        f"discovery: {{nats_server: '{VALUE}@hub:4222'}}",
+        f"discovery: {{backend: etcd, etcd_endpoints: ['http://a:2379', 'http://me:{VALUE}@b:2379']}}",
+        UNIT + f"    argv: [it, --token, {VALUE}]",
+        UNIT + f"    argv: [it, '--token={VALUE}']",
+        UNIT + f"    argv: [sh, -c, 'TOKEN={VALUE} exec it']",
+        UNIT + f"    argv: [curl, -H, 'Authorization: Bearer {VALUE}']",
+        UNIT + f"    argv: [it, 'postgres://me:{VALUE}@db']",
+        UNIT
+        + f"    argv: [it]\n    ports: {{http: 9}}\n    probes: {{http_get: {{port: http, path: '/?token={VALUE}'}}}}",
+        f"python: /opt/python\nenv: {{HF_TOKEN: '{VALUE}', A: true}}",
+        f"env: {{HF_TOKEN: {VALUE}: x}}",
+        f"env:\n  HF_TOKEN: [{VALUE}]",
+        f"env: {{A: b}}\nunits: 'it --api-key {VALUE}'",
+    ],
+)
+def test_no_way_in_shows_it(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(ProfileError) as refused:
+        load(str(file))
+    error = refused.value
+    assert error.hint
+    assert VALUE not in masked(error.what) + error.where + error.detail + error.hint
+
+
+@pytest.mark.parametrize(
+    "argv",
+    ["[it, --token-file, /run/token]", "[sh, -c, 'exec it --token \"$TOKEN\"']", "[it, --max-tokens, '5']"],
+)
+def test_what_only_tells_where_a_secret_is_passes(tmp_path: Path, argv: str) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(UNIT + f"    argv: {argv}\n    env: {{TOKEN: {VALUE}}}\n")
+    assert load(str(file)).profile.units[0].env == {"TOKEN": VALUE}
+
+
+def test_the_place_is_the_words_own(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(UNIT + f"    argv: [it, 'postgres://me:{VALUE}@db']")
+    with pytest.raises(ProfileError, match="a password in an address would show") as refused:
+        load(str(file))
+    assert refused.value.where.endswith("mine.yaml:4:5")

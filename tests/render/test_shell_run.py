@@ -94,6 +94,29 @@ def test_secrets_come_from_the_environment_and_never_stand_in_a_command_line(tmp
     assert value not in told.read_text()
 
 
+def test_a_secret_that_one_unit_alone_has_comes_under_a_name_of_its_own(tmp_path: Path) -> None:
+    units = [
+        {"name": name, "argv": dump(tmp_path / name), "env": {"API_KEY": f"planned-{name}"}} for name in ("a", "b.1")
+    ]
+    stage = Stage(tmp_path, *units)
+    assert "planned" not in stage.path.read_text()
+    kept = {unit.name: unit.own_secrets["API_KEY"] for unit in stage.plan.units}
+    assert kept["a"] == "API_KEY__a"
+    with stage.running(env=stage.environ(**{kept["a"]: "given to a", kept["b.1"]: "given to b"})) as script:
+        until(script, "ready")
+        found = {name: dumped(tmp_path / name)[0] for name in kept}
+    assert {name: environ["API_KEY"] for name, environ in found.items()} == {"a": "given to a", "b.1": "given to b"}
+    assert not [name for environ in found.values() for name in environ if name in kept.values()]
+
+
+def test_without_it_the_unit_starts_and_the_name_is_told(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, {"name": "a", "argv": dump(tmp_path / "it"), "env": {"API_KEY": "planned"}})
+    with stage.running() as script:
+        seen = until(script, "ready")
+        assert "API_KEY" not in dumped(tmp_path / "it")[0]
+    assert "a starts without API_KEY: export it as API_KEY__a" in seen
+
+
 def _trace(stage: Stage, told: Path, value: str) -> None:
     """All that it executes, by words alone."""
     shim = stage.folder / "bin"

@@ -1,0 +1,132 @@
+"""What counts as a secret: the one rule, for variables, options, keys of mappings, addresses and whole texts. Pure.
+
+A name tells it (`DB_PASSWORD`, `--api-key`), or the value: a password or a token in an address, what issuers' tokens
+begin with, a private key. Source of those beginnings: the issuers' documentation (Hugging Face, OpenAI, GitHub, GitLab,
+Slack, AWS, Google, NVIDIA); RFC 7519 for JSON Web Tokens, RFC 7468 for private keys.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+
+SECRETS = {
+    "HF_TOKEN": "model",
+    "HUGGING_FACE_HUB_TOKEN": "model",
+    "AWS_ACCESS_KEY_ID": "store",
+    "AWS_SECRET_ACCESS_KEY": "store",
+    "AWS_SESSION_TOKEN": "store",
+    "AZURE_STORAGE_CONNECTION_STRING": "store",
+    "AZURE_STORAGE_KEY": "store",
+    "AZURE_STORAGE_SAS_TOKEN": "store",
+}
+"""Secrets that are handed on, and whether whoever reads the model needs them or the sidecar's L2 store."""
+MASK = "***"
+_LENGTH = 4
+"""Of a known secret that can be found: what is shorter stands in any text."""
+_NAME = re.compile(
+    r"SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|CONNECTION_?STRING"
+    r"|(?:^|_)(?:TOKEN|PASS|CREDS|JWT|AUTHORIZATION)$|._PWD$"
+    r"|(?:API|ACCESS|ACCOUNT|SHARED|STORAGE|PRIVATE|SIGNING|ENCRYPTION|MASTER|LICENSE)_?KEY(?:_ID)?$",
+    re.IGNORECASE,
+)
+_NONE = re.compile(
+    r"_(?:FILE|PATH|DIR|ENV|NAME)$|(?:^|_)(?:BOS|EOS|PAD|UNK|SEP|CLS|MASK|STOP|START|END|IMAGE|AUDIO|VIDEO)_TOKEN$",
+    re.IGNORECASE,
+)
+"""Names of where a secret is, and of tokens of a language model."""
+_QUOTED = r"\"[^\"\n]*\"?|'[^'\n]*'?"
+_NAMED = re.compile(
+    r"(?<![\w.-])(?P<name>-{0,2}[A-Za-z_][\w.-]*)[\"']?"
+    r"(?:[ \t]{0,4}=(?!=)[ \t]{0,4}|[ \t]{0,4}(?P<colon>:)(?:[ \t]{1,4}|(?=[\"']))|(?P<option>,?[ \t]{1,4}))"
+)
+"""`NAME=value`, `--name=value`, `"name": "value"`, `Name: value`, `--name value` and `[--name, value]`."""
+_WORD = re.compile(rf"{_QUOTED}|[^\s\"'=]\S*")
+_LINE = re.compile(rf"{_QUOTED}|[^\s\"'][^\n]*")
+_REFERENCE = re.compile(r"[\"']?(?:\$[A-Za-z_{(]|<|\{\{|\*\*\*|…|\.\.\.|[\"']?$)")
+"""What stands for a value that is elsewhere, or for none."""
+_ADDRESS = re.compile(r"://(?P<value>[^/?#\s\"'<>]*)@")
+_SUSPECT = re.compile(r"(?<![^\s\"'=,\[])(?P<value>[^\s@/:\"'=,\[]+)@[\w.-]+:\d")
+"""An address without its scheme: it may be a token, or the name of a user."""
+_USERS = frozenset("ssh sftp ftp rsync git git+ssh ssh+git svn+ssh postgres postgresql mysql mongodb amqp".split())
+"""In whose addresses a name without a password is that of a user, and no token."""
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*$")
+_SCHEME_MAX = 20
+_SHAPES = re.compile(
+    r"(?<![\w/-])(?:hf_[A-Za-z0-9]{16,}|sk-(?:[a-z0-9]+-){0,2}[A-Za-z0-9_]{20,}|gh[oprsu]_[A-Za-z0-9]{20,}"
+    r"|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeprs]-[\w-]{10,}|(?:AKIA|ASIA)[A-Z0-9]{16}(?!\w)|AIza[\w-]{30,}"
+    r"|nvapi-[\w-]{20,}|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*)"
+    r"|Bearer\s{1,4}[\w.~+/=-]{16,}"
+    r"|-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?"
+)
+
+
+def is_secret(name: str, value: str = "") -> bool:
+    """Whether a variable is one: by its name, or by what it holds."""
+    return name in SECRETS or looks_secret(name) or secret_in(value) is not None
+
+
+def looks_secret(name: str) -> bool:
+    """Whether this is what the name of a secret looks like: of a variable, an option, or a key in a mapping."""
+    words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lstrip("-").replace("-", "_").replace(".", "_")
+    return _NAME.search(words) is not None and _NONE.search(words) is None
+
+
+def secret_in(text: str) -> str | None:
+    """What secret a text holds, named without its value; None if it holds none."""
+    return next((name for _, _, name in _found(text)), None)
+
+
+def masked(text: str, values: Collection[str] = ()) -> str:
+    """The text with `***` in the place of each secret; `values` are such as are known."""
+    for value in sorted(values, key=len, reverse=True):
+        text = text.replace(value, MASK) if len(value) >= _LENGTH else text
+    suspects = ((*match.span("value"), "") for match in _SUSPECT.finditer(text))
+    parts, at = [], 0
+    for start, end, _ in sorted([*_found(text), *suspects]):
+        if end > at:
+            parts += [text[at : max(at, start)], MASK]
+            at = end
+    return "".join([*parts, text[at:]])
+
+
+def only_secrets(variables: Mapping[str, str]) -> dict[str, str]:
+    """Those that may only be kept in memory."""
+    return {name: value for name, value in variables.items() if is_secret(name, value)}
+
+
+def without_secrets(variables: Mapping[str, str]) -> dict[str, str]:
+    """Those that may be written and shown."""
+    return {name: value for name, value in variables.items() if not is_secret(name, value)}
+
+
+def _found(text: str) -> Iterator[tuple[int, int, str]]:
+    """From where to where each stands, and what it is."""
+    yield from _named(text)
+    for match in _ADDRESS.finditer(text):
+        if _is_credential(match):
+            yield *match.span("value"), "a password in an address"
+    for match in _SHAPES.finditer(text):
+        yield *match.span(), "a token"
+
+
+def _named(text: str) -> Iterator[tuple[int, int, str]]:
+    at = 0
+    while match := _NAMED.search(text, at):
+        at = match.end()
+        name, is_option = match["name"], match["option"] is not None
+        if (is_option and not name.startswith("--")) or not looks_secret(name):
+            continue
+        value = (_LINE if match["colon"] else _WORD).match(text, at)
+        is_next_option = is_option and value is not None and value[0].startswith("-")
+        if value is not None and not is_next_option and not _REFERENCE.match(value[0]):
+            at = value.end()
+            yield *value.span(), name
+
+
+def _is_credential(address: re.Match[str]) -> bool:
+    user, colon, password = address["value"].partition(":")
+    before = address.string[max(0, address.start() - _SCHEME_MAX) : address.start()]
+    scheme = found[0].lower() if (found := _SCHEME.search(before)) else ""
+    is_token = bool(user) and not colon and scheme not in _USERS
+    return bool(password) or is_token
