@@ -20,10 +20,10 @@ curl --unix-socket ~/.local/state/dynkv/agg/control.sock -N http://dynkv/v1/even
 
 A request's body has no meaning. 202 says that something was asked for; the events tell what became of it. An error is
 `{"error": "…"}`, in words. A path that is not in the table gets 404, a method that its path does not take 405 with
-`Allow`, and what is no path 400. What a web page could make a browser send gets 403, should the socket be reachable
-through a TCP forwarder: a request with `Origin` or `Sec-Fetch-Site`, for another `Host` than `localhost`, `dynkv` or a
-loopback address, or with a form's `Content-Type`; so does another user's process. Of many connections, those that ask
-for nothing are closed first. A name in a path may be percent-encoded.
+`Allow`, and what is no path 400. Forward the socket to no TCP port, which asks nobody who they are. What a web page
+could make a browser send gets 403 all the same: a request with `Origin` or `Sec-Fetch-Site`, for another `Host` than
+`localhost`, `dynkv` or a loopback address, or with a form's `Content-Type`; so does another user's process. Of many
+connections, those that ask for nothing are closed first. A name in a path may be percent-encoded.
 """
 
 

@@ -12,10 +12,11 @@ from generate.markdown import code, table
 HEAD = """# Metrics
 
 `GET /metrics` on the deployment's [control socket](http-api.md), in Prometheus' text format. Prometheus itself cannot
-ask a Unix socket; a proxy such as `socat` between it and the socket can:
+ask a Unix socket. Forward that socket to no TCP port: whoever reached it could stop the deployment, too. Let the text
+collector of node_exporter read a file instead, from a timer or a cron job of your own:
 
 ```text
-socat TCP-LISTEN:9100,bind=127.0.0.1,fork UNIX-CONNECT:$HOME/.local/state/dynkv/agg/control.sock
+curl -sf --unix-socket ~/.local/state/dynkv/agg/control.sock http://dynkv/metrics -o agg.new && mv agg.new agg.prom
 ```
 
 Every unit's own `/metrics` is on its port: `dynkv status` shows them.

@@ -83,6 +83,11 @@ CHECKS = {
     "chunk-above-prompt": Check(_W, "no prompt can be as long as one chunk, so nothing is ever cached"),
     "served-name-not-found": Check(_E, "this ai-dynamo cannot serve a local model under another name"),
     "router-sees-gpu-only": Check(_I, "the KV router does not see what the sidecar holds"),
+    # who can reach it
+    "frontend-open": Check(_W, "the frontend listens on more than loopback, and asks for no key"),
+    "kv-events-open": Check(_W, "KV events, with the tokens of prompts, are published on all interfaces"),
+    "lmcache-open": Check(_W, "a unit of one's own runs LMCache on more than loopback"),
+    "other-users": Check(_I, "other people's processes run on this host, for whom loopback is open, too"),
     # what is there already
     "environment-ignored": Check(_I, "variables in the environment that no process is given"),
     "leftover-own": Check(_I, "processes of this deployment run without a supervisor; `up` takes them over"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dynkv.doctor import capacity, driver, gpu_checks, kernel, leftovers, limits, model, packages, storage
+from dynkv.doctor import capacity, driver, exposure, gpu_checks, kernel, leftovers, limits, model, packages, storage
 from dynkv.doctor.catalogue import Severity
 from dynkv.doctor.findings import Case, Finding, finding, needs_cuda
 from dynkv.errors import PortTaken, PreflightRefused
@@ -20,9 +20,10 @@ _OF_THE_STACK = (
     storage.checks,
     gpu_checks.checks,
     capacity.checks,
+    exposure.checks,
 )
 """In the order in which a person can do something about what they find."""
-_OF_UNITS_ALONE = (storage.checks,)
+_OF_UNITS_ALONE = (storage.checks, exposure.checks)
 """For a plan without the stack."""
 
 

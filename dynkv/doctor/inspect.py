@@ -12,6 +12,7 @@ from dynkv.doctor.model_files import cached_model_files, model_files
 from dynkv.doctor.stack import find_python, look_into
 from dynkv.errors import PreflightRefused
 from dynkv.host.cgroups import cpus_worth
+from dynkv.host.described import other_people
 from dynkv.host.disks import free_bytes, room_bytes, write_problem
 from dynkv.host.gpus import look
 from dynkv.host.limits import open_files_max
@@ -109,6 +110,7 @@ def _of_this_host(own: LeftOver) -> HostFacts:
         hugepages_free_bytes=_hugepages_free_bytes(),
         open_files_max=open_files_max(),
         is_wsl="microsoft" in platform.release().lower(),
+        other_users=other_people(),
     )
 
 

@@ -6,11 +6,12 @@ import os
 import pwd
 from functools import cache
 
-from dynkv.host.processes import command_line, effective_user, read_process
+from dynkv.host.processes import command_line, effective_user, pids, read_process
 from dynkv.secrets import masked
 
 _COMMAND_MAX = 60
 _LOOKED_AT_BYTES = 4096
+_UID_MIN, _NOBODY = 1000, 65534
 
 
 def described(pid: int) -> str:
@@ -31,6 +32,12 @@ def user_name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except (KeyError, OverflowError):
         return f"uid {uid}"
+
+
+def other_people() -> tuple[str, ...]:
+    """Names of those besides this user who have processes here; no system accounts. Source: login.defs(5), UID_MIN."""
+    uids = {uid for pid in pids() if (uid := effective_user(pid)) is not None}
+    return tuple(sorted(user_name(uid) for uid in uids - {os.geteuid(), _NOBODY} if uid >= _UID_MIN))
 
 
 def _plain(text: str) -> str:

@@ -155,5 +155,7 @@ class HostFacts:
     """Processes of this deployment run without a supervisor: they will be taken over or ended."""
     leftovers: tuple[Leftover, ...] = ()
     """Of all deployments in this DYNKV_HOME."""
+    other_users: tuple[str, ...] = ()
+    """People, by name, who have processes on this host; no system accounts."""
     pidfd_problem: str = ""
     """Why no process can be held by a pidfd here, in a sentence."""

@@ -114,6 +114,10 @@ def left(kind: LeftoverKind, deployment: str) -> dict[str, Any]:
     return {"leftovers": (Leftover(deployment, kind, (MARKED,)),)}
 
 
+def sidecar(host: str) -> dict[str, Any]:
+    return {"units": [{"name": "own", "argv": ["lmcache", "server", f"--http-host={host}"]}]}
+
+
 CPU_HOST = {"packages": CPU_STACK}
 TABLE = [
     Row("no-pidfd", {"pidfd_problem": "pidfd_open is refused (Operation not permitted)"}),
@@ -181,6 +185,10 @@ TABLE = [
     Row("chunk-above-prompt", {}, {}, {"model.max_length": 200}, {"model.max_length": 256}),
     Row("served-name-not-found", versions(ai_dynamo="1.3.1"), {}, {"model.served_name": "chat"}),
     Row("router-sees-gpu-only", {}, {}, ROUTER, {}),
+    Row("frontend-open", {}, {}, {"frontend.host": "0.0.0.0"}, {"frontend.host": "::1"}),
+    Row("kv-events-open", {}, {}, {"frontend.router_mode": "kv"}, {}),
+    Row("lmcache-open", {}, {}, sidecar("0.0.0.0"), sidecar("127.0.0.1")),
+    Row("other-users", {"other_users": ("alice",)}),
     Row("environment-ignored", {"ignored_environ": ("PROMETHEUS_MULTIPROC_DIR",)}),
     Row("leftover-own", left(LeftoverKind.PROCESSES, "d"), left(LeftoverKind.PROCESSES, "e")),
     Row("leftover-processes", left(LeftoverKind.PROCESSES, "e"), left(LeftoverKind.PROCESSES, "d")),
@@ -210,7 +218,11 @@ def test_the_table(row: Row) -> None:
 
 @pytest.mark.parametrize("profile", ["agg", "agg-router", "disagg"])
 def test_a_host_that_has_everything_is_only_told_what_is_good_to_know(profile: str) -> None:
-    assert {finding.id for finding in judged(profile, {}, {})} <= {"kv-capacity", "router-sees-gpu-only"}
+    assert {finding.id for finding in judged(profile, {}, {})} <= {
+        "kv-capacity",
+        "router-sees-gpu-only",
+        "kv-events-open",
+    }
 
 
 def test_a_driver_that_does_not_answer() -> None:
