@@ -17,7 +17,6 @@ from functools import partial
 from pathlib import Path
 
 import anyio
-import msgspec
 
 from dynkv.children.child import Child
 from dynkv.children.reaper import become_subreaper, reap_orphans, strays, sweep
@@ -28,11 +27,13 @@ from dynkv.children.umask import let_children_have
 from dynkv.control.handshake import READY, TAKEN, UNCLEAR
 from dynkv.control.listening import control_socket, keep_serving
 from dynkv.control.server import ControlApi
+from dynkv.documents import decoded
 from dynkv.home import Place
 from dynkv.host.files import names_in
 from dynkv.host.limits import raise_open_files
 from dynkv.host.pidfd import pidfd_problem
 from dynkv.host.processes import Identity, read_process
+from dynkv.host.subreaper import subreaper_problem
 from dynkv.locks import take_lock
 from dynkv.metrics.gather import gather_forever
 from dynkv.plan.model import SIDECAR_HELPER, Plan, Role
@@ -88,14 +89,10 @@ def main() -> int:
         _report(options.notify_fd, UNCLEAR)
         return 4
     os.chdir(place.directory)
-    if problem := pidfd_problem():
+    if problem := pidfd_problem() or subreaper_problem():
         sys.stderr.write(f"{problem}\n")
         return 4
-    try:
-        become_subreaper()
-    except OSError as error:
-        sys.stderr.write(f"this host keeps orphans from coming to the supervisor: {error.strerror}\n")
-        return 4
+    become_subreaper()
     code = anyio.run(_run, plan, place, lock, options.notify_fd, options.foreground)
     if code == 0 and (left := sweep()):
         sys.stderr.write(f"ended processes that were still running: {', '.join(left)}\n")
@@ -250,7 +247,7 @@ def _first_journal(plan: Plan, place: Place, left: Inheritance) -> JournalFile:
 def _read_plan(fd: int) -> Plan:
     with os.fdopen(fd, "rb") as file:
         file.seek(0)
-        return msgspec.json.decode(file.read(), type=Plan)
+        return decoded(file.read(), Plan)
 
 
 def _part_with_descriptors(needed: Collection[int]) -> None:

@@ -15,7 +15,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "dynkv"
 ROWS = (
     "__main__ cli daemon control metrics supervisor reclaim render doctor probes children host plan profile instack "
-    "home short_paths locks owned readable secrets surroundings errors"
+    "home short_paths locks owned documents readable secrets surroundings errors"
 ).split()
 """From top to bottom. `dynkv/__init__.py` holds the version and belongs to no row."""
 FILES = sorted(PACKAGE.rglob("*.py"))

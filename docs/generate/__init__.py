@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from generate import checks, cli, events, exit_codes, http_api, metrics, profile
+from generate import checks, cli, events, exit_codes, hosts, http_api, metrics, profile
 
 PAGES: dict[str, Callable[[], str]] = {
     "reference/cli.md": cli.page,
@@ -12,6 +12,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/checks.md": checks.page,
     "reference/events.md": events.page,
     "reference/exit-codes.md": exit_codes.page,
+    "reference/hosts.md": hosts.page,
     "reference/metrics.md": metrics.page,
     "reference/http-api.md": http_api.page,
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from contextlib import suppress
 
@@ -11,8 +10,8 @@ from dynkv.children.child import expect_orphans, unreaped
 from dynkv.children.tree import Host, with_descendants
 from dynkv.host.described import described
 from dynkv.host.processes import Identity, Process, own_children, read_process
+from dynkv.host.subreaper import set_subreaper
 
-_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _SWEEP_DEADLINE_S = 10.0
 _inherited: frozenset[Identity] = frozenset()
 
@@ -23,9 +22,7 @@ def become_subreaper() -> None:
     What is its child already was started before it became a supervisor, as by the shell whose place it took.
     """
     global _inherited
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER) failed")
+    set_subreaper()
     host = Host.now()
     _inherited = frozenset(host.processes[pid].identity for pid in own_children() if pid in host.processes)
     expect_orphans()

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated
 
-import msgspec
 import typer
 
 from dynkv.cli import view
@@ -26,6 +25,7 @@ from dynkv.cli.report import say
 from dynkv.cli.streams import persevere
 from dynkv.doctor.catalogue import Severity
 from dynkv.doctor.findings import Finding
+from dynkv.documents import encoded
 from dynkv.errors import PreflightRefused
 from dynkv.home import home
 from dynkv.locks import planning
@@ -57,7 +57,7 @@ def doctor(
     loaded, where = locate(profile, name, overrides(gpus, model, engine, device, no_lmcache, sets))
     found = diagnose(loaded, where)
     if as_json:
-        print(msgspec.json.encode(found).decode())  # noqa: T201 (one document and nothing else)
+        print(encoded(found).decode())  # noqa: T201 (one document and nothing else)
     else:
         view.show_findings(found, stderr=False)
         say(verdict(loaded.name, found))
@@ -82,7 +82,7 @@ def _clean(as_json: bool) -> None:
     persevere()
     removed = _removed()
     if as_json:
-        print(msgspec.json.encode(removed).decode())  # noqa: T201 (one document and nothing else)
+        print(encoded(removed).decode())  # noqa: T201 (one document and nothing else)
         return
     for left in removed:
         done = "ended" if left.kind is LeftoverKind.PROCESSES else "removed"

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated
 
-import msgspec
 import typer
 
 from dynkv.cli import view
@@ -14,6 +13,7 @@ from dynkv.cli.deployments import Deployment, find
 from dynkv.cli.log_files import whole_lines
 from dynkv.cli.options import JsonOption, NameArgument, SinceOption
 from dynkv.cli.since import moment
+from dynkv.documents import encoded
 from dynkv.errors import DynkvError
 from dynkv.supervisor.events import Event, decoded, seconds_of
 
@@ -37,7 +37,7 @@ def events(
         if (unit and event.unit not in unit) or (kind and event.kind not in kind):
             continue
         if as_json:
-            print(msgspec.json.encode(event).decode(), flush=True)  # noqa: T201 (one object a line)
+            print(encoded(event).decode(), flush=True)  # noqa: T201 (one object a line)
         else:
             view.show_event(event)
 

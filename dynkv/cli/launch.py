@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-import msgspec
-
 from dynkv.children.output import open_log, tail
 from dynkv.cli.inherited import root_for_others
 from dynkv.control.deadline import Deadline
 from dynkv.control.handshake import READY, TAKEN, UNCLEAR
+from dynkv.documents import encoded
 from dynkv.errors import AlreadyRunning, DynkvError, NotUnderstood, PreflightRefused, TimedOut
 from dynkv.home import Place
 from dynkv.plan.model import Plan
@@ -152,7 +151,7 @@ def _handed_over(order: Order) -> int:
         with tempfile.TemporaryFile(dir=order.place.directory) as file:
             fd = os.dup(file.fileno())
     with os.fdopen(os.dup(fd), "wb") as file:
-        file.write(msgspec.json.encode(order.plan))
+        file.write(encoded(order.plan))
     return fd
 
 

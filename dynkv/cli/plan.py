@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Annotated
 
-import msgspec
 import typer
 
 from dynkv.cli import view
@@ -23,6 +22,7 @@ from dynkv.cli.options import (
 )
 from dynkv.cli.planned import locate, make_plan, overrides
 from dynkv.cli.report import show_document
+from dynkv.documents import encoded
 from dynkv.profile.load import find, load, shipped
 from dynkv.profile.model import Profile
 from dynkv.profile.text import read_text
@@ -46,7 +46,7 @@ def plan(
     """Show what `up` would start, without starting it."""
     planned = make_plan(*locate(profile, name, overrides(gpus, model, engine, device, no_lmcache, sets)))
     if as_json:
-        print(msgspec.json.encode(planned.plan).decode())  # noqa: T201 (one document and nothing else)
+        print(encoded(planned.plan).decode())  # noqa: T201 (one document and nothing else)
     elif as_shell:
         from dynkv.render.shell import shell_script
 

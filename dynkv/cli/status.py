@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Annotated, Never
 
-import msgspec
 import typer
 
 from dynkv.cli.deployments import Deployment, find
@@ -18,6 +17,7 @@ from dynkv.cli.options import JsonOption, NameArgument
 from dynkv.cli.status_text import status_text
 from dynkv.control.client import Client, SupervisorSilent
 from dynkv.control.deadline import Deadline
+from dynkv.documents import encoded
 from dynkv.errors import DynkvError, JournalLost, NotRunning
 from dynkv.supervisor.neighbours import supervisor_of
 from dynkv.supervisor.status import DeploymentStatus
@@ -43,7 +43,7 @@ def status(
 
 
 def _shown(current: DeploymentStatus, as_json: bool) -> str:
-    return msgspec.json.encode(current).decode() if as_json else status_text(current, Ink(sys.stdout))
+    return encoded(current).decode() if as_json else status_text(current, Ink(sys.stdout))
 
 
 def _watch(deployment: Deployment, *, as_json: bool) -> Never:

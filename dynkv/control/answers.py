@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 
 from dynkv.control.http import Reply, Request, error_reply, json_reply
+from dynkv.documents import encoded
 from dynkv.metrics.exposition import CONTENT_TYPE, exposition
 from dynkv.metrics.gpus import GpuFigures
 from dynkv.metrics.traffic import traffic
@@ -13,7 +14,6 @@ from dynkv.probes.scrape import Figures
 from dynkv.supervisor.events import Event, EventLog
 from dynkv.supervisor.inbox import Ask
 from dynkv.supervisor.stack import Stack
-from dynkv.supervisor.wire import encoded
 
 _DIGITS = 18
 """Of a number that is taken as one."""

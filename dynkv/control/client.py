@@ -11,6 +11,7 @@ import msgspec
 
 from dynkv.control.deadline import Deadline
 from dynkv.control.exchange import exchange, opened, receive_head
+from dynkv.documents import decoded
 from dynkv.errors import DynkvError, UsageError
 from dynkv.supervisor.status import DeploymentStatus
 
@@ -104,6 +105,6 @@ class Client:
 
     def _read(self, body: bytes, kind: type[T]) -> T:
         try:
-            return msgspec.json.decode(body, type=kind)
+            return decoded(body, kind)
         except _NOT_READ:
             raise SupervisorUnclear(self._path) from None

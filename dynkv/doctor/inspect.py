@@ -18,7 +18,8 @@ from dynkv.host.gpus import look
 from dynkv.host.limits import open_files_max
 from dynkv.host.memory import memory_available_bytes
 from dynkv.host.pidfd import pidfd_problem
-from dynkv.host.sockets import holders, listen_problem
+from dynkv.host.sockets import holders, listen_problem, loopback_problem
+from dynkv.host.subreaper import subreaper_problem
 from dynkv.instack import SCRIPTS
 from dynkv.plan.environment import handed_on_as_secrets, handed_on_as_text
 from dynkv.plan.facts import HostFacts, Leftover, ModelFacts, ModelFiles, PathFacts
@@ -57,7 +58,7 @@ def inspect(
     address is not one of this host's.
     """
     if profile.topology != "none":
-        _check_address(profile.frontend.host)
+        _check_addresses(profile.frontend.host)
     python = find_python(profile.python)
     interpreter = look_into(python)
     own = left_over or LeftOver()
@@ -78,10 +79,16 @@ def inspect(
         home_free_bytes=free_bytes(home),
         leftovers=leftovers,
         pidfd_problem=pidfd_problem() or "",
+        subreaper_problem=subreaper_problem() or "",
     )
 
 
-def _check_address(host: str) -> None:
+def _check_addresses(host: str) -> None:
+    if (problem := loopback_problem()) is not None:
+        raise PreflightRefused(
+            f"nothing can be reached on this host's loopback: {problem}",
+            hint="`ip link set lo up`, or run it in a network namespace that has one",
+        )
     if problem := listen_problem(host):
         raise PreflightRefused(
             f"the frontend cannot listen on {host}: {problem}",

@@ -16,3 +16,10 @@ def checks(facts: HostFacts) -> Iterator[Finding]:
             "dynkv holds each process by a pidfd, to see its end and to signal no other; it starts nothing without",
             "run it on Linux 5.3 or newer, in a container with a seccomp profile that allows both calls",
         )
+    if facts.subreaper_problem:
+        yield finding(
+            "no-subreaper",
+            facts.subreaper_problem,
+            "what leaves its parent would be lost to dynkv, and could stay when all else is down",
+            "run it in a container with a seccomp profile that allows prctl",
+        )

@@ -16,6 +16,8 @@ from dynkv.host.processes import open_files, pids
 
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _CONNECT_TIMEOUT_S = 0.2
+_LOOPBACK_S = 5.0
+"""To one that listens already: longer than a host is ever busy."""
 _LISTENING = re.compile(rb":([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} 0A (?:\S+ +){3}(\d{1,20}) +\d+ +(\d{1,20}) ")
 """Port, user and inode of a socket in the state 0A, which is TCP_LISTEN. Source: proc_net(5),
 include/net/tcp_states.h."""
@@ -40,6 +42,16 @@ def listen_problem(address: str) -> str:
     except OSError as error:
         return error.strerror or str(error)
     return ""
+
+
+def loopback_problem() -> str | None:
+    """Why nobody could be reached on 127.0.0.1; None where somebody could, as on a host whose `lo` is up."""
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            socket.create_connection(server.getsockname(), timeout=_LOOPBACK_S).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
 
 
 def is_free(port: int) -> bool:

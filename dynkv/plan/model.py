@@ -6,8 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-import msgspec
-
+from dynkv.documents import encoded
 from dynkv.plan.steps import Step
 
 
@@ -154,7 +153,7 @@ class Unit:
         env = {name: value for name, value in self.env.items() if name not in self.circumstances}
         content: tuple[object, ...] = (self.argv, env, self.secret_env, self.gpus, self.ports)
         content += (sorted(self.own_secrets),) if self.own_secrets else ()
-        return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()[:16]
+        return hashlib.sha256(encoded(content, is_sorted=True)).hexdigest()[:16]
 
 
 WORKERS_STANDBY = "standby"

@@ -11,25 +11,21 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from dynkv.profile.arguments import FrontendArgs, RoleArgs, SidecarArgs, WorkerArgs
+from dynkv.profile.arguments import FrontendArgs, RoleArgs, WorkerArgs
 from dynkv.profile.fields import (
     Address,
-    Count,
     Environment,
-    Fraction,
-    Gibibytes,
-    Period,
     Port,
     PositiveInt,
     PositiveSeconds,
     Seconds,
     Section,
-    WholeSeconds,
 )
-from dynkv.profile.l2 import L2Adapter
+from dynkv.profile.lmcache import LMCache
 from dynkv.profile.probes import ProbeGroups
 from dynkv.profile.secrets import refuse_secrets
 from dynkv.profile.units import OwnUnit
+from dynkv.profile.workers import Workers
 
 
 class Model(Section):
@@ -44,81 +40,6 @@ class Model(Section):
     args: WorkerArgs = []
     """Extra arguments for every worker, one list item for each word."""
     role_args: RoleArgs = RoleArgs()
-
-
-class RoleSettings(Section):
-    """What one role of a disagg deployment may have of its own."""
-
-    replicas: Count | None = None
-    """Workers of this role; as many as the GPUs allow when left out."""
-    gpu_memory_fraction: Fraction | None = None
-    """Instead of `workers.gpu_memory_fraction`."""
-    restart_with: list[Literal["decode", "prefill"]] = []
-    """Roles whose restart restarts this one too. With ai-dynamo 1.6.1 and vllm 0.31.0 on a CPU each survives the
-    other's, and serves with its successor; vllm#49238 reports a crash."""
-
-
-class Workers(Section):
-    """The processes that compute."""
-
-    gpus: Literal["all"] | Annotated[list[Annotated[int, Field(ge=0)] | str], Field(max_length=1024)] = "all"
-    """Indices, UUIDs or MIG ids; in disagg the first ones go to decode."""
-    share_gpus: bool = False
-    """Let several workers have the same GPU; each then needs its own gpu_memory_fraction."""
-    tensor_parallel_size: Count = 1
-    """How many GPUs one worker is spread over."""
-    replicas: Count | None = None
-    """Workers in agg; one per GPU group when left out."""
-    min_replicas: Count = 1
-    """The fewest workers that agg makes sense with; a host without the GPUs for them is refused."""
-    decode_per_prefill: Count = 2
-    """In disagg, how many GPU groups decode gets for each that prefill gets."""
-    gpu_memory_fraction: Fraction = 0.85
-    """The share of a GPU's memory that a worker takes."""
-    block_size: PositiveInt | None = None
-    """Tokens in one KV block; vLLM's own default when left out (16 on CUDA, 128 on CPU)."""
-    cpu_kv_cache_gb: PositiveInt = 1
-    """KV cache of a worker on the CPU, in GiB."""
-    decode: RoleSettings = RoleSettings()
-    prefill: RoleSettings = RoleSettings()
-
-
-class LMCache(Section):
-    """The sidecar that keeps KV blocks beyond the workers' own memory."""
-
-    enabled: bool = True
-    """Whether there is a sidecar."""
-    l1_size_gb: Gibibytes | Literal["auto"] = "auto"
-    """RAM for KV blocks, in GiB; `auto` takes 20 for GPU workers, less where RAM is short, and 1 on a CPU."""
-    chunk_size: Annotated[int, Field(ge=1, le=1024**2)] = 256
-    """Tokens in one cached chunk; a multiple of the workers' block size."""
-    eviction_policy: Literal["LRU", "ARC", "IsolatedLRU", "noop"] = "LRU"
-    """What goes when L1 is full."""
-    worker_reap_timeout_s: WholeSeconds = 30
-    """After how long without a heartbeat a dead worker's memory is given back: 30 is LMCache's least, 0 never."""
-    worker_registration_grace_s: WholeSeconds = 3600
-    """The same for a worker that has not sent its first heartbeat. A lower value ends idle, healthy workers."""
-    heartbeat_interval_s: Period = 1.0
-    """How often a worker asks whether the sidecar lives. One that is back sooner than this goes unnoticed, and
-    the worker's next request hangs (lmcache 0.5.6); LMCache's own 10 is longer than a restart takes."""
-    l2: Annotated[list[L2Adapter], Field(max_length=64)] = []
-    """Cache levels below RAM, as `lmcache server --l2-adapter` takes them."""
-    port: Port = 5555
-    """Where workers reach it; the next free one when it is taken."""
-    http_port: Port = 8080
-    """Of its health and metrics; the next free one when it is taken."""
-    args: SidecarArgs = []
-    """Extra arguments for `lmcache server`, one list item for each word."""
-
-    @model_validator(mode="after")
-    def _reaping_is_possible(self) -> Self:
-        if 0 < self.worker_reap_timeout_s < 30:
-            raise PydanticCustomError(
-                "reap", "worker_reap_timeout_s must be 0 or at least 30", {"key": "lmcache.worker_reap_timeout_s"}
-            )
-        if self.worker_registration_grace_s < self.worker_reap_timeout_s:
-            raise PydanticCustomError("reap", "worker_registration_grace_s must not be below worker_reap_timeout_s")
-        return self
 
 
 class FrontendSettings(Section):

@@ -15,11 +15,11 @@ import anyio
 import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
 
+from dynkv import documents
 from dynkv.children.output import copies_of, tail
 from dynkv.owned import open_own
 from dynkv.secrets import masked
 from dynkv.supervisor.event_kinds import EventKind
-from dynkv.supervisor.wire import encoded
 
 _REMEMBERED = 1000
 _BUFFER = 1000
@@ -103,7 +103,7 @@ class EventLog:
         try:
             fd = open_own(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             try:
-                os.write(fd, encoded(event) + b"\n")
+                os.write(fd, documents.encoded(event) + b"\n")
             finally:
                 os.close(fd)
             self.write_error = None
@@ -114,7 +114,7 @@ class EventLog:
 def decoded(line: bytes | str) -> Event | None:
     """Of one line of events.jsonl; None for what is none, as a full disk leaves it."""
     try:
-        return msgspec.json.decode(line, type=Event)
+        return documents.decoded(line, Event)
     except (ValueError, RecursionError, msgspec.MsgspecError):
         return None
 

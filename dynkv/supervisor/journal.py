@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from dynkv.documents import decoded, encoded
 from dynkv.home import is_name
 from dynkv.host.processes import Identity
 from dynkv.owned import put_aside, read_own, write_whole
@@ -102,7 +103,7 @@ class Journal:
         self._written: _State | None = None
         self.write_error: str | None = None
         self.content = content
-        self._plan = msgspec.Raw(msgspec.json.encode(content.plan))  # by far the longest part, and it never changes
+        self._plan = msgspec.Raw(encoded(content.plan))  # by far the longest part, and it never changes
         self._write()
 
     def remember(self, unit: str, child: ChildRecord) -> None:
@@ -150,10 +151,10 @@ class Journal:
         self._write()
 
     def _write(self) -> None:
-        encoded = {name: getattr(self.content, name) for name in _WRITTEN}
+        parts = {name: getattr(self.content, name) for name in _WRITTEN}
         try:
             put_aside(self._path)
-            found = write_whole(self._path, msgspec.json.encode({**encoded, "plan": self._plan}), self._draft)
+            found = write_whole(self._path, encoded({**parts, "plan": self._plan}), self._draft)
             self._written, self.write_error = _state(found), None
         except OSError as error:
             self.write_error = str(error)
@@ -216,7 +217,7 @@ class _Reader:
 
     def part(self, name: str, kind: type[T], raw: msgspec.Raw) -> T | None:
         try:
-            return msgspec.json.decode(raw, type=kind)
+            return decoded(raw, kind)
         except _NOT_JSON:
             self.unread.append(name)
             return None

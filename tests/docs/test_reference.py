@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from generate import PAGES
 from generate.markdown import table
+from host_table import HOSTS
 
 from dynkv.cli.commands import _VERBS
 from dynkv.cli.plan import profile_schema
@@ -85,3 +86,10 @@ def test_every_family_that_is_served_is_known() -> None:
 
 def test_a_table() -> None:
     assert table(("a", "b"), [("1|2", "3\n4")]) == "| a | b |\n| --- | --- |\n| 1\\|2 | 3 4 |\n"
+
+
+def test_every_host_of_the_table_has_its_line() -> None:
+    page = PAGES["reference/hosts.md"]()
+    assert len(HOSTS) >= 20
+    for host in HOSTS:
+        assert f"| {host.title} | {host.does} |" in page

@@ -1,33 +1,29 @@
-"""One table of hosts, each a real one: dynkv serves there, or says in a sentence what stands in the way."""
+"""Every verb on every host of the table: dynkv serves there, or says in a sentence what stands in the way."""
 
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
-from refusing import FLOCK, IS_POSSIBLE, MEMFD_CREATE, PIDFD_OPEN, SENDFILE, refuse
+from host_table import HOSTS, SERVED, Host
+from refusing import IS_POSSIBLE, refuse
 
 ROOT = Path(__file__).parents[2]
 PYTHON = "/usr/bin/python3"
 """Debian's, which other users can run where the tests' own lies in root's home."""
-UID = "54321"
-"""That no list of users has."""
-AS_NOBODY = ("setpriv", "--reuid", UID, "--regid", UID, "--clear-groups")
-HIDING = ("unshare", "--mount", "sh", "-c", 'mount -t proc -o hidepid=2 proc /proc && exec "$@"', "-")
 PROFILE = "topology: none\nunits:\n  - {name: one, argv: [sleep, '1000']}\n"
 VERBS: tuple[tuple[str, ...], ...] = (
     ("profiles",),
-    ("plan", "mine.yaml"),
     ("plan", "mine.yaml", "--json"),
     ("plan", "mine.yaml", "--shell"),
     ("doctor", "mine.yaml"),
@@ -42,57 +38,25 @@ VERBS: tuple[tuple[str, ...], ...] = (
     ("down",),
 )
 """In the order of a day."""
+AT_ONCE = 3
+"""Hosts that are tried side by side: much of a verb is waiting."""
+Said = dict[tuple[str, ...], subprocess.CompletedProcess[str]]
 
 
-@dataclass(frozen=True)
-class Host:
-    title: str
-    surround: Callable[[], object] = lambda: None
-    """Done in the process that is to run a verb, before it does."""
-    environ: Mapping[str, str | None] = field(default_factory=dict)
-    """None for a variable that is not set."""
-    before: tuple[str, ...] = ()
-    """A command that runs the verb; only root can."""
-    refused: str = ""
-    """What `up` says where it cannot serve."""
-    home: str = "state"
-
-
-HOSTS = [
-    Host("one as most are"),
-    Host("no memfd_create", partial(refuse, MEMFD_CREATE)),
-    Host("no sendfile", partial(refuse, SENDFILE)),
-    Host("a disk without locks", partial(refuse, FLOCK), refused="no file can be locked on this disk"),
-    Host("no pidfd_open", partial(refuse, PIDFD_OPEN), refused="pidfd"),
-    Host("a user that no list has", environ={"HOME": None}, before=AS_NOBODY),
-    Host(
-        "such a user, and no DYNKV_HOME",
-        environ={"HOME": None, "DYNKV_HOME": None, "XDG_STATE_HOME": None},
-        before=AS_NOBODY,
-        refused="nothing tells which directory ~ is",
-    ),
-    Host("HOME and TMPDIR that are not there", environ={"HOME": "/nonexistent", "TMPDIR": "/nonexistent"}),
-    Host("a locale that is not installed", environ={"LC_ALL": "xx_YY.UTF-8", "LANG": "xx_YY"}),
-    Host("the locale of C, and a terminal without a name", environ={"LC_ALL": "C", "TERM": None}),
-    Host("64 open files", partial(resource.setrlimit, resource.RLIMIT_NOFILE, (64, 64))),
-    Host("a home that is a symbolic link", home="link"),
-    Host("a /proc that hides other users' processes", before=(*HIDING, *AS_NOBODY)),
-]
-
-
-@pytest.fixture
+@contextmanager
 def directory() -> Iterator[Path]:
-    """Where anybody may write, and where nothing runs in the end."""
-    path = Path(tempfile.mkdtemp(prefix="dynkv-", dir="/tmp"))
+    """Where anybody may write, and where nothing runs in the end; outside of /tmp, which some hosts hide."""
+    path = Path(tempfile.mkdtemp(prefix="dynkv-", dir="/srv" if os.access("/srv", os.W_OK) else "/tmp"))
     path.chmod(0o777)
-    (path / "mine.yaml").write_text(PROFILE)
     (path / "real").mkdir(mode=0o700)
     (path / "link").symlink_to("real")
-    yield path
-    left = [process for process in psutil.process_iter() if str(path) in " ".join(_environ(process).values())]
-    for process in left:
-        process.kill()
-    shutil.rmtree(path)
+    try:
+        yield path
+    finally:
+        left = [process for process in psutil.process_iter() if str(path) in " ".join(_environ(process).values())]
+        for process in left:
+            process.kill()
+        shutil.rmtree(path)
     assert left == []
 
 
@@ -103,26 +67,84 @@ def _environ(process: psutil.Process) -> dict[str, str]:
         return {}
 
 
-@pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.title)
-def test_every_verb(host: Host, directory: Path) -> None:
-    if host.before and os.geteuid() != 0:
-        pytest.skip("only root can be somebody else")
-    if host.before and not is_like_ours(PYTHON):
-        pytest.skip(f"{PYTHON} is not there, or of another version than the tests' own")
+@pytest.fixture(scope="module")
+def said(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Said]]]:
+    """What every verb said on each host that was asked for, as soon as it has."""
+    wanted = {host.title for item in request.session.items if isinstance(host := _parameters(item).get("host"), Host)}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        futures = {host.title: pool.submit(a_day, host) for host in HOSTS if host.title in wanted and not why_not(host)}
+        yield futures
+        for future in futures.values():
+            future.cancel()
+
+
+def _parameters(item: pytest.Item) -> dict[str, object]:
+    spec = getattr(item, "callspec", None)
+    return {} if spec is None else spec.params
+
+
+def why_not(host: Host) -> str:
+    """What of this machine keeps it from being such a host; empty if nothing does."""
+    if host.needs_root and os.geteuid() != 0:
+        return "only root can"
+    if "setpriv" in host.before and not is_like_ours(PYTHON):
+        return f"{PYTHON} is not there, or of another version than the tests' own"
     if isinstance(host.surround, partial) and host.surround.func is refuse and not IS_POSSIBLE:
-        pytest.skip("the numbers of this machine's system calls are others")
-    for verb in VERBS:
-        done = run(host, verb, directory)
-        said = f"{' '.join(verb)} ended with {done.returncode}: {done.stdout}{done.stderr}"
-        assert "Traceback" not in done.stderr, said
-        assert "fault in dynkv" not in done.stderr, said
+        return "the numbers of this machine's system calls are others"
+    return ""
+
+
+@pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.title)
+def test_every_verb(host: Host, said: dict[str, Future[Said]]) -> None:
+    if why := why_not(host):
+        pytest.skip(why)
+    for verb, done in said[host.title].result().items():
+        told = f"{' '.join(verb)} ended with {done.returncode}: {done.stdout}{done.stderr}"
+        assert "Traceback" not in done.stderr, told
+        assert "fault in dynkv" not in done.stderr, told
         if not host.refused:
-            assert done.returncode == 0, said
+            assert done.returncode == 0, told
         elif verb[0] == "up":
-            assert done.returncode in (2, 4), said
-            assert host.refused in done.stderr, said
+            assert done.returncode in (2, 4), told
+            assert host.refused in " ".join(done.stderr.split()), told
         else:
-            assert done.returncode in (0, 2, 3, 4), said
+            assert done.returncode in (0, 2, 3, 4), told
+
+
+def test_what_the_table_says_is_what_is_tried() -> None:
+    titles = [host.title for host in HOSTS]
+    assert len(titles) == len({*titles}) >= 20
+    for host in HOSTS:
+        assert bool(host.refused) == ("refuses" in host.does), host.title
+        assert SERVED.partition(" as")[0] in host.does or host.does != SERVED, host.title
+
+
+def a_day(host: Host) -> Said:
+    with directory() as at, living_in(host, at / host.directory) as inside:
+        where = at / host.directory
+        where.mkdir(exist_ok=True)
+        (where / "mine.yaml").write_text(PROFILE)
+        (at / host.home).mkdir(mode=0o700, exist_ok=True)
+        if "setpriv" in host.before:
+            for path in (at / "real", at / host.home):
+                os.chown(path, 54321, 54321)
+        return {verb: run(host, [*inside, *host.before], verb, at, where) for verb in VERBS}
+
+
+@contextmanager
+def living_in(host: Host, where: Path) -> Iterator[tuple[str, ...]]:
+    """What runs a command in the namespaces that the host has for as long as the block lasts."""
+    if not host.lives_in:
+        yield ()
+        return
+    with subprocess.Popen([*host.lives_in, "sh", "-c", "echo; exec sleep 1000"], stdout=subprocess.PIPE) as made:
+        assert made.stdout is not None
+        made.stdout.readline()
+        (first,) = psutil.Process(made.pid).children()
+        try:
+            yield ("nsenter", "--target", str(first.pid), "--pid", "--mount", f"--wd={where}")
+        finally:
+            first.kill()
 
 
 def is_like_ours(python: str) -> bool:
@@ -134,18 +156,22 @@ def is_like_ours(python: str) -> bool:
     return done.stdout.strip() == f"{sys.version_info[:2]}"
 
 
-def run(host: Host, verb: tuple[str, ...], directory: Path) -> subprocess.CompletedProcess[str]:
-    home = {"DYNKV_HOME": str(directory / host.home)}
-    given: dict[str, str | None] = {**os.environ, **home, **host.environ}
-    if host.before:
+def run(
+    host: Host, before: list[str], verb: tuple[str, ...], at: Path, where: Path
+) -> subprocess.CompletedProcess[str]:
+    given: dict[str, str | None] = {} if host.is_bare else dict(os.environ)
+    given |= {"DYNKV_HOME": str(at / host.home), **host.environ}
+    is_another = "setpriv" in before
+    if is_another:
         given["PYTHONPATH"] = ":".join([str(ROOT), *(path for path in sys.path if path.endswith("-packages"))])
+    command = [*before, PYTHON if is_another else sys.executable, "-m", "dynkv", *verb]
     return subprocess.run(
-        [*host.before, PYTHON if host.before else sys.executable, "-m", "dynkv", *verb],
-        cwd=directory,
+        [sys.executable, "-E", str(Path(__file__).with_name("surround.py")), host.title, *command],
+        cwd=where,
         env={name: value for name, value in given.items() if value is not None},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
+        errors="backslashreplace",
         timeout=120,
-        preexec_fn=host.surround,
     )

@@ -1,0 +1,22 @@
+"""The hosts that dynkv is tried on, from the table of its tests."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from generate.markdown import table
+
+HEAD = """# Hosts
+
+What dynkv does on hosts other than most are. Each row is tried by the tests, on a real host of the kind, with every
+verb from `up` to `down`: it is served, or `up` refuses in one sentence and starts nothing. Where `up` refuses, the
+verbs that only look still answer.
+"""
+
+
+def page() -> str:
+    sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "hosts"))
+    from host_table import HOSTS
+
+    return HEAD + "\n" + table(("host", "what dynkv does there"), [(host.title, host.does) for host in HOSTS]) + "\n"

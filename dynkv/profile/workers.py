@@ -1,0 +1,46 @@
+"""The processes that compute: how many, on which GPUs, with how much memory."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from dynkv.profile.fields import Count, Fraction, PositiveInt, Section
+
+
+class RoleSettings(Section):
+    """What one role of a disagg deployment may have of its own."""
+
+    replicas: Count | None = None
+    """Workers of this role; as many as the GPUs allow when left out."""
+    gpu_memory_fraction: Fraction | None = None
+    """Instead of `workers.gpu_memory_fraction`."""
+    restart_with: list[Literal["decode", "prefill"]] = []
+    """Roles whose restart restarts this one too. With ai-dynamo 1.6.1 and vllm 0.31.0 on a CPU each survives the
+    other's, and serves with its successor; vllm#49238 reports a crash."""
+
+
+class Workers(Section):
+    """The processes that compute."""
+
+    gpus: Literal["all"] | Annotated[list[Annotated[int, Field(ge=0)] | str], Field(max_length=1024)] = "all"
+    """Indices, UUIDs or MIG ids; in disagg the first ones go to decode."""
+    share_gpus: bool = False
+    """Let several workers have the same GPU; each then needs its own gpu_memory_fraction."""
+    tensor_parallel_size: Count = 1
+    """How many GPUs one worker is spread over."""
+    replicas: Count | None = None
+    """Workers in agg; one per GPU group when left out."""
+    min_replicas: Count = 1
+    """The fewest workers that agg makes sense with; a host without the GPUs for them is refused."""
+    decode_per_prefill: Count = 2
+    """In disagg, how many GPU groups decode gets for each that prefill gets."""
+    gpu_memory_fraction: Fraction = 0.85
+    """The share of a GPU's memory that a worker takes."""
+    block_size: PositiveInt | None = None
+    """Tokens in one KV block; vLLM's own default when left out (16 on CUDA, 128 on CPU)."""
+    cpu_kv_cache_gb: PositiveInt = 1
+    """KV cache of a worker on the CPU, in GiB."""
+    decode: RoleSettings = RoleSettings()
+    prefill: RoleSettings = RoleSettings()

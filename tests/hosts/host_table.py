@@ -1,0 +1,183 @@
+"""One table of hosts, each a real one: what is done to a command to put it there, and what dynkv does in it.
+
+Read by the tests, which run every verb on every host, by `surround.py`, which does it, and by the documentation.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from refusing import FLOCK, MEMFD_CREATE, PIDFD_OPEN, PRCTL, SENDFILE, refuse
+
+UID = "54321"
+"""That no list of users has."""
+AS_NOBODY = ("setpriv", "--reuid", UID, "--regid", UID, "--clear-groups")
+SERVED = "it is served as any other"
+_MIB = 1024**2
+_ALL_SIGNALS = set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}
+
+
+@dataclass(frozen=True)
+class Host:
+    title: str
+    does: str = SERVED
+    """What dynkv does there, in words."""
+    surround: Callable[[], object] = lambda: None
+    """Done in the process that is to run a verb, before it does."""
+    environ: Mapping[str, str | None] = field(default_factory=dict)
+    """None for a variable that is not set."""
+    is_bare: bool = False
+    """Nothing is set but DYNKV_HOME, and what finds dynkv."""
+    before: tuple[str, ...] = ()
+    """A command that runs the verb; only root can."""
+    lives_in: tuple[str, ...] = ()
+    """A command that runs `sleep` in namespaces of its own, in which all verbs run; only root can."""
+    refused: str = ""
+    """What `up` says where it cannot serve."""
+    home: str = "state"
+    """In the directory that the verbs run in."""
+    directory: str = ""
+    """In it, too."""
+
+    @property
+    def needs_root(self) -> bool:
+        return bool(self.before or self.lives_in)
+
+
+def mounting(script: str, *then: str) -> tuple[str, ...]:
+    """A command that runs another in a mount namespace of its own, after `script`."""
+    return ("unshare", "--mount", "sh", "-c", f'{script} && exec "$@"', "-", *then)
+
+
+def _with_signals_blocked_and_ignored() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _limited(which: int, to: int) -> Callable[[], None]:
+    return partial(resource.setrlimit, which, (to, to))
+
+
+HOSTS = [
+    Host("one as most are"),
+    # the kernel
+    Host("no memfd_create", "the plan is handed over in a file without a name", partial(refuse, MEMFD_CREATE)),
+    Host("no sendfile", "logs are copied by other means", partial(refuse, SENDFILE)),
+    Host("no pidfd_open", "`up` refuses: it could not hold a process", partial(refuse, PIDFD_OPEN), refused="pidfd"),
+    Host(
+        "no prctl",
+        "`up` refuses: what leaves its parent could not be found again",
+        partial(refuse, PRCTL, why=errno.EPERM),
+        refused="subreaper",
+    ),
+    # disks
+    Host(
+        "a disk without locks (ENOSYS)",
+        "`up` refuses: nothing would keep two supervisors apart",
+        partial(refuse, FLOCK),
+        refused="no file can be locked on this disk",
+    ),
+    Host(
+        "a disk without locks (ENOLCK), as NFS without its lock daemon",
+        "`up` refuses: nothing would keep two supervisors apart",
+        partial(refuse, FLOCK, why=errno.ENOLCK),
+        refused="no file can be locked on this disk",
+    ),
+    Host(
+        "a read-only DYNKV_HOME",
+        "`up` refuses, and names the directory",
+        before=mounting('mount -t tmpfs -o ro tmpfs "$DYNKV_HOME"'),
+        refused="cannot write to",
+    ),
+    Host(
+        "a full disk",
+        "`up` refuses, and says how much is free",
+        before=mounting('mount -t tmpfs -o size=64k tmpfs "$DYNKV_HOME" && ! cat /dev/zero >"$DYNKV_HOME/x" 2>&-'),
+        refused="No space left on device",
+    ),
+    Host(
+        "a disk with little room",
+        "`up` refuses, and says how much is free",
+        before=mounting('mount -t tmpfs -o size=8m tmpfs "$DYNKV_HOME"'),
+        refused="are free",
+    ),
+    Host(
+        "a DYNKV_HOME from which nothing may be executed",
+        before=mounting('mount --bind "$DYNKV_HOME" "$DYNKV_HOME" && mount -o remount,bind,noexec "$DYNKV_HOME"'),
+    ),
+    Host(
+        "no temporary directory that can be written",
+        "it is served: dynkv keeps what it needs for a while in DYNKV_HOME",
+        before=mounting("for d in /tmp /var/tmp /dev/shm; do mount -t tmpfs -o ro tmpfs $d; done"),
+    ),
+    Host("a /dev/shm of 64 KiB", before=mounting("mount -t tmpfs -o size=64k tmpfs /dev/shm")),
+    Host("no /dev/shm", before=mounting("mount -t tmpfs tmpfs /dev && mknod -m 666 /dev/null c 1 3")),
+    Host("a home that is a symbolic link", "it is served, by either path", home="link"),
+    Host("a home whose name is no text", "it is served; documents show the byte as `\\udce9`", home="caf\udce9"),
+    Host("a working directory whose name is no text", directory="caf\udce9"),
+    # users and what surrounds them
+    Host("a user that no list has", "it is served", environ={"HOME": None}, before=AS_NOBODY),
+    Host(
+        "such a user, and no DYNKV_HOME",
+        "`up` refuses: nothing tells where to keep what it writes",
+        environ={"HOME": None, "DYNKV_HOME": None, "XDG_STATE_HOME": None},
+        before=AS_NOBODY,
+        refused="nothing tells which directory ~ is",
+    ),
+    Host("HOME and TMPDIR that are not there", environ={"HOME": "/nonexistent", "TMPDIR": "/nonexistent"}),
+    Host("a runtime directory of a login that is over", environ={"XDG_RUNTIME_DIR": "/run/user/99999"}),
+    Host("an empty environment, as with `env -i`", is_bare=True),
+    Host("variables whose values are no text", environ={"HF_HOME": "/data/caf\udce9", "LC_X\udce9": "\udcff"}),
+    Host("a locale that is not installed", environ={"LC_ALL": "xx_YY.UTF-8", "LANG": "xx_YY"}),
+    Host("the locale of C, and a terminal without a name", environ={"LC_ALL": "C", "TERM": None}),
+    Host("a time zone that there is not", environ={"TZ": "Nowhere/Else"}),
+    Host(
+        "Python told to be another",
+        environ={"PYTHONOPTIMIZE": "2", "PYTHONWARNINGS": "error", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+    ),
+    Host("all signals blocked, and those that end a program ignored", surround=_with_signals_blocked_and_ignored),
+    Host("no standard input", surround=partial(os.close, 0)),
+    Host("a umask that keeps the owner out", surround=partial(os.umask, 0o777)),
+    # limits
+    Host("64 open files", surround=_limited(resource.RLIMIT_NOFILE, 64)),
+    Host("no core files, 8 MiB of locked memory", surround=_limited(resource.RLIMIT_MEMLOCK, 8 * _MIB)),
+    Host(
+        "files of at most 0 bytes",
+        "`up` refuses",
+        _limited(resource.RLIMIT_FSIZE, 0),
+        refused="File too large",
+    ),
+    Host(
+        "one process for each user",
+        "`up` refuses: no supervisor can be started",
+        _limited(resource.RLIMIT_NPROC, 1),
+        environ={"HOME": None},
+        before=AS_NOBODY,
+        refused="Resource temporarily unavailable",
+    ),
+    Host("1 GiB of address space", surround=_limited(resource.RLIMIT_AS, 1024 * _MIB)),
+    # containers
+    Host(
+        "a /proc that hides other users' processes",
+        before=(*mounting("mount -t proc -o hidepid=2 proc /proc"), *AS_NOBODY),
+    ),
+    Host(
+        "a /proc with processes alone",
+        "`up` refuses: the host cannot be looked at",
+        before=mounting("mount -t proc -o subset=pid proc /proc"),
+        refused="/proc",
+    ),
+    Host(
+        "a container whose first process is no init",
+        lives_in=("unshare", "--pid", "--mount", "--fork", "--mount-proc"),
+    ),
+    Host("a user namespace, as rootless containers have", before=("unshare", "--user", "--map-root-user")),
+    Host("no network, not even loopback", before=("unshare", "--net")),
+]
