@@ -56,6 +56,18 @@ class Fault(DynkvError):
         )
 
 
+class HostFailed(DynkvError):
+    """The kernel refused what no check had looked at before."""
+
+    def __init__(self, error: OSError | MemoryError) -> None:
+        what, where = (error.strerror, error.filename) if isinstance(error, OSError) else ("no memory is left", None)
+        super().__init__(
+            f"this host refused a call: {what or error}",
+            where=str(where or ""),
+            hint="look at the disk, its rights and this user's limits (`ulimit -a`); `dynkv --debug …` shows the call",
+        )
+
+
 class OutputLost(DynkvError):
     """What was asked for could not be written."""
 

@@ -6,7 +6,7 @@ import sys
 
 from dynkv.cli.quick import quick
 from dynkv.cli.streams import prepare
-from dynkv.errors import DynkvError, Fault
+from dynkv.errors import DynkvError, Fault, HostFailed
 
 _DEBUG = "--debug"
 
@@ -37,5 +37,6 @@ def main() -> int:
             raise
         from dynkv.cli.report import show_error
 
-        show_error(Fault(error))
-        return Fault.exit_code
+        said = HostFailed(error) if isinstance(error, OSError | MemoryError) else Fault(error)
+        show_error(said)
+        return said.exit_code

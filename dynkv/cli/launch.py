@@ -142,7 +142,8 @@ def _command(order: Order, plan_fd: int, notify_fd: int) -> list[str]:
 
 
 def _handed_over(order: Order) -> int:
-    """A descriptor of a file with the plan that has no name, in memory where the host has that."""
+    """A descriptor of a file with the plan that has no name, in memory where the host has that. Raises
+    PreflightRefused."""
     try:
         fd = os.memfd_create("dynkv-plan")
     except OSError:
@@ -150,8 +151,13 @@ def _handed_over(order: Order) -> int:
 
         with tempfile.TemporaryFile(dir=order.place.directory) as file:
             fd = os.dup(file.fileno())
-    with os.fdopen(os.dup(fd), "wb") as file:
-        file.write(encoded(order.plan))
+    try:
+        with os.fdopen(os.dup(fd), "wb") as file:
+            file.write(encoded(order.plan))
+    except OSError as error:
+        os.close(fd)
+        hint = "raise this user's limits, as `ulimit -a` shows them"
+        raise PreflightRefused(f"the plan cannot be written: {error.strerror}", hint=hint) from None
     return fd
 
 

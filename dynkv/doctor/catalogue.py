@@ -34,6 +34,9 @@ CHECKS = {
     "no-pidfd": Check(
         _E, "pidfd_open or pidfd_send_signal is refused; `--skip-checks` does not help", can_be_skipped=False
     ),
+    "proc-incomplete": Check(
+        _E, "/proc shows processes and nothing of the host; `--skip-checks` does not help", can_be_skipped=False
+    ),
     "no-subreaper": Check(
         _E, "prctl(PR_SET_CHILD_SUBREAPER) is refused; `--skip-checks` does not help", can_be_skipped=False
     ),

@@ -20,6 +20,7 @@ from dynkv.host.memory import memory_available_bytes
 from dynkv.host.pidfd import pidfd_problem
 from dynkv.host.sockets import holders, listen_problem, loopback_problem
 from dynkv.host.subreaper import subreaper_problem
+from dynkv.host.whole_proc import proc_problem
 from dynkv.instack import SCRIPTS
 from dynkv.plan.environment import handed_on_as_secrets, handed_on_as_text
 from dynkv.plan.facts import HostFacts, Leftover, ModelFacts, ModelFiles, PathFacts
@@ -79,6 +80,7 @@ def inspect(
         home_free_bytes=free_bytes(home),
         leftovers=leftovers,
         pidfd_problem=pidfd_problem() or "",
+        proc_problem=proc_problem() or "",
         subreaper_problem=subreaper_problem() or "",
     )
 

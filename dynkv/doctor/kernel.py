@@ -16,6 +16,13 @@ def checks(facts: HostFacts) -> Iterator[Finding]:
             "dynkv holds each process by a pidfd, to see its end and to signal no other; it starts nothing without",
             "run it on Linux 5.3 or newer, in a container with a seccomp profile that allows both calls",
         )
+    if facts.proc_problem:
+        yield finding(
+            "proc-incomplete",
+            facts.proc_problem,
+            "without it, processes of before a boot look like those of now, and free memory and ports are guesses",
+            "mount /proc without subset=pid",
+        )
     if facts.subreaper_problem:
         yield finding(
             "no-subreaper",

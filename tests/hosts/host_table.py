@@ -15,12 +15,19 @@ from functools import partial
 
 from refusing import FLOCK, MEMFD_CREATE, PIDFD_OPEN, PRCTL, SENDFILE, refuse
 
-UID = "54321"
-"""That no list of users has."""
-AS_NOBODY = ("setpriv", "--reuid", UID, "--regid", UID, "--clear-groups")
+SERVED_UID, LIMITED_UID = 54321, 54322
+"""That no list of users has; the processes of the second are counted."""
 SERVED = "it is served as any other"
 _MIB = 1024**2
 _ALL_SIGNALS = set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}
+
+
+def as_user(uid: int) -> tuple[str, ...]:
+    """A command that runs another as that user."""
+    return ("setpriv", "--reuid", f"{uid}", "--regid", f"{uid}", "--clear-groups")
+
+
+AS_NOBODY = as_user(SERVED_UID)
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,7 @@ HOSTS = [
         "a full disk",
         "`up` refuses, and says how much is free",
         before=mounting('mount -t tmpfs -o size=64k tmpfs "$DYNKV_HOME" && ! cat /dev/zero >"$DYNKV_HOME/x" 2>&-'),
-        refused="No space left on device",
+        refused="0 MB are free on the disk",
     ),
     Host(
         "a disk with little room",
@@ -150,7 +157,7 @@ HOSTS = [
     Host("no core files, 8 MiB of locked memory", surround=_limited(resource.RLIMIT_MEMLOCK, 8 * _MIB)),
     Host(
         "files of at most 0 bytes",
-        "`up` refuses",
+        "`up` refuses: the plan cannot be handed over",
         _limited(resource.RLIMIT_FSIZE, 0),
         refused="File too large",
     ),
@@ -159,7 +166,7 @@ HOSTS = [
         "`up` refuses: no supervisor can be started",
         _limited(resource.RLIMIT_NPROC, 1),
         environ={"HOME": None},
-        before=AS_NOBODY,
+        before=as_user(LIMITED_UID),
         refused="Resource temporarily unavailable",
     ),
     Host("1 GiB of address space", surround=_limited(resource.RLIMIT_AS, 1024 * _MIB)),
@@ -172,7 +179,7 @@ HOSTS = [
         "a /proc with processes alone",
         "`up` refuses: the host cannot be looked at",
         before=mounting("mount -t proc -o subset=pid proc /proc"),
-        refused="/proc",
+        refused="/proc does not tell all",
     ),
     Host(
         "a container whose first process is no init",

@@ -126,8 +126,9 @@ def a_day(host: Host) -> Said:
         (where / "mine.yaml").write_text(PROFILE)
         (at / host.home).mkdir(mode=0o700, exist_ok=True)
         if "setpriv" in host.before:
+            uid = int(host.before[host.before.index("--reuid") + 1])
             for path in (at / "real", at / host.home):
-                os.chown(path, 54321, 54321)
+                os.chown(path, uid, uid)
         return {verb: run(host, [*inside, *host.before], verb, at, where) for verb in VERBS}
 
 
