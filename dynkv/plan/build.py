@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dynkv.errors import PreflightRefused
 from dynkv.plan.context import Context
 from dynkv.plan.environment import base_environment, circumstances
 from dynkv.plan.facts import HostFacts
@@ -29,6 +30,8 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
     UsageError where the profile contradicts itself.
     """
     profile, notes = _settle(profile, facts)
+    if profile.topology != "none":
+        _refuse_bytes(facts, home)
     workers = seats(profile, facts) if profile.topology != "none" else []
     ctx = _context(profile, facts, name, home, len(workers))
     units = _units(ctx, workers)
@@ -51,6 +54,16 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         ports=tuple(sorted(ctx.ports.given)),
         notes=(*notes, *_unused_gpus(profile, facts, workers)),
     )
+
+
+def _refuse_bytes(facts: HostFacts, home: str) -> None:
+    """Raises PreflightRefused for paths that the stack's parts in Rust cannot take (ai-dynamo 1.6.1, tokenizers)."""
+    for what, path in {"DYNKV_HOME": home, "the model": facts.model.path, "the interpreter": facts.python}.items():
+        if not all(letter.isascii() or letter.encode("utf-8", "ignore") for letter in path):
+            raise PreflightRefused(
+                f"the path of {what} holds bytes that are no text in UTF-8, which the stack cannot take: {path}",
+                hint="give it another name, or a link that has one",
+            )
 
 
 def _context(profile: Profile, facts: HostFacts, name: str, home: str, worker_count: int) -> Context:

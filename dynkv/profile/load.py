@@ -71,6 +71,7 @@ def load(name_or_path: str, overrides: Iterable[Override] = ()) -> LoadedProfile
     path = find(name_or_path)
     source = _read_with_bases(path, seen=())
     for override in overrides:
+        _refuse_bytes(override)
         source = source.merged(_as_source(override))
     try:
         # strict JSON mode takes an array for a tuple and an integer for a float, and coerces nothing else
@@ -98,6 +99,17 @@ def parse_set(text: str) -> Override:
             what = f"--set {key}: {unfit.what}"
         raise UsageError(what, hint="quote it") from None
     return Override(parts, parsed, f"--set {short(text)}")
+
+
+def _refuse_bytes(override: Override) -> None:
+    """Raises UsageError: what is no text cannot be part of a profile, which is one."""
+    try:
+        json.dumps(override.value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"{override.option} holds bytes that are no text in UTF-8",
+            hint="give a path by a link that has another name",
+        ) from None
 
 
 def _as_source(override: Override) -> Source:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hosts import PYTHON, host, plan
+from hosts import PYTHON, host, plan, profile
+
+from dynkv.errors import PreflightRefused
+from dynkv.plan.build import build
+from dynkv.plan.facts import ModelFacts
 
 
 class TestMockerWithoutLMCache:
@@ -32,3 +36,13 @@ def test_roles_that_are_restarted_together_are_units_in_the_plan() -> None:
 )
 def test_the_first_prompt_is_longer_than_a_chunk(settings: dict[str, object], tokens: int) -> None:
     assert plan("agg", host(1), settings).warm_up_tokens == tokens
+
+
+def test_a_path_of_bytes_is_none_for_the_stack_and_fine_for_units_of_ones_own() -> None:
+    home = "/data/caf\udce9"
+    own = {"topology": "none", "units": [{"name": "a", "argv": ["sleep", "1"]}]}
+    assert build(profile("agg", own), host(0), name="a", profile_name="a", home=home).directory == f"{home}/a"
+    with pytest.raises(PreflightRefused, match="DYNKV_HOME holds bytes"):
+        build(profile("agg"), host(1), name="a", profile_name="a", home=home)
+    with pytest.raises(PreflightRefused, match="the model holds bytes"):
+        plan("agg", host(1, model=ModelFacts(True, True, home)))

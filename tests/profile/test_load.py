@@ -110,3 +110,9 @@ class TestSet:
     def test_numbers_in_the_environment_become_text(self) -> None:
         profile = load("agg", [parse_set("env.OMP_NUM_THREADS=4"), parse_set("env.RATIO=0.5")]).profile
         assert profile.env == {"OMP_NUM_THREADS": "4", "RATIO": "0.5"}
+
+
+@pytest.mark.parametrize("value", ["caf\udce9", ["a", "caf\udce9"], {"caf\udce9": 1}])
+def test_a_value_of_bytes_is_refused_by_the_option_that_gave_it(value: object) -> None:
+    with pytest.raises(UsageError, match="--model X holds bytes that are no text"):
+        load("agg", [Override(("model", "path"), value, "--model X")])
