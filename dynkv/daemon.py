@@ -6,7 +6,7 @@ It imports nothing of the stack, and nothing that only the command line needs.
 
 from __future__ import annotations
 
-import argparse
+import getopt
 import os
 import signal
 import sys
@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import anyio
 
@@ -261,19 +262,30 @@ def _part_with_descriptors(needed: Collection[int]) -> None:
                     os.close(fd)
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(map(int, text.split(","))) if text else ()
+class _Options(NamedTuple):
+    home: Path
+    plan_fd: int
+    notify_fd: int
+    keep_fds: tuple[int, ...]
+    """What else of all that is open stays so."""
+    foreground: bool
+    replace: bool
+    """End processes that the journal does not explain."""
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="dynkv.daemon", description="Started by `dynkv up`.")
-    parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--plan-fd", type=int, required=True)
-    parser.add_argument("--notify-fd", type=int, required=True)
-    parser.add_argument("--keep-fds", type=_numbers, default=(), help="What else of all that is open stays so.")
-    parser.add_argument("--foreground", action="store_true")
-    parser.add_argument("--replace", action="store_true", help="End processes that the journal does not explain.")
-    return parser.parse_args()
+def _options() -> _Options:
+    """As `dynkv up` gives them. By getopt: argparse takes a megabyte."""
+    names = ["home=", "plan-fd=", "notify-fd=", "keep-fds=", "foreground", "replace"]
+    given = dict(getopt.getopt(sys.argv[1:], "", names)[0])
+    kept = given.get("--keep-fds", "").split(",")
+    return _Options(
+        Path(given["--home"]),
+        int(given["--plan-fd"]),
+        int(given["--notify-fd"]),
+        tuple(int(fd) for fd in kept if fd),
+        "--foreground" in given,
+        "--replace" in given,
+    )
 
 
 if __name__ == "__main__":

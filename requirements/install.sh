@@ -56,9 +56,10 @@ get_uv() { # fails where uv has no wheel; pip does the work then
     >/dev/null 2>&1
 }
 
+# Compiled at once: where PYTHONDONTWRITEBYTECODE is set, as in many images, every start would compile all it imports.
 install() {
   if [ -x "$venv/bin/uv" ]; then
-    "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps "$@"
+    "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps --compile-bytecode "$@"
   else
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps "$@"
   fi
@@ -97,6 +98,7 @@ uv) ;;
 dynkv)
   install_list core
   install --editable .
+  "$venv/bin/python" -m compileall -q dynkv
   ;;
 *) install_list "$what" ;;
 esac

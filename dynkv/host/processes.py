@@ -15,6 +15,7 @@ from dynkv.host.files import names_in, read_file
 
 _MAPPED_FIELDS = 6
 _REAL, _EFFECTIVE = 0, 1
+_PF_KTHREAD = 0x00200000  # include/linux/sched.h
 _ARGUMENTS_MAX_BYTES = 8 * 1024**2
 """Arguments and environment together take at most 6 MB. Source: execve(2), "Limits on size"."""
 Identity = tuple[int, int]
@@ -34,6 +35,8 @@ class Process:
     cpu_ticks: int = 0
     """Time on a CPU since it started."""
     threads: int = 1
+    is_kernels: bool = False
+    """A thread of the kernel's own, which nobody has started and which has no environment."""
 
     @property
     def identity(self) -> Identity:
@@ -56,8 +59,9 @@ def pids() -> list[int]:
 
 
 def processes() -> list[Process]:
-    """All that can be seen, at about one moment."""
-    return [process for pid in pids() if (process := read_process(pid)) is not None]
+    """All that can be seen, at about one moment, but for the kernel's own."""
+    found = (read_process(pid) for pid in pids())
+    return [process for process in found if process is not None and not process.is_kernels]
 
 
 def read_process(pid: int) -> Process | None:
@@ -69,7 +73,8 @@ def read_process(pid: int) -> Process | None:
         fields = stat[stat.rindex(b")") + 2 :].split()
         state, ppid, pgid, sid = fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3])
         cpu_ticks, threads = int(fields[11]) + int(fields[12]), int(fields[17])
-        return Process(pid, ppid, pgid, sid, int(fields[19]), state, name, cpu_ticks, threads)
+        is_kernels = bool(int(fields[6]) & _PF_KTHREAD)
+        return Process(pid, ppid, pgid, sid, int(fields[19]), state, name, cpu_ticks, threads, is_kernels)
     except (OSError, ValueError, IndexError):
         return None
 

@@ -180,3 +180,11 @@ def test_where_processes_of_others_are_hidden_there_are_none(level: int) -> None
         "described": f"pid {pid} (hidden, root)" if level == 1 else f"pid {pid} (hidden)",
         "removed": [],
     }
+
+
+def test_the_kernels_own_threads_are_none_of_all() -> None:
+    everybody = [process for pid in pids() if (process := read_process(pid)) is not None]
+    assert os.getpid() in {process.pid for process in processes()}
+    assert not [process for process in processes() if process.is_kernels]
+    for process in everybody:
+        assert not process.is_kernels or command_line(process.pid) == b"", process
