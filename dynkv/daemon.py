@@ -29,7 +29,9 @@ from dynkv.control.handshake import READY, TAKEN, UNCLEAR
 from dynkv.control.listening import control_socket, keep_serving
 from dynkv.control.server import ControlApi
 from dynkv.documents import decoded
+from dynkv.errors import AlreadyRunning, NotUnderstood, PreflightRefused
 from dynkv.home import Place
+from dynkv.host.described import described
 from dynkv.host.files import names_in
 from dynkv.host.limits import raise_open_files
 from dynkv.host.pidfd import pidfd_problem
@@ -84,11 +86,9 @@ def main() -> int:
     place = Place(options.home, plan.name)
     lock = _take_lock(place)
     if lock is None:
-        _report(options.notify_fd, TAKEN)
-        return 4
-    if not options.replace and unclear(read_journal(place.journal), plan, place):
-        _report(options.notify_fd, UNCLEAR)
-        return 4
+        return _refuse(options, TAKEN, AlreadyRunning(place.name))
+    if not options.replace and (found := unclear(read_journal(place.journal), plan, place)):
+        return _refuse(options, UNCLEAR, NotUnderstood(place.name, [described(it.pid) for it in found]))
     os.chdir(place.directory)
     if problem := pidfd_problem() or subreaper_problem():
         sys.stderr.write(f"{problem}\n")
@@ -107,6 +107,14 @@ def _settle_signals() -> None:
     # until somebody heeds them, and when nobody does any more
     signal.pthread_sigmask(signal.SIG_SETMASK, {*_END, *_HEEDED, *_DEAF})
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # printing in the background of a terminal stops nobody
+
+
+def _refuse(options: _Options, line: bytes, why: PreflightRefused) -> int:
+    """To whoever has started it; in the foreground that is a person."""
+    _report(options.notify_fd, line)
+    if options.foreground:
+        sys.stderr.write("\n".join(filter(None, (f"error: {why.what}", why.detail, f"  hint: {why.hint}"))) + "\n")
+    return why.exit_code
 
 
 def _report(notify_fd: int, line: bytes) -> None:

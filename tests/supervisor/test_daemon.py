@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -104,6 +105,19 @@ def test_a_second_supervisor_of_the_same_deployment_leaves_it_alone(lab: Lab, pl
             assert second.wait(10) == 4
         assert first.poll() is None
         assert pids(status_once(lab)) == before
+
+
+def test_in_the_foreground_it_says_why_it_does_not_stay(lab: Lab, plan: Plan) -> None:
+    with daemon(lab, plan):
+        status_once(lab)
+        with daemon(lab, plan, stdout=subprocess.DEVNULL) as (second, _):
+            assert second.wait(10) == 4
+    lab.place.journal.write_bytes(b"[]")
+    with daemon(lab, plan, stdout=subprocess.DEVNULL) as (third, _):
+        assert third.wait(10) == 4
+    said = lab.place.supervisor_log.read_text()
+    assert "error: deployment 'lab' is already running\n  hint: " in said
+    assert "its journal cannot be understood\n  pid " in said
 
 
 def test_a_damaged_journal_is_kept_and_costs_no_start(lab: Lab, plan: Plan) -> None:
