@@ -16,7 +16,7 @@ def frontend_unit(ctx: Context, port: int) -> Unit:
     host = local_host(settings.host)
     model = quote(ctx.served_name, safe="")
     argv = [*ctx.interpreter, "-m", "dynamo.frontend", "--http-host", settings.host, "--http-port", str(port)]
-    argv += ["--router-mode", settings.router_mode, *settings.args]
+    argv += ["--router-mode", settings.router_mode, "--migration-limit", str(settings.migration_limit), *settings.args]
     return Unit(
         name=NAME,
         role=Role.FRONTEND,

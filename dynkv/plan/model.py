@@ -97,7 +97,8 @@ class Probes:
 
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
-    """At most `max_restarts` within any `window_s` seconds; the delay doubles from initial to max."""
+    """At most `max_restarts` within any `window_s` seconds; none waits before the first, then the delay doubles from
+    initial to max."""
 
     max_restarts: int = 5
     window_s: float = 600.0

@@ -59,6 +59,7 @@ RESERVED_FRONTEND_ARGS = {
     "--http-host": "frontend.host",
     "--http-port": "frontend.port",
     "--router-mode": "frontend.router_mode",
+    "--migration-limit": "frontend.migration_limit",
 }
 
 

@@ -53,6 +53,8 @@ class FrontendSettings(Section):
         "round-robin", "random", "power-of-two", "kv", "direct", "least-loaded", "device-aware-weighted"
     ] = "round-robin"
     """How it chooses a worker; `kv` prefers the one that already has most of the prompt's KV blocks."""
+    migration_limit: Annotated[int, Field(ge=0, le=2**32 - 1)] = 3
+    """How often a request whose worker dies may go on at another; 0 for never."""
     args: FrontendArgs = []
     """Extra arguments for `dynamo.frontend`, one list item for each word."""
 
@@ -82,7 +84,7 @@ class Restart(Section):
     window_s: PositiveSeconds = 600.0
     """How long a death counts."""
     backoff_initial_s: Seconds = 1.0
-    """Before the first restart; it doubles with each further death."""
+    """Before the second restart within the window: the first comes at once. It doubles with each further death."""
     backoff_max_s: Seconds = 60.0
     """The longest such delay."""
 

@@ -8,12 +8,14 @@ from dynkv.plan.model import RestartPolicy
 
 
 def backoff_s(policy: RestartPolicy, deaths: Sequence[float], now: float) -> float | None:
-    """Seconds to wait after the newest of `deaths`, doubling with each within the window; None: budget spent.
+    """Seconds to wait after the newest of `deaths`: none after the first within the window, then doubling; None: budget
+    spent.
 
     A budget of 5 in 10 minutes allows five restarts: the sixth death within ten minutes is final.
     """
     recent = sum(1 for death in deaths if now - death < policy.window_s)
     if recent > policy.max_restarts:
         return None
-    doubled = policy.backoff_initial_s * 2.0 ** max(0, min(recent, 64) - 1)
-    return min(doubled, policy.backoff_max_s)
+    if recent <= 1:
+        return 0.0
+    return min(policy.backoff_initial_s * 2.0 ** (min(recent, 64) - 2), policy.backoff_max_s)

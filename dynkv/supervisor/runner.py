@@ -138,9 +138,9 @@ class Runner:
             spent = f"{policy.max_restarts} restarts within {policy.window_s:g} s are used up"
             self._life.go(State.FAILED, spent)
             return
-        self._life.wait_for(f"backoff of {delay:g} s")
+        self._life.wait_for(f"backoff of {delay:g} s" if delay else None)
         if await self._slot.unless_asked(lambda: anyio.sleep(delay)):
-            self._start_again(f"after {delay:g} s of backoff")
+            self._start_again(f"after {delay:g} s of backoff" if delay else "at once: its first death in a while")
         else:
             self._answer_without_child()
 
