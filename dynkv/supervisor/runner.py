@@ -32,6 +32,7 @@ from dynkv.supervisor.verdict import (
     birth_fault,
     died_by_itself,
     in_words,
+    is_drained,
     standby_fault,
     stop_deadline_s,
     verdict,
@@ -202,7 +203,8 @@ class Runner:
         self._note_exit(ended, ending)
         if ending.is_stop:
             await self._reclaim(ended, final=ending.is_final)
-            self._life.go(State.STOPPED, in_words(stopped), killed=stopped.killed, left=list(stopped.left))
+            words = in_words(stopped, is_drained=is_drained(self.unit, ending))
+            self._life.go(State.STOPPED, words, killed=stopped.killed, left=list(stopped.left))
         else:
             await self._make_room(ended, ending, stopped)
 
@@ -253,8 +255,6 @@ class Runner:
         tell_fault(self._life.shared.events, words, fault, self.unit.name)
         hint = "`dynkv events --json --kind fault` has the details"
         self._life.publish(last_exit=LastExit(None, None, f"{_FAULT}: {words}", hint, utc_now()))
-
-    # --- small parts ---
 
     def _start_again(self, cause: str) -> None:
         self._life.publish(restarts=self._life.status.restarts + 1)

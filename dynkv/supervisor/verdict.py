@@ -19,8 +19,6 @@ IDLE_AFTER_FORK = "it did nothing for a while after it had started from the stan
 _TAIL_LINES = 12
 """Of a dead child's log, in its status: with what stands around them, they fit on a screen."""
 _HUNG_STOP_S = 3.0
-_DRAINED_STOP_S = 12.0
-"""A worker without requests ends within 9 s of SIGTERM, 5 of them Dynamo's grace period (measured)."""
 _SENT_BY_OTHERS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -102,14 +100,19 @@ def stop_deadline_s(unit: Unit, ending: Ending, *, has_exited: bool) -> float:
     """Seconds from SIGTERM to SIGKILL."""
     if ending.request is None and not has_exited:
         return _HUNG_STOP_S  # it takes no notice of SIGTERM, and holds up what waits for it
-    if ending.is_final and unit.role.is_worker:
-        # the frontend has drained before: what takes longer now hangs, as vLLM on a GPU does (0.23.0)
-        return min(unit.stop_timeout_s, _DRAINED_STOP_S)
+    if is_drained(unit, ending):
+        return 0.0
     return unit.stop_timeout_s
 
 
-def in_words(stopped: Stopped) -> str:
-    words = "ended in time" if stopped.in_time else "did not end before its deadline and was killed"
+def is_drained(unit: Unit, ending: Ending) -> bool:
+    """Whether nothing can run in it any more that Dynamo's grace period of 5 s could save: the frontend has ended."""
+    return ending.is_final and unit.role.is_worker
+
+
+def in_words(stopped: Stopped, *, is_drained: bool = False) -> str:
+    late = "was killed: nothing ran in it any more" if is_drained else "did not end before its deadline and was killed"
+    words = "ended in time" if stopped.in_time else late
     if stopped.in_time and stopped.killed:
         words += f"; {stopped.killed} processes it left behind were killed"
     return words + (f"; still there: {', '.join(map(str, stopped.left))}" if stopped.left else "")

@@ -114,6 +114,21 @@ async def test_it_stops_frontend_first_and_leaves_nothing(lab: Lab) -> None:
     assert it.shared.journal.content.children == {}
 
 
+async def test_a_worker_that_takes_its_time_keeps_no_drained_deployment_waiting(lab: Lab) -> None:
+    frontend, server = lab.unit("frontend", role=Role.FRONTEND), lab.unit("worker-0", stop_timeout_s=60)
+    deaf = server.argv[3].replace("import ", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nimport ", 1)
+    worker = replace(server, argv=(*server.argv[:3], deaf, *server.argv[4:]))
+    async with deployment(lab, worker, frontend) as it:
+        await it.until("ready")
+        it.stack.take_down("once")
+        with anyio.fail_after(20):  # a third of the worker's deadline
+            await it.over.wait()
+    ends = {
+        event.unit: event.cause for event in await events_of(it.shared.events) if event.message.endswith("→ stopped")
+    }
+    assert ends == {"frontend": "ended in time", "worker-0": "was killed: nothing ran in it any more"}
+
+
 async def test_its_status(lab: Lab) -> None:
     async with deployment(lab) as it:
         await it.until("ready")
