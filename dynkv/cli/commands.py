@@ -26,6 +26,7 @@ _VERBS = {
     "stop": "stop",
     "scale": "scale",
     "plan": "plan",
+    "diff": "diff",
     "doctor": "doctor",
     "profiles": "plan",
 }

@@ -53,6 +53,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("dynkv plan agg --shell", "a script that starts the same by hand"),
         ("dynkv plan agg --json", "for scripts"),
     ),
+    "diff": (
+        ("dynkv diff agg --set lmcache.chunk_size=512", "which units that would restart, and why"),
+        ("dynkv diff mine.yaml --json", "for scripts"),
+    ),
     "doctor": (
         ("dynkv doctor", "can this host run agg?"),
         ("dynkv doctor disagg --gpus 0,1", "as `up` would check before it starts"),

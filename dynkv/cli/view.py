@@ -31,6 +31,7 @@ from dynkv.children.lines import newest
 from dynkv.children.output import tail
 from dynkv.cli.status_text import STATE_STYLE, age, probe_words, standby_words
 from dynkv.cli.streams import moving
+from dynkv.plan.difference import Difference
 from dynkv.plan.model import Plan
 from dynkv.plan.steps import in_words
 from dynkv.readable import readable
@@ -105,6 +106,20 @@ def show_plan(plan: Plan) -> None:
         ports = ", ".join(f"{name} {port}" for name, port in unit.ports.items())
         console.print(Text.assemble((unit.name, "bold"), f" ({unit.role}{gpus}) starts: {after}; ports: {ports}"))
         console.print(Text("  " + " ".join(unit.argv)))
+
+
+def show_difference(found: Difference) -> None:
+    console = _console()
+    if found.is_none:
+        console.print("nothing would change")
+        return
+    if found.supervisor != "keep":
+        console.print(f"[bold]supervisor[/]: {found.supervisor}: it is of another version, or dead")
+    for unit in found.units:
+        reasons = "; ".join(unit.reasons)
+        console.print(Text.assemble((unit.name, "bold"), f": {unit.action}", f": {reasons}" if reasons else ""))
+    if found.reasons:
+        console.print(Text(f"without a restart: {', '.join(found.reasons)}"))
 
 
 def show_profiles(rows: Iterable[tuple[str, str]]) -> None:

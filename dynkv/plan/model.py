@@ -149,10 +149,14 @@ class Unit:
     circumstances: tuple[str, ...] = ()
     """Names in `env` that only tell who started it from where."""
 
+    @property
+    def heeded_env(self) -> dict[str, str]:
+        """What of `env` a child would have to be restarted for."""
+        return {name: value for name, value in self.env.items() if name not in self.circumstances}
+
     def digest(self) -> str:
         """Changes when anything does that a running child would have to be restarted for, and with nothing else."""
-        env = {name: value for name, value in self.env.items() if name not in self.circumstances}
-        content: tuple[object, ...] = (self.argv, env, self.secret_env, self.gpus, self.ports)
+        content: tuple[object, ...] = (self.argv, self.heeded_env, self.secret_env, self.gpus, self.ports)
         content += (sorted(self.own_secrets),) if self.own_secrets else ()
         return hashlib.sha256(encoded(content, is_sorted=True)).hexdigest()[:16]
 

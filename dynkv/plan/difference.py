@@ -1,0 +1,121 @@
+"""What would change if one plan took the place of another that runs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dynkv.plan.model import Plan, Unit
+
+_SHOWN_MAX = 60
+_SETTINGS = {
+    "probes": "probes",
+    "restart": "restart policy",
+    "stop_timeout_s": "stop deadline",
+    "nice": "priority",
+    "cpus": "CPUs",
+    "depends_on": "order of start",
+    "restart_with": "what it is restarted with",
+}
+"""Of a unit, what its supervisor alone heeds, in words."""
+
+
+class Action(StrEnum):
+    KEEP = "keep"
+    RESTART = "restart"
+    START = "start"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class UnitChange:
+    name: str
+    action: Action
+    reasons: tuple[str, ...]
+    """Why, in words; of one that is kept, what changes without a restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    supervisor: str
+    """`keep`, or `replace` where another version of dynkv runs it."""
+    units: tuple[UnitChange, ...]
+    """Those of the new plan in its order, then those that it has no more."""
+    reasons: tuple[str, ...] = ()
+    """What changes of the deployment as a whole, without a restart of any unit."""
+
+    @property
+    def is_none(self) -> bool:
+        kept = all(unit.action is Action.KEEP and not unit.reasons for unit in self.units)
+        return kept and self.supervisor == "keep" and not self.reasons
+
+
+def difference(running: Plan, wanted: Plan, *, is_same_version: bool) -> Difference:
+    before = {unit.name: unit for unit in running.units}
+    changes = [_change(before.get(unit.name), unit) for unit in wanted.units]
+    names = {unit.name for unit in wanted.units}
+    gone = [UnitChange(name, Action.STOP, ("the profile has it no more",)) for name in before if name not in names]
+    reasons = tuple(
+        words for words, setting in _of_the_whole(running).items() if setting != _of_the_whole(wanted)[words]
+    )
+    return Difference("keep" if is_same_version else "replace", (*changes, *gone), reasons)
+
+
+def _of_the_whole(plan: Plan) -> dict[str, object]:
+    """What no unit has to be restarted for, by what it is called."""
+    standbys = [(standby.name, standby.modules, standby.keep, standby.roles) for standby in plan.standbys]
+    return {"rotation of logs": plan.logs, "standby": standbys, "first prompt": plan.warm_up_tokens}
+
+
+def _change(before: Unit | None, unit: Unit) -> UnitChange:
+    if before is None:
+        return UnitChange(unit.name, Action.START, ("the profile has it now",))
+    if before.digest() == unit.digest():
+        settings = (words for name, words in _SETTINGS.items() if getattr(before, name) != getattr(unit, name))
+        return UnitChange(unit.name, Action.KEEP, tuple(settings))
+    found = tuple(_differences(before, unit))
+    return UnitChange(unit.name, Action.RESTART, found or ("its environment",))
+
+
+def _differences(before: Unit, unit: Unit) -> Iterator[str]:
+    yield from _of_mappings("", _options(before.argv), _options(unit.argv))
+    yield from _of_mappings("env ", before.heeded_env, unit.heeded_env)
+    yield from _of_mappings("port ", before.ports, unit.ports)
+    if before.gpus != unit.gpus:
+        yield f"GPUs: {_listed(before.gpus)} → {_listed(unit.gpus)}"
+    kept, given = ({*it.secret_env, *it.own_secrets} for it in (before, unit))
+    yield from (f"secret {name}: it is given" for name in sorted(given - kept))
+    yield from (f"secret {name}: it is given no more" for name in sorted(kept - given))
+
+
+def _of_mappings(what: str, before: Mapping[str, object], after: Mapping[str, object]) -> Iterator[str]:
+    for name in sorted({*before, *after}):
+        old, new = before.get(name), after.get(name)
+        if old != new:
+            yield f"{what}{name}: {_shown(old)} → {_shown(new)}"
+
+
+def _options(argv: Sequence[str]) -> dict[str, str]:
+    """What each option is set to, as far as words show it; the program and what belongs to no option by its place."""
+    found = {"program": argv[0]}
+    words: list[str] = []
+    name = "arguments"
+    for word in (*argv[1:], "--"):
+        if word.startswith("-") and len(word) > 1:
+            if words or name != "arguments":
+                found[name] = " ".join([*([found[name]] if name in found else []), *words])
+            name, equals, value = word.partition("=")
+            words = [value] if equals else []
+        else:
+            words.append(word)
+    return found
+
+
+def _shown(value: object) -> str:
+    text = "nothing" if value is None else str(value) or "set"
+    return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}…"
+
+
+def _listed(gpus: Sequence[str]) -> str:
+    return ", ".join(gpus) or "none"
