@@ -63,9 +63,9 @@ class Attempt:
         def look() -> DeploymentStatus | NotYet:
             status = client.status()
             show(status)
+            _raise_if_dead(status, taken_over)  # also of one that runs again: it may be about to die again
             if status.state is DeploymentState.READY or _only_rests(status):
                 return status
-            _raise_if_dead(status, taken_over)
             return NotYet(status.detail or "; ".join(in_words(unit) for unit in status.units if unit.state != "ready"))
 
         with progress() as show:

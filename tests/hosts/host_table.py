@@ -122,7 +122,7 @@ HOSTS = [
     Host(
         "no temporary directory that can be written",
         "it is served: dynkv keeps what it needs for a while in DYNKV_HOME",
-        before=mounting("for d in /tmp /var/tmp /dev/shm; do mount -t tmpfs -o ro tmpfs $d; done"),
+        before=mounting("for d in /tmp /var/tmp /dev/shm; do mount --bind $d $d && mount -o remount,bind,ro $d; done"),
     ),
     Host("a /dev/shm of 64 KiB", before=mounting("mount -t tmpfs -o size=64k tmpfs /dev/shm")),
     Host("no /dev/shm", before=mounting("mount -t tmpfs tmpfs /dev && mknod -m 666 /dev/null c 1 3")),
