@@ -22,6 +22,8 @@ from dynkv.supervisor.status import DeploymentState, DeploymentStatus
 
 NOT_READY, LONGER = "not ready", "give it longer with --timeout"
 _INTERRUPTED = 130
+_SETTLED_S = 0.1
+"""In which a program that cannot run as it is meant to has mostly said so."""
 
 
 class _TakenDown(DynkvError):
@@ -64,7 +66,7 @@ class Attempt:
             status = client.status()
             show(status)
             _raise_if_dead(status, taken_over)  # also of one that runs again: it may be about to die again
-            if status.state is DeploymentState.READY or _only_rests(status):
+            if (status.state is DeploymentState.READY or _only_rests(status)) and not _has_just_begun(status):
                 return status
             return NotYet(status.detail or "; ".join(in_words(unit) for unit in status.units if unit.state != "ready"))
 
@@ -79,6 +81,11 @@ class Attempt:
             return
         say("taking it down again")
         take_down(deployment)
+
+
+def _has_just_begun(status: DeploymentStatus) -> bool:
+    """Whether a unit that nobody asks may be about to die of a wrong argument: it is ready as soon as it runs."""
+    return any(unit.probe is None and (unit.uptime_s or 0) < _SETTLED_S for unit in status.units if unit.pid)
 
 
 def _only_rests(status: DeploymentStatus) -> bool:

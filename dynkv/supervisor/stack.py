@@ -134,7 +134,7 @@ class Stack:
                 self._runners[unit.name].ask(Request(Ask.RESTART, f"it is restarted with {leader}", follows=True))
 
     def beyond_share(self, owner: str, used: Mapping[int, int], total_bytes: int) -> int:
-        host, found = Host.lately(), 0
+        host, found = Host.now(), 0
         for mapper in (self._runners[name] for name in self._runners[owner].unit.mapped_by):
             own = sum(used.get(process.pid, 0) for process in mapper.child.tree(host)) if mapper.child else 0
             found += max(0, own - int(total_bytes * (mapper.unit.gpu_memory_fraction or 1.0)))

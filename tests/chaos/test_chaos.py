@@ -118,8 +118,8 @@ def _settle() -> None:
 
 def test_a_crash_costs_less_than_with_a_restart_loop(dynkv: Dynkv, report: Report) -> None:
     """The same programs, started by hand from the same plan, each in a loop that starts it again when it dies."""
-    words = ("agg-router", *MOCKER, "--no-lmcache", "--set", f"frontend.port={dynkv.port}")
-    words += ("--set", "frontend.migration_limit=0")  # with it, neither fails a request
+    without_migration = ("--set", "frontend.migration_limit=0")  # with it, neither fails a request
+    words = ("agg-router", *MOCKER, "--no-lmcache", "--set", f"frontend.port={dynkv.port}", *without_migration)
     dynkv.do("up", *words, "--set", "restart.backoff_initial_s=0.1", timeout_s=90)
 
     def kill(number: int) -> None:
