@@ -21,6 +21,8 @@ RESERVED_ARGS = {
     "--model-name": "model.served_name",
     "--max-model-len": "model.max_length",
     "--tensor-parallel-size": "workers.tensor_parallel_size",
+    "--pipeline-parallel-size": "workers.pipeline_parallel_size",
+    "--data-parallel-size": "workers.data_parallel_size",
     "--gpu-memory-utilization": "workers.gpu_memory_fraction",
     "--block-size": "workers.block_size",
     "--disaggregation-mode": "topology",

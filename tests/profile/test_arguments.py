@@ -26,6 +26,9 @@ from dynkv.profile.load import load
         ("--gpu-memory-util", "workers.gpu_memory_fraction"),
         ("--no-disable-hybrid-kv-cache-manager", "lmcache.enabled"),
         ("--device-ids", "workers.gpus"),
+        ("-dp", "workers.data_parallel_size"),
+        ("--data_parallel_size=4", "workers.data_parallel_size"),
+        ("--pipe", "workers.pipeline_parallel_size"),
         ("--discovery-backend=etcd", "discovery.backend"),
         ("--kv-transfer-config", "topology and lmcache.enabled"),
         ("--disable-hybrid-kv-cache-manager", "lmcache.enabled"),
@@ -175,3 +178,8 @@ def test_the_same_for_both_roles_is_fine(tmp_path: Path) -> None:
     text = "model:\n  role_args:\n    prefill: ['--dtype=half']\n    decode: ['--dtype', half]\n"
     file.write_text(text)
     assert load(str(file)).profile.model.role_args.prefill == ["--dtype=half"]
+
+
+def test_more_ranks_than_a_machine_may_have_are_refused(tmp_path: Path) -> None:
+    sizes = "tensor_parallel_size: 256, data_parallel_size: 256"
+    assert "a worker of 65536 ranks" in refuse(tmp_path, f"workers: {{{sizes}}}\n").what
