@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dynkv.doctor.model_files import cached_model_files, model_files
+from dynkv.doctor.options import worker_options
 from dynkv.doctor.stack import find_python, look_into
 from dynkv.errors import PreflightRefused
 from dynkv.host.cgroups import cpus_worth
@@ -71,6 +72,7 @@ def inspect(
         python=python,
         python_options=interpreter.options,
         packages=interpreter.packages,
+        worker_options=worker_options(profile, python, interpreter, home),
         model=model,
         model_files=_model_files(profile, model),
         paths=paths,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Self
 
@@ -108,13 +108,26 @@ _SIDECAR_OPTIONS, _FRONTEND_OPTIONS = _reserved_only(RESERVED_SIDECAR_ARGS), _re
 def _check_args(args: list[str], table: OptionTable, reserved: Mapping[str, str]) -> list[str]:
     if any("\0" in arg for arg in args):
         raise PydanticCustomError("nul", "an argument cannot hold a NUL character")
-    for given in read(args, table):
-        name = given.option.name
-        if name in reserved:
-            raise PydanticCustomError("reserved", f"{_named(given)} is planned by dynkv; set {reserved[name]} instead")
-        if table is WORKER_OPTIONS and name in REFUSED_ARGS:
-            raise PydanticCustomError("refused", f"{_named(given)} cannot be planned: {REFUSED_ARGS[name]}")
+    refused = REFUSED_ARGS if table is WORKER_OPTIONS else {}
+    for problem in _problems(args, table, reserved, refused):
+        raise PydanticCustomError("reserved", "{problem}", {"problem": problem})
     return args
+
+
+def worker_problems(args: Sequence[str], table: OptionTable) -> Iterator[str]:
+    """What speaks against arguments of a worker whose parsers know the options of `table`, in sentences."""
+    return _problems(args, table, RESERVED_ARGS, REFUSED_ARGS)
+
+
+def _problems(
+    args: Sequence[str], table: OptionTable, reserved: Mapping[str, str], refused: Mapping[str, str]
+) -> Iterator[str]:
+    for given in read(args, table):
+        names = given.option.spellings
+        if key := next((reserved[name] for name in names if name in reserved), None):
+            yield f"{_named(given)} is planned by dynkv; set {key} instead"
+        elif reason := next((refused[name] for name in names if name in refused), None):
+            yield f"{_named(given)} cannot be planned: {reason}"
 
 
 def _named(given: Given) -> str:

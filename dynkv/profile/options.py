@@ -6,6 +6,10 @@ Source: the parsers of `python -m dynamo.vllm` in ai-dynamo 1.6.1 and vllm 0.31.
 
 from __future__ import annotations
 
+RECORDED = {"ai-dynamo": "1.6.1", "vllm": "0.31.0"}
+"""Of these versions; other ones are asked."""
+
+
 VLLM = """
 additional-config aggregate-engine-logging. all2all-backend allow-deprecated-quantization! allowed-local-media-path
 allowed-media-domains+ async-scheduling! attention-backend attention-config|-ac aux-output-config block-size
