@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dynkv.cli.plan import profile_schema
-from dynkv.profile.arguments import RESERVED_ARGS, RESERVED_FRONTEND_ARGS, RESERVED_SIDECAR_ARGS
+from dynkv.profile.arguments import REFUSED_ARGS, RESERVED_ARGS, RESERVED_FRONTEND_ARGS, RESERVED_SIDECAR_ARGS
 from dynkv.profile.model import FORBIDDEN_ENV
 from generate.markdown import code, sentence, table
 
@@ -33,8 +33,11 @@ def page() -> str:
     parts += [
         "## What you cannot set",
         "dynkv writes some arguments of the workers itself, and some variables of the environment. A profile that "
-        "sets them is refused.",
+        "sets them is refused, however it writes them: with an alias, shortened, with underscores or dotted keys.",
         table(("worker argument", "set instead"), [(code(arg), code(key)) for arg, key in RESERVED_ARGS.items()]),
+        table(
+            ("worker argument", "cannot be planned, because"), [(code(arg), why) for arg, why in REFUSED_ARGS.items()]
+        ),
         table(
             ("argument of sidecar or frontend", "set instead"),
             [(f"{code(arg)} of {of}", _instead(key)) for of, reserved in _SERVERS for arg, key in reserved.items()],

@@ -9,6 +9,7 @@ from dynkv.doctor.findings import Case, Finding, finding
 from dynkv.doctor.fit import KvShape, kv_shape, tokens_in
 from dynkv.plan.lmcache import l1_size_gb
 from dynkv.plan.model import Unit
+from dynkv.profile.arguments import value_of
 
 _GIB = 1024**3
 _UNKNOWN = (
@@ -51,12 +52,19 @@ def checks(case: Case) -> Iterator[Finding]:
 
 
 def _rooms(case: Case, weights_bytes: int) -> Iterator[Room]:
-    ranks = case.profile.workers.tensor_parallel_size
+    ranks = _weights_ranks(case)
     for unit in case.plan.workers:
         if case.plan.device == "cpu":
             yield Room(unit, case.profile.workers.cpu_kv_cache_gb * _GIB, 0)
         elif totals := [gpu.memory_total_bytes for gpu in case.facts.gpus if gpu.visible_as in unit.gpus]:
             yield Room(unit, min(totals) * (unit.gpu_memory_fraction or 1.0), weights_bytes / ranks)
+
+
+def _weights_ranks(case: Case) -> int:
+    """Among how many the weights are divided; with expert parallelism at most among all copies of the engine."""
+    workers = case.profile.workers
+    shares_experts = value_of("--enable-expert-parallel", case.profile.model.args) == "true"
+    return workers.ranks if shares_experts else workers.engine_ranks
 
 
 def _too_large(case: Case, room: Room) -> Finding:
@@ -73,14 +81,18 @@ def _too_large(case: Case, room: Room) -> Finding:
 
 
 def _tokens(case: Case, room: Room, shape: KvShape) -> Iterator[Finding]:
-    ranks = case.profile.workers.tensor_parallel_size
-    each = shape.bytes_per_token(ranks)
+    workers = case.profile.workers
+    # of the layers that one rank has; the whole of a token is in the ranks of one copy of the engine
+    each = max(1, shape.bytes_per_token(workers.tensor_parallel_size) // workers.pipeline_parallel_size)
+    whole, copies = each * workers.engine_ranks, workers.data_parallel_size
     fit = tokens_in(room.for_kv, each)
     longest = case.profile.model.max_length or shape.max_tokens
     if shape.is_exact and longest is not None and longest > fit:
         yield _context_too_long(case, room, longest, fit)
         return
-    in_l1 = tokens_in(l1_size_gb(case.profile, case.facts) * _GIB, each if shape.latent else each * ranks)
+    in_l1 = tokens_in(
+        l1_size_gb(case.profile, case.facts) * _GIB, each * workers.pipeline_parallel_size if shape.latent else whole
+    )
     if case.has_sidecar and in_l1 < (
         needed := max(case.profile.lmcache.chunk_size, case.profile.model.max_length or 0)
     ):
@@ -93,12 +105,12 @@ def _tokens(case: Case, room: Room, shape: KvShape) -> Iterator[Finding]:
         )
     yield finding(
         "kv-capacity",
-        f"a worker has room for {'' if shape.is_exact else 'at least '}{_rounded(fit)} tokens of KV"
+        f"a worker has room for {'' if shape.is_exact else 'at least '}{_rounded(fit * copies)} tokens of KV"
         + (f", and L1 for {_rounded(in_l1)}" if case.has_sidecar else ""),
-        f"{each * ranks / 1024:.0f} KiB for a token, {room.weights_bytes / _GIB:.1f} GiB of weights in each GPU's "
+        f"{whole / 1024:.0f} KiB for a token, {room.weights_bytes / _GIB:.1f} GiB of weights in each GPU's "
         f"{room.bytes / _GIB:.1f} GiB; what vLLM computes in comes off it"
         if case.plan.device == "cuda"
-        else f"{each * ranks / 1024:.0f} KiB for a token, and {room.bytes / _GIB:g} GiB for the KV cache",
+        else f"{whole / 1024:.0f} KiB for a token, and {room.bytes / _GIB:g} GiB for the KV cache",
         "nothing to do",
     )
 

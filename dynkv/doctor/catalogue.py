@@ -47,6 +47,7 @@ CHECKS = {
     "vllm-needs-gpus": Check(_W, "the device is cpu, and the installed vLLM is no CPU build"),
     "lmcache-too-old": Check(_E, "a version of lmcache that is known to fail with this topology"),
     "versions-untested": Check(_W, "versions that neither Dynamo's pins nor a run of dynkv bring together"),
+    "argument-planned": Check(_E, "the installed stack reads an argument of `model` as one that the plan decides"),
     "torch-builds-differ": Check(_E, "torch and torchvision are of different builds, one for the CPU only"),
     "torchvision-mismatch": Check(_W, "torch and torchvision are not of the same release"),
     "cuda-driver-too-old": Check(_E, "torch was built for a newer CUDA than the driver can run"),

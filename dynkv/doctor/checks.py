@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dynkv.doctor import capacity, driver, exposure, gpu_checks, kernel, leftovers, limits, model, packages, storage
+from dynkv.doctor import (
+    arguments,
+    capacity,
+    driver,
+    exposure,
+    gpu_checks,
+    kernel,
+    leftovers,
+    limits,
+    model,
+    packages,
+    storage,
+)
 from dynkv.doctor.catalogue import Severity
 from dynkv.doctor.findings import Case, Finding, finding, needs_cuda
 from dynkv.errors import PortTaken, PreflightRefused
@@ -15,6 +27,7 @@ from dynkv.profile.load import LoadedProfile
 _ORDER = list(Severity)
 _OF_THE_STACK = (
     packages.checks,
+    arguments.checks,
     model.checks,
     limits.checks,
     storage.checks,

@@ -84,13 +84,13 @@ def _errors(gpu: Gpu) -> Iterator[Finding]:
 def _mig(case: Case) -> Iterator[Finding]:
     """Source: NVIDIA Multi-Instance GPU User Guide: a process sees one slice, and there is no peer-to-peer."""
     slices = [gpu for gpu, _ in case.on_gpus if gpu.is_mig]
-    size = case.profile.workers.tensor_parallel_size
+    size = case.profile.workers.ranks
     if slices and size > 1:
         yield finding(
             "mig-tensor-parallel",
-            f"workers.tensor_parallel_size is {size}, and GPU {slices[0].index} is cut into MIG slices",
+            f"a worker has {size} ranks, and GPU {slices[0].index} is cut into MIG slices",
             "ranks on different slices cannot reach each other",
-            "set workers.tensor_parallel_size to 1, or use whole GPUs",
+            "leave workers.tensor_parallel_size and the other sizes at 1, or use whole GPUs",
             case.loaded.where("workers", "tensor_parallel_size"),
         )
     elif len(slices) > 1 and case.has_sidecar:

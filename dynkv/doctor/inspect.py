@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dynkv.doctor.model_files import cached_model_files, model_files
+from dynkv.doctor.options import worker_options
 from dynkv.doctor.stack import find_python, look_into
 from dynkv.errors import PreflightRefused
 from dynkv.host.cgroups import cpus_worth
@@ -72,6 +73,7 @@ def inspect(
         python=python,
         python_options=interpreter.options,
         packages=interpreter.packages,
+        worker_options=worker_options(profile, python, interpreter, home),
         model=model,
         model_files=_model_files(profile, model),
         paths=paths,
@@ -79,9 +81,6 @@ def inspect(
         l2_room_bytes={name: room for name, path in l2.items() if (room := room_bytes(path)) is not None},
         home_free_bytes=free_bytes(home),
         leftovers=leftovers,
-        pidfd_problem=pidfd_problem() or "",
-        proc_problem=proc_problem() or "",
-        subreaper_problem=subreaper_problem() or "",
     )
 
 
@@ -120,6 +119,9 @@ def _of_this_host(own: LeftOver) -> HostFacts:
         open_files_max=open_files_max(),
         is_wsl="microsoft" in platform.release().lower(),
         other_users=other_people(),
+        pidfd_problem=pidfd_problem() or "",
+        proc_problem=proc_problem() or "",
+        subreaper_problem=subreaper_problem() or "",
     )
 
 

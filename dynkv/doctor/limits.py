@@ -54,12 +54,13 @@ def _memory(case: Case) -> Iterator[Finding]:
 
 
 def _held_by_cpu_workers(case: Case) -> int:
-    """KV cache of each rank, and the weights once for each worker. Nothing where GPUs hold them."""
+    """KV cache of each rank, and the weights once for each copy of the engine. Nothing where GPUs hold them."""
     if not case.has_engine or case.plan.device != "cpu":
         return 0
     files = case.facts.model_files
-    ranks = case.profile.workers.tensor_parallel_size
-    each = case.profile.workers.cpu_kv_cache_gb * _GIB * ranks + (files.weights_bytes if files else 0)
+    workers = case.profile.workers
+    weights = files.weights_bytes * workers.data_parallel_size if files else 0
+    each = workers.cpu_kv_cache_gb * _GIB * workers.ranks + weights
     return each * len(case.plan.workers)
 
 
@@ -91,8 +92,8 @@ def _shared_memory(case: Case) -> Iterator[Finding]:
             "(lmcache 0.5.6)",
             larger,
         )
-    ranks = case.profile.workers.tensor_parallel_size
-    needed = _RANKS_BYTES * len(case.plan.workers) if ranks > 1 else 0
+    ranks, copies = case.profile.workers.engine_ranks, case.profile.workers.data_parallel_size
+    needed = _RANKS_BYTES * len(case.plan.workers) * copies if ranks > 1 else 0
     if needed > free:
         yield finding(
             "shm-ranks",

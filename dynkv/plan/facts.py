@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from dynkv.profile.words import OptionTable
+
 
 class ComputeMode(StrEnum):
     """How many processes may use a GPU at once. Source: NVML API reference, nvmlComputeMode_t."""
@@ -130,6 +132,8 @@ class HostFacts:
     """Where the scripts lie that it runs for dynkv."""
     packages: dict[str, str] = field(default_factory=dict)
     """Versions of the stack's packages in that interpreter, by distribution name."""
+    worker_options: OptionTable | None = None
+    """What the parsers of that interpreter's worker know, where it is not what dynkv knows of them anyway."""
     model: ModelFacts = ModelFacts(is_local=False, has_config=False)
     paths: PathFacts = PathFacts()
     unwritable: dict[str, str] = field(default_factory=dict)

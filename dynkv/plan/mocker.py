@@ -12,6 +12,8 @@ def mocker_unit(ctx: Context, seat: Seat, depends_on: tuple[Dependency, ...]) ->
     argv = [*ctx.interpreter, "-m", "dynamo.mocker", "--model-path", ctx.model_path, "--model-name", ctx.served_name]
     if ctx.profile.workers.block_size:
         argv += ["--block-size", str(ctx.profile.workers.block_size)]
+    if ctx.profile.workers.data_parallel_size > 1:
+        argv += ["--data-parallel-size", str(ctx.profile.workers.data_parallel_size)]
     if ctx.profile.model.max_length:
         argv += ["--max-model-len", str(ctx.profile.model.max_length)]
     if seat.role is not Role.WORKER:

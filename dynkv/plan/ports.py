@@ -14,6 +14,11 @@ SYSTEM_PORT_MAX = 32767
 PORT_MAX = 65535
 
 
+def rank_port(name: str, rank: int) -> str:
+    """The name of a rank's own port beside the one that its unit is told; rank 0 has that."""
+    return f"{name}-{rank}"
+
+
 @dataclass(slots=True)
 class PortPlanner:
     """Gives out each port once. `taken` maps ports in use on the host to their holders in words."""
@@ -36,7 +41,8 @@ class PortPlanner:
         Raises PreflightRefused if there are none.
         """
         own = self.kept.get(name)
-        others = {port for other, port in self.kept.items() if other != name}
+        ranks = {rank_port(name, rank) for rank in range(1, count)}
+        others = {port for other, port in self.kept.items() if other != name and other not in ranks}
         for port in chain([] if own is None else [own], range(first, highest - count + 2)):
             block = range(port, port + count)
             if not any(p in self.taken or p in self.given or p in others for p in block):

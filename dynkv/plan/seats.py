@@ -45,7 +45,7 @@ def _find_gpu(name: int | str, gpus: Sequence[Gpu]) -> Gpu:
 
 
 def group_gpus(gpus: Sequence[str], size: int) -> list[tuple[str, ...]]:
-    """Cut into groups of `size`, one for each tensor parallel worker; a rest that fills no group stays unused."""
+    """Cut into groups of `size`, one for each worker of so many ranks; a rest that fills no group stays unused."""
     return [tuple(gpus[i : i + size]) for i in range(0, len(gpus) - size + 1, size)]
 
 
@@ -97,12 +97,12 @@ def _on_gpus(profile: Profile, facts: HostFacts) -> list[Seat]:
     ids = [gpu.visible_as for gpu in chosen]
     if workers.share_gpus:
         return _sharing(profile, list(dict.fromkeys(ids)))
-    return _one_group_each(profile, group_gpus(ids, workers.tensor_parallel_size), len(ids))
+    return _one_group_each(profile, group_gpus(ids, workers.ranks), len(ids))
 
 
 def _one_group_each(profile: Profile, groups: list[tuple[str, ...]], gpu_count: int) -> list[Seat]:
     decode, prefill, total = _counts(profile, len(groups))
-    size = profile.workers.tensor_parallel_size
+    size = profile.workers.ranks
     if total > len(groups) or not groups or (profile.topology == "disagg" and not (decode and prefill)):
         needed = total if profile.topology == "agg" else max(decode, 1) + max(prefill, 1)
         raise _too_few(profile, max(needed, 1) * size, gpu_count)
@@ -111,9 +111,9 @@ def _one_group_each(profile: Profile, groups: list[tuple[str, ...]], gpu_count: 
 
 def _sharing(profile: Profile, ids: list[str]) -> list[Seat]:
     """Every worker of a role takes the next group, beginning again at the first GPU for each role."""
-    groups = group_gpus(ids, profile.workers.tensor_parallel_size)
+    groups = group_gpus(ids, profile.workers.ranks)
     if not groups:
-        raise _too_few(profile, profile.workers.tensor_parallel_size, len(ids))
+        raise _too_few(profile, profile.workers.ranks, len(ids))
     decode = profile.workers.decode.replicas or len(groups)
     prefill = profile.workers.prefill.replicas or len(groups)
     if profile.topology == "agg":
@@ -127,7 +127,7 @@ def _without_gpus(profile: Profile) -> list[Seat]:
     labels = [] if profile.workers.gpus == "all" else [str(gpu) for gpu in profile.workers.gpus]
     if labels and profile.workers.share_gpus:
         return _sharing(profile, labels) if profile.engine == "mocker" else _without_labels(profile)
-    groups = group_gpus(labels, profile.workers.tensor_parallel_size)
+    groups = group_gpus(labels, profile.workers.ranks)
     if groups:
         return _one_group_each(profile, groups, len(labels))
     return _without_labels(profile)
@@ -163,7 +163,7 @@ def _numbered(profile: Profile, first: int, prefill: int, groups: list[tuple[str
 
 
 def _too_few(profile: Profile, needed: int, found: int) -> PreflightRefused:
-    hint = "give more with --gpus, or lower workers.replicas or workers.tensor_parallel_size"
+    hint = "give more with --gpus, or lower workers.replicas or the parallel sizes of workers"
     if profile.topology == "disagg":
         hint = "use the profile disagg-1gpu to put both roles on one GPU, or agg"
     return PreflightRefused(f"{profile.topology} needs {needed} GPUs here, and {found} can be used", hint=hint)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from dynkv.plan.context import Context
 from dynkv.plan.kv_transfer import disables_hybrid_kv_cache_manager, kv_transfer_config
 from dynkv.plan.model import Dependency, Role, Unit
+from dynkv.plan.ports import rank_port
 from dynkv.plan.seats import Seat, share_cpus
 from dynkv.plan.worker import FIRST_KV_EVENTS_PORT, FIRST_NIXL_PORT, publishes_kv_events, role_args, worker_unit
 
@@ -24,14 +25,21 @@ equal priority starved all other processes for up to 90 s; with this none waited
 def vllm_unit(ctx: Context, seat: Seat, depends_on: tuple[Dependency, ...]) -> Unit:
     ports: dict[str, int] = {}
     if seat.role is not Role.WORKER:
-        # one side channel for each rank of the tensor parallel group
-        ranks = ctx.profile.workers.tensor_parallel_size
-        ports["nixl"] = ctx.ports.free_from(FIRST_NIXL_PORT, f"{seat.unit}.nixl", count=ranks)
+        # a side channel for each data parallel rank (vllm 0.31.0); older ones have one for each rank of all
+        ports |= _of_ranks(ctx, seat, "nixl", FIRST_NIXL_PORT, ctx.profile.workers.ranks)
     if publishes_kv_events(ctx, seat.role):
-        ports["kv_events"] = ctx.ports.free_from(FIRST_KV_EVENTS_PORT, f"{seat.unit}.kv_events")
+        # each data parallel rank publishes its own, at the next port (vllm 0.31.0)
+        copies = ctx.profile.workers.data_parallel_size
+        ports |= _of_ranks(ctx, seat, "kv_events", FIRST_KV_EVENTS_PORT, copies)
     argv = _model_args(ctx, seat) + _kv_args(ctx, seat, ports) + role_args(ctx, seat.role)
     unit = worker_unit(ctx, seat, argv, _environment(ctx, seat, ports), ports, depends_on)
     return replace(unit, nice=_CPU_NICE, cpus=_own_cpus(ctx, seat)) if seat.cpus else unit
+
+
+def _of_ranks(ctx: Context, seat: Seat, name: str, first: int, ranks: int) -> dict[str, int]:
+    """Neighbouring ports: the first is what the worker is told, and each rank adds its number."""
+    port = ctx.ports.free_from(first, f"{seat.unit}.{name}", count=ranks)
+    return {name if rank == 0 else rank_port(name, rank): port + rank for rank in range(ranks)}
 
 
 def _model_args(ctx: Context, seat: Seat) -> list[str]:
@@ -39,6 +47,10 @@ def _model_args(ctx: Context, seat: Seat) -> list[str]:
     argv = [*ctx.interpreter, "-m", "dynamo.vllm", "--model", ctx.model_path]
     argv += ["--served-model-name", ctx.served_name]
     argv += ["--tensor-parallel-size", str(profile.workers.tensor_parallel_size)]
+    if profile.workers.pipeline_parallel_size > 1:
+        argv += ["--pipeline-parallel-size", str(profile.workers.pipeline_parallel_size)]
+    if profile.workers.data_parallel_size > 1:
+        argv += ["--data-parallel-size", str(profile.workers.data_parallel_size)]
     if seat.gpus:
         argv += ["--gpu-memory-utilization", f"{profile.gpu_memory_fraction(seat.role):g}"]
     if profile.workers.block_size:
@@ -83,7 +95,7 @@ def _environment(ctx: Context, seat: Seat, ports: dict[str, int]) -> dict[str, s
     if ctx.facts.cpus_worth is not None and _THREADS_BIND not in ctx.env:
         env[_THREADS_BIND] = "nobind"  # else it starts a thread for each CPU, however little of their time it may use
     elif own := _own_cpus(ctx, seat):
-        ranks = share_cpus(own, ctx.profile.workers.tensor_parallel_size)
+        ranks = share_cpus(own, ctx.profile.workers.ranks)
         env[_THREADS_BIND] = "|".join(",".join(map(str, cpus)) for cpus in ranks)
     threads = max(1, ((ctx.facts.cpus_worth or len(ctx.facts.cpus)) - 1) // ctx.worker_count)
     # without this a worker compiles C++ at its first request even in eager mode, and dies where there is no compiler
@@ -93,5 +105,5 @@ def _environment(ctx: Context, seat: Seat, ports: dict[str, int]) -> dict[str, s
 def _own_cpus(ctx: Context, seat: Seat) -> tuple[int, ...]:
     """Left alone, each worker binds its threads to the same cores, as if the machine were its own, and several ranks
     refuse to start without a NUMA node for each (vllm 0.31.0)."""
-    needs_binding = ctx.worker_count > 1 or ctx.profile.workers.tensor_parallel_size > 1
+    needs_binding = ctx.worker_count > 1 or ctx.profile.workers.ranks > 1
     return seat.cpus if needs_binding and _THREADS_BIND not in ctx.env else ()

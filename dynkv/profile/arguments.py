@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, model_validator
 from pydantic_core import PydanticCustomError
 
 from dynkv.profile.fields import Section
+from dynkv.profile.options import DYNAMO, MOCKER, VLLM
+from dynkv.profile.words import Given, OptionTable, option_table, read, values
 
 RESERVED_ARGS = {
     "--model": "model.path",
@@ -18,7 +21,8 @@ RESERVED_ARGS = {
     "--model-name": "model.served_name",
     "--max-model-len": "model.max_length",
     "--tensor-parallel-size": "workers.tensor_parallel_size",
-    "-tp": "workers.tensor_parallel_size",
+    "--pipeline-parallel-size": "workers.pipeline_parallel_size",
+    "--data-parallel-size": "workers.data_parallel_size",
     "--gpu-memory-utilization": "workers.gpu_memory_fraction",
     "--block-size": "workers.block_size",
     "--disaggregation-mode": "topology",
@@ -28,16 +32,45 @@ RESERVED_ARGS = {
     "--kv-transfer-config": "topology and lmcache.enabled",
     "--kv-events-config": "frontend.router_mode",
     "--disable-hybrid-kv-cache-manager": "lmcache.enabled",
-    "--no-disable-hybrid-kv-cache-manager": "lmcache.enabled",
+    "--device-ids": "workers.gpus",
+    "--discovery-backend": "discovery.backend",
 }
 """Worker arguments that the plan writes itself, with the profile key that decides them."""
+
+
+_ONE_MACHINE = "a deployment is on one machine"
+_ONE_PROCESS = "the ranks of a worker are in one process tree, which numbers them itself"
+REFUSED_ARGS = {
+    "--nnodes": _ONE_MACHINE,
+    "--node-rank": _ONE_MACHINE,
+    "--master-addr": _ONE_MACHINE,
+    "--master-port": _ONE_MACHINE,
+    "--headless": f"{_ONE_MACHINE}, and every worker of it serves",
+    "--data-parallel-rank": _ONE_PROCESS,
+    "--data-parallel-start-rank": _ONE_PROCESS,
+    "--data-parallel-size-local": _ONE_PROCESS,
+    "--data-parallel-external-lb": _ONE_PROCESS,
+    "--data-parallel-hybrid-lb": _ONE_PROCESS,
+    "--data-parallel-multi-port-external-lb": _ONE_PROCESS,
+    "--data-parallel-address": _ONE_MACHINE,
+    "--data-parallel-rpc-port": _ONE_MACHINE,
+    "--data-parallel-backend": "ranks under Ray are in no process tree that a supervisor can end",
+    "--enable-elastic-ep": "it takes GPUs later that the plan has not counted",
+    "--prefill-context-parallel-size": "it takes GPUs that the plan does not count",
+    "--config": "only vLLM reads that file; write its arguments here",
+}
+"""Worker arguments that would change what the plan has to give, with the reason why no plan gives it."""
 
 
 HANDSHAKE_ARGS = (
     "--dtype",
     "--kv-cache-dtype",
     "--attention-backend",
+    "--attention-config",
     "--speculative-config",
+    "--spec-method",
+    "--spec-model",
+    "--spec-tokens",
     "--quantization",
     "--hf-overrides",
 )
@@ -63,23 +96,58 @@ RESERVED_FRONTEND_ARGS = {
 }
 
 
-def _check_args(args: list[str], reserved: Mapping[str, str] = RESERVED_ARGS) -> list[str]:
-    for arg in args:
-        if "\0" in arg:
-            raise PydanticCustomError("nul", "an argument cannot hold a NUL character")
-        flag = arg.split("=", 1)[0].replace("_", "-")
-        if flag in reserved:
-            raise PydanticCustomError("reserved", f"{flag} is planned by dynkv; set {reserved[flag]} instead")
+def _reserved_only(reserved: Mapping[str, str]) -> OptionTable:
+    return option_table(" ".join(name.removeprefix("--") for name in reserved))
+
+
+# no beginning of another word means --config: vLLM looks for the whole one before it parses
+_EXACT = option_table(f"{DYNAMO} {MOCKER} config", is_exact=True)
+WORKER_OPTIONS = OptionTable((*_EXACT.options, *option_table(VLLM).options))
+_SIDECAR_OPTIONS, _FRONTEND_OPTIONS = _reserved_only(RESERVED_SIDECAR_ARGS), _reserved_only(RESERVED_FRONTEND_ARGS)
+
+
+def _check_args(args: list[str], table: OptionTable, reserved: Mapping[str, str]) -> list[str]:
+    if any("\0" in arg for arg in args):
+        raise PydanticCustomError("nul", "an argument cannot hold a NUL character")
+    refused = REFUSED_ARGS if table is WORKER_OPTIONS else {}
+    for problem in _problems(args, table, reserved, refused):
+        raise PydanticCustomError("reserved", "{problem}", {"problem": problem})
     return args
 
 
-WorkerArgs = Annotated[list[str], AfterValidator(_check_args)]
+def worker_problems(args: Sequence[str], table: OptionTable) -> Iterator[str]:
+    """What speaks against arguments of a worker whose parsers know the options of `table`, in sentences."""
+    return _problems(args, table, RESERVED_ARGS, REFUSED_ARGS)
 
 
-SidecarArgs = Annotated[list[str], AfterValidator(partial(_check_args, reserved=RESERVED_SIDECAR_ARGS))]
+def _problems(
+    args: Sequence[str], table: OptionTable, reserved: Mapping[str, str], refused: Mapping[str, str]
+) -> Iterator[str]:
+    for given in read(args, table):
+        names = given.option.spellings
+        if key := next((reserved[name] for name in names if name in reserved), None):
+            yield f"{_named(given)} is planned by dynkv; set {key} instead"
+        elif reason := next((refused[name] for name in names if name in refused), None):
+            yield f"{_named(given)} cannot be planned: {reason}"
 
 
-FrontendArgs = Annotated[list[str], AfterValidator(partial(_check_args, reserved=RESERVED_FRONTEND_ARGS))]
+def _named(given: Given) -> str:
+    """As it was written, and what it means where that is not the same."""
+    name, written = given.option.name, ".".join((given.written, *given.keys))
+    return name if given.written.replace("_", "-") == name and not given.keys else f"{written} ({name})"
+
+
+WorkerArgs = Annotated[list[str], AfterValidator(partial(_check_args, table=WORKER_OPTIONS, reserved=RESERVED_ARGS))]
+
+
+SidecarArgs = Annotated[
+    list[str], AfterValidator(partial(_check_args, table=_SIDECAR_OPTIONS, reserved=RESERVED_SIDECAR_ARGS))
+]
+
+
+FrontendArgs = Annotated[
+    list[str], AfterValidator(partial(_check_args, table=_FRONTEND_OPTIONS, reserved=RESERVED_FRONTEND_ARGS))
+]
 
 
 class RoleArgs(Section):
@@ -94,8 +162,9 @@ class RoleArgs(Section):
 
     @model_validator(mode="after")
     def _handshake_agrees(self) -> Self:
+        decode, prefill = (values(args, WORKER_OPTIONS) for args in (self.decode, self.prefill))
         for flag in HANDSHAKE_ARGS:
-            if value_of(flag, self.decode) != value_of(flag, self.prefill):
+            if decode.get(flag) != prefill.get(flag):
                 raise PydanticCustomError(
                     "handshake",
                     f"prefill and decode must agree on {flag}, or every transfer fails: put it in model.args",
@@ -103,9 +172,7 @@ class RoleArgs(Section):
         return self
 
 
-def value_of(flag: str, args: list[str]) -> str | None:
-    """What an argument is set to, as `--flag value` or `--flag=value`; None without it."""
-    for i, arg in enumerate(args):
-        if arg.split("=", 1)[0].replace("_", "-") == flag:
-            return arg.partition("=")[2] or " ".join(args[i + 1 : i + 2])
-    return None
+def value_of(name: str, args: list[str]) -> str | None:
+    """What a worker's option is set to, however it was written; None without it."""
+    value: Any = values(args, WORKER_OPTIONS).get(name)
+    return value if value is None or isinstance(value, str) else json.dumps(value)

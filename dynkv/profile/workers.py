@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from dynkv.profile.fields import Count, Fraction, PositiveInt, Section
+
+_RANKS_MAX = 256
 
 
 class RoleSettings(Section):
@@ -29,7 +32,13 @@ class Workers(Section):
     share_gpus: bool = False
     """Let several workers have the same GPU; each then needs its own gpu_memory_fraction."""
     tensor_parallel_size: Count = 1
-    """How many GPUs one worker is spread over."""
+    """How many GPUs each layer of a worker is spread over."""
+    pipeline_parallel_size: Count = 1
+    """How many groups of such GPUs the layers of a worker are divided among."""
+    data_parallel_size: Count = 1
+    """How many copies of the engine a worker has, each with GPUs and a KV cache of its own; with
+    `--enable-expert-parallel` in `model.args` they share the experts. A worker has as many GPUs as the product of the
+    three sizes, in one process tree. Read in ai-dynamo 1.6.1 and vllm 0.31.0, and not run on GPUs."""
     replicas: Count | None = None
     """Workers in agg; one per GPU group when left out."""
     min_replicas: Count = 1
@@ -44,3 +53,21 @@ class Workers(Section):
     """KV cache of a worker on the CPU, in GiB."""
     decode: RoleSettings = RoleSettings()
     prefill: RoleSettings = RoleSettings()
+
+    @model_validator(mode="after")
+    def _ranks_fit_one_machine(self) -> Self:
+        if self.ranks > _RANKS_MAX:
+            raise PydanticCustomError(
+                "ranks", f"a worker of {self.ranks} ranks has more than the {_RANKS_MAX} that one machine may have"
+            )
+        return self
+
+    @property
+    def engine_ranks(self) -> int:
+        """Of one copy of the engine, which together hold the weights once."""
+        return self.tensor_parallel_size * self.pipeline_parallel_size
+
+    @property
+    def ranks(self) -> int:
+        """Of one worker, each with a GPU of its own."""
+        return self.engine_ranks * self.data_parallel_size

@@ -30,6 +30,7 @@ from dynkv.plan.facts import (
     ModelFiles,
 )
 from dynkv.profile.load import Override, load
+from dynkv.profile.words import option_table
 
 GIB = 1024**3
 GPUS = tuple(Gpu(index, f"GPU-{index}", "NVIDIA H100", 80 * GIB, 79 * GIB) for index in range(2))
@@ -128,6 +129,12 @@ TABLE = [
     Row("vllm-cannot-use-gpus", CPU_HOST),
     Row("vllm-needs-gpus", {}, CPU_HOST, {**CPU, "model.max_length": 4096}),
     Row("lmcache-too-old", versions(lmcache="0.5.0"), versions(lmcache="0.5.1"), profile="disagg"),
+    Row(
+        "argument-planned",
+        {"worker_options": option_table("gpu-memory-utilization|memory-share seed")},
+        {"worker_options": option_table("memory-share seed")},
+        {"model.args": ["--memory-sh", "0.5", "--seed", "1"]},
+    ),
     Row("versions-untested", versions(vllm="0.28.0"), versions(ai_dynamo="1.5.0", vllm="0.28.0")),
     Row("versions-untested", versions(ai_dynamo="2.0.0"), versions(ai_dynamo="1.3.1", vllm="0.23.0", lmcache="0.5.2")),
     Row("versions-untested", versions(lmcache="0.6.0"), versions(lmcache="0.5.9")),
@@ -180,6 +187,20 @@ TABLE = [
         files(weights_bytes=30 * GIB),
         TP | {"model.max_length": 1},
         TP,
+    ),
+    Row(
+        "model-too-large",
+        files(weights_bytes=100 * GIB),
+        files(weights_bytes=100 * GIB),
+        {"workers.data_parallel_size": 2, "model.max_length": 1},
+        {"workers.data_parallel_size": 2, "model.args": ["-ep"]},
+    ),
+    Row(
+        "model-too-large",
+        files(weights_bytes=100 * GIB),
+        files(weights_bytes=100 * GIB),
+        {"model.max_length": 1},
+        {"workers.pipeline_parallel_size": 2},
     ),
     Row("context-too-long", {}, {}, {"model.max_length": 500_000}, {"model.max_length": 400_000}),
     Row("kv-capacity", {}, {"model_files": None}),

@@ -89,9 +89,21 @@ class TestPortsOfAPlan:
     def test_the_plan_knows_those_of_all_ranks(self) -> None:
         made = plan("disagg", host(4), {"workers.tensor_parallel_size": 2})
         told = {port for unit in made.units for port in unit.ports.values()}
-        ranks = {unit.ports["nixl"] + 1 for unit in made.workers}
-        assert {*made.ports} == told | ranks
+        assert {unit.ports["nixl"] + 1 for unit in made.workers} <= told
+        assert {*made.ports} == told
         assert list(made.ports) == sorted(set(made.ports))
+
+    def test_kept_ports_of_all_ranks_are_planned_again(self) -> None:
+        kept = {"prefill-0.nixl": 20300, "prefill-0.nixl-1": 20301}
+        made = plan("disagg", host(4, kept_ports=kept), {"workers.tensor_parallel_size": 2})
+        assert made.unit("prefill-0").ports.items() >= {"nixl": 20300, "nixl-1": 20301}.items()
+
+    def test_each_data_parallel_rank_publishes_kv_events_of_its_own(self) -> None:
+        made = plan("agg-router", host(8), {"workers.data_parallel_size": 4})
+        assert [[port for name, port in it.ports.items() if "kv" in name] for it in made.workers] == [
+            [20081, 20082, 20083, 20084],
+            [20085, 20086, 20087, 20088],
+        ]
 
     def test_kept_ports_are_planned_again(self) -> None:
         kept = {"lmcache.zmq": 5600, "lmcache.http": 8100, "decode-0.system": 8200, "decode-0.nixl": 20200}

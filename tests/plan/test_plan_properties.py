@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ CHOICES: dict[str, st.SearchStrategy[Any]] = {
     "lmcache.enabled": st.booleans(),
     "frontend.router_mode": st.sampled_from(["kv", "random"]),
     "workers.tensor_parallel_size": st.sampled_from([1, 2, 4]),
+    "workers.pipeline_parallel_size": st.sampled_from([1, 2]),
+    "workers.data_parallel_size": st.sampled_from([1, 2, 4]),
     "workers.gpus": st.lists(st.integers(0, 7), max_size=8),
     "workers.replicas": st.integers(1, 8),
     "workers.decode.replicas": st.integers(1, 4),
@@ -79,11 +82,14 @@ each_plan = settings(max_examples=60, suppress_health_check=[HealthCheck.filter_
 @given(plans())
 def test_ports(case: tuple[Plan, HostFacts, dict[str, Any]]) -> None:
     made, facts, chosen = case
-    ranks = chosen.get("workers.tensor_parallel_size", 1)
+    ranks = math.prod(size for key, size in chosen.items() if key.endswith("_parallel_size"))
     ports: list[int] = []
     for unit in made.units:
         for name, port in unit.ports.items():
-            ports += range(port, port + (ranks if name == "nixl" else 1))
+            ports.append(port)
+            assert name != "nixl" or [unit.ports[f"nixl-{rank}"] - port for rank in range(1, ranks)] == [
+                *range(1, ranks)
+            ]
         assert unit.ports.get("system", 0) <= SYSTEM_PORT_MAX
     assert len(ports) == len(set(ports))
     assert not set(ports) & facts.taken_ports.keys()
@@ -97,7 +103,7 @@ def test_gpus(case: tuple[Plan, HostFacts, dict[str, Any]]) -> None:
     if made.engine == "mocker" or made.device == "cpu":
         assert all(unit.env.get("CUDA_VISIBLE_DEVICES", "") == "" for unit in made.units)
         return
-    ranks = chosen.get("workers.tensor_parallel_size", 1)
+    ranks = math.prod(size for key, size in chosen.items() if key.endswith("_parallel_size"))
     given_out = [gpu for unit in made.workers for gpu in unit.gpus]
     assert set(given_out) <= {gpu.visible_as for gpu in facts.gpus}
     assert all(len(unit.gpus) == len(set(unit.gpus)) == ranks for unit in made.workers)

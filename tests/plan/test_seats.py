@@ -78,6 +78,26 @@ class TestSeats:
         assert [unit.env["CUDA_VISIBLE_DEVICES"] for unit in made.workers] == ["0,1", "2,3"]
         assert made.notes == ("GPUs without a worker: 4",)
 
+    @pytest.mark.parametrize(
+        ("sizes", "groups"),
+        [
+            ({"data": 4}, [("0", "1", "2", "3"), ("4", "5", "6", "7")]),
+            ({"pipeline": 2, "tensor": 2}, [("0", "1", "2", "3"), ("4", "5", "6", "7")]),
+            ({"data": 2, "pipeline": 2, "tensor": 2}, [("0", "1", "2", "3", "4", "5", "6", "7")]),
+        ],
+    )
+    def test_a_worker_has_a_gpu_for_each_rank(self, sizes: dict[str, int], groups: list[tuple[str, ...]]) -> None:
+        made = plan("agg", host(8), {f"workers.{kind}_parallel_size": size for kind, size in sizes.items()})
+        assert [unit.gpus for unit in made.workers] == groups
+        for kind in ("data", "pipeline", "tensor"):
+            size = sizes.get(kind, 1 if kind == "tensor" else None)
+            told = option(made.unit("worker-0").argv, f"--{kind}-parallel-size")
+            assert told == (None if size is None else str(size))
+
+    def test_too_few_for_all_ranks(self) -> None:
+        with pytest.raises(PreflightRefused, match="agg needs 16 GPUs here, and 8 can be used"):
+            plan("agg", host(8), {"workers.data_parallel_size": 8, "workers.tensor_parallel_size": 2})
+
     def test_a_rest_is_noted_for_gpus_listed_by_uuid_too(self) -> None:
         uuids = [gpu(index).uuid for index in range(3)]
         made = plan("agg", host(4), {"workers.tensor_parallel_size": 2, "workers.gpus": uuids})

@@ -25,6 +25,12 @@ def test_each_rank_has_its_own_too() -> None:
     assert made.unit("worker-0").env["VLLM_CPU_OMP_THREADS_BIND"] == "0,1|2,3"
 
 
+def test_ranks_of_each_copy_have_cpus_one_copy_after_the_other() -> None:
+    copies = {"device": "cpu", "workers.data_parallel_size": 2, "workers.tensor_parallel_size": 2}
+    worker = plan("agg", host(0, cpus=(0, 1, 2, 3)), copies).unit("worker-0")
+    assert worker.env["VLLM_CPU_OMP_THREADS_BIND"] == "0|1|2|3"
+
+
 def test_one_worker_alone_is_left_to_vllm() -> None:
     worker = plan("agg", host(0), {"device": "cpu"}).unit("worker-0")
     assert worker.cpus == ()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from refusals import refuse
 
+from dynkv.profile.arguments import value_of
 from dynkv.profile.load import load
 
 
@@ -17,6 +19,17 @@ from dynkv.profile.load import load
         ("--served_model_name", "model.served_name"),
         ("--gpu-memory-utilization=0.5", "workers.gpu_memory_fraction"),
         ("-tp", "workers.tensor_parallel_size"),
+        ("-t", "workers.tensor_parallel_size"),
+        ("--kv-transfer-config.kv_load_failure_policy", "topology and lmcache.enabled"),
+        ("--kv_transfer.kv_load_failure_policy=recompute", "topology and lmcache.enabled"),
+        ("--device-memory-utilization", "workers.gpu_memory_fraction"),
+        ("--gpu-memory-util", "workers.gpu_memory_fraction"),
+        ("--no-disable-hybrid-kv-cache-manager", "lmcache.enabled"),
+        ("--device-ids", "workers.gpus"),
+        ("-dp", "workers.data_parallel_size"),
+        ("--data_parallel_size=4", "workers.data_parallel_size"),
+        ("--pipe", "workers.pipeline_parallel_size"),
+        ("--discovery-backend=etcd", "discovery.backend"),
         ("--kv-transfer-config", "topology and lmcache.enabled"),
         ("--disable-hybrid-kv-cache-manager", "lmcache.enabled"),
     ],
@@ -35,6 +48,61 @@ def test_reserved(tmp_path: Path, place: str, argument: str, key: str) -> None:
 def test_ports_of_the_plan_are_reserved_everywhere(tmp_path: Path, section: str, flag: str) -> None:
     error = refuse(tmp_path, f"{section}:\n  args: ['{flag}', '9']\n")
     assert flag in error.what
+
+
+@pytest.mark.parametrize(
+    ("section", "flag"), [("lmcache", "--l1-size"), ("frontend", "--router-m"), ("frontend", "--http-po=9")]
+)
+def test_a_shortened_argument_is_the_whole_one(tmp_path: Path, section: str, flag: str) -> None:
+    assert "is planned by dynkv" in refuse(tmp_path, f"{section}:\n  args: ['{flag}', '9']\n").what
+
+
+@pytest.mark.parametrize(
+    ("argument", "reason"),
+    [
+        ("--nnodes", "on one machine"),
+        ("-n2", "on one machine"),
+        ("-r", "on one machine"),
+        ("--node_rank=1", "on one machine"),
+        ("--master-a", "on one machine"),
+        ("--headless", "on one machine"),
+        ("--data-parallel-rank", "in one process tree"),
+        ("-dpn", "in one process tree"),
+        ("--no-data-parallel-hybrid-lb", "in one process tree"),
+        ("--data-parallel-backend", "Ray"),
+        ("-pcp", "takes GPUs"),
+        ("--config", "write its arguments here"),
+    ],
+)
+def test_what_no_plan_can_give_is_refused_with_the_reason(tmp_path: Path, argument: str, reason: str) -> None:
+    error = refuse(tmp_path, f"model:\n  args: ['{argument}', '2']\n")
+    assert "cannot be planned: " in error.what
+    assert reason in error.what
+    assert error.where.startswith(f"{tmp_path}/mine.yaml:2:")
+
+
+def test_an_alias_is_named_with_what_it_means(tmp_path: Path) -> None:
+    error = refuse(tmp_path, "model:\n  args: [--gpu-memory-util, '0.5']\n")
+    assert error.what.count("--gpu-memory-util (--gpu-memory-utilization) is planned by dynkv") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--enable-expert-parallel"],
+        ["-ep"],
+        ["--max", "3"],  # the beginning of several, which vLLM refuses itself
+        ["--head"],  # Dynamo completes nothing, and vLLM has none
+        ["--quantization-config", "{}"],
+        ["--trust-remote-code", "--enforce-eager"],
+        ["--speculative-config", '{"method": "ngram", "num_speculative_tokens": 2}'],
+        ["-O3", "-cc.mode", "3"],
+    ],
+)
+def test_the_rest_is_handed_on_as_it_is(tmp_path: Path, words: list[str]) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"model: {{args: {json.dumps(words)}}}\n")
+    assert load(str(file)).profile.model.args == words
 
 
 @pytest.mark.parametrize("section", ["lmcache", "frontend"])
@@ -56,8 +124,62 @@ def test_the_handshake_must_agree(tmp_path: Path, flag: str, form: str) -> None:
     assert f"prefill and decode must agree on {flag}" in error.what
 
 
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        ("[-q, fp8]", "--quantization"),
+        ("[-qfp8]", "--quantization"),
+        ("[--dt, half]", "--dtype"),
+        ("[--hf_overrides.rope_theta, '1']", "--hf-overrides"),
+        ("['-sc.method=ngram']", "--speculative-config"),
+        ("[--spec-tokens, '2']", "--spec-tokens"),
+        ("[-ac.backend, FLASHINFER]", "--attention-config"),
+    ],
+)
+def test_the_handshake_must_agree_however_it_is_written(tmp_path: Path, words: str, option: str) -> None:
+    error = refuse(tmp_path, f"model:\n  role_args:\n    decode: {words}\n")
+    assert f"prefill and decode must agree on {option}" in error.what
+
+
+@pytest.mark.parametrize(
+    ("decode", "prefill"),
+    [
+        (["-q", "fp8"], ["--quantization=fp8"]),
+        (["--dtype", "float", "--dtype", "half"], ["--dtype", "half"]),
+        (["--hf-overrides.rope.theta", "1"], ["--hf-overrides", '{"rope": {"theta": 1}}']),
+        (["--hf-overrides.a", "1", "--hf-overrides.b=x"], ["--hf_overrides", '{"b": "x", "a": 1}']),
+    ],
+)
+def test_two_ways_to_write_the_same_agree(tmp_path: Path, decode: list[str], prefill: list[str]) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(json.dumps({"model": {"role_args": {"decode": decode, "prefill": prefill}}}))
+    assert load(str(file)).profile.model.role_args.decode == decode
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        (["--kv_cache_dtype", "fp8"], "--kv-cache-dtype", "fp8"),
+        (["--kv-cache-dtype=fp8", "--kv-cache-dtype", "auto"], "--kv-cache-dtype", "auto"),
+        (["--dtype"], "--dtype", ""),
+        (["--no-enable-lora"], "--enable-lora", "false"),
+        (["--enable-lora"], "--enable-lora", "true"),
+        (["--served", "a", "b", "-x"], "--served-model-name", "a b"),
+        (["-ac.backend", "X"], "--attention-config", '{"backend": "X"}'),
+        (["half", "-", "--"], "--dtype", None),
+    ],
+)
+def test_what_an_option_is_set_to(words: list[str], name: str, value: str | None) -> None:
+    assert value_of(name, words) == value
+
+
 def test_the_same_for_both_roles_is_fine(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     text = "model:\n  role_args:\n    prefill: ['--dtype=half']\n    decode: ['--dtype', half]\n"
     file.write_text(text)
     assert load(str(file)).profile.model.role_args.prefill == ["--dtype=half"]
+
+
+def test_more_ranks_than_a_machine_may_have_are_refused(tmp_path: Path) -> None:
+    sizes = "tensor_parallel_size: 256, data_parallel_size: 256"
+    assert "a worker of 65536 ranks" in refuse(tmp_path, f"workers: {{{sizes}}}\n").what

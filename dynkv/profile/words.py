@@ -1,0 +1,123 @@
+"""What a parser of options understands of a list of words: aliases, beginnings, underscores, dotted keys.
+
+Source: argparse of Python 3.11, and FlexibleArgumentParser of vllm 0.31.0, which is one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """`name` is its first long spelling, with which messages and tables name it."""
+
+    name: str
+    spellings: tuple[str, ...]
+    takes_value: bool = True
+    is_exact: bool = False
+    """Only the whole spelling counts: its parser completes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One option as it was given: `written` is the spelling, `keys` what came after dots."""
+
+    option: Option
+    written: str
+    value: Any
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OptionTable:
+    options: tuple[Option, ...]
+
+    def find(self, flag: str) -> tuple[Option, str] | None:
+        """The option that a word before its `=` means, and the value that hangs on a short one (`-qfp8`).
+
+        None for one that the parser refuses too: unknown, or the beginning of several.
+        """
+        flag = flag.replace("_", "-") if flag.startswith("--") else flag
+        for option in self.options:
+            if flag in option.spellings:
+                return option, ""
+        begun = {option.name: (option, "") for option in self.options if _begins(flag, option)}
+        if not flag.startswith("--"):
+            begun |= {o.name: (o, flag[2:]) for o in self.options if flag[:2] in o.spellings and not o.is_exact}
+        return next(iter(begun.values())) if len(begun) == 1 else None
+
+
+def _begins(flag: str, option: Option) -> bool:
+    return len(flag) > 1 and not option.is_exact and any(spelling.startswith(flag) for spelling in option.spellings)
+
+
+def option_table(text: str, *, is_exact: bool = False) -> OptionTable:
+    """From names without dashes, `name|-alias`, each with a mark at its end: see dynkv/profile/options.py."""
+    return OptionTable(tuple(_option(word, is_exact) for word in text.split()))
+
+
+def _option(word: str, is_exact: bool) -> Option:
+    plain = word.rstrip("!.+")
+    mark = word[len(plain) :]
+    spellings = [name if name.startswith("-") else f"--{name}" for name in plain.split("|")]
+    negated = [f"--no-{name[2:]}" for name in spellings if name.startswith("--")] if mark == "!" else []
+    return Option(spellings[0], (*spellings, *negated), mark not in ("!", "."), is_exact)
+
+
+def read(words: Sequence[str], table: OptionTable) -> list[Given]:
+    """The options of `table` among the words, in their order; words that are none of them are passed over."""
+    found = []
+    for i, word in enumerate(words):
+        flag, equals, value = word.partition("=")
+        head, *keys = flag.split(".")
+        known = table.find(head) if head.startswith("-") and head.strip("-") else None
+        if known is None:
+            continue
+        option, attached = known
+        if not option.takes_value:
+            value = "false" if flag.startswith("--no") and not option.name.startswith("--no") else "true"
+        elif not equals:
+            value = attached or " ".join(_until_option(words[i + 1 :]))
+        found.append(Given(option, head, _data(value), tuple(keys)))
+    return found
+
+
+def _until_option(words: Iterable[str]) -> Iterable[str]:
+    for word in words:
+        if word.startswith("-"):
+            return
+        yield word
+
+
+def _data(text: str) -> Any:
+    """JSON where it is an object, so that two ways to write one are equal; else the text."""
+    try:
+        return json.loads(text) if text.startswith("{") else text
+    except ValueError:
+        return text
+
+
+def values(words: Sequence[str], table: OptionTable) -> dict[str, Any]:
+    """What each option is set to, by its name: the last one counts, and dotted keys together stand for the last."""
+    given = read(words, table)
+    plain = {one.option.name: one.value for one in given if not one.keys}
+    dotted: dict[str, Any] = {}
+    for one in given:
+        if one.keys:
+            _put(dotted.setdefault(one.option.name, {}), one.keys, one.value)
+    return plain | dotted
+
+
+def _put(into: dict[str, Any], keys: Sequence[str], value: Any) -> None:
+    *outer, last = keys
+    for key in outer:
+        inner = into.get(key)
+        into[key] = into = inner if isinstance(inner, dict) else {}
+    try:
+        into[last] = json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        into[last] = value
