@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dynkv.doctor.findings import Case, Finding, finding
-from dynkv.profile.l2 import L2Adapter, NixlGds, NixlGdsMt, NixlHf3fs, NixlPosix, directory
+from dynkv.profile.l2 import L2Adapter, directory
+from dynkv.profile.l2_nixl import NixlGds, NixlGdsMt, NixlHf3fs, NixlPosix
 from dynkv.profile.source import Mark
 
 FileAdapter = NixlPosix | NixlGds | NixlGdsMt | NixlHf3fs
