@@ -31,7 +31,7 @@ LRU = {"eviction_policy": "LRU"}
 TYPED: list[tuple[Given, type[Adapter], bool]] = [
     ({"type": "fs_native", "base_path": "/kv", "max_capacity_gb": 5, "num_workers": 2}, NativeFileSystem, True),
     ({"type": "nixl_native", "backend": "POSIX", "max_capacity_gb": 1.5}, NixlNative, True),
-    ({"type": "raw_block", "device_path": "/dev/nvme1n1", "slot_bytes": 4096, "io_engine": "io_uring"}, RawBlock, True),
+    ({"type": "raw_block", "device_path": "/dev/nvme1n1", "slot_bytes": 8192, "io_engine": "io_uring"}, RawBlock, True),
     ({"type": "dax", "device_path": "/dev/dax0.0", "max_dax_size_gb": 100, "slot_bytes": 4096}, Dax, True),
     ({"type": "dax", "devices": [{"device_path": "/dev/dax0.0", "max_dax_size_gb": 100}], "slot_bytes": 1}, Dax, True),
     ({"type": "hf3fs", "mount_point": "/3fs", "base_paths": "/3fs/kv", "per_op_workers": {"lookup": 1}}, Hf3fs, False),
