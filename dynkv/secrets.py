@@ -19,6 +19,10 @@ SECRETS = {
     "AZURE_STORAGE_CONNECTION_STRING": "store",
     "AZURE_STORAGE_KEY": "store",
     "AZURE_STORAGE_SAS_TOKEN": "store",
+    "LMCACHE_RESP_USERNAME": "store",
+    "LMCACHE_RESP_PASSWORD": "store",
+    "LMCACHE_AEROSPIKE_USERNAME": "store",
+    "LMCACHE_AEROSPIKE_PASSWORD": "store",
 }
 """Secrets that are handed on, and whether whoever reads the model needs them or the sidecar's L2 store."""
 MASK = "***"

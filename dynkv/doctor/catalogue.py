@@ -74,6 +74,8 @@ CHECKS = {
     "disk-full": Check(_E, "the disk of DYNKV_HOME is full"),
     "disk-for-logs": Check(_W, "the logs may grow beyond what is free on the disk of DYNKV_HOME"),
     "disk-for-l2": Check(_W, "an L2 directory may grow beyond what is free on its disk"),
+    "l2-grows-beyond": Check(_W, "an L2 directory may grow beyond its limit, by what it holds already"),
+    "l2-stops-storing": Check(_W, "an L2 adapter stores nothing more, or knows no limit, since nothing is evicted"),
     "l2-not-writable": Check(_E, "an L2 directory cannot be made or written"),
     "l2-does-not-survive": Check(_W, "an L2 adapter does not find its blocks again after a restart"),
     # the model

@@ -14,7 +14,7 @@ from dynkv.doctor.stack import find_python, look_into
 from dynkv.errors import PreflightRefused
 from dynkv.host.cgroups import cpus_worth
 from dynkv.host.described import other_people
-from dynkv.host.disks import free_bytes, room_bytes, write_problem
+from dynkv.host.disks import free_bytes, held_bytes, room_bytes, write_problem
 from dynkv.host.gpus import look
 from dynkv.host.limits import open_files_max
 from dynkv.host.memory import memory_available_bytes
@@ -79,6 +79,7 @@ def inspect(
         paths=paths,
         unwritable={name: problem for name, path in l2.items() if (problem := write_problem(path)) is not None},
         l2_room_bytes={name: room for name, path in l2.items() if (room := room_bytes(path)) is not None},
+        l2_held_bytes={name: held for name, path in l2.items() if (held := held_bytes(path)) is not None},
         home_free_bytes=free_bytes(home),
         leftovers=leftovers,
     )

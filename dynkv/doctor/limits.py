@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from dynkv.doctor.findings import Case, Finding, finding
 from dynkv.plan.lmcache import l1_size_gb
-from dynkv.profile.l2 import NixlStore
+from dynkv.profile.l2_nixl import NixlStore
 
 _GIB = 1024**3
 _RANKS_BYTES = 160 * 1024**2

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dynkv.doctor.findings import Case, Finding, finding
-from dynkv.profile.l2 import L2Adapter, NixlGds, NixlGdsMt, NixlHf3fs, NixlPosix, directory
+from dynkv.profile.l2 import directory
+from dynkv.profile.l2_generic import Adapter
+from dynkv.profile.l2_kinds import NativeFileSystem
+from dynkv.profile.l2_nixl import NixlFileStore
 from dynkv.profile.source import Mark
 
-FileAdapter = NixlPosix | NixlGds | NixlGdsMt | NixlHf3fs
+FileAdapter = NixlFileStore | NativeFileSystem
 _GB = 1000**3
+_GIB = 1024**3
 _LARGEST = 2**63
 _LEAST_BYTES = 16 * 1000**2
 """For journal, events, sockets and the first lines of the logs."""
@@ -44,7 +48,7 @@ def _home(case: Case) -> Iterator[Finding]:
         )
 
 
-def _l2(case: Case, index: int, adapter: L2Adapter) -> Iterator[Finding]:
+def _l2(case: Case, index: int, adapter: Adapter) -> Iterator[Finding]:
     path = directory(adapter)
     if path is None:
         return
@@ -58,7 +62,8 @@ def _l2(case: Case, index: int, adapter: L2Adapter) -> Iterator[Finding]:
         )
     if isinstance(adapter, FileAdapter):
         yield from _room(case, index, adapter, path)
-        if not adapter.survives_restart:
+        yield from _limit(case, index, adapter, path)
+        if isinstance(adapter, NixlFileStore) and not adapter.survives_restart:
             yield finding(
                 "l2-does-not-survive",
                 f"{adapter.type} does not find its blocks again after a restart of the sidecar",
@@ -80,17 +85,49 @@ def _room(case: Case, index: int, adapter: FileAdapter, path: str) -> Iterator[F
         )
 
 
+def _limit(case: Case, index: int, adapter: FileAdapter, path: str) -> Iterator[Finding]:
+    """LMCache counts from zero at each start what it stores and what is asked for again (lmcache 0.5.6)."""
+    held, capacity = case.facts.l2_held_bytes.get(path, 0), _capacity_bytes(adapter)
+    if not capacity:
+        return
+    if adapter.eviction is None or adapter.eviction.eviction_policy == "noop":
+        bounded = isinstance(adapter, NixlFileStore)
+        yield finding(
+            "l2-stops-storing",
+            f"{adapter.type} at {path} evicts nothing",
+            f"when its {capacity / _GB:.1f} GB are full, "
+            + ("it stores nothing more" if bounded else "it goes on, since only eviction keeps the limit"),
+            "give it `eviction: {eviction_policy: LRU}`",
+            case.loaded.where("lmcache", "l2", index, "type"),
+        )
+    if held > capacity // 10 and not case.facts.is_taken_over and not _counts_pool(adapter):
+        yield finding(
+            "l2-grows-beyond",
+            f"the L2 directory {path} holds {held / _GB:.1f} GB already and may grow to "
+            f"{(held + capacity) / _GB:.1f} GB, with a limit of {capacity / _GB:.1f} GB",
+            "LMCache counts from zero at each start, and what nobody asks for again is never evicted (lmcache 0.5.6)",
+            "empty the directory while nothing runs, or lower max_capacity_gb so that both fit",
+            _directory_mark(case, index, adapter),
+        )
+
+
+def _counts_pool(adapter: FileAdapter) -> bool:
+    return isinstance(adapter, NixlFileStore) and adapter.type == "nixl_store"
+
+
 def _capacity_bytes(adapter: FileAdapter) -> int | None:
-    """None where it is not written as a number."""
+    """None where it is not written as a number, or no limit; LMCache's gigabytes are GiB."""
+    if isinstance(adapter, NativeFileSystem):
+        return int(adapter.max_capacity_gb * _GIB) if adapter.max_capacity_gb else None
     params = adapter.backend_params
     try:
         if params.max_capacity_gb is not None:
-            return min(int(float(params.max_capacity_gb) * _GB), _LARGEST)
+            return min(int(float(params.max_capacity_gb) * _GIB), _LARGEST)
         return min(int(params.file_size or 16 * 1024**2) * (adapter.pool_size or 0), _LARGEST)
     except (ValueError, OverflowError):
         return None
 
 
-def _directory_mark(case: Case, index: int, adapter: L2Adapter) -> Mark | None:
-    key = ("base_path",) if adapter.type == "fs" else ("backend_params", "file_path")
+def _directory_mark(case: Case, index: int, adapter: Adapter) -> Mark | None:
+    key = ("base_path",) if adapter.type in ("fs", "fs_native") else ("backend_params", "file_path")
     return case.loaded.where("lmcache", "l2", index, *key)

@@ -24,7 +24,7 @@ def free_bytes(path: Path) -> int | None:
 
 def room_bytes(path: Path) -> int | None:
     """What a directory holds already, and what is free on its disk; None for one that is too large to measure."""
-    free, held = free_bytes(path), _held_bytes(path)
+    free, held = free_bytes(path), held_bytes(path)
     return None if free is None or held is None else free + held
 
 
@@ -43,7 +43,8 @@ def write_problem(path: Path) -> str | None:
                 made.rmdir()
 
 
-def _held_bytes(path: Path) -> int | None:
+def held_bytes(path: Path) -> int | None:
+    """What the files in a directory take, 0 where there is none; None for one that is too large to measure."""
     files = ((folder, name) for folder, _, names in os.walk(path) for name in names)
     looked_at = list(islice(files, _LOOKED_AT + 1))
     if len(looked_at) > _LOOKED_AT:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import Plan, Role
+from dynkv.profile.l2_kinds import HuggingFaceBucket
 from dynkv.profile.model import FORBIDDEN_ENV, Profile
 from dynkv.secrets import SECRETS, is_secret, only_secrets, without_secrets
 from dynkv.surroundings import absolute
@@ -84,7 +85,9 @@ def given_environment(profile: Profile) -> dict[str, str]:
 def secret_names(profile: Profile, facts: HostFacts, role: Role) -> tuple[str, ...]:
     """Names only: values are taken from the supervisor's environment when the child starts."""
     purpose = "store" if role is Role.LMCACHE else "model"
-    present = {name for name in facts.secret_names if SECRETS.get(name, purpose) == purpose}
+    hub = {it.token_env or "HF_TOKEN" for it in profile.lmcache.l2 if isinstance(it, HuggingFaceBucket)}
+    needed = hub if role is Role.LMCACHE else set()
+    present = {name for name in facts.secret_names if SECRETS.get(name, purpose) == purpose or name in needed}
     return tuple(sorted(present | only_secrets(profile.env).keys()))
 
 

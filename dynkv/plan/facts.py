@@ -149,6 +149,8 @@ class HostFacts:
     """Of the disk that DYNKV_HOME is on."""
     l2_room_bytes: dict[str, int] = field(default_factory=dict)
     """By L2 directory, as the profile names it: what is free on its disk, and what it holds already."""
+    l2_held_bytes: dict[str, int] = field(default_factory=dict)
+    """What it holds already."""
     open_files_max: int | None = None
     """The soft limit that children begin with."""
     is_wsl: bool = False

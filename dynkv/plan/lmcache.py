@@ -8,7 +8,9 @@ from typing import Any
 from dynkv.plan.context import Context, probes
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import HttpGet, Role, Unit
-from dynkv.profile.l2 import FileSystem, L2Adapter, NixlFileStore
+from dynkv.profile.l2_generic import Adapter
+from dynkv.profile.l2_kinds import FileSystem, NativeFileSystem
+from dynkv.profile.l2_nixl import NixlFileStore
 from dynkv.profile.model import Profile
 
 NAME = "lmcache"
@@ -47,14 +49,14 @@ def l1_size_gb(profile: Profile, facts: HostFacts) -> float:
     return float(min(_AUTO_L1_GB, max(1, quarter)))
 
 
-def adapter_json(adapter: L2Adapter, ctx: Context) -> str:
+def adapter_json(adapter: Adapter, ctx: Context) -> str:
     """An adapter as `--l2-adapter` takes it, with its directory made absolute."""
     given: dict[str, Any] = adapter.model_dump(exclude_none=True)
     if isinstance(adapter, NixlFileStore):
         given["backend_params"]["file_path"] = ctx.expand(adapter.backend_params.file_path)
         if adapter.type == "nixl_store":
             given["backend_params"].setdefault("file_size", str(_NIXL_FILE_BYTES))
-    elif isinstance(adapter, FileSystem):
+    elif isinstance(adapter, FileSystem | NativeFileSystem):
         given["base_path"] = ctx.expand(adapter.base_path)
     return json.dumps(given)
 

@@ -186,6 +186,7 @@ lmcache:
     - type: {type}
       backend: POSIX
       {more}
+      eviction: {{eviction_policy: LRU}}
 """
 DYNAMIC = L2.format(type="nixl_store_dynamic", more="backend_params: {file_path: /b, max_capacity_gb: 1}")
 STORE = L2.format(type="nixl_store", more="pool_size: 8\n      backend_params: {file_path: /b}")
@@ -216,6 +217,27 @@ class TestL2:
         [finding] = judged(from_file(tmp_path, STORE), HOST)
         assert (finding.id, finding.severity) == ("l2-does-not-survive", Severity.WARNING)
         assert finding.where == f"{tmp_path}/mine.yaml:6:7"
+
+    @pytest.mark.parametrize(
+        ("held", "taken_over", "what"),
+        [
+            (GIB // 20, False, None),
+            (GIB, True, None),
+            (GIB, False, "the L2 directory /b holds 1.1 GB already and may grow to 2.1 GB, with a limit of 1.1 GB"),
+        ],
+    )
+    def test_what_is_there_already_is_counted_by_nobody(
+        self, tmp_path: Path, held: int, taken_over: bool, what: str | None
+    ) -> None:
+        facts = replace(HOST, l2_held_bytes={"/b": held}, is_taken_over=taken_over)
+        found = [it.what for it in judged(from_file(tmp_path, DYNAMIC), facts) if it.id == "l2-grows-beyond"]
+        assert found == ([what] if what else [])
+
+    def test_a_file_tier_that_evicts_nothing_says_what_then_happens(self, tmp_path: Path) -> None:
+        native = "extends: agg\nlmcache: {l2: [{type: fs_native, base_path: /b, max_capacity_gb: 1}]}\n"
+        [finding] = judged(from_file(tmp_path, native), HOST)
+        assert (finding.id, finding.severity) == ("l2-stops-storing", Severity.WARNING)
+        assert "it goes on, since only eviction keeps the limit" in finding.why
 
 
 def test_errors_come_first(tmp_path: Path) -> None:

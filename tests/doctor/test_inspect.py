@@ -104,7 +104,7 @@ class TestPaths:
 
     def test_what_the_plan_refuses_is_no_reason_to_stop_looking(self, tmp_path: Path) -> None:
         facts = inspect(fs_profile("~no.body.of.this.name/kv"), tmp_path, {})
-        assert (facts.unwritable, facts.l2_room_bytes) == ({}, {})
+        assert (facts.unwritable, facts.l2_room_bytes, facts.l2_held_bytes) == ({}, {}, {})
 
 
 class TestInspect:
@@ -118,6 +118,12 @@ class TestInspect:
         facts = inspect(fs_profile(tmp_path / "file" / "kv"), tmp_path, {})
         assert facts.unwritable == {str(tmp_path / "file" / "kv"): "Not a directory"}
         assert list(inspect(fs_profile("/proc/kv"), tmp_path, {}).unwritable) == ["/proc/kv"]
+
+    def test_what_an_l2_directory_holds(self, tmp_path: Path) -> None:
+        (tmp_path / "kv" / "deep").mkdir(parents=True)
+        (tmp_path / "kv" / "deep" / "block").write_bytes(bytes(100_000))
+        [held] = inspect(fs_profile(tmp_path / "kv"), tmp_path, {}).l2_held_bytes.values()
+        assert 100_000 <= held < 200_000
 
     def test_dynkv_home_is_expanded(self, tmp_path: Path) -> None:
         (tmp_path / "home").write_text("a file in the way")

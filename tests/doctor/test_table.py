@@ -75,13 +75,20 @@ SEGMENTS = {"env": {"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"}}
 ROUTER = {"frontend.router_mode": "kv"}
 
 
+LRU = {"eviction_policy": "LRU"}
+
+
 def posix(**more: Any) -> dict[str, Any]:
     params = {"file_path": "/l2", "max_capacity_gb": "50", **more.pop("params", {})}
-    return {"lmcache.l2": [{"type": "nixl_store_dynamic", "backend": "POSIX", "backend_params": params, **more}]}
+    dynamic = {"type": "nixl_store_dynamic", "backend": "POSIX", "backend_params": params, "eviction": LRU}
+    return {"lmcache.l2": [{**dynamic, **more}]}
 
 
+_PARAMS = {"file_path": "/l2"}
 STORE = {
-    "lmcache.l2": [{"type": "nixl_store", "backend": "POSIX", "pool_size": 64, "backend_params": {"file_path": "/l2"}}]
+    "lmcache.l2": [
+        {"type": "nixl_store", "backend": "POSIX", "pool_size": 64, "backend_params": _PARAMS, "eviction": LRU}
+    ]
 }
 MARKED = "pid 9 (VLLM::EngineCore)"
 
@@ -166,7 +173,9 @@ TABLE = [
     Row("open-files", {"open_files_max": 1024}, {"open_files_max": 2048}, STORE),
     Row("disk-full", {"home_free_bytes": 10**7}, {"home_free_bytes": 2 * 10**8}),
     Row("disk-for-logs", {"home_free_bytes": 10**9}, {"home_free_bytes": 2 * 10**9}),
-    Row("disk-for-l2", {"l2_room_bytes": {"/l2": 10**9}}, {"l2_room_bytes": {"/l2": 50 * 10**9}}, posix()),
+    Row("disk-for-l2", {"l2_room_bytes": {"/l2": 10**9}}, {"l2_room_bytes": {"/l2": 54 * 10**9}}, posix()),
+    Row("l2-grows-beyond", {"l2_held_bytes": {"/l2": 40 * 10**9}}, {"l2_held_bytes": {"/l2": 10**9}}, posix()),
+    Row("l2-stops-storing", {}, {}, posix(eviction={"eviction_policy": "noop"}), posix()),
     Row("l2-not-writable", {"unwritable": {"/l2": "Permission denied"}}, {}, posix()),
     Row("l2-does-not-survive", {}, {}, posix(persist_enabled=False), posix()),
     Row("model-not-found", {"model": ModelFacts(True, False, "/m"), "model_files": None}),

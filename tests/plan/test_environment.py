@@ -74,6 +74,20 @@ def test_secrets_go_where_they_are_needed() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("adapter", "names"),
+    [
+        ({"type": "resp", "host": "h", "port": 1}, ("LMCACHE_RESP_PASSWORD",)),
+        ({"type": "hfbucket", "bucket_handle": "hf://buckets/me/kv"}, ("HF_TOKEN", "LMCACHE_RESP_PASSWORD")),
+        ({"type": "hfbucket", "bucket_handle": "hf://buckets/me/kv", "token_env": "X"}, ("LMCACHE_RESP_PASSWORD",)),
+    ],
+)
+def test_the_sidecar_gets_what_its_adapters_ask_with(adapter: dict[str, object], names: tuple[str, ...]) -> None:
+    made = plan("agg", host(1, secret_names=("HF_TOKEN", "LMCACHE_RESP_PASSWORD")), {"lmcache.l2": [adapter]})
+    assert made.unit("lmcache").secret_env == names
+    assert made.unit("worker-0").secret_env == ("HF_TOKEN",)
+
+
 def test_a_local_model_asks_no_hub() -> None:
     assert plan("agg", host(1, model=LLAMA)).unit("worker-0").env["HF_HUB_OFFLINE"] == "1"
     assert "HF_HUB_OFFLINE" not in plan("agg", host(1)).unit("worker-0").env

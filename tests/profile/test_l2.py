@@ -8,20 +8,41 @@ import pytest
 from adapters import Given, adapter, dynamic, refuse_adapter, store
 
 from dynkv.errors import ProfileError
-from dynkv.profile.l2 import (
+from dynkv.profile.l2 import L2Adapter, directory
+from dynkv.profile.l2_generic import Adapter, Eviction, RawAdapter, Serde
+from dynkv.profile.l2_kinds import (
+    S3,
+    Aerospike,
+    Dax,
     FileSystem,
-    L2Adapter,
-    NixlAzureBlob,
-    NixlFileStore,
-    NixlGds,
-    NixlGdsMt,
-    NixlHf3fs,
-    NixlObj,
-    NixlPosix,
-    RawAdapter,
-    directory,
+    Hf3fs,
+    HuggingFaceBucket,
+    MooncakeStore,
+    NativeFileSystem,
+    NixlNative,
+    RawBlock,
+    Resp,
+    Valkey,
 )
+from dynkv.profile.l2_nixl import NixlAzureBlob, NixlFileStore, NixlGds, NixlGdsMt, NixlHf3fs, NixlObj, NixlPosix
 from dynkv.profile.load import Override, load
+
+LRU = {"eviction_policy": "LRU"}
+TYPED: list[tuple[Given, type[Adapter], bool]] = [
+    ({"type": "fs_native", "base_path": "/kv", "max_capacity_gb": 5, "num_workers": 2}, NativeFileSystem, True),
+    ({"type": "nixl_native", "backend": "POSIX", "max_capacity_gb": 1.5}, NixlNative, True),
+    ({"type": "raw_block", "device_path": "/dev/nvme1n1", "slot_bytes": 8192, "io_engine": "io_uring"}, RawBlock, True),
+    ({"type": "dax", "device_path": "/dev/dax0.0", "max_dax_size_gb": 100, "slot_bytes": 4096}, Dax, True),
+    ({"type": "dax", "devices": [{"device_path": "/dev/dax0.0", "max_dax_size_gb": 100}], "slot_bytes": 1}, Dax, True),
+    ({"type": "hf3fs", "mount_point": "/3fs", "base_paths": "/3fs/kv", "per_op_workers": {"lookup": 1}}, Hf3fs, False),
+    ({"type": "s3", "s3_endpoint": "kv.s3.amazonaws.com", "s3_region": "eu-west-1", "max_capacity_gb": 9}, S3, True),
+    ({"type": "resp", "host": "127.0.0.1", "port": 6379, "username": "kv", "max_capacity_gb": 9}, Resp, True),
+    ({"type": "valkey", "startup_nodes": "a:1,b:2", "cluster_mode": True, "max_capacity_gb": 9}, Valkey, True),
+    ({"type": "mooncake_store", "anything": {"goes": 1}, "num_workers": 2}, MooncakeStore, False),
+    ({"type": "hfbucket", "bucket_handle": "hf://buckets/me/kv", "max_capacity_gb": 9}, HuggingFaceBucket, True),
+    ({"type": "aerospike", "hosts": "a:3000", "namespace": "kv", "max_capacity_gb": 9}, Aerospike, True),
+]  # fmt: skip
+"""What each is given, its model, and whether LMCache can evict from it."""
 
 
 @pytest.mark.parametrize(
@@ -37,8 +58,9 @@ from dynkv.profile.load import Override, load
         (dynamic(max_capacity_gb="50"), NixlPosix),
         (dynamic("GDS", max_capacity_gb=50), NixlGds),
         ({"type": "fs", "base_path": "/kv", "read_ahead_size": 4096, "use_odirect": True}, FileSystem),
-        ({"type": "mooncake_store", "anything": {"goes": 1}}, RawAdapter),
-        ({"type": "fs_native", "base_path": "/kv"}, RawAdapter),
+        *((given, kind) for given, kind, _ in TYPED),
+        ({"type": "of_a_newer_lmcache", "anything": {"goes": 1}}, RawAdapter),
+        ({"type": "nixl_store_v2", "anything": 1}, RawAdapter),
     ],
 )
 def test_kind(given: Given, kind: type[L2Adapter]) -> None:
@@ -47,6 +69,24 @@ def test_kind(given: Given, kind: type[L2Adapter]) -> None:
     assert (
         given.items() <= {**made.model_dump(exclude_unset=True), "backend_params": given.get("backend_params")}.items()
     )
+
+
+@pytest.mark.parametrize("given", [dynamic(max_capacity_gb=1), *(given for given, _, _ in TYPED), {"type": "newer"}])
+def test_every_adapter_takes_the_generic_keys(given: Given) -> None:
+    more = {"serde": {"type": "fp8", "max_workers": 2}, "persist_enabled": True, "shared": True, "affinity_tag": "a"}
+    made = adapter({**given, **more})
+    assert isinstance(made.serde, Serde)
+    assert made.model_dump(exclude_unset=True).items() >= more.items()
+
+
+@pytest.mark.parametrize(("given", "kind", "evicts"), TYPED)
+def test_eviction_is_taken_where_it_works(given: Given, kind: type[Adapter], evicts: bool) -> None:
+    evicting = {**given, "eviction": {**LRU, "trigger_watermark": 0.9, "eviction_ratio": 0.1}}
+    if evicts:
+        made = adapter(evicting).eviction
+        assert made == Eviction(eviction_policy="LRU", trigger_watermark=0.9, eviction_ratio=0.1)
+    else:
+        assert f"LMCache evicts nothing from {given['type']}" in refuse_adapter(evicting)
 
 
 def test_nixl_takes_its_parameters_as_text() -> None:
@@ -74,7 +114,17 @@ def test_a_file_backend_needs_its_directory(backend: str) -> None:
         ({**dynamic(max_capacity_gb=1), "pool_size": 4}, "nixl_store_dynamic takes no pool_size"),
         ({"type": "nixl_store", "backend": "OBJ"}, "nixl_store needs pool_size"),
         (dynamic(), "nixl_store_dynamic needs max_capacity_gb in backend_params"),
-        ({**store("POSIX", file_path="/kv"), "persist_enabled": True}, "only nixl_store_dynamic knows persist_enabled"),
+        ({**dynamic(max_capacity_gb=1), "eviction": {"eviction_policy": "FIFO"}}, "should be 'LRU', 'ARC',"),
+        ({**dynamic(max_capacity_gb=1), "eviction": {}}, "eviction_policy is missing"),
+        ({**dynamic(max_capacity_gb=1), "eviction": {**LRU, "trigger_watermark": 1.5}}, "less than or equal to 1"),
+        ({"type": "of_a_newer_lmcache", "eviction": {**LRU, "policy": 1}}, "unknown key 'policy'"),
+        ({"type": "of_a_newer_lmcache", "serde": {}}, "type is missing"),
+        ({"type": "fs", "base_path": "/kv", "eviction": LRU}, "LMCache evicts nothing from fs"),
+        ({"type": "resp", "host": "h", "port": 1, "eviction": LRU}, "eviction of resp needs max_capacity_gb"),
+        ({"type": "raw_block", "device_path": "/d", "slot_bytes": 1, "persist_enabled": False}, "should be True"),
+        ({"type": "resp", "host": "h"}, "port is missing"),
+        ({"type": "valky", "startup_nodes": "a:1"}, "did you mean valkey?"),
+        ({"type": "valkey", "startup_nodes": "a:1", "password": "x"}, "valkey reads its password from its command"),
         ({**store("POSIX", file_path="/kv"), "pool_size": 0}, "greater than 0"),
         (store("POSIX", file_path="/kv", use_direct_io="yes"), "should be 'true' or 'false', not the text 'yes'"),
         (store("POSIX", file_path="/kv", bucket="x"), "unknown key 'bucket'"),

@@ -8,7 +8,7 @@ import pytest
 from adapters import Given, adapter, refuse_adapter, store
 
 from dynkv.errors import ProfileError
-from dynkv.profile.l2 import RawAdapter
+from dynkv.profile.l2_generic import RawAdapter
 from dynkv.profile.load import load
 from dynkv.secrets import masked
 
