@@ -32,7 +32,7 @@ from .traffic import Traffic
 pytestmark = pytest.mark.stack
 
 SEED = int(os.environ.get("DYNKV_CHAOS_SEED", "20"))
-KILLS = int(os.environ.get("DYNKV_CHAOS_KILLS", "128"))
+KILLS = int(os.environ.get("DYNKV_CHAOS_KILLS", "96"))
 CRASH_WINDOW_S = 10.0
 """For so long the frontend of ai-dynamo 1.6.1 may route to a worker that was killed, if its entries stay."""
 UNTIRING = (

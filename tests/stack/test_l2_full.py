@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,8 +23,8 @@ TIER = {
     "type": "nixl_store_dynamic",
     "backend": "POSIX",
     "backend_params": {"file_path": "${DYNKV_HOME}/_l2/full", "max_capacity_gb": CAPACITY_BYTES / 1024**3},
+    "eviction": {"eviction_policy": "LRU", "trigger_watermark": WATERMARK},
 }
-EVICTION = {"eviction_policy": "LRU", "trigger_watermark": WATERMARK}
 
 
 def _bytes(l2: L2) -> int:
@@ -55,14 +54,10 @@ def _hit_tokens(l2: L2, seed: int) -> float:
     return l2.figure("lookup_hit_l2_tokens") - before
 
 
-def _up(dynkv: Dynkv, model: Path, tier: dict[str, Any]) -> L2:
-    options = ("--set", f"model.args={NO_PREFIX_CACHE}", "--set", f"lmcache.l2={json.dumps([tier])}")
-    dynkv.up("agg", "--device", "cpu", "--model", str(model), *options, timeout_s=START_S)
-    return L2(dynkv, "full")
-
-
 def test_a_full_tier_goes_on_storing_and_is_found_again(dynkv: Dynkv, random_model: Path) -> None:
-    l2 = _up(dynkv, random_model, {**TIER, "eviction": EVICTION})
+    options = ("--set", f"model.args={NO_PREFIX_CACHE}", "--set", f"lmcache.l2={json.dumps([TIER])}")
+    dynkv.up("agg", "--device", "cpu", "--model", str(random_model), *options, timeout_s=START_S)
+    l2 = L2(dynkv, "full")
     for seed in range(30, 38):
         _store(l2, seed)
     left = set(l2.files())
@@ -81,15 +76,3 @@ def test_a_full_tier_goes_on_storing_and_is_found_again(dynkv: Dynkv, random_mod
     unasked = left & set(l2.files())
     assert len(unasked) >= len(left) - CHUNKS, "what nobody asked for since the restart is not counted, and stays"
     assert _bytes(l2) <= CAPACITY_BYTES + len(left) * MIB
-
-
-def test_without_eviction_a_full_tier_stores_nothing_more(dynkv: Dynkv, random_model: Path) -> None:
-    l2 = _up(dynkv, random_model, TIER)
-    log = dynkv.home / "agg" / "logs" / "lmcache.log"
-    for seed in range(50, 56):
-        l2.ask(prompt(PROMPT_TOKENS, seed))
-    wait_for(lambda: "Storage capacity exceeded" in log.read_text(), "the tier to be full")
-    full = set(l2.files())
-    assert _bytes(l2) <= CAPACITY_BYTES
-    l2.ask(prompt(PROMPT_TOKENS, seed=56))
-    assert set(l2.files()) == full
