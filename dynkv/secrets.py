@@ -65,6 +65,14 @@ _SHAPES = re.compile(
 )
 
 
+_HINT = re.compile(
+    r"secret|pass|credential|connection|token|creds|jwt|authorization|pwd|key|://|@|hf_|sk-|gh[oprsu]_|github_pat|glpat"
+    r"|xox|akia|asia|aiza|nvapi|eyj|bearer",
+    re.IGNORECASE,
+)
+"""One of these is in every text that holds a secret: most texts do not have to be looked at more closely."""
+
+
 def is_secret(name: str, value: str = "") -> bool:
     """Whether a variable is one: by its name, or by what it holds."""
     return name in SECRETS or looks_secret(name) or secret_in(value) is not None
@@ -85,6 +93,8 @@ def masked(text: str, values: Collection[str] = ()) -> str:
     """The text with `***` in the place of each secret; `values` are such as are known."""
     for value in sorted(values, key=len, reverse=True):
         text = text.replace(value, MASK) if len(value) >= _LENGTH else text
+    if _HINT.search(text) is None:
+        return text
     suspects = ((*match.span("value"), "") for match in _SUSPECT.finditer(text))
     parts, at = [], 0
     for start, end, _ in sorted([*_found(text), *suspects]):
@@ -106,6 +116,8 @@ def without_secrets(variables: Mapping[str, str]) -> dict[str, str]:
 
 def _found(text: str) -> Iterator[tuple[int, int, str]]:
     """From where to where each stands, and what it is."""
+    if _HINT.search(text) is None:
+        return
     yield from _named(text)
     for match in _ADDRESS.finditer(text):
         if _is_credential(match):
