@@ -6,7 +6,7 @@ It imports nothing of the stack, and nothing that only the command line needs.
 
 from __future__ import annotations
 
-import getopt
+import argparse
 import os
 import signal
 import sys
@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import anyio
 
@@ -109,7 +108,7 @@ def _settle_signals() -> None:
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # printing in the background of a terminal stops nobody
 
 
-def _refuse(options: _Options, line: bytes, why: PreflightRefused) -> int:
+def _refuse(options: argparse.Namespace, line: bytes, why: PreflightRefused) -> int:
     """To whoever has started it; in the foreground that is a person."""
     _report(options.notify_fd, line)
     if options.foreground:
@@ -270,30 +269,19 @@ def _part_with_descriptors(needed: Collection[int]) -> None:
                     os.close(fd)
 
 
-class _Options(NamedTuple):
-    home: Path
-    plan_fd: int
-    notify_fd: int
-    keep_fds: tuple[int, ...]
-    """What else of all that is open stays so."""
-    foreground: bool
-    replace: bool
-    """End processes that the journal does not explain."""
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(","))) if text else ()
 
 
-def _options() -> _Options:
-    """As `dynkv up` gives them. By getopt: argparse takes a megabyte."""
-    names = ["home=", "plan-fd=", "notify-fd=", "keep-fds=", "foreground", "replace"]
-    given = dict(getopt.getopt(sys.argv[1:], "", names)[0])
-    kept = given.get("--keep-fds", "").split(",")
-    return _Options(
-        Path(given["--home"]),
-        int(given["--plan-fd"]),
-        int(given["--notify-fd"]),
-        tuple(int(fd) for fd in kept if fd),
-        "--foreground" in given,
-        "--replace" in given,
-    )
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="dynkv.daemon", description="Started by `dynkv up`.")
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--plan-fd", type=int, required=True)
+    parser.add_argument("--notify-fd", type=int, required=True)
+    parser.add_argument("--keep-fds", type=_numbers, default=(), help="What else of all that is open stays so.")
+    parser.add_argument("--foreground", action="store_true")
+    parser.add_argument("--replace", action="store_true", help="End processes that the journal does not explain.")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -8,12 +8,11 @@ themselves has its backslash written as the byte that it is.
 from __future__ import annotations
 
 import re
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-_ORDERS: dict[bool, Literal["deterministic"] | None] = {False: None, True: "deterministic"}
-_ENCODERS = {is_sorted: msgspec.json.Encoder(enc_hook=str, order=order) for is_sorted, order in _ORDERS.items()}
+_ENCODER, _IN_ORDER = msgspec.json.Encoder(enc_hook=str), msgspec.json.Encoder(enc_hook=str, order="deterministic")
 """What is no JSON is told in words."""
 _TRACE = rb"\\udc"
 """By which a document is known that holds such bytes, or letters that look like them."""
@@ -23,9 +22,18 @@ _BYTE = re.compile(r"\\udc(5c|[89a-f][0-9a-f])")
 T = TypeVar("T")
 
 
+def is_text(text: str) -> bool:
+    """Whether it has a form in UTF-8, and holds no byte that is no text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def encoded(content: object, *, is_sorted: bool = False) -> bytes:
     """JSON; with its members in order if it `is_sorted`."""
-    encode = _ENCODERS[is_sorted].encode
+    encode = (_IN_ORDER if is_sorted else _ENCODER).encode
     try:
         document = encode(content)
     except UnicodeEncodeError:

@@ -8,7 +8,7 @@ Slack, AWS, Google, NVIDIA); RFC 7519 for JSON Web Tokens, RFC 7468 for private 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 SECRETS = {
     "HF_TOKEN": "model",
@@ -63,8 +63,6 @@ _SHAPES = re.compile(
     r"|Bearer\s{1,4}[\w.~+/=-]{16,}"
     r"|-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?"
 )
-
-
 _HINT = re.compile(
     r"secret|pass|credential|connection|token|creds|jwt|authorization|pwd|key|://|@|hf_|sk-|gh[oprsu]_|github_pat|glpat"
     r"|xox|akia|asia|aiza|nvapi|eyj|bearer",
@@ -89,15 +87,17 @@ def secret_in(text: str) -> str | None:
     return next((name for _, _, name in _found(text)), None)
 
 
-def masked(text: str, values: Collection[str] = ()) -> str:
-    """The text with `***` in the place of each secret; `values` are such as are known."""
+def hidden(text: str, values: Iterable[str]) -> str:
+    """The text with `***` in the place of these secrets, whatever they look like."""
     for value in sorted(values, key=len, reverse=True):
         text = text.replace(value, MASK) if len(value) >= _LENGTH else text
-    if _HINT.search(text) is None:
-        return text
-    suspects = ((*match.span("value"), "") for match in _SUSPECT.finditer(text))
+    return text
+
+
+def masked(text: str) -> str:
+    """The text with `***` in the place of what looks like a secret."""
     parts, at = [], 0
-    for start, end, _ in sorted([*_found(text), *suspects]):
+    for start, end, _ in sorted(_found(text, with_suspects=True)):
         if end > at:
             parts += [text[at : max(at, start)], MASK]
             at = end
@@ -114,7 +114,7 @@ def without_secrets(variables: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in variables.items() if not is_secret(name, value)}
 
 
-def _found(text: str) -> Iterator[tuple[int, int, str]]:
+def _found(text: str, *, with_suspects: bool = False) -> Iterator[tuple[int, int, str]]:
     """From where to where each stands, and what it is."""
     if _HINT.search(text) is None:
         return
@@ -124,6 +124,8 @@ def _found(text: str) -> Iterator[tuple[int, int, str]]:
             yield *match.span("value"), "a password in an address"
     for match in _SHAPES.finditer(text):
         yield *match.span(), "a token"
+    if with_suspects:
+        yield from ((*match.span("value"), "") for match in _SUSPECT.finditer(text))
 
 
 def _named(text: str) -> Iterator[tuple[int, int, str]]:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from dynkv.secrets import SECRETS, is_secret, looks_secret, masked, only_secrets, secret_in, without_secrets
+from dynkv.secrets import SECRETS, hidden, is_secret, looks_secret, masked, only_secrets, secret_in, without_secrets
 
 VALUE = "s3cr3tv4lu3"
 
@@ -117,7 +117,7 @@ def test_what_stands_around_a_secret_stays() -> None:
 
 
 def test_a_known_value_wherever_it_stands() -> None:
-    assert masked("login failed for hunter22/x", ["hunter22", "x"]) == "login failed for ***/x"
+    assert hidden("login failed for hunter22/x", ["hunter22", "x"]) == "login failed for ***/x"
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def inspect(
 
 
 def _check_addresses(host: str) -> None:
-    if (problem := loopback_problem()) is not None:
+    if problem := loopback_problem():
         raise PreflightRefused(
             f"nothing can be reached on this host's loopback: {problem}",
             hint="`ip link set lo up`, or run it in a network namespace that has one",

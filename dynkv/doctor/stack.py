@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def look_into(python: str) -> Interpreter:
     if python == sys.executable:
         return Interpreter({name: version for name in PACKAGES if (version := _own_version(name))})
     try:
-        version, found = json.loads(_told(python))
+        version, found = json.loads(told_by(python, ["-c", _SCRIPT, *PACKAGES], _TIMEOUT_S))
         return Interpreter(dict(found), (_SAFE_PATH,) if tuple(version) >= _SAFE_PATH_SINCE else ())
     except (OSError, subprocess.SubprocessError, ValueError, TypeError) as error:
         raise PreflightRefused(
@@ -77,14 +78,14 @@ def look_into(python: str) -> Interpreter:
         ) from None
 
 
-def _told(python: str) -> str:
+def told_by(python: str, words: Sequence[str], timeout_s: float) -> bytes:
+    """What the stack's interpreter prints; raises OSError and SubprocessError."""
     done = subprocess.run(
-        [python, "-c", _SCRIPT, *PACKAGES],
+        [python, *words],
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=_TIMEOUT_S,
+        timeout=timeout_s,
         check=True,
-        text=True,
         cwd=_NOWHERE,
         env=of_stack(os.environ),
     )

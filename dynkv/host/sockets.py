@@ -44,14 +44,14 @@ def listen_problem(address: str) -> str:
     return ""
 
 
-def loopback_problem() -> str | None:
-    """Why nobody could be reached on 127.0.0.1; None where somebody could, as on a host whose `lo` is up."""
+def loopback_problem() -> str:
+    """Why nobody could be reached on 127.0.0.1; empty if somebody could, as on a host whose `lo` is up."""
     try:
         with socket.create_server(("127.0.0.1", 0)) as server:
             socket.create_connection(server.getsockname(), timeout=_LOOPBACK_S).close()
     except OSError as error:
         return error.strerror or str(error)
-    return None
+    return ""
 
 
 def is_free(port: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dynkv.documents import is_text
 from dynkv.errors import PreflightRefused
 from dynkv.plan.context import Context
 from dynkv.plan.environment import base_environment, circumstances
@@ -59,7 +60,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
 def _refuse_bytes(facts: HostFacts, home: str) -> None:
     """Raises PreflightRefused for paths that the stack's parts in Rust cannot take (ai-dynamo 1.6.1, tokenizers)."""
     for what, path in {"DYNKV_HOME": home, "the model": facts.model.path, "the interpreter": facts.python}.items():
-        if not all(letter.isascii() or letter.encode("utf-8", "ignore") for letter in path):
+        if not is_text(path):
             raise PreflightRefused(
                 f"the path of {what} holds bytes that are no text in UTF-8, which the stack cannot take: {path}",
                 hint="give it another name, or a link that has one",

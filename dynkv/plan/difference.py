@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dynkv.plan.model import Plan, Unit
+from dynkv.profile.source import short
 
 _SHOWN_MAX = 60
 _SETTINGS = {
@@ -55,10 +56,9 @@ def difference(running: Plan, wanted: Plan, *, is_same_version: bool) -> Differe
     before = {unit.name: unit for unit in running.units}
     changes = [_change(before.get(unit.name), unit) for unit in wanted.units]
     names = {unit.name for unit in wanted.units}
-    gone = [UnitChange(name, Action.STOP, ("the profile has it no more",)) for name in before if name not in names]
-    reasons = tuple(
-        words for words, setting in _of_the_whole(running).items() if setting != _of_the_whole(wanted)[words]
-    )
+    gone = [UnitChange(name, Action.STOP, ("no longer in the profile",)) for name in before if name not in names]
+    before_it, after_it = _of_the_whole(running), _of_the_whole(wanted)
+    reasons = tuple(words for words in after_it if before_it[words] != after_it[words])
     return Difference("keep" if is_same_version else "replace", (*changes, *gone), reasons)
 
 
@@ -70,7 +70,7 @@ def _of_the_whole(plan: Plan) -> dict[str, object]:
 
 def _change(before: Unit | None, unit: Unit) -> UnitChange:
     if before is None:
-        return UnitChange(unit.name, Action.START, ("the profile has it now",))
+        return UnitChange(unit.name, Action.START, ("new in the profile",))
     if before.digest() == unit.digest():
         settings = (words for name, words in _SETTINGS.items() if getattr(before, name) != getattr(unit, name))
         return UnitChange(unit.name, Action.KEEP, tuple(settings))
@@ -85,8 +85,8 @@ def _differences(before: Unit, unit: Unit) -> Iterator[str]:
     if before.gpus != unit.gpus:
         yield f"GPUs: {_listed(before.gpus)} → {_listed(unit.gpus)}"
     kept, given = ({*it.secret_env, *it.own_secrets} for it in (before, unit))
-    yield from (f"secret {name}: it is given" for name in sorted(given - kept))
-    yield from (f"secret {name}: it is given no more" for name in sorted(kept - given))
+    yield from (f"secret {name}: now given" for name in sorted(given - kept))
+    yield from (f"secret {name}: no longer given" for name in sorted(kept - given))
 
 
 def _of_mappings(what: str, before: Mapping[str, object], after: Mapping[str, object]) -> Iterator[str]:
@@ -113,8 +113,7 @@ def _options(argv: Sequence[str]) -> dict[str, str]:
 
 
 def _shown(value: object) -> str:
-    text = "nothing" if value is None else str(value) or "set"
-    return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}…"
+    return short("nothing" if value is None else str(value) or "set", _SHOWN_MAX)
 
 
 def _listed(gpus: Sequence[str]) -> str:

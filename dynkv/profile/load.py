@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from dynkv.documents import is_text
 from dynkv.errors import ProfileError, UnknownProfile, UsageError
 from dynkv.profile.document import DEPTH_MAX, Unfit, parse
 from dynkv.profile.explain import explain
@@ -103,13 +104,11 @@ def parse_set(text: str) -> Override:
 
 def _refuse_bytes(override: Override) -> None:
     """Raises UsageError: what is no text cannot be part of a profile, which is one."""
-    try:
-        json.dumps(override.value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
+    if not is_text(json.dumps(override.value, ensure_ascii=False)):
         raise UsageError(
             f"{override.option} holds bytes that are no text in UTF-8",
             hint="give a path by a link that has another name",
-        ) from None
+        )
 
 
 def _as_source(override: Override) -> Source:

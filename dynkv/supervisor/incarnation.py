@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
@@ -24,13 +23,12 @@ from dynkv.probes.streak import Verdict
 from dynkv.probes.worker import News, Phase, probing
 from dynkv.reclaim.ports import held_by_others
 from dynkv.reclaim.sidecar import Registrations, registrations_in
-from dynkv.secrets import masked
 from dynkv.supervisor.boundary import outliving
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import seconds_of, utc_now
 from dynkv.supervisor.inbox import Ask, Request
 from dynkv.supervisor.journal import ChildRecord
-from dynkv.supervisor.life import Life
+from dynkv.supervisor.life import Life, secrets_of
 from dynkv.supervisor.liveness import until_hung, until_idle
 from dynkv.supervisor.salvage import root_of
 from dynkv.supervisor.slot import Slot
@@ -112,10 +110,8 @@ class Incarnation:
         life.shared.journal.remember(life.unit.name, record)
 
     def last_lines(self) -> tuple[str, ...]:
-        """Of its log, as they stand, but for secrets: what is told of its end comes from them."""
-        known = _secrets(self._life.unit).values()
-        lines = tail(self._life.log, _LOOKED_AT_LINES, self.child.log_start_byte)
-        return tuple(masked(line, known) for line in lines)
+        """Of its log, as they stand."""
+        return tuple(tail(self._life.log, _LOOKED_AT_LINES, self.child.log_start_byte))
 
     def learn_registrations(self) -> None:
         """Its log names them, until that is rotated; so what was found once is kept, for a later supervisor too."""
@@ -290,11 +286,6 @@ def take_over(life: Life, record: ChildRecord, turn: Turn) -> Incarnation | None
     return taken
 
 
-def _secrets(unit: Unit) -> dict[str, str]:
-    kept = {**{name: name for name in unit.secret_env}, **unit.own_secrets}
-    return {name: os.environ[by] for name, by in kept.items() if by in os.environ}
-
-
 def _environment(unit: Unit, place: Place) -> dict[str, str]:
-    env = {**unit.env, **_secrets(unit), **place.own_tmpdir(unit.name)}
+    env = {**unit.env, **secrets_of(unit), **place.own_tmpdir(unit.name)}
     return marked_environment(place.home, place.name, unit.name, env)

@@ -1,7 +1,8 @@
-"""A unit's state and snapshot, and their only writer."""
+"""A unit's state and snapshot, and their only writer: what it tells holds none of the unit's secrets."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,14 @@ from dynkv.home import Place
 from dynkv.plan.model import Unit
 from dynkv.probes.scrape import Figures
 from dynkv.reclaim.sidecar import Sidecar
+from dynkv.secrets import hidden, masked
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import EventLog
 from dynkv.supervisor.journal import Journal
 from dynkv.supervisor.standby import StandbyRunner
 from dynkv.supervisor.states import State, advance, has_ended
-from dynkv.supervisor.status import UnitStatus
+from dynkv.supervisor.status import LastExit, UnitStatus
 from dynkv.supervisor.turns import Turns
 
 WORTH_TELLING_S = 0.5
@@ -66,6 +68,8 @@ class Life:
 
     def publish(self, **changes: Any) -> None:
         """Change these fields of the snapshot, all at once."""
+        if (last := changes.get("last_exit")) is not None:
+            changes["last_exit"] = self._without_secrets(last)
         self._status = replace(self._status, **changes)
         self.shared.board.put(self._status)
 
@@ -90,4 +94,17 @@ class Life:
     def event(
         self, kind: EventKind, message: str, *, cause: str = "", duration_s: float | None = None, **data: object
     ) -> None:
+        message, cause = (hidden(text, secrets_of(self.unit).values()) for text in (message, cause))
         self.shared.events.record(kind, message, unit=self.unit.name, cause=cause, duration_s=duration_s, **data)
+
+    def _without_secrets(self, last: LastExit) -> LastExit:
+        """Reason, hint and last lines come from the unit's log, where it may have written anything."""
+        known = secrets_of(self.unit).values()
+        reason, hint, *lines = (masked(hidden(text, known)) for text in (last.reason, last.hint, *last.log_tail))
+        return replace(last, reason=reason, hint=hint, log_tail=tuple(lines))
+
+
+def secrets_of(unit: Unit) -> dict[str, str]:
+    """What this process has for it, by the names by which it is given them."""
+    kept = {**{name: name for name in unit.secret_env}, **unit.own_secrets}
+    return {name: os.environ[by] for name, by in kept.items() if by in os.environ}

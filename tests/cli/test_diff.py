@@ -30,8 +30,8 @@ def test_what_would_change_and_nothing_does(command: Command) -> None:
         "supervisor": "keep",
         "units": [
             {"name": "first", "action": "restart", "reasons": ["arguments: 1000 → 1001"]},
-            {"name": "third", "action": "start", "reasons": ["the profile has it now"]},
-            {"name": "second", "action": "stop", "reasons": ["the profile has it no more"]},
+            {"name": "third", "action": "start", "reasons": ["new in the profile"]},
+            {"name": "second", "action": "stop", "reasons": ["no longer in the profile"]},
         ],
         "reasons": [],
     }

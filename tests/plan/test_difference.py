@@ -42,17 +42,17 @@ def test_nothing() -> None:
         (
             {"env": {"MY_TOKEN": "s3cr3t"}},
             dict.fromkeys(
-                ("lmcache", "frontend", "worker-0", "worker-1"), ("restart", ("secret MY_TOKEN: it is given",))
+                ("lmcache", "frontend", "worker-0", "worker-1"), ("restart", ("secret MY_TOKEN: now given",))
             ),
         ),
-        ({"workers.replicas": 1}, {"worker-1": ("stop", ("the profile has it no more",))}),
+        ({"workers.replicas": 1}, {"worker-1": ("stop", ("no longer in the profile",))}),
         (
             {"probes": {"worker": {"readiness": {"period_seconds": 3}}}},
             {f"worker-{n}": ("keep", ("probes",)) for n in (0, 1)},
         ),
         ({"stop.lmcache_s": 99}, {"lmcache": ("keep", ("stop deadline",))}),
         ({"frontend.router_mode": "random"}, {"frontend": ("restart", ("--router-mode: round-robin → random",))}),
-        (OWN, {"web": ("start", ("the profile has it now",))}),
+        (OWN, {"web": ("start", ("new in the profile",))}),
     ],
 )
 def test_one_change(settings: dict[str, Any], expected: dict[str, object]) -> None:
