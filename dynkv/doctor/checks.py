@@ -13,8 +13,10 @@ from dynkv.doctor import (
     kernel,
     leftovers,
     limits,
+    loras,
     model,
     packages,
+    shared_blocks,
     storage,
 )
 from dynkv.doctor.catalogue import Severity
@@ -29,6 +31,8 @@ _OF_THE_STACK = (
     packages.checks,
     arguments.checks,
     model.checks,
+    loras.checks,
+    shared_blocks.checks,
     limits.checks,
     storage.checks,
     gpu_checks.checks,

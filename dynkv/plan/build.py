@@ -12,14 +12,16 @@ from dynkv.plan.facts import HostFacts
 from dynkv.plan.frontend import frontend_unit
 from dynkv.plan.lmcache import lmcache_unit
 from dynkv.plan.mocker import mocker_unit
-from dynkv.plan.model import Frontend, LogPolicy, Plan, Role, Unit
+from dynkv.plan.model import LogPolicy, Plan, Role, Unit
 from dynkv.plan.order import worker_dependencies
 from dynkv.plan.own import own_units
 from dynkv.plan.ports import PortPlanner
 from dynkv.plan.preparation import preparation
 from dynkv.plan.seats import Seat, seats
 from dynkv.plan.served_model import model_path, served_name
+from dynkv.plan.serving import Frontend
 from dynkv.plan.standby import standbys
+from dynkv.plan.tasks import task_of
 from dynkv.plan.vllm import vllm_unit
 from dynkv.profile.model import Profile
 
@@ -42,7 +44,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         topology=profile.topology,
         engine=profile.engine,
         device=profile.device,
-        frontend=Frontend(profile.frontend.host, ctx.frontend_port, ctx.served_name) if ctx.frontend_port else None,
+        frontend=_frontend(ctx),
         units=units,
         python=facts.python,
         discovery_dir=ctx.discovery_dir,
@@ -83,12 +85,19 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, worker_co
         env=base_environment(profile, facts, discovery_dir, name),
         model_path=model_path(profile, facts, home),
         served_name=served_name(profile, facts, home),
+        task=task_of(profile),
         worker_count=worker_count,
         frontend_port=frontend_port,
         sidecar_port=sidecar_port,
         discovery_dir=discovery_dir,
         home=home,
     )
+
+
+def _frontend(ctx: Context) -> Frontend | None:
+    if ctx.frontend_port is None:
+        return None
+    return Frontend(ctx.profile.frontend.host, ctx.frontend_port, ctx.served_name, ctx.task)
 
 
 def _units(ctx: Context, workers: list[Seat]) -> tuple[Unit, ...]:
@@ -116,12 +125,19 @@ def _warm_up_tokens(profile: Profile) -> int:
 
 
 def _settle(profile: Profile, facts: HostFacts) -> tuple[Profile, tuple[str, ...]]:
-    """The mocker works without LMCache, so a host that has none leaves the sidecar out and says so."""
-    if profile.engine == "mocker" and profile.lmcache.enabled and "lmcache" not in facts.packages:
-        off = profile.lmcache.model_copy(update={"enabled": False})
-        note = f"no sidecar: lmcache is not installed for {facts.python}, and the mocker does not use it"
-        return profile.model_copy(update={"lmcache": off}), (note,)
-    return profile, ()
+    """What the mocker does without is left out, and said."""
+    notes: list[str] = []
+    if profile.engine != "mocker":
+        return profile, ()
+    if profile.lmcache.enabled and "lmcache" not in facts.packages:
+        profile = profile.model_copy(update={"lmcache": profile.lmcache.model_copy(update={"enabled": False})})
+        notes.append(f"no sidecar: lmcache is not installed for {facts.python}, and the mocker does not use it")
+    if profile.model.loras:
+        profile = profile.model_copy(update={"model": profile.model.model_copy(update={"loras": []})})
+        notes.append("no LoRA adapters: the mocker loads none")
+    if profile.model.task not in ("auto", "generate"):
+        notes.append(f"the mocker generates, whatever the task: {profile.model.task} is not tried")
+    return profile, tuple(notes)
 
 
 def _worker_units(ctx: Context, workers: list[Seat]) -> list[Unit]:

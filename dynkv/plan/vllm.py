@@ -10,9 +10,11 @@ from dataclasses import replace
 
 from dynkv.plan.context import Context
 from dynkv.plan.kv_transfer import disables_hybrid_kv_cache_manager, kv_transfer_config
+from dynkv.plan.loras import lora_args, lora_environment, loras
 from dynkv.plan.model import Dependency, Role, Unit
 from dynkv.plan.ports import rank_port
 from dynkv.plan.seats import Seat, share_cpus
+from dynkv.plan.tasks import task_args, task_environment
 from dynkv.plan.worker import FIRST_KV_EVENTS_PORT, FIRST_NIXL_PORT, publishes_kv_events, role_args, worker_unit
 
 _THREADS_BIND = "VLLM_CPU_OMP_THREADS_BIND"
@@ -31,8 +33,10 @@ def vllm_unit(ctx: Context, seat: Seat, depends_on: tuple[Dependency, ...]) -> U
         # each data parallel rank publishes its own, at the next port (vllm 0.31.0)
         copies = ctx.profile.workers.data_parallel_size
         ports |= _of_ranks(ctx, seat, "kv_events", FIRST_KV_EVENTS_PORT, copies)
-    argv = _model_args(ctx, seat) + _kv_args(ctx, seat, ports) + role_args(ctx, seat.role)
-    unit = worker_unit(ctx, seat, argv, _environment(ctx, seat, ports), ports, depends_on)
+    own = role_args(ctx, seat.role)
+    argv = [*_model_args(ctx, seat), *task_args(ctx.task), *lora_args(ctx, own), *_kv_args(ctx, seat, ports), *own]
+    env = {**task_environment(ctx.task), **lora_environment(ctx), **_environment(ctx, seat, ports)}
+    unit = replace(worker_unit(ctx, seat, argv, env, ports, depends_on), loras=loras(ctx))
     return replace(unit, nice=_CPU_NICE, cpus=_own_cpus(ctx, seat)) if seat.cpus else unit
 
 

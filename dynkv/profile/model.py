@@ -22,6 +22,7 @@ from dynkv.profile.fields import (
     Section,
 )
 from dynkv.profile.lmcache import LMCache
+from dynkv.profile.loras import Loras
 from dynkv.profile.probes import ProbeGroups
 from dynkv.profile.secrets import refuse_secrets
 from dynkv.profile.units import OwnUnit
@@ -37,6 +38,10 @@ class Model(Section):
     """The name that clients ask for; the path when left out."""
     max_length: PositiveInt | None = None
     """Longest prompt plus reply, in tokens."""
+    task: Literal["auto", "generate", "embed", "classify", "realtime"] = "auto"
+    """What clients ask of it. `auto` finds out which endpoint serves it; the others tell the workers, too."""
+    loras: Loras = []
+    """LoRA adapters, which every worker loads after each of its starts."""
     args: WorkerArgs = []
     """Extra arguments for every worker, one list item for each word."""
     role_args: RoleArgs = RoleArgs()
@@ -153,6 +158,19 @@ class Profile(Section):
     def _something_runs(self) -> Self:
         if self.topology == "none" and not self.units:
             raise PydanticCustomError("units", "with topology none there have to be units", {"key": "units"})
+        return self
+
+    @model_validator(mode="after")
+    def _task_can_be_served(self) -> Self:
+        task = self.model.task
+        if task in ("auto", "generate"):
+            return self
+        if self.topology == "disagg":
+            problem = f"a model for the task {task} has no prefill and decode to divide: use topology agg"
+            raise PydanticCustomError("task", problem, {"key": "model.task"})
+        if self.model.loras:
+            problem = f"workers for the task {task} load no LoRA adapters (ai-dynamo 1.6.1)"
+            raise PydanticCustomError("task", problem, {"key": "model.loras"})
         return self
 
     @model_validator(mode="after")

@@ -26,6 +26,7 @@ from dynkv.plan.facts import (
     HostFacts,
     Leftover,
     LeftoverKind,
+    LoraFacts,
     ModelFacts,
     ModelFiles,
 )
@@ -76,6 +77,13 @@ ROUTER = {"frontend.router_mode": "kv"}
 
 
 LRU = {"eviction_policy": "LRU"}
+NO_LMCACHE = {"lmcache.enabled": False}
+LORAS = {"model.loras": [{"name": "sql", "path": "/sql"}]}
+MEDIA = {"model.args": ["--enable-multimodal"]}
+
+
+def loras(**found: Any) -> dict[str, Any]:
+    return {"loras": {"sql": LoraFacts(**found)}}
 
 
 def posix(**more: Any) -> dict[str, Any]:
@@ -188,6 +196,11 @@ TABLE = [
         files(weights_bytes=0),
         silent_settings={"model.args": ["--load-format", "dummy"]},
     ),
+    Row("lora-not-found", loras(problem="no adapter_config.json"), loras(rank=16), LORAS | NO_LMCACHE),
+    Row("lora-rank", loras(rank=1024), loras(rank=512), LORAS | NO_LMCACHE),
+    Row("lmcache-ignores-loras", loras(rank=8), loras(rank=8), LORAS, LORAS | NO_LMCACHE),
+    Row("lmcache-ignores-loras", {}, {}, {"model.args": ["--enable-lora"]}, {"model.args": ["--no-enable-lora"]}),
+    Row("lmcache-ignores-media", {}, {}, MEDIA, MEDIA | NO_LMCACHE),
     Row("model-not-cached", {"model": HUB, "model_files": None, "environ": NO_HUB}, {"model": HUB, "environ": NO_HUB}),
     Row("model-download", {"model": HUB, "model_files": None}, {"model": HUB}),
     Row(
