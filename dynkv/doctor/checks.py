@@ -8,6 +8,7 @@ from dynkv.doctor import (
     arguments,
     capacity,
     driver,
+    environment,
     exposure,
     gpu_checks,
     kernel,
@@ -55,7 +56,9 @@ def findings(loaded: LoadedProfile, plan: Plan, facts: HostFacts) -> list[Findin
 def of_host(loaded: LoadedProfile, facts: HostFacts, name: str) -> list[Finding]:
     """What can be said without a plan; `name` is the deployment's."""
     found = list(driver.checks(facts)) if needs_cuda(loaded.profile) else []
-    return by_severity([*found, *kernel.checks(facts), *leftovers.checks(facts, name)])
+    return by_severity(
+        [*found, *kernel.checks(facts), *environment.checks(loaded.profile, facts), *leftovers.checks(facts, name)]
+    )
 
 
 def refusal(error: PreflightRefused, loaded: LoadedProfile) -> Finding:

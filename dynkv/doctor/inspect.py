@@ -24,12 +24,13 @@ from dynkv.host.sockets import holders, listen_problem, loopback_problem
 from dynkv.host.subreaper import subreaper_problem
 from dynkv.host.whole_proc import proc_problem
 from dynkv.instack import SCRIPTS
-from dynkv.plan.environment import handed_on_as_secrets, handed_on_as_text
+from dynkv.plan.environment import dropped, handed_on_as_secrets, handed_on_as_text
 from dynkv.plan.facts import HostFacts, Leftover, LoraFacts, ModelFacts, ModelFiles, PathFacts
 from dynkv.plan.paths import expand, user_of
 from dynkv.plan.served_model import TINY
+from dynkv.profile.environment import FORBIDDEN_ENV
 from dynkv.profile.l2 import directory
-from dynkv.profile.model import FORBIDDEN_ENV, Profile
+from dynkv.profile.model import Profile
 
 _HARMFUL = sorted(FORBIDDEN_ENV.keys() - {"CUDA_VISIBLE_DEVICES"})
 """What the person may have set, and no child gets; which GPUs are visible is respected."""
@@ -116,6 +117,7 @@ def _of_this_host(own: LeftOver) -> HostFacts:
         environ=handed_on_as_text(os.environ),
         secret_names=handed_on_as_secrets(os.environ),
         ignored_environ=tuple(name for name in _HARMFUL if name in os.environ),
+        dropped_environ=dropped(os.environ),
         scripts_directory=str(SCRIPTS),
         shm_free_bytes=free_bytes(Path("/dev/shm")),
         hugepages_free_bytes=_hugepages_free_bytes(),

@@ -21,6 +21,8 @@ class Context:
     facts: HostFacts
     ports: PortPlanner
     env: dict[str, str]
+    circumstances: tuple[str, ...]
+    """What of it only tells who started it from where."""
     model_path: str
     served_name: str
     task: Task

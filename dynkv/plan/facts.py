@@ -168,6 +168,8 @@ class HostFacts:
     """Windows' Linux subsystem."""
     ignored_environ: tuple[str, ...] = ()
     """Names in the person's environment that no child is given, because they would do harm."""
+    dropped_environ: tuple[str, ...] = ()
+    """Names in the person's environment that the stack reads, and no child is given."""
     is_taken_over: bool = False
     """Processes of this deployment run without a supervisor: they will be taken over or ended."""
     leftovers: tuple[Leftover, ...] = ()

@@ -12,9 +12,9 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from dynkv.profile.arguments import FrontendArgs, RoleArgs, WorkerArgs
+from dynkv.profile.environment import StackEnvironment
 from dynkv.profile.fields import (
     Address,
-    Environment,
     Port,
     PositiveInt,
     PositiveSeconds,
@@ -62,6 +62,8 @@ class FrontendSettings(Section):
     """How often a request whose worker dies may go on at another; 0 for never."""
     args: FrontendArgs = []
     """Extra arguments for `dynamo.frontend`, one list item for each word."""
+    env: StackEnvironment = {}
+    """Added to its environment alone, after the profile's `env`."""
 
 
 class Discovery(Section):
@@ -139,19 +141,12 @@ class Profile(Section):
     starts, or always, so that a dead worker is back in a fraction of the time, for about 1 GB of memory."""
     python: str | None = None
     """The interpreter that holds Dynamo, vLLM and LMCache; dynkv's own when left out."""
-    env: Environment = {}
+    env: StackEnvironment = {}
     """Added to every process's environment, after dynkv's own entries."""
 
     @model_validator(mode="after")
     def _no_secret_shows(self) -> Self:
         refuse_secrets(self.model_dump(exclude={"description"}))
-        return self
-
-    @model_validator(mode="after")
-    def _environment_is_safe(self) -> Self:
-        for name in self.env:
-            if name in FORBIDDEN_ENV:
-                raise PydanticCustomError("env", f"{name} cannot be set: {FORBIDDEN_ENV[name]}", {"key": f"env.{name}"})
         return self
 
     @model_validator(mode="after")
@@ -211,14 +206,3 @@ class Profile(Section):
     def gpu_memory_fraction(self, role: str) -> float:
         own: Any = getattr(self.workers, role, None)
         return (own and own.gpu_memory_fraction) or self.workers.gpu_memory_fraction
-
-
-FORBIDDEN_ENV = {
-    "PROMETHEUS_MULTIPROC_DIR": "it corrupts the workers' metrics",
-    "PYTHONHASHSEED": "sidecar and workers must have the same one, or no token hash ever matches",
-    "CUDA_VISIBLE_DEVICES": "the plan gives each worker its GPUs; use workers.gpus",
-    "DYN_SYSTEM_PORT": "each worker has its own, from the plan",
-    "DYN_FILE_KV": "each deployment has a discovery directory of its own",
-    "VLLM_NIXL_SIDE_CHANNEL_PORT": "each worker has its own, from the plan",
-}
-"""Variables a profile may not set, with the reason."""

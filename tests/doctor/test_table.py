@@ -77,6 +77,7 @@ ROUTER = {"frontend.router_mode": "kv"}
 
 
 LRU = {"eviction_policy": "LRU"}
+GIVEN = {"workers.env": {"DYN_X": "1"}}
 NO_LMCACHE = {"lmcache.enabled": False}
 LORAS = {"model.loras": [{"name": "sql", "path": "/sql"}]}
 MEDIA = {"model.args": ["--enable-multimodal"]}
@@ -234,6 +235,7 @@ TABLE = [
     Row("kv-events-open", {}, {}, {"frontend.router_mode": "kv"}, {}),
     Row("lmcache-open", {}, {}, sidecar("0.0.0.0"), sidecar("127.0.0.1")),
     Row("other-users", {"other_users": ("alice",)}),
+    Row("environment-dropped", {"dropped_environ": ("DYN_X",)}, {"dropped_environ": ("DYN_X",)}, silent_settings=GIVEN),
     Row("environment-ignored", {"ignored_environ": ("PROMETHEUS_MULTIPROC_DIR",)}),
     Row("leftover-own", left(LeftoverKind.PROCESSES, "d"), left(LeftoverKind.PROCESSES, "e")),
     Row("leftover-processes", left(LeftoverKind.PROCESSES, "e"), left(LeftoverKind.PROCESSES, "d")),
