@@ -247,6 +247,7 @@ def _first_journal(plan: Plan, place: Place, left: Inheritance) -> JournalFile:
         plan=plan,
         children=left.adopted,
         resting=left.resting,
+        completed=left.completed,
         strays=left.strays,
         directory=str(place.directory),
     )

@@ -92,7 +92,8 @@ class _Sections:
         if "anyOf" in key:
             return " or ".join(it for one in key["anyOf"] if (it := self._type(one)) != "null")
         if "oneOf" in key:
-            return "one of those below"
+            kinds = [self._type(one) for one in key["oneOf"]]
+            return "one of those below" if {*kinds} == {"section"} else " or ".join(kinds)
         if key.get("type") == "array":
             return f"list of {self._type(key['items'])}"
         if key.get("type") == "object":
@@ -107,6 +108,9 @@ class _Sections:
         for one in (key, *key.get("anyOf", ())):
             if "$ref" in one:
                 yield "", self._found(one)
+        for one in (key, *key.get("oneOf", ())):
+            if "$ref" in (values := one.get("additionalProperties") or {}):
+                yield ".NAME", self._found(values)
         items = key.get("items", {})
         for one in (items, *items.get("oneOf", ())):
             if "$ref" in one:

@@ -17,7 +17,8 @@ from dynkv.cli.takeover import Orphans
 from dynkv.cli.units import in_words
 from dynkv.control.deadline import Deadline
 from dynkv.errors import DynkvError, PreflightRefused, UnitFailed
-from dynkv.supervisor.states import State
+from dynkv.plan.model import Role
+from dynkv.supervisor.states import State, is_well
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus
 
 NOT_READY, LONGER = "not ready", "give it longer with --timeout"
@@ -68,7 +69,9 @@ class Attempt:
             _raise_if_dead(status, taken_over)  # also of one that runs again: it may be about to die again
             if (status.state is DeploymentState.READY or _only_rests(status)) and not _has_just_begun(status):
                 return status
-            return NotYet(status.detail or "; ".join(in_words(unit) for unit in status.units if unit.state != "ready"))
+            return NotYet(
+                status.detail or "; ".join(in_words(unit) for unit in status.units if not is_well(unit.state))
+            )
 
         with progress() as show:
             return poll(look, self.deadline, deployment, goal=NOT_READY, hint=LONGER)
@@ -92,13 +95,14 @@ def _only_rests(status: DeploymentStatus) -> bool:
     """It answers, and what does not run was stopped on purpose, before an earlier supervisor died."""
     if status.state is not DeploymentState.DEGRADED:
         return False
-    return all(unit.state in (State.READY, State.STOPPED) for unit in status.units if unit.is_missed)
+    return all(is_well(unit.state) or unit.state is State.STOPPED for unit in status.units if unit.is_missed)
 
 
 def _raise_if_dead(status: DeploymentStatus, taken_over: Collection[str]) -> None:
     """One that was taken over has served: when it dies it is brought back, and only its last death counts."""
     for unit in status.units:
-        is_over = unit.state is State.FAILED or unit.name not in taken_over
+        may_go_on = unit.name in taken_over or unit.role == Role.JOB  # a job is tried again
+        is_over = unit.state is State.FAILED or not may_go_on
         if unit.last_exit is not None and is_over and not unit.last_exit.asked:
             last = unit.last_exit
             raise UnitFailed(unit.name, last.reason, log=unit.log, tail="\n".join(last.log_tail), hint=last.hint)

@@ -49,10 +49,10 @@ def _roll(deployment: Deployment, unit: str, deadline: Deadline, *, is_named: bo
 
 
 def _restart(deployment: Deployment, units: list[str], deadline: Deadline, *, wait: bool) -> None:
-    before = {unit.name: unit.pid for unit in units_of(deployment, deadline)} if wait else {}
+    before = {unit.name: unit for unit in units_of(deployment, deadline)} if wait else {}
     ask(deployment, units, "restart", deadline)
     for unit in units if wait else []:
-        until_ready(deployment, unit, deadline, old_pid=before[unit])
+        until_ready(deployment, unit, deadline, before=before[unit])
 
 
 def _resolve(known: tuple[UnitStatus, ...], wanted: list[str]) -> list[str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 STATE_STYLE = {
     "ready": "green",
+    "completed": "green",
     "starting": "cyan",
     "pending": "dim",
     "stopped": "dim",

@@ -17,7 +17,7 @@ from dynkv.control.client import SHOWS_UNITS, Client, SupervisorSilent
 from dynkv.control.deadline import Deadline
 from dynkv.errors import DynkvError, NotRunning, TimedOut, UsageError
 from dynkv.plan.model import Unit
-from dynkv.supervisor.states import State
+from dynkv.supervisor.states import State, has_ended, is_well
 from dynkv.supervisor.status import UnitStatus
 
 Units = Annotated[
@@ -72,20 +72,24 @@ def units_of(deployment: Deployment, deadline: Deadline) -> tuple[UnitStatus, ..
         return client.status().units
 
 
-def until_ready(deployment: Deployment, name: str, deadline: Deadline, *, old_pid: int | None = None) -> None:
-    """Return when the unit is ready, with another process than `old_pid`. Raises TimedOut; DynkvError if it fails."""
+def until_ready(deployment: Deployment, name: str, deadline: Deadline, *, before: UnitStatus | None = None) -> None:
+    """Return when the unit is ready, or completed, with another process than it had `before`.
+
+    Raises TimedOut; DynkvError if it fails.
+    """
+    old = before and (before.pid, before.last_exit)
 
     def look() -> UnitStatus | NotYet:
         unit = _unit(deployment, name, deadline)
         if unit.state is State.FAILED:
             raise DynkvError(f"{name} did not come back", where=unit.log, hint="`dynkv status` says why")
-        if unit.state is State.READY and unit.pid != old_pid:
+        if is_well(unit.state) and (unit.pid, unit.last_exit) != old:
             return unit
         return NotYet(in_words(unit))
 
     hint = "`dynkv status` shows what it waits for"
     unit = poll(look, deadline, deployment, goal=f"{name} was not ready again", hint=hint)
-    say(f"{name}: ready after {unit.ready_after_s:g} s" if unit.ready_after_s else f"{name}: ready")
+    say(f"{name}: ready after {unit.ready_after_s:g} s" if unit.ready_after_s else f"{name}: {unit.state}")
 
 
 def until_stopped(deployment: Deployment, name: str, deadline: Deadline) -> None:
@@ -93,7 +97,7 @@ def until_stopped(deployment: Deployment, name: str, deadline: Deadline) -> None
 
     def look() -> UnitStatus | NotYet:
         unit = _unit(deployment, name, deadline)
-        return unit if unit.state in (State.STOPPED, State.FAILED) else NotYet(in_words(unit))
+        return unit if has_ended(unit.state) else NotYet(in_words(unit))
 
     poll(look, deadline, deployment, goal=f"{name} had not stopped", hint="`dynkv events` shows what it does")
     say(f"{name}: stopped")

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from itertools import pairwise
 
 from dynkv.doctor.findings import Case, Finding, finding
-from dynkv.plan.model import Role, Unit
+from dynkv.plan.model import Unit
 
 _KV_EVENTS = "kv_events"
 _HOST_OPTIONS = ("--host", "--http-host")
@@ -48,7 +48,7 @@ def _kv_events(case: Case) -> Iterator[Finding]:
 def _sidecars(case: Case) -> Iterator[Finding]:
     """The plan's own listens on loopback; one in a unit of one's own may not."""
     for unit in case.plan.units:
-        if unit.role is Role.UNIT and any("lmcache" in word for word in unit.argv[:4]) and (host := _open_host(unit)):
+        if unit.role.is_own and any("lmcache" in word for word in unit.argv[:4]) and (host := _open_host(unit)):
             yield finding(
                 "lmcache-open",
                 f"{unit.name} runs LMCache on {host}",

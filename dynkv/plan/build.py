@@ -20,7 +20,7 @@ from dynkv.plan.lmcache import lmcache_unit
 from dynkv.plan.mocker import mocker_unit
 from dynkv.plan.model import LogPolicy, Plan, Role, Unit
 from dynkv.plan.order import worker_dependencies
-from dynkv.plan.own import own_units
+from dynkv.plan.own import with_own_units
 from dynkv.plan.ports import PortPlanner
 from dynkv.plan.preparation import preparation
 from dynkv.plan.seats import Seat, seats
@@ -82,8 +82,8 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, worker_co
     frontend_port = ports.fixed(profile.frontend.port, "frontend.port") if has_stack else None
     has_sidecar = profile.lmcache.enabled and has_stack
     sidecar_port = ports.free_from(profile.lmcache.port, "lmcache.zmq") if has_sidecar else None
-    has_directory = has_stack and profile.discovery.backend == "file"
-    discovery_dir = f"{home}/{name}/discovery" if has_directory else None
+    # without a stack, too: parts of Dynamo that are units of one's own find each other by it
+    discovery_dir = f"{home}/{name}/discovery" if profile.discovery.backend == "file" else None
     return Context(
         profile=profile,
         facts=facts,
@@ -113,7 +113,7 @@ def _units(ctx: Context, workers: list[Seat]) -> tuple[Unit, ...]:
     worker_units = _worker_units(ctx, workers)
     frontend = [] if ctx.frontend_port is None else [frontend_unit(ctx, ctx.frontend_port)]
     stack = [_surrounded(ctx, unit) for unit in (*sidecar, *frontend, *worker_units)]
-    return (*stack, *own_units(ctx, stack))
+    return with_own_units(ctx, stack)
 
 
 def _surrounded(ctx: Context, unit: Unit) -> Unit:

@@ -32,7 +32,7 @@ class Context:
     sidecar_port: int | None
     """None without LMCache."""
     discovery_dir: str | None
-    """None with etcd, and without a stack."""
+    """None with etcd."""
     home: str
 
     @property

@@ -11,6 +11,7 @@ from dynkv.profile.source import short
 
 _SHOWN_MAX = 60
 _SETTINGS = {
+    "role": "kind",
     "probes": "probes",
     "restart": "restart policy",
     "stop_timeout_s": "stop deadline",

@@ -21,6 +21,13 @@ class Role(StrEnum):
     PREFILL = "prefill"
     UNIT = "unit"
     """A unit of the person's own."""
+    JOB = "job"
+    """One of those that runs once: it is over when it has ended well."""
+
+    @property
+    def is_own(self) -> bool:
+        """It is the person's, and none of the stack's programs."""
+        return self in (Role.UNIT, Role.JOB)
 
     @property
     def is_worker(self) -> bool:
@@ -34,6 +41,8 @@ class Condition(StrEnum):
     """Its startup probe has succeeded."""
     READY = "ready"
     """Its readiness probe has succeeded."""
+    COMPLETED = "completed"
+    """It is a job, and has ended well."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ def start_stages(units: Sequence[Unit]) -> list[list[str]]:
 def stop_stages(units: Sequence[Unit]) -> list[list[str]]:
     """One's own units first, since they use the stack; then the frontend drains, so that no request meets a dead
     worker; the sidecar goes last."""
-    own = {u.name for u in units if u.role is Role.UNIT}
+    own = {u.name for u in units if u.role.is_own}
     stages = [[name for name in stage if name in own] for stage in reversed(start_stages(units))]
     stages += [[u.name for u in units if u.role is role] for role in _STOP_ORDER]
     return [stage for stage in stages if stage]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from graphlib import CycleError
 
 from dynkv.errors import UsageError
@@ -27,26 +28,57 @@ _OTHER_LOGS = (WORKERS_STANDBY, SIDECAR_HELPER, "supervisor", "reclaim")
 """A unit's log is named after it."""
 
 
-def own_units(ctx: Context, stack: list[Unit]) -> list[Unit]:
-    """Raises UsageError for a name that is taken, or a dependency that is not there or goes round in a circle."""
-    units = [_unit(ctx, own) for own in ctx.profile.units]
-    names = [unit.name for unit in (*stack, *units)]
-    for unit in units:
-        if names.count(unit.name) > 1 or unit.name in _OTHER_LOGS:
-            raise UsageError(f"units: the name {unit.name!r} is taken", hint="give the unit another name")
-        for dependency in unit.depends_on:
-            if dependency.unit not in names:
-                raise UsageError(
-                    f"units: {unit.name} depends on {dependency.unit!r}", hint=f"there is {', '.join(names)}"
-                )
+def with_own_units(ctx: Context, stack: list[Unit]) -> tuple[Unit, ...]:
+    """The stack, some of which may wait for a unit of one's own, and those units.
+
+    Raises UsageError for a name that is taken, or a dependency that is not there, never holds or goes round in a
+    circle.
+    """
+    own = ctx.profile.units
+    units = [*stack, *(_unit(ctx, it) for it in own)]
+    names = [unit.name for unit in units]
+    for it in own:
+        if names.count(it.name) > 1 or it.name in _OTHER_LOGS:
+            raise UsageError(f"units: the name {it.name!r} is taken", hint="give the unit another name")
+        for other in it.before:
+            if not any(other in (unit.name, unit.role) for unit in units):
+                raise UsageError(f"units: {it.name} is before {other!r}", hint=f"there is {', '.join(names)}")
+    jobs = frozenset(it.name for it in own if it.kind == "job")
+    needs = {it.name: [_dependency(it.name, *need, names, jobs) for need in it.needs.items()] for it in own}
+    ordered = tuple(replace(unit, depends_on=_in_order(unit, needs.get(unit.name, []), own, jobs)) for unit in units)
+    _refuse_circles(ordered)
+    return ordered
+
+
+def _dependency(unit: str, name: str, condition: str | None, names: list[str], jobs: frozenset[str]) -> Dependency:
+    if name not in names:
+        raise UsageError(f"units: {unit} depends on {name!r}", hint=f"there is {', '.join(names)}")
+    usual = _usual(name, jobs)
+    wanted = usual if condition is None else Condition(condition)
+    if wanted not in (usual, Condition.STARTED):
+        kind = "a job" if name in jobs else "no job"
+        raise UsageError(f"units: {unit} waits for {name} to be {wanted}, which never comes", hint=f"{name} is {kind}")
+    return Dependency(name, wanted)
+
+
+def _usual(name: str, jobs: frozenset[str]) -> Condition:
+    return Condition.COMPLETED if name in jobs else Condition.READY
+
+
+def _in_order(unit: Unit, needs: list[Dependency], own: list[OwnUnit], jobs: frozenset[str]) -> tuple[Dependency, ...]:
+    """What it waits for by its own plan, by its `depends_on`, and by the `before` of others."""
+    before = [Dependency(it.name, _usual(it.name, jobs)) for it in own if {unit.name, unit.role} & {*it.before}]
+    return tuple(dict.fromkeys([*unit.depends_on, *needs, *before]))
+
+
+def _refuse_circles(units: tuple[Unit, ...]) -> None:
     try:
-        start_stages([*stack, *units])
+        start_stages(units)
     except CycleError as error:
         raise UsageError(
             f"units: a circle of dependencies: {' → '.join(error.args[1])}",
-            hint="each waits for the next; take one of them out of a `depends_on`",
+            hint="each waits for the next; take one of them out of a `depends_on` or `before`",
         ) from None
-    return units
 
 
 def _unit(ctx: Context, own: OwnUnit) -> Unit:
@@ -54,13 +86,12 @@ def _unit(ctx: Context, own: OwnUnit) -> Unit:
         ctx.ports.fixed(port, f"units.{own.name}.ports.{name}")
     unit = Unit(
         name=own.name,
-        role=Role.UNIT,
+        role=Role.JOB if own.kind == "job" else Role.UNIT,
         argv=tuple(own.argv),
         env=ctx.env,
         ports=dict(own.ports),
         probes=_probes(own),
         secret_env=ctx.secrets(Role.UNIT),
-        depends_on=tuple(Dependency(name, Condition.READY) for name in own.depends_on),
         restart=ctx.restart(),
         stop_timeout_s=own.stop_timeout_s,
         circumstances=ctx.circumstances,

@@ -44,7 +44,7 @@ def _words(detail: ErrorDetails, written: tuple[str | int, ...]) -> tuple[str, s
     loc = detail["loc"]
     key = ".".join(map(_part, written))
     if detail["type"] == "extra_forbidden":
-        return _unknown_key(loc)
+        return _unknown_key(loc, written[:-1])
     if detail["type"] == "missing":
         return f"{loc[-1]} is missing in {key}", f"add {loc[-1]}"
     message = detail["msg"]
@@ -53,11 +53,11 @@ def _words(detail: ErrorDetails, written: tuple[str | int, ...]) -> tuple[str, s
     return (f"{key}: {message}" if key else message), (detail.get("ctx") or {}).get("hint", "change that line")
 
 
-def _unknown_key(loc: tuple[str | int, ...]) -> tuple[str, str]:
+def _unknown_key(loc: tuple[str | int, ...], section: tuple[str | int, ...]) -> tuple[str, str]:
     known = _keys_at(loc[:-1])
     name = short(str(loc[-1]))
     near = difflib.get_close_matches(name, known, n=1)
-    where = f" in {'.'.join(map(_part, loc[:-1]))}" if len(loc) > 1 else ""
+    where = f" in {'.'.join(map(_part, section))}" if section else ""
     hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
     return f"unknown key {name!r}{where}", hint
 

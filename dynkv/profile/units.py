@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from dynkv.profile.fields import Environment, Period, Port, PositiveInt, PositiveSeconds, Seconds, Section
@@ -51,11 +51,33 @@ class OwnProbes(Section):
     """Whether it is restarted when, three times in a row, it is stopped, or is unready and uses no CPU."""
 
 
+class Need(Section):
+    """How far a unit has to be."""
+
+    condition: Literal["started", "ready", "completed"]
+    """`started`: its process runs, and its check has passed where it has one; `ready`; `completed`: a job has ended
+    well."""
+
+
+def _is_mapping(needs: object) -> str:
+    return "mapping" if isinstance(needs, dict) else "list"
+
+
+Needs = Annotated[
+    Annotated[list[str], Tag("list")] | Annotated[dict[str, Need], Tag("mapping")], Discriminator(_is_mapping)
+]
+"""Told apart by what was written, so that a mistake is one mistake."""
+
+
 class OwnUnit(Section):
     """One program."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
     """As `dynkv status` shows it."""
+    kind: Literal["service", "job"] = "service"
+    """A `service` is to run for ever. A `job` runs once: when it has exited with 0 it is completed, and what is left of
+    its processes is ended; when it has failed it is tried again, as `restart` has it. It may run twice where nobody
+    saw how it ended."""
     argv: Annotated[list[str], Field(min_length=1), AfterValidator(_check_words)]
     """The program, by its whole path or by its name on the unit's PATH, and its arguments, one list item for each word;
     no shell reads them. It runs in the deployment's directory."""
@@ -64,9 +86,12 @@ class OwnUnit(Section):
     ports: dict[str, Port] = {}
     """By a name of one's own. They have to be free when the unit starts, and are waited for when it has died."""
     probes: OwnProbes | None = None
-    """Without them it is ready as soon as it runs."""
-    depends_on: list[str] = []
-    """Units that have to be ready before this one starts."""
+    """Without them it is ready as soon as it runs. A job has none."""
+    depends_on: Needs = []
+    """Units that have to be ready, and jobs that have to be completed, before this one starts; or a mapping of their
+    names to `condition`."""
+    before: list[str] = []
+    """Units, or roles of the stack, which start only when this one is ready, or completed: `worker` or `lmcache`."""
     stop_timeout_s: PositiveSeconds = 10.0
     """Seconds from SIGTERM to SIGKILL."""
 
@@ -76,6 +101,20 @@ class OwnUnit(Section):
         if isinstance(port, str) and port not in self.ports:
             raise PydanticCustomError("port", f"units: {self.name} has no port named {port!r}")
         return self
+
+    @model_validator(mode="after")
+    def _a_job_is_not_asked(self) -> Self:
+        if self.kind == "job" and self.probes is not None:
+            # as text alone: see above
+            raise PydanticCustomError("job", "probes: a job is completed when it has exited with 0, and is never asked")
+        return self
+
+    @property
+    def needs(self) -> dict[str, str | None]:
+        """How far other units have to be; None where only their names are given."""
+        if isinstance(self.depends_on, list):
+            return dict.fromkeys(self.depends_on)
+        return {name: need.condition for name, need in self.depends_on.items()}
 
     @property
     def probed_port(self) -> int | None:

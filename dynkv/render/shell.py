@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 
-from dynkv.plan.model import Condition, HttpGet, Plan, Probe, Unit
+from dynkv.plan.model import Condition, HttpGet, Plan, Probe, Role, Unit
 from dynkv.plan.order import start_stages, stop_stages
 from dynkv.plan.steps import MakeDirectory, Run, Step
 from dynkv.render.ending import ENDING
@@ -29,7 +29,7 @@ set +m
 LC_ALL=C
 """
 _STATE = """
-names=() needs=() patience=()
+names=() needs=() patience=() once=()
 pid=() unit_of=() state=() rounds=() tries=() row=() owner=() sessions=()
 declare -A seen=()
 caught='' step='' died='' new=''
@@ -102,6 +102,7 @@ def _facts(unit: Unit, numbers: dict[str, int], units: Sequence[Unit]) -> str:
             f"names[{number}]={quoted(unit.name)}",
             f"needs[{number}]={quoted(' '.join(dict.fromkeys(needs)))}",
             f"patience[{number}]={patience}",
+            *([f"once[{number}]=1"] if unit.role is Role.JOB else []),
         ]
     )
 
@@ -120,6 +121,8 @@ def _start(unit: Unit, number: int) -> list[str]:
 
 def _probe(unit: Unit, number: int) -> list[str]:
     """How it is asked while it has begun, and then until it is ready: at the same pace, for as long again."""
+    if unit.role is Role.JOB:
+        return [f"[[ ${{state[{number}]}} == begun ]] && runs {number}"]
     startup, readiness = unit.probes.startup, unit.probes.readiness
     pace_s = min(startup.period_seconds, readiness.period_seconds)
     limit_s = startup.failure_threshold * startup.period_seconds

@@ -115,13 +115,19 @@ pause() { # SECONDS
 
 heed() { [[ ! $caught ]] || exit "$caught"; }
 
-# Whether all that were started run still. What is left of one that does not is ended.
+# Whether all that were started run still, or were jobs that have ended well. What is left of one that does not run is
+# ended.
 look() {
   local n code signal all=0
   for n in "${!pid[@]}"; do
     if alive "${pid[n]}"; then continue; fi
     code=0
     wait "${pid[n]}" 2>/dev/null || code=$?
+    if [[ ${once[n]-} && $code == 0 ]]; then
+      end_rest "$n"
+      enter "$n" completed
+      continue
+    fi
     signal=$( ((code <= 128)) || kill -l "$code" 2>/dev/null) || signal=
     signal=${signal:+was killed by SIG$signal}
     say "${names[n]} ${signal:-exited with code $code}; what it has logged stands above"
@@ -162,13 +168,14 @@ is_free() { # PORT HOST
   ! (exec 3<>"/dev/tcp/$2/$1") 2>/dev/null
 }
 
-# --- the start: a unit waits for others, has begun, has started, is ready ---
+# --- the start: a unit waits for others, has begun, has started, is ready; or has completed, if it is a job ---
 
 met() { # NUMBER: whether the units that it needs are as far as it needs them
   local need
   for need in ${needs[$1]}; do
     case ${state[${need%:*}]-} in
-      ready) ;;
+      ready) [[ $need != *:completed ]] || return 1 ;;
+      completed) ;;
       started) [[ $need == *:started ]] || return 1 ;;
       *) return 1 ;;
     esac
@@ -218,7 +225,7 @@ try() { # NUMBER TIMEOUT BASE PATH [ENTRY]
 
 start_all() {
   local n
-  until [[ ${#state[@]} == "${#names[@]}" && " ${state[*]} " != *' begun '* && " ${state[*]} " != *' started '* ]]; do
+  until ((${#state[@]} == ${#names[@]})) && [[ " ${state[*]} " != *' begun '* && " ${state[*]} " != *' started '* ]]; do
     for n in "${!names[@]}"; do
       heed
       advance "$n"

@@ -73,7 +73,7 @@ def let_go(life: Life, turn: Turn) -> None:
 def purge_discovery(life: Life) -> None:
     """As long as its entries are there, requests are routed to the dead."""
     directory = life.shared.discovery_dir
-    if directory is None or not life.unit.role.is_worker:
+    if directory is None or not (life.unit.role.is_worker or life.unit.role.is_own):
         return
     began = anyio.current_time()
     if gone := purge(directory, partial(life.event, EventKind.DISCOVERY)):

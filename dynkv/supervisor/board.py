@@ -56,9 +56,13 @@ class Board:
 
     def _holds(self, dependency: Dependency) -> bool:
         status = self._units[dependency.unit]
-        if dependency.condition is Condition.READY:
-            return status.state is State.READY
-        return status.started
+        match dependency.condition:
+            case Condition.READY:
+                return status.state is State.READY
+            case Condition.COMPLETED:
+                return status.state is State.COMPLETED
+            case Condition.STARTED:
+                return status.started or status.state is State.COMPLETED
 
 
 def _is_same(before: UnitStatus, now: UnitStatus) -> bool:

@@ -17,12 +17,11 @@ from dynkv.children.scheduling import Schedule, bring_back
 from dynkv.home import Place
 from dynkv.host.limits import descriptors_left
 from dynkv.host.oom import oom_kills
-from dynkv.host.sockets import ports_of
-from dynkv.plan.model import Unit
-from dynkv.probes.streak import Verdict
+from dynkv.plan.model import Role, Unit
+from dynkv.probes import streak
 from dynkv.probes.worker import News, Phase, probing
-from dynkv.reclaim.ports import held_by_others
 from dynkv.reclaim.sidecar import Registrations, registrations_in
+from dynkv.supervisor.background import goes_on_without
 from dynkv.supervisor.boundary import outliving
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import seconds_of, utc_now
@@ -36,13 +35,13 @@ from dynkv.supervisor.slot import Slot
 from dynkv.supervisor.standby import StandbyRunner
 from dynkv.supervisor.states import State, is_running
 from dynkv.supervisor.status import ProbeStatus
+from dynkv.supervisor.strangers import who_answers_instead
 from dynkv.supervisor.turns import Turn
 from dynkv.supervisor.upkeep import until_unrouted
-from dynkv.supervisor.verdict import IDLE_AFTER_FORK, Ending
+from dynkv.supervisor.verdict import IDLE_AFTER_FORK, Ending, Verdict, verdict
 
 _LOOKED_AT_LINES = 1000
 _CPUS_LOOK_S = 0.5
-_SOCKETS_AGE_S = 1.0
 _SPARE_DESCRIPTORS = 24
 """What is left to look after those that run, and to answer whoever asks, when nothing more can be started."""
 T = TypeVar("T")
@@ -74,16 +73,12 @@ class Incarnation:
         self._began = began
         self._standby = standby
         self._oom_kills_before: int | None = None
+        self._goes_on_without = False
 
     @property
     def is_from_standby(self) -> bool:
         """It was forked from the standby."""
         return self._standby is not None
-
-    @property
-    def oom_killed(self) -> bool:
-        """Whether the kernel has killed for memory in its time."""
-        return self._oom_kills_before is not None and oom_kills() > self._oom_kills_before
 
     @property
     def exit(self) -> Exit:
@@ -113,6 +108,22 @@ class Incarnation:
     def last_lines(self) -> tuple[str, ...]:
         """Of its log, as they stand."""
         return tuple(tail(self._life.log, _LOOKED_AT_LINES, self.child.log_start_byte))
+
+    def verdict(self, ending: Ending) -> Verdict:
+        """What its end means."""
+        return verdict(
+            self._life.unit.role,
+            ending,
+            self.exit,
+            self.last_lines(),
+            utc_now(),
+            oom_killed=self._oom_kills_before is not None and oom_kills() > self._oom_kills_before,
+            goes_on_without=self._goes_on_without,
+        )
+
+    def has_completed(self, ending: Ending) -> bool:
+        """It was a job that ended well: nobody asked for its end, and we, its parent, know that it exited with 0."""
+        return self._life.unit.role is Role.JOB and ending.request is None and self.exit.code == 0
 
     def learn_registrations(self) -> None:
         """Its log names them, until that is rotated; so what was found once is kept, for a later supervisor too."""
@@ -169,6 +180,8 @@ class Incarnation:
 
     async def _exit(self) -> str:
         await self.child.exited.wait()
+        lived_s = None if self._began is None else anyio.current_time() - self._began
+        self._goes_on_without = await goes_on_without(self.child, self._life.unit.role, lived_s)
         return str(self.child.exit)
 
     async def _hang(self) -> str:
@@ -192,7 +205,7 @@ class Incarnation:
             async for news in results:
                 detail = news.attempt.detail
                 if news.phase is Phase.STARTUP:
-                    if news.attempt.is_heard and (other := await self._who_answers_instead()):
+                    if news.attempt.is_heard and (other := await who_answers_instead(self._life.unit, self.child)):
                         self._life.publish(probe=_status_of(news))
                         return other
                     self._on_startup(news)
@@ -203,18 +216,18 @@ class Incarnation:
     def _on_startup(self, news: News) -> None:
         if not is_running(self._life.state):
             return  # it is on its way out, and the last answer came all the same
-        has_started = news.verdict is Verdict.PASSED
+        has_started = news.verdict is streak.Verdict.PASSED
         if has_started:
             self.turn.release()
         self._life.publish(probe=_status_of(news), started=has_started or self._life.status.started)
 
     def _on_readiness(self, news: News) -> None:
-        if not is_running(self._life.state):
-            return
+        if not is_running(self._life.state) or self._life.unit.role is Role.JOB:
+            return  # of a job only the end tells whether it is well
         self._life.publish(probe=_status_of(news))
-        if news.verdict is Verdict.PASSED and self._life.state is not State.READY:
+        if news.verdict is streak.Verdict.PASSED and self._life.state is not State.READY:
             self._get_ready()
-        elif news.verdict is Verdict.FAILED and self._life.state is State.READY:
+        elif news.verdict is streak.Verdict.FAILED and self._life.state is State.READY:
             self._life.go(State.UNREADY, news.attempt.detail)
 
     def _get_ready(self) -> None:
@@ -231,17 +244,6 @@ class Incarnation:
     def _passes(self) -> bool:
         """By its streak, so that one slow answer counts once however often this is asked."""
         return self._life.state is not State.UNREADY
-
-    async def _who_answers_instead(self) -> str | None:
-        """What answers at the unit's ports may be a stranger that took them while it was starting."""
-        unit = self._life.unit
-        ports = {check.port for check in unit.probes.startup.checks} & {*unit.ports.values()}
-        if not ports:
-            return None
-        for age_s in (_SOCKETS_AGE_S, 0.0):
-            if ports <= ports_of((process.pid for process in self.child.members()), age_s):
-                return None  # as is the rule; looking at all processes of the host takes a hundred times longer
-        return await held_by_others(ports, lambda: [process.pid for process in self.child.tree()])
 
     # --- what is kept up meanwhile ---
 

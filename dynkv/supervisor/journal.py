@@ -65,6 +65,8 @@ class JournalFile:
     """The deployment was taken down in order; nothing of it is left."""
     resting: dict[str, bool] = field(default_factory=dict)
     """Units that were asked to stop, and whether because fewer of their role are wanted."""
+    completed: dict[str, str] = field(default_factory=dict)
+    """Jobs that have ended well, by their digest."""
     strays: tuple[Identity, ...] = ()
     """Processes that left their unit's tree, and that only their supervisor knew for the deployment's."""
     directory: str = ""
@@ -123,6 +125,11 @@ class Journal:
         if resting != self.content.resting:
             self._change(resting=resting)
 
+    def note_completed(self, unit: Unit, *, is_so: bool) -> None:
+        """A job that has ended well is not run again by a later supervisor, unless it is another job by then."""
+        rest = {name: digest for name, digest in self.content.completed.items() if name != unit.name}
+        self._change(completed={**rest, unit.name: unit.digest()} if is_so else rest)
+
     def note_strays(self, strays: Iterable[Identity]) -> None:
         if (now := tuple(sorted(strays))) != self.content.strays:
             self._change(strays=now)
@@ -146,7 +153,7 @@ class Journal:
 
     def close(self) -> None:
         """The deployment is down."""
-        self._change(children={}, resting={}, strays=(), stopped=True)
+        self._change(children={}, resting={}, completed={}, strays=(), stopped=True)
 
     def _change(self, **changes: Any) -> None:
         self.content = replace(self.content, **changes)
@@ -198,6 +205,7 @@ def read_journal(path: Path) -> JournalFile | None:
         children={name: child for name, child in children.items() if child is not None},
         stopped=reader.of("stopped", bool, False),
         resting=reader.of("resting", dict[str, bool], {}, is_new=True),
+        completed=reader.of("completed", dict[str, str], {}, is_new=True),
         strays=reader.of("strays", tuple[Identity, ...], (), is_new=True),
         directory=reader.of("directory", str, "", is_new=True),
         unread=tuple(reader.unread),

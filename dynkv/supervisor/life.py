@@ -50,11 +50,12 @@ class Life:
     """Every change is on the board when the call returns; a change of state is an event, too."""
 
     def __init__(self, unit: Unit, shared: Shared) -> None:
+        state = State.COMPLETED if unit.name in shared.journal.content.completed else State.PENDING
         self.unit = unit
         self.shared = shared
         self.log = shared.place.logs / f"{unit.name}.log"
         self._status = UnitStatus(
-            name=unit.name, role=unit.role, state=State.PENDING, gpus=unit.gpus, ports=unit.ports, log=str(self.log)
+            name=unit.name, role=unit.role, state=state, gpus=unit.gpus, ports=unit.ports, log=str(self.log)
         )
         self.publish()
 
@@ -77,6 +78,8 @@ class Life:
         """Raises IllegalTransition, and has changed nothing then."""
         old = self._status.state
         advance(self.unit.name, old, new)
+        if State.COMPLETED in (old, new):
+            self.shared.journal.note_completed(self.unit, is_so=new is State.COMPLETED)
         if has_ended(new):  # until then, the record of its successor takes the place of its own
             self.shared.journal.forget(self.unit.name)
         self.publish(state=new, waiting_for=self._status.waiting_for if new in _WAITS else None)

@@ -16,7 +16,7 @@ from dynkv.supervisor.events import seconds_of
 from dynkv.supervisor.life import Shared
 from dynkv.supervisor.proof import Proof
 from dynkv.supervisor.runner import Runner
-from dynkv.supervisor.states import State
+from dynkv.supervisor.states import is_well
 from dynkv.supervisor.status import (
     DeploymentState,
     DeploymentStatus,
@@ -81,5 +81,5 @@ class Overview:
             return self._proof.detail
         if self.state is DeploymentState.DEGRADED:
             missed = self._shared.board.missed
-            return ", ".join(f"{unit.name} is {unit.state}" for unit in missed if unit.state is not State.READY)
+            return ", ".join(f"{unit.name} is {unit.state}" for unit in missed if not is_well(unit.state))
         return ""

@@ -16,7 +16,7 @@ from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.inbox import Ask, Request
 from dynkv.supervisor.life import Shared
 from dynkv.supervisor.runner import Runner
-from dynkv.supervisor.states import State
+from dynkv.supervisor.states import State, is_well
 
 _RETRY_S = 0.5
 _REGISTRATION_DEADLINE_S = 30.0
@@ -48,9 +48,9 @@ class Proof:
             tended = current
 
     def _is_settled_unlike(self, tended: Incarnations) -> bool:
-        """All are ready, but those that were asked to stop."""
+        """All are ready, or have completed, but those that were asked to stop."""
         board = self._shared.board
-        is_settled = all(unit.state in (State.READY, State.STOPPED) for unit in board.missed)
+        is_settled = all(is_well(unit.state) or unit.state is State.STOPPED for unit in board.missed)
         return is_settled and board.incarnations != tended
 
     def _can_serve(self) -> bool:

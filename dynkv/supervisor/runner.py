@@ -35,7 +35,6 @@ from dynkv.supervisor.verdict import (
     is_drained,
     standby_fault,
     stop_deadline_s,
-    verdict,
 )
 
 _AFTER_FAULT_S = 1.0
@@ -87,8 +86,7 @@ class Runner:
             State.PENDING: self._wait_for_admission,
             State.STARTING: self._live,
             State.BACKOFF: self._back_off,
-            State.STOPPED: self._rest,
-            State.FAILED: self._rest,
+            **dict.fromkeys((State.STOPPED, State.FAILED, State.COMPLETED), self._rest),
         }
         while True:
             try:
@@ -212,7 +210,9 @@ class Runner:
         """Clear up for the next incarnation; a restart that was asked for neither waits nor costs budget."""
         self._life.go(State.RECLAIMING, in_words(stopped), killed=stopped.killed, left=list(stopped.left))
         await self._reclaim(ended)
-        if ending.request is None:
+        if ended.has_completed(ending):
+            self._life.go(State.COMPLETED, ending.cause)
+        elif ending.request is None:
             self._deaths.append(anyio.current_time())
             self._life.go(State.BACKOFF, ending.cause)
         else:
@@ -273,7 +273,7 @@ class Runner:
         self._life.go(State.STOPPED, "nothing of it was running")
 
     def _note_exit(self, ended: Incarnation, ending: Ending) -> None:
-        found = verdict(self.unit.role, ending, ended.exit, ended.last_lines(), utc_now(), oom_killed=ended.oom_killed)
+        found = ended.verdict(ending)
         last = found.last_exit
         self._is_hopeless = found.permanent and not ended.first_ready.is_set()
         self._life.publish(last_exit=last)

@@ -196,19 +196,20 @@ def orphaned_status(
         started_at=journal.started_at,
         supervisor=None,
         units=tuple(
-            _orphaned_unit(name, units.get(name), journal.children.get(name), place)
-            for name in dict.fromkeys([*units, *journal.children])
+            _orphaned_unit(name, units.get(name), journal, place) for name in dict.fromkeys([*units, *journal.children])
         ),
         detail=why,
     )
 
 
-def _orphaned_unit(name: str, unit: Unit | None, record: ChildRecord | None, place: Place) -> UnitStatus:
+def _orphaned_unit(name: str, unit: Unit | None, journal: JournalFile, place: Place) -> UnitStatus:
+    record = journal.children.get(name)
     lives = record is not None and _is_alive(record)
+    gone = State.COMPLETED if name in journal.completed else State.STOPPED
     return UnitStatus(
         name=name,
         role=unit.role if unit else _role(name),
-        state=State.UNREADY if lives else State.STOPPED,
+        state=State.UNREADY if lives else gone,
         pid=record.pid if record and lives else None,
         gpus=unit.gpus if unit else (),
         ports=unit.ports if unit else record.ports if record else {},

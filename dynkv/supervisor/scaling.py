@@ -13,7 +13,7 @@ _KEPT_FIRST = (
     (State.PENDING,),
     (State.RECYCLING, State.RECLAIMING, State.BACKOFF),
     (State.STOPPING,),
-    (State.STOPPED,),
+    (State.STOPPED, State.COMPLETED),
     (State.FAILED,),
 )
 

@@ -16,7 +16,7 @@ import anyio
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import EventLog
-from dynkv.supervisor.states import State
+from dynkv.supervisor.states import is_well
 from dynkv.supervisor.status import DeploymentState, UnitStatus
 
 _PERIOD_S = 0.5
@@ -62,7 +62,7 @@ async def keep_told(
 
 def news(state: DeploymentState, missed: Iterable[UnitStatus]) -> dict[str, str]:
     """What there is to say, by key. A start is over when a real request was answered."""
-    waited_for = [f"{unit.name} is {unit.state}" for unit in missed if unit.state is not State.READY]
+    waited_for = [f"{unit.name} is {unit.state}" for unit in missed if not is_well(unit.state)]
     words = ": ".join([str(state), *([", ".join(waited_for)] if waited_for else [])])
     if len(words) > _STATUS_MAX:
         words = f"{words[: _STATUS_MAX - 1]}…"

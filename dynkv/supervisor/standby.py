@@ -252,7 +252,7 @@ class StandbyRunner:
 
     def _nothing_starts(self) -> bool:
         """One's own units may come and go; and what waits for one that has ended may wait for ever."""
-        units = [unit for unit in self._board.units if unit.role != Role.UNIT]
+        units = [unit for unit in self._board.units if not Role(unit.role).is_own]
         calm = [State.READY, State.UNREADY, State.STOPPED, State.FAILED]
         if any(has_ended(unit.state) for unit in units):
             calm.append(State.PENDING)

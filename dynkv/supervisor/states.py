@@ -28,9 +28,12 @@ class State(StrEnum):
     """It was asked to end, and has not ended yet."""
     STOPPED = "stopped"
     """It was asked to end, and starts again only on request."""
+    COMPLETED = "completed"
+    """A job that has ended well; it runs again only on request."""
 
 
-_ENDED = frozenset({State.FAILED, State.STOPPED})
+_ENDED = frozenset({State.FAILED, State.STOPPED, State.COMPLETED})
+_WELL = frozenset({State.READY, State.COMPLETED})
 _RUNNING = frozenset({State.STARTING, State.READY, State.UNREADY})
 
 TRANSITIONS: dict[State, frozenset[State]] = {
@@ -39,11 +42,12 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.READY: frozenset({State.UNREADY, State.RECYCLING, State.STOPPING}),
     State.UNREADY: frozenset({State.READY, State.RECYCLING, State.STOPPING}),
     State.RECYCLING: frozenset({State.RECLAIMING, State.STOPPING}),
-    State.RECLAIMING: frozenset({State.BACKOFF, State.STOPPING}),
+    State.RECLAIMING: frozenset({State.BACKOFF, State.STOPPING, State.COMPLETED}),
     State.BACKOFF: frozenset({State.PENDING, State.FAILED, State.STOPPING}),
     State.STOPPING: frozenset({State.STOPPED}),
     State.FAILED: frozenset({State.PENDING, State.STOPPING}),
     State.STOPPED: frozenset({State.PENDING}),
+    State.COMPLETED: frozenset({State.PENDING}),
 }
 
 
@@ -57,6 +61,11 @@ def advance(unit: str, old: State, new: State) -> State:
 def has_ended(state: State) -> bool:
     """Nothing of the unit runs, and nothing will unless someone asks."""
     return state in _ENDED
+
+
+def is_well(state: State) -> bool:
+    """The unit does what it is there for, or has done it."""
+    return state in _WELL
 
 
 def is_running(state: State) -> bool:

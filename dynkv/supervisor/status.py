@@ -9,14 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from dynkv.supervisor.states import State, has_ended
+from dynkv.supervisor.states import State, has_ended, is_well
 
 
 class DeploymentState(StrEnum):
     STARTING = "starting"
     """It has not answered a request yet."""
     READY = "ready"
-    """It has answered a real request, and all its units are ready."""
+    """It has answered a real request, and all its units are ready, its jobs completed."""
     DEGRADED = "degraded"
     """It was ready, and a unit is not."""
     FAILED = "failed"
@@ -61,7 +61,7 @@ class LoraStatus:
 class UnitStatus:
     name: str
     role: str
-    """`lmcache`, `frontend`, `worker`, `decode`, `prefill`, or `unit` for one of the profile's own."""
+    """`lmcache`, `frontend`, `worker`, `decode`, `prefill`, or `unit` or `job` for one of the profile's own."""
     state: State
     pid: int | None = None
     gpus: tuple[str, ...] = ()
@@ -178,8 +178,8 @@ def deployment_state(units: Iterable[UnitStatus], *, answered: bool, stopping: b
     """`answered`: the deployment has once answered a real request."""
     states = [unit.state for unit in units if unit.is_missed]
     if stopping:
-        over = all(state in (State.STOPPED, State.FAILED) for state in states)
+        over = all(map(has_ended, states))
         return DeploymentState.STOPPED if over else DeploymentState.STOPPING
     if not answered:
         return DeploymentState.FAILED if State.FAILED in states else DeploymentState.STARTING
-    return DeploymentState.READY if all(state is State.READY for state in states) else DeploymentState.DEGRADED
+    return DeploymentState.READY if all(map(is_well, states)) else DeploymentState.DEGRADED

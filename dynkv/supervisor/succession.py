@@ -10,7 +10,7 @@ from dynkv.children.marks import MARK_UNIT
 from dynkv.children.tree import Host
 from dynkv.home import Place
 from dynkv.host.processes import Identity, Process
-from dynkv.plan.model import SIDECAR_HELPER, WORKERS_STANDBY, Plan
+from dynkv.plan.model import SIDECAR_HELPER, WORKERS_STANDBY, Plan, Role
 from dynkv.reclaim.discovery import purge
 from dynkv.reclaim.sidecar import Registrations
 from dynkv.supervisor.event_kinds import EventKind
@@ -40,6 +40,8 @@ class Inheritance:
     """What had left the trees of those."""
     resting: dict[str, bool] = field(default_factory=dict)
     """Units that were asked to stop, and whether because fewer of their role are wanted."""
+    completed: dict[str, str] = field(default_factory=dict)
+    """Jobs that have ended well since the host was started, by their digest; as the plan has them still."""
 
 
 def unclear(journal: JournalFile | None, plan: Plan, place: Place) -> list[Process]:
@@ -87,4 +89,12 @@ async def take_stock(plan: Plan, place: Place, events: EventLog) -> Inheritance:
     if left is None:
         return Inheritance(utc_now())
     strays = tuple(process.identity for process in strays_of(left, place, Host.now()))
-    return Inheritance((adopted and left.started_at) or utc_now(), adopted, registrations, strays, left.resting)
+    started_at = (adopted and left.started_at) or utc_now()
+    return Inheritance(started_at, adopted, registrations, strays, left.resting, _completed(left, plan))
+
+
+def _completed(left: JournalFile, plan: Plan) -> dict[str, str]:
+    if not left.is_of_this_boot:
+        return {}
+    now = {unit.name: unit.digest() for unit in plan.units if unit.role is Role.JOB}
+    return {name: digest for name, digest in left.completed.items() if now.get(name) == digest}

@@ -18,6 +18,10 @@ from dynkv.supervisor.status import LastExit
 IDLE_AFTER_FORK = "it did nothing for a while after it had started from the standby"
 _TAIL_LINES = 12
 """Of a dead child's log, in its status: with what stands around them, they fit on a screen."""
+_FOREGROUND = (
+    "have it stay in the foreground: `daemon off`, `daemonize no`, `--foreground`, `-D` or `--no-daemon`, or `exec` "
+    "before the last command of a script"
+)
 _HUNG_STOP_S = 3.0
 _SENT_BY_OTHERS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -51,12 +55,24 @@ class Verdict:
     """Starting it again cannot help, if it has never been ready."""
 
 
-def verdict(role: Role, ending: Ending, exit_: Exit, lines: Sequence[str], at: str, *, oom_killed: bool) -> Verdict:
-    """`lines` are the last of its log; `oom_killed`: the kernel has killed for memory in its time."""
+def verdict(
+    role: Role,
+    ending: Ending,
+    exit_: Exit,
+    lines: Sequence[str],
+    at: str,
+    *,
+    oom_killed: bool,
+    goes_on_without: bool = False,
+) -> Verdict:
+    """`lines` are the last of its log; `oom_killed`: the kernel has killed for memory in its time; `goes_on_without`:
+    it exited with 0, and what it had started lived on."""
     if ending.request is not None:
         found = Diagnosis(ending.cause, "", permanent=False)
+    elif goes_on_without:
+        found = Diagnosis(f"it put itself into the background ({exit_})", _FOREGROUND, permanent=True)
     else:
-        found = diagnose(exit_, lines, is_stack=role is not Role.UNIT, oom_killed=oom_killed)
+        found = diagnose(exit_, lines, is_stack=not role.is_own, oom_killed=oom_killed)
     # one that had to be ended, because it hung say, died of that and not of its signal
     by_itself = ending.request is not None or ending.cause == str(exit_)
     reason = found.reason if by_itself else f"{ending.cause} ({exit_})"
@@ -93,7 +109,7 @@ def birth_fault(unit: Unit, error: OSError | ValueError) -> tuple[str, str]:
         return reason, "raise the limit of open files: `ulimit -Hn` shows it"
     if isinstance(error, OSError) and error.errno in (errno.EAGAIN, errno.ENOMEM):
         return reason, "raise the limit of processes or of memory: `ulimit -a` shows them"
-    return reason, f"check {f'`argv` of {unit.name}' if unit.role is Role.UNIT else '`python`'} in the profile"
+    return reason, f"check {f'`argv` of {unit.name}' if unit.role.is_own else '`python`'} in the profile"
 
 
 def stop_deadline_s(unit: Unit, ending: Ending, *, has_exited: bool) -> float:

@@ -422,3 +422,35 @@ def test_another_shell_says_that_it_is_none(tmp_path: Path) -> None:
     stage = Stage(tmp_path, {"name": "a"})
     code, out = stage.run("dash", str(stage.path))
     assert (code, out) == (2, "this is for bash 4 or later: bash SCRIPT\n")
+
+
+# --- jobs ---
+
+
+def test_a_job_ends_before_what_waits_for_it_begins_and_ends_nothing_else(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    stage = Stage(
+        tmp_path,
+        {"name": "a", "kind": "job", "argv": ["sh", "-c", f"sleep 0.5; sleep 1000 & echo done >> {told}"]},
+        {"name": "b", "argv": ["sh", "-c", f"echo begun >> {told}; sleep 1000"], "depends_on": ["a"]},
+    )
+    with stage.running() as script:
+        until(script, "ready")
+        eventually(lambda: told.read_text() == "done\nbegun\n", "both have told")
+        assert len(stage.left()) == 2
+        script.send_signal(signal.SIGTERM)
+        assert script.wait(PATIENCE_S) == 143
+
+
+def test_where_all_are_jobs_the_script_ends_with_them(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, {"name": "a", "kind": "job", "argv": ["true"]})
+    code, out = stage.run()
+    assert code == 0
+    assert "ready" in out
+
+
+def test_a_job_that_fails_ends_all(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, {"name": "a", "kind": "job", "argv": ["false"]}, {"name": "b"})
+    code, out = stage.run()
+    assert code == 1
+    assert "a exited with code 1" in out

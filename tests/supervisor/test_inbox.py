@@ -15,6 +15,7 @@ FOLLOW = Request(Ask.RESTART, "its leader restarts", follows=True)
 OWN = Request(Ask.RESTART, "dynkv sees a reason", by_itself=True)
 SCALED_DOWN = Request(Ask.STOP, "fewer are wanted", is_scaling=True)
 RUNNING = {State.STARTING, State.READY, State.UNREADY}
+RESTING = {State.STOPPED, State.FAILED, State.COMPLETED}
 COMES_OR_RUNS = {State.PENDING, *RUNNING}
 
 
@@ -83,9 +84,9 @@ ON_ITS_WAY = {
 def settled(state: State, pending: Request | None) -> State:
     """Where it comes to rest when nobody asks for anything more."""
     for _ in range(20):
-        takes = state in {State.PENDING, State.BACKOFF, State.STOPPED, State.FAILED, *RUNNING}
+        takes = state in {State.PENDING, State.BACKOFF, *RESTING, *RUNNING}
         if pending is not None and takes:
-            if state in (State.STOPPED, State.FAILED):
+            if state in RESTING:
                 state = state if pending.is_stop else State.PENDING
             elif pending.is_stop:
                 state = State.STOPPING
@@ -103,5 +104,5 @@ def test_whatever_the_state_what_was_asked_last_comes_true(state: State, wishes:
     pending: Request | None = None
     for wish in wishes:
         pending = accept(state, pending, wish)
-    rests = settled(state, pending) in (State.STOPPED, State.FAILED)
+    rests = settled(state, pending) in RESTING
     assert rests == wishes[-1].is_stop

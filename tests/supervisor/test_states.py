@@ -29,6 +29,8 @@ ALLOWED = {
     ("stopping", "stopped"),
     ("failed", "pending"),
     ("stopped", "pending"),
+    ("reclaiming", "completed"),
+    ("completed", "pending"),
 } | {(state, "stopping") for state in ("pending", "starting", "ready", "unready", "recycling", "reclaiming", "backoff")}
 
 
