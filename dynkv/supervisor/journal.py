@@ -71,6 +71,8 @@ class JournalFile:
     """Processes that left their unit's tree, and that only their supervisor knew for the deployment's."""
     directory: str = ""
     """The deployment's, as it was called when this was written; empty where an earlier version has."""
+    released: bool = False
+    """Its supervisor has let go of it on purpose, for another one."""
     unread: tuple[str, ...] = ()
     """Parts that are there and could not be read; never written."""
 
@@ -129,6 +131,9 @@ class Journal:
         """A job that has ended well is not run again by a later supervisor, unless it is another job by then."""
         rest = {name: digest for name, digest in self.content.completed.items() if name != unit.name}
         self._change(completed={**rest, unit.name: unit.digest()} if is_so else rest)
+
+    def note_release(self) -> None:
+        self._change(released=True)
 
     def note_strays(self, strays: Iterable[Identity]) -> None:
         if (now := tuple(sorted(strays))) != self.content.strays:
@@ -208,6 +213,7 @@ def read_journal(path: Path) -> JournalFile | None:
         completed=reader.of("completed", dict[str, str], {}, is_new=True),
         strays=reader.of("strays", tuple[Identity, ...], (), is_new=True),
         directory=reader.of("directory", str, "", is_new=True),
+        released=reader.of("released", bool, False, is_new=True),
         unread=tuple(reader.unread),
     )
 

@@ -41,11 +41,15 @@ def test_one_runs_once_until_it_is_asked_for_again_or_the_deployment_comes_anew(
         done = dynkv(verb, "--wait", "migrate")
         assert "migrate: completed" in done.stdout
         assert told.read_text() == "x\n" * runs
+    web = dynkv.pids()["web"]
+    changed = (dynkv.directory / profile).read_text().replace("echo x", "echo y")
+    assert dynkv("up", dynkv.profile(changed)).returncode == 0
+    assert (told.read_text(), dynkv.pids()["web"]) == ("x\n" * 3 + "y\n", web)
     assert dynkv("stop", "--wait", "migrate").returncode == 0
     assert states(dynkv)["migrate"] == "completed"
     assert dynkv("down").returncode == 0
     assert dynkv("up", profile).returncode == 0
-    assert told.read_text() == "x\n" * 4
+    assert told.read_text() == "x\n" * 3 + "y\n" * 2
 
 
 def test_up_tells_the_last_words_of_one_that_failed_and_what_waits_for_it_never_began(dynkv: Command) -> None:
