@@ -10,10 +10,12 @@ from dynkv.profile.arguments import worker_problems
 
 def checks(case: Case) -> Iterator[Finding]:
     """Only where the stack knows other options than those by which the profile was judged."""
-    table, model = case.facts.worker_options, case.profile.model
+    table, profile = case.facts.worker_options, case.profile
     if table is None:
         return
-    given = {("args",): model.args} | {("role_args", role): args for role, args in model.role_args}
+    given: dict[tuple[str, ...], list[str]] = {("model", "args"): profile.model.args}
+    given |= {("model", "role_args", role): args for role, args in profile.model.role_args}
+    given |= {("workers", "each", name, "args"): one.args for name, one in profile.workers.each.items()}
     for key, args in given.items():
         for problem in worker_problems(args, table):
             yield finding(
@@ -21,5 +23,5 @@ def checks(case: Case) -> Iterator[Finding]:
                 problem,
                 "the installed stack reads it so, and the last of two arguments counts",
                 "leave it out",
-                case.loaded.where("model", *key),
+                case.loaded.where(*key),
             )

@@ -19,7 +19,8 @@ def checks(case: Case) -> Iterator[Finding]:
     if not (case.has_sidecar and case.has_engine):
         return
     model = case.profile.model
-    args = [*model.args, *model.role_args.worker, *model.role_args.decode, *model.role_args.prefill]
+    alone = [word for one in case.profile.workers.each.values() for word in one.args]
+    args = [*model.args, *model.role_args.worker, *model.role_args.decode, *model.role_args.prefill, *alone]
     if model.loras or value_of("--enable-lora", args) == "true":
         yield finding(
             "lmcache-ignores-loras",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dynkv.documents import is_text
-from dynkv.errors import PreflightRefused
+from dynkv.errors import PreflightRefused, UsageError
 from dynkv.plan.context import Context
 from dynkv.plan.environment import (
     base_environment,
     circumstances,
     dropped_names,
-    role_environment,
+    unit_environment,
     with_environment,
 )
 from dynkv.plan.facts import HostFacts
@@ -42,6 +42,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
     if profile.topology != "none":
         _refuse_bytes(facts, home)
     workers = seats(profile, facts) if profile.topology != "none" else []
+    _refuse_strangers(profile, workers)
     ctx = _context(profile, facts, name, home, len(workers))
     units = _units(ctx, workers)
     return Plan(
@@ -63,6 +64,15 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         ports=tuple(sorted(ctx.ports.given)),
         notes=(*notes, *_unused_gpus(profile, facts, workers), *_dropped(profile, facts)),
     )
+
+
+def _refuse_strangers(profile: Profile, workers: list[Seat]) -> None:
+    """Raises UsageError for a worker that the profile names and that is not planned."""
+    names = [seat.unit for seat in workers]
+    for name in profile.workers.each:
+        if name not in names:
+            there = ", ".join(names) or "no worker at all"
+            raise UsageError(f"workers.each: no worker is named {name!r}", hint=f"there is {there}")
 
 
 def _refuse_bytes(facts: HostFacts, home: str) -> None:
@@ -119,7 +129,7 @@ def _units(ctx: Context, workers: list[Seat]) -> tuple[Unit, ...]:
 def _surrounded(ctx: Context, unit: Unit) -> Unit:
     """With what the profile gives to its role alone; what its plan has changed is no circumstance any more."""
     untouched = tuple(name for name in ctx.circumstances if unit.env.get(name) == ctx.facts.environ[name])
-    return with_environment(replace(unit, circumstances=untouched), role_environment(ctx.profile, unit.role))
+    return with_environment(replace(unit, circumstances=untouched), unit_environment(ctx.profile, unit.role, unit.name))
 
 
 def _warm_up_tokens(profile: Profile) -> int:

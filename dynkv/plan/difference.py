@@ -65,7 +65,9 @@ def difference(running: Plan, wanted: Plan, *, is_same_version: bool) -> Differe
 
 def _of_the_whole(plan: Plan) -> dict[str, object]:
     """What no unit has to be restarted for, by what it is called."""
-    standbys = [(standby.name, standby.modules, standby.keep, standby.roles) for standby in plan.standbys]
+    standbys = [
+        (standby.name, standby.modules, standby.keep, standby.roles, standby.others) for standby in plan.standbys
+    ]
     return {"rotation of logs": plan.logs, "standby": standbys, "first prompt": plan.warm_up_tokens}
 
 

@@ -80,7 +80,8 @@ def dropped(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 def dropped_names(profile: Profile, facts: HostFacts) -> list[str]:
     """Of those, what the profile does not give either."""
-    given = {*profile.env, *(name for role in Role for name in role_environment(profile, role))}
+    alone = (name for one in profile.workers.each.values() for name in one.env)
+    given = {*profile.env, *(name for role in Role for name in role_environment(profile, role)), *alone}
     return [name for name in facts.dropped_environ if name not in given] if profile.topology != "none" else []
 
 
@@ -128,6 +129,12 @@ def role_environment(profile: Profile, role: Role) -> dict[str, str]:
     }.get(role, {})
 
 
+def unit_environment(profile: Profile, role: Role, name: str) -> dict[str, str]:
+    """What the profile gives to one unit of the stack beyond what all have, with secrets."""
+    one = profile.workers.each.get(name) if role.is_worker else None
+    return {**role_environment(profile, role), **(one.env if one else {})}
+
+
 def with_environment(unit: Unit, env: Mapping[str, str]) -> Unit:
     """The unit with entries of its own, which have the last word. Secrets among them are kept apart from those of other
     units, which may have the same names."""
@@ -169,7 +176,7 @@ def _purposes(profile: Profile, role: Role) -> tuple[str, ...]:
 def kept_secrets(profile: Profile, plan: Plan) -> dict[str, str]:
     """What the supervisor has to have in its environment, besides what the person has in theirs."""
     own = {unit.name: unit.env for unit in profile.units}
-    given = ((unit, own.get(unit.name) or role_environment(profile, unit.role)) for unit in plan.units)
+    given = ((unit, own.get(unit.name) or unit_environment(profile, unit.role, unit.name)) for unit in plan.units)
     kept = {name_kept: env[name] for unit, env in given for name, name_kept in unit.own_secrets.items()}
     return {**only_secrets(profile.env), **kept}
 

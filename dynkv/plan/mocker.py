@@ -5,7 +5,7 @@ from __future__ import annotations
 from dynkv.plan.context import Context
 from dynkv.plan.model import Dependency, Role, Unit
 from dynkv.plan.seats import Seat
-from dynkv.plan.worker import role_args, worker_unit
+from dynkv.plan.worker import own_args, worker_unit
 
 
 def mocker_unit(ctx: Context, seat: Seat, depends_on: tuple[Dependency, ...]) -> Unit:
@@ -20,4 +20,4 @@ def mocker_unit(ctx: Context, seat: Seat, depends_on: tuple[Dependency, ...]) ->
         argv += ["--disaggregation-mode", seat.role.value]
     # without it /health stays 503 "notready" though the endpoints are ready (ai-dynamo 1.6.1)
     env = {"CUDA_VISIBLE_DEVICES": "", "DYN_SYSTEM_STARTING_HEALTH_STATUS": "ready"}
-    return worker_unit(ctx, seat, argv + role_args(ctx, seat.role), env, {}, depends_on)
+    return worker_unit(ctx, seat, argv + own_args(ctx, seat), env, {}, depends_on)

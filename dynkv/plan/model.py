@@ -201,6 +201,8 @@ class Standby:
     """What starts from it uses GPUs."""
     spawns: bool = False
     """What starts from it starts processes that need the same imports, as vLLM does its engine."""
+    others: tuple[str, ...] = ()
+    """Units that do not start from it, whatever their role: they are given other variables."""
     python_options: tuple[str, ...] = ()
     """Of its interpreter: those that what starts from it has."""
 

@@ -6,7 +6,7 @@ Source: ai-dynamo 1.3.1 with vllm 0.23.0 and 1.6.1 with 0.31.0, in which `dynamo
 from __future__ import annotations
 
 from dynkv.plan.context import Context
-from dynkv.plan.environment import given_environment, role_environment
+from dynkv.plan.environment import given_environment, unit_environment
 from dynkv.plan.model import SIDECAR_HELPER, WORKERS_STANDBY, Standby, Unit
 from dynkv.plan.versions import at_least
 from dynkv.secrets import without_secrets
@@ -33,20 +33,22 @@ def standbys(ctx: Context, workers: list[Unit]) -> tuple[Standby, ...]:
     if mode == "off" or not workers:
         return ()
     keep = mode == "always"
-    found = [_for_workers(ctx, _alike(ctx, workers), keep=keep)]
+    alike = _alike(ctx, workers)
+    others = tuple(unit.name for unit in workers if unit not in alike)
+    found = [_for_workers(ctx, alike, others, keep=keep)]
     if keep and ctx.profile.engine == "vllm" and ctx.sidecar_port is not None:
         found.append(_for_helper(ctx))
     return tuple(found)
 
 
 def _alike(ctx: Context, workers: list[Unit]) -> list[Unit]:
-    """Those whose role has the same variables of its own: what was imported may have read them."""
-    own = {unit.role: without_secrets(role_environment(ctx.profile, unit.role)) for unit in workers}
-    groups = [[unit for unit in workers if own[unit.role] == env] for env in own.values()]
+    """Those that are given the same variables: what was imported may have read them."""
+    own = {unit.name: without_secrets(unit_environment(ctx.profile, unit.role, unit.name)) for unit in workers}
+    groups = [[unit for unit in workers if own[unit.name] == env] for env in own.values()]
     return max(groups, key=len)
 
 
-def _for_workers(ctx: Context, workers: list[Unit], *, keep: bool) -> Standby:
+def _for_workers(ctx: Context, workers: list[Unit], others: tuple[str, ...], *, keep: bool) -> Standby:
     engine, device = ctx.profile.engine, ctx.profile.device
     modules = (f"dynamo.{engine}.main", *((*_ENGINE, *_ENGINE_ON[device]) if engine == "vllm" else ()))
     return Standby(
@@ -54,6 +56,7 @@ def _for_workers(ctx: Context, workers: list[Unit], *, keep: bool) -> Standby:
         modules=modules,
         env=_common(ctx, workers),
         roles=tuple(dict.fromkeys(unit.role for unit in workers)),
+        others=others,
         keep=keep,
         memory_bytes=_WORKERS_BYTES[engine],
         cuda=engine == "vllm" and device == "cuda",
@@ -65,7 +68,7 @@ def _for_workers(ctx: Context, workers: list[Unit], *, keep: bool) -> Standby:
 def _common(ctx: Context, workers: list[Unit]) -> dict[str, str]:
     """What every worker has, so that nothing of one unit is there while it waits: not its ports, GPUs or cores."""
     first, *rest = (unit.env for unit in workers)
-    given = role_environment(ctx.profile, workers[0].role)
+    given = unit_environment(ctx.profile, workers[0].role, workers[0].name)
     kept = {**ctx.env, **given_environment(ctx.profile), **given}.keys() | _SHARED_BY_WORKERS
     return {name: value for name, value in first.items() if name in kept and all(env[name] == value for env in rest)}
 

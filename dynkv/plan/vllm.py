@@ -9,14 +9,14 @@ import json
 from dataclasses import replace
 
 from dynkv.plan.context import Context
-from dynkv.plan.environment import role_environment
+from dynkv.plan.environment import unit_environment
 from dynkv.plan.kv_transfer import disables_hybrid_kv_cache_manager, kv_transfer_config
 from dynkv.plan.loras import lora_args, lora_environment, loras
 from dynkv.plan.model import Dependency, Role, Unit
 from dynkv.plan.ports import rank_port
 from dynkv.plan.seats import Seat, share_cpus
 from dynkv.plan.tasks import task_args, task_environment
-from dynkv.plan.worker import FIRST_KV_EVENTS_PORT, FIRST_NIXL_PORT, publishes_kv_events, role_args, worker_unit
+from dynkv.plan.worker import FIRST_KV_EVENTS_PORT, FIRST_NIXL_PORT, own_args, publishes_kv_events, worker_unit
 
 _THREADS_BIND = "VLLM_CPU_OMP_THREADS_BIND"
 _CPU_NICE = 10
@@ -34,7 +34,7 @@ def vllm_unit(ctx: Context, seat: Seat, depends_on: tuple[Dependency, ...]) -> U
         # each data parallel rank publishes its own, at the next port (vllm 0.31.0)
         copies = ctx.profile.workers.data_parallel_size
         ports |= _of_ranks(ctx, seat, "kv_events", FIRST_KV_EVENTS_PORT, copies)
-    own = role_args(ctx, seat.role)
+    own = own_args(ctx, seat)
     argv = [*_model_args(ctx, seat), *task_args(ctx.task), *lora_args(ctx, own), *_kv_args(ctx, seat, ports), *own]
     env = {**task_environment(ctx.task), **lora_environment(ctx), **_environment(ctx, seat, ports)}
     unit = replace(worker_unit(ctx, seat, argv, env, ports, depends_on), loras=loras(ctx))
@@ -116,4 +116,4 @@ def _own_cpus(ctx: Context, seat: Seat) -> tuple[int, ...]:
 
 def _binds_threads(ctx: Context, seat: Seat) -> bool:
     """The person knows better."""
-    return _THREADS_BIND in {**ctx.env, **role_environment(ctx.profile, seat.role)}
+    return _THREADS_BIND in {**ctx.env, **unit_environment(ctx.profile, seat.role, seat.unit)}

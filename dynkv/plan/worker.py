@@ -25,7 +25,7 @@ def worker_unit(
     depends_on: tuple[Dependency, ...],
 ) -> Unit:
     """A worker is ready when its engine serves: `/health` answers 503 until then."""
-    processes = _serving_processes(role_args(ctx, seat.role))
+    processes = _serving_processes(own_args(ctx, seat))
     system = ctx.ports.free_from(FIRST_SYSTEM_PORT, f"{seat.unit}.system", processes, SYSTEM_PORT_MAX)
     serving = (HttpGet(system, "/health"), HttpGet(system, "/metrics"))
     on_gpu = bool(seat.gpus) and ctx.profile.engine == "vllm"
@@ -83,7 +83,8 @@ def publishes_kv_events(ctx: Context, role: Role) -> bool:
     return ctx.profile.frontend.router_mode == "kv" and role is not Role.DECODE
 
 
-def role_args(ctx: Context, role: Role) -> list[str]:
-    """The person's own arguments: for every worker, then for the role."""
-    own = getattr(ctx.profile.model.role_args, role.value)
-    return [*ctx.profile.model.args, *own]
+def own_args(ctx: Context, seat: Seat) -> list[str]:
+    """The person's own arguments: for every worker, then for the role, then for this one."""
+    of_role = getattr(ctx.profile.model.role_args, seat.role.value)
+    one = ctx.profile.workers.each.get(seat.unit)
+    return [*ctx.profile.model.args, *of_role, *(one.args if one else ())]

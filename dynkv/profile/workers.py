@@ -7,10 +7,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from dynkv.profile.arguments import HANDSHAKE_ARGS, WORKER_OPTIONS, WorkerArgs
 from dynkv.profile.environment import StackEnvironment
 from dynkv.profile.fields import Count, Fraction, PositiveInt, Section
+from dynkv.profile.words import values
 
 _RANKS_MAX = 256
+_HANDSHAKES = ("prefill-", "decode-")
 
 
 class RoleSettings(Section):
@@ -25,6 +28,15 @@ class RoleSettings(Section):
     restart_with: list[Literal["decode", "prefill"]] = []
     """Roles whose restart restarts this one too. With ai-dynamo 1.6.1 and vllm 0.31.0 on a CPU each survives the
     other's, and serves with its successor; vllm#49238 reports a crash."""
+
+
+class OneWorker(Section):
+    """What one worker has beyond the others of its role."""
+
+    args: WorkerArgs = []
+    """Extra arguments, after those of its role."""
+    env: StackEnvironment = {}
+    """Added to its environment alone, after that of its role."""
 
 
 class Workers(Section):
@@ -58,6 +70,8 @@ class Workers(Section):
     """Added to the environment of all workers, after the profile's `env`."""
     decode: RoleSettings = RoleSettings()
     prefill: RoleSettings = RoleSettings()
+    each: dict[str, OneWorker] = {}
+    """By a worker's name, such as `worker-1`: what it alone has."""
 
     @model_validator(mode="after")
     def _ranks_fit_one_machine(self) -> Self:
@@ -65,6 +79,18 @@ class Workers(Section):
             raise PydanticCustomError(
                 "ranks", f"a worker of {self.ranks} ranks has more than the {_RANKS_MAX} that one machine may have"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _handshake_agrees(self) -> Self:
+        for name, one in self.each.items():
+            given = values(one.args, WORKER_OPTIONS)
+            if name.startswith(_HANDSHAKES) and (flag := next((it for it in HANDSHAKE_ARGS if it in given), None)):
+                raise PydanticCustomError(
+                    "handshake",
+                    f"prefill and decode must agree on {flag}, or every transfer fails: put it in model.args",
+                    {"key": f"workers.each.{name}"},
+                )
         return self
 
     @property

@@ -43,7 +43,8 @@ class Shared:
 
     def standby_of(self, unit: Unit) -> StandbyRunner | None:
         """The one that the unit may start from."""
-        return next((standby for standby in self.standbys if unit.role in standby.planned.roles), None)
+        planned = ((standby, standby.planned) for standby in self.standbys)
+        return next((it for it, plan in planned if unit.role in plan.roles and unit.name not in plan.others), None)
 
 
 class Life:

@@ -73,9 +73,9 @@ def test_without_a_sidecar_l2_has_none() -> None:
     assert prepared({"lmcache.l2": [fs("/kv")], "lmcache.enabled": False}) == (DISCOVERY,)
 
 
-def test_without_the_stack_there_is_nothing_to_prepare() -> None:
+def test_without_the_stack_only_discovery_is_prepared() -> None:
     own = {"units": [{"name": "own", "argv": ["x"]}]}
-    assert prepared({"lmcache.l2": [fs("/kv")], "model.path": "tiny", "topology": "none", **own}) == ()
+    assert prepared({"lmcache.l2": [fs("/kv")], "model.path": "tiny", "topology": "none", **own}) == (DISCOVERY,)
 
 
 def test_the_mocker_without_lmcache_needs_no_l2() -> None:

@@ -129,6 +129,13 @@ async def test_a_worker_starts_from_it_and_so_does_its_successor(lab: Lab) -> No
     assert not is_alive(parked)
 
 
+async def test_a_worker_with_other_variables_never_does(lab: Lab) -> None:
+    async with scene(lab, worker(lab)) as it:
+        it.standby.planned = replace(it.standby.planned, others=("worker-1",))
+        assert it.shared.standby_of(lab.unit("worker-0")) is it.standby
+        assert it.shared.standby_of(lab.unit("worker-1")) is None
+
+
 async def test_one_for_the_start_only_ends_when_all_are_ready(lab: Lab) -> None:
     async with scene(lab, worker(lab), keep=False) as it:
         first = await it.ready_as()
