@@ -8,7 +8,7 @@ from functools import partial
 
 import anyio
 
-from dynkv.plan.model import Unit
+from dynkv.plan.model import Role, Unit
 from dynkv.plan.order import start_stages
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.states import State, has_ended
@@ -32,7 +32,7 @@ async def renew(units: Iterable[Unit], board: Board, restart: Callable[[str, str
             continue
         restart(name, CAUSE)
         await board.until(partial(_is_over, board, name))
-        if not planned[name].probes.readiness.checks:
+        if board[name].state is State.READY and not planned[name].probes.readiness.checks:
             await anyio.sleep(_SETTLED_S)
         if _has_died(board[name]):
             return
@@ -45,7 +45,9 @@ def _is_over(board: Board, name: str) -> bool:
 
 
 def _has_died(unit: UnitStatus) -> bool:
-    """By itself, since it was restarted."""
+    """By itself, since it was restarted; a job for good, since until then it is tried again."""
+    if unit.role == Role.JOB:
+        return unit.state is State.FAILED
     return unit.last_exit is not None and not unit.last_exit.asked
 
 
