@@ -170,6 +170,8 @@ class Incarnation:
             serving.start_soon(self._outliving, "discovery entries", partial(self._stay_routed, slot))
             serving.start_soon(self._outliving, "CPUs", self._keep_cpus)
         assert ending is not None, "nothing else ends the tasks"
+        lived_s = None if self._began is None else anyio.current_time() - self._began
+        self._goes_on_without = await goes_on_without(self.child, self._life.unit.role, lived_s)
         return ending
 
     async def _outliving(self, what: str, work: Callable[[], Awaitable[T]]) -> T:
@@ -180,8 +182,6 @@ class Incarnation:
 
     async def _exit(self) -> str:
         await self.child.exited.wait()
-        lived_s = None if self._began is None else anyio.current_time() - self._began
-        self._goes_on_without = await goes_on_without(self.child, self._life.unit.role, lived_s)
         return str(self.child.exit)
 
     async def _hang(self) -> str:

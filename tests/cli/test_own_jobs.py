@@ -64,3 +64,10 @@ def test_up_tells_the_last_words_of_one_that_failed_and_what_waits_for_it_never_
     assert "migrate" in done.stderr
     assert "no database there" in done.stderr
     assert told.read_text() == "x\nx\n"
+
+
+def test_up_tells_of_a_program_that_goes_into_the_background_how_it_stays(dynkv: Command) -> None:
+    done = dynkv("up", dynkv.profile(f"{UNITS}  - {{name: cache, {script('sleep 1000 &')}}}\n"))
+    assert done.returncode == 1
+    assert "cache died during start: it put itself into the background (exited with code 0)" in done.stderr
+    assert "daemonize no" in done.stderr
