@@ -91,6 +91,7 @@ CHECKS = {
     "l1-below-prompt": Check(_W, "L1 holds fewer tokens than the longest prompt, or than one chunk"),
     "chunk-above-prompt": Check(_W, "no prompt can be as long as one chunk, so nothing is ever cached"),
     "served-name-not-found": Check(_E, "this ai-dynamo cannot serve a local model under another name"),
+    "served-names-several": Check(_E, "this ai-dynamo serves a model under one name only"),
     "router-sees-gpu-only": Check(_I, "the KV router does not see what the sidecar holds"),
     # who can reach it
     "frontend-open": Check(_W, "the frontend listens on more than loopback, and asks for no key"),

@@ -97,9 +97,18 @@ def _files(case: Case, files: ModelFiles) -> Iterator[Finding]:
 
 
 def _served_name(case: Case) -> Iterator[Finding]:
-    facts, served_name = case.facts, case.profile.model.served_name
-    old = facts.model.is_local and not at_least(facts.packages, "ai-dynamo", 1, 4)
-    if old and served_name and not served_name.startswith("/"):
+    facts, names = case.facts, case.profile.model.names
+    if not names or at_least(facts.packages, "ai-dynamo", 1, 4):
+        return
+    if case.plan.model_aliases:
+        yield finding(
+            "served-names-several",
+            f"ai-dynamo {facts.packages['ai-dynamo']} serves a model under one name, and {len(names)} are given",
+            "its workers refuse more, and die at start",
+            f"leave it at {names[0]}, or install ai-dynamo 1.4 or later",
+            case.loaded.where("model", "served_name"),
+        )
+    if facts.model.is_local and not names[0].startswith("/"):
         yield finding(
             "served-name-not-found",
             f"ai-dynamo {facts.packages['ai-dynamo']} cannot serve a local model under the name {case.plan.model}",

@@ -18,7 +18,7 @@ from dynkv.plan.own import own_units
 from dynkv.plan.ports import PortPlanner
 from dynkv.plan.preparation import preparation
 from dynkv.plan.seats import Seat, seats
-from dynkv.plan.served_model import model_path, served_name
+from dynkv.plan.served_model import model_path, naming_notes, served_names
 from dynkv.plan.standby import standbys
 from dynkv.plan.vllm import vllm_unit
 from dynkv.profile.model import Profile
@@ -42,7 +42,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         topology=profile.topology,
         engine=profile.engine,
         device=profile.device,
-        frontend=Frontend(profile.frontend.host, ctx.frontend_port, ctx.served_name) if ctx.frontend_port else None,
+        frontend=_frontend(ctx),
         units=units,
         python=facts.python,
         discovery_dir=ctx.discovery_dir,
@@ -53,7 +53,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         warm_up_tokens=_warm_up_tokens(profile),
         standbys=standbys(ctx, [unit for unit in units if unit.role.is_worker]),
         ports=tuple(sorted(ctx.ports.given)),
-        notes=(*notes, *_unused_gpus(profile, facts, workers)),
+        notes=(*notes, *naming_notes(profile, facts, home), *_unused_gpus(profile, facts, workers)),
     )
 
 
@@ -76,19 +76,27 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, worker_co
     sidecar_port = ports.free_from(profile.lmcache.port, "lmcache.zmq") if has_sidecar else None
     has_directory = has_stack and profile.discovery.backend == "file"
     discovery_dir = f"{home}/{name}/discovery" if has_directory else None
+    served_name, *aliases = served_names(profile, facts, home)
     return Context(
         profile=profile,
         facts=facts,
         ports=ports,
         env=base_environment(profile, facts, discovery_dir, name),
         model_path=model_path(profile, facts, home),
-        served_name=served_name(profile, facts, home),
+        served_name=served_name,
+        aliases=tuple(aliases),
         worker_count=worker_count,
         frontend_port=frontend_port,
         sidecar_port=sidecar_port,
         discovery_dir=discovery_dir,
         home=home,
     )
+
+
+def _frontend(ctx: Context) -> Frontend | None:
+    if ctx.frontend_port is None:
+        return None
+    return Frontend(ctx.profile.frontend.host, ctx.frontend_port, ctx.served_name, aliases=ctx.aliases)
 
 
 def _units(ctx: Context, workers: list[Seat]) -> tuple[Unit, ...]:

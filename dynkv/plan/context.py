@@ -22,6 +22,8 @@ class Context:
     env: dict[str, str]
     model_path: str
     served_name: str
+    aliases: tuple[str, ...]
+    """Other names of the model."""
     worker_count: int
     frontend_port: int | None
     """None without a stack: only units of one's own."""

@@ -199,6 +199,8 @@ class Frontend:
     host: str
     port: int
     model: str
+    aliases: tuple[str, ...] = ()
+    """Other names that it answers to."""
 
     @property
     def endpoint(self) -> str:
@@ -250,6 +252,10 @@ class Plan:
     @property
     def model(self) -> str:
         return self.frontend.model if self.frontend else ""
+
+    @property
+    def model_aliases(self) -> tuple[str, ...]:
+        return self.frontend.aliases if self.frontend else ()
 
     def unit(self, name: str) -> Unit:
         return next(u for u in self.units if u.name == name)

@@ -45,7 +45,7 @@ def _of_ranks(ctx: Context, seat: Seat, name: str, first: int, ranks: int) -> di
 def _model_args(ctx: Context, seat: Seat) -> list[str]:
     profile = ctx.profile
     argv = [*ctx.interpreter, "-m", "dynamo.vllm", "--model", ctx.model_path]
-    argv += ["--served-model-name", ctx.served_name]
+    argv += ["--served-model-name", ctx.served_name, *ctx.aliases]
     argv += ["--tensor-parallel-size", str(profile.workers.tensor_parallel_size)]
     if profile.workers.pipeline_parallel_size > 1:
         argv += ["--pipeline-parallel-size", str(profile.workers.pipeline_parallel_size)]

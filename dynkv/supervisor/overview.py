@@ -62,6 +62,7 @@ class Overview:
             detail=self._detail(),
             standbys=standbys,
             spares=standbys,
+            model_aliases=plan.model_aliases,
         )
 
     def _with_live_figures(self, status: UnitStatus, host: Host) -> UnitStatus:

@@ -200,6 +200,7 @@ def orphaned_status(
             for name in dict.fromkeys([*units, *journal.children])
         ),
         detail=why,
+        model_aliases=plan.model_aliases if plan else (),
     )
 
 

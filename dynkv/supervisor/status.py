@@ -158,6 +158,8 @@ class DeploymentStatus:
     """The former name of `standbys`, for one version more."""
     gpus: tuple[GpuStatus, ...] = ()
     """Those that units use, where NVML answers in time."""
+    model_aliases: tuple[str, ...] = ()
+    """Other names that clients may ask for."""
 
 
 def deployment_state(units: Iterable[UnitStatus], *, answered: bool, stopping: bool) -> DeploymentState:

@@ -215,6 +215,7 @@ TABLE = [
     Row("kv-capacity", {}, {"model_files": None}),
     Row("l1-below-prompt", {}, {}, {"model.max_length": 16384, "lmcache.l1_size_gb": 1}, {"model.max_length": 4096}),
     Row("chunk-above-prompt", {}, {}, {"model.max_length": 200}, {"model.max_length": 256}),
+    Row("served-names-several", versions(ai_dynamo="1.3.1"), {}, {"model.served_name": ["/m", "chat"]}),
     Row("served-name-not-found", versions(ai_dynamo="1.3.1"), {}, {"model.served_name": "chat"}),
     Row("router-sees-gpu-only", {}, {}, ROUTER, {}),
     Row("frontend-open", {}, {}, {"frontend.host": "0.0.0.0"}, {"frontend.host": "::1"}),
