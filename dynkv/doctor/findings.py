@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from dynkv.doctor.catalogue import CHECKS, Severity
 from dynkv.plan.facts import Gpu, HostFacts
 from dynkv.plan.model import Plan, Role, Unit
+from dynkv.profile.arguments import value_of
 from dynkv.profile.load import LoadedProfile
 from dynkv.profile.model import Profile
 from dynkv.profile.source import Mark
@@ -59,6 +60,18 @@ class Case:
     def has_engine(self) -> bool:
         """Real engines, with a model in memory and KV blocks."""
         return self.plan.engine == "vllm" and self.plan.frontend is not None
+
+    @property
+    def workers_env(self) -> dict[str, str]:
+        """Of the first worker; empty without one."""
+        return self.plan.workers[0].env if self.plan.workers else {}
+
+    def told(self, option: str) -> str | None:
+        """What the first worker is told by an option, however it was written; None without it, or without workers."""
+        if not self.plan.workers:
+            return None
+        argv = self.plan.workers[0].argv
+        return value_of(option, list(argv[argv.index("-m") + 2 :]))
 
     @property
     def on_gpus(self) -> list[tuple[Gpu, list[Unit]]]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dynkv.doctor.model_files import cached_model_files, model_files
+from dynkv.doctor.model_files import cached_model_files, has_params, model_files
 from dynkv.doctor.options import worker_options
 from dynkv.doctor.stack import find_python, look_into
 from dynkv.errors import PreflightRefused
@@ -23,10 +23,11 @@ from dynkv.host.sockets import holders, listen_problem, loopback_problem
 from dynkv.host.subreaper import subreaper_problem
 from dynkv.host.whole_proc import proc_problem
 from dynkv.instack import SCRIPTS
-from dynkv.plan.environment import handed_on_as_secrets, handed_on_as_text
+from dynkv.plan.environment import given_environment, handed_on_as_secrets, handed_on_as_text
 from dynkv.plan.facts import HostFacts, Leftover, ModelFacts, ModelFiles, PathFacts
 from dynkv.plan.paths import expand, user_of
 from dynkv.plan.served_model import TINY
+from dynkv.profile.arguments import value_of
 from dynkv.profile.l2 import directory
 from dynkv.profile.model import FORBIDDEN_ENV, Profile
 
@@ -154,16 +155,28 @@ def model_facts(path: str) -> ModelFacts:
     if path == TINY:
         return ModelFacts(is_local=True, has_config=True)
     local = Path(os.path.expanduser(path))
-    if not (path.startswith(("/", ".", "~")) or os.path.isdir(local)):
+    if not (path.startswith(("/", ".", "~")) or os.path.exists(local)):
         return ModelFacts(is_local=False, has_config=False)
     whole = str(local) if local.is_absolute() else expand(f"./{local}", "", PathFacts(_working_directory()))
-    return ModelFacts(is_local=True, has_config=os.path.isfile(local / "config.json"), path=whole)
+    return ModelFacts(
+        is_local=True,
+        has_config=os.path.isfile(local / "config.json"),
+        path=whole,
+        is_there=os.path.exists(local),
+        is_file=os.path.isfile(local),
+        has_params=has_params(local),
+    )
 
 
 def _model_files(profile: Profile, model: ModelFacts) -> ModelFiles | None:
     if model.is_local:
-        return model_files(Path(model.path)) if model.has_config and model.path else None
-    return cached_model_files(profile.model.path, {**os.environ, **profile.env})
+        return model_files(Path(model.path)) if (model.has_config or model.has_params) and model.path else None
+    workers_environ = {**handed_on_as_text(os.environ), **given_environment(profile)}
+    own = profile.model.role_args
+    args = [*profile.model.args, *(own.decode if profile.topology == "disagg" else own.worker)]
+    with_weights = profile.engine == "vllm" and value_of("--load-format", args) != "dummy"
+    revision = value_of("--revision", args)
+    return cached_model_files(profile.model.path, workers_environ, revision, with_weights=with_weights)
 
 
 def _l2_directories(profile: Profile, home: Path, paths: PathFacts) -> dict[str, Path]:

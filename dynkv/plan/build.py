@@ -10,6 +10,7 @@ from dynkv.plan.context import Context
 from dynkv.plan.environment import base_environment, circumstances
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.frontend import frontend_unit
+from dynkv.plan.hub import one_cache
 from dynkv.plan.lmcache import lmcache_unit
 from dynkv.plan.mocker import mocker_unit
 from dynkv.plan.model import Frontend, LogPolicy, Plan, Role, Unit
@@ -77,11 +78,12 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, worker_co
     has_directory = has_stack and profile.discovery.backend == "file"
     discovery_dir = f"{home}/{name}/discovery" if has_directory else None
     served_name, *aliases = served_names(profile, facts, home)
+    env = base_environment(profile, facts, discovery_dir, name)
     return Context(
         profile=profile,
         facts=facts,
         ports=ports,
-        env=base_environment(profile, facts, discovery_dir, name),
+        env=env if facts.model.is_local else {**env, **one_cache(env)},
         model_path=model_path(profile, facts, home),
         served_name=served_name,
         aliases=tuple(aliases),

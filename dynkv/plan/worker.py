@@ -37,7 +37,7 @@ def worker_unit(
             "DYN_SYSTEM_PORT": str(system),
             **_canary(ctx),
             **env,
-            **given_environment(ctx.profile),
+            **{name: ctx.env[name] for name in given_environment(ctx.profile)},
         },
         ports={"system": system, **more_ports},
         probes=_probes(ctx, serving),
