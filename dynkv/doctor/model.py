@@ -21,9 +21,10 @@ _AGAIN = "copy the model again, or download it again"
 
 def checks(case: Case) -> Iterator[Finding]:
     yield from model_origin.checks(case)
-    files = case.facts.model_files
-    if files is not None and case.profile.model.path != TINY:
-        where = case.facts.model.path or f"the hub's cache of {case.profile.model.path}"
+    files, facts = case.facts.model_files, case.facts.model
+    can_be_one = facts.has_config or not facts.is_local or model_origin.reads_params(case)
+    if files is not None and can_be_one and case.profile.model.path != TINY:
+        where = facts.path or f"the hub's cache of {case.profile.model.path}"
         yield from _tokenizer(case, files, where)
         yield from _files(case, files, where)
     yield from _served_name(case)

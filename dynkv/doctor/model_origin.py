@@ -14,7 +14,7 @@ from dynkv.doctor.findings import Case, Finding, finding
 from dynkv.doctor.model_path import STORES, is_gguf, misread, scheme, unexpanded
 from dynkv.plan.hub import asks_modelscope, hub_cache, is_offline
 from dynkv.plan.served_model import TINY
-from dynkv.plan.versions import at_least
+from dynkv.plan.versions import numbers
 
 _OF_MODEL_EXPRESS = ("modelexpress", "mx")
 """Load formats with which a worker fetches nothing by itself. Source: ai-dynamo 1.6.1, vllm/constants.py."""
@@ -39,10 +39,8 @@ def checks(case: Case) -> Iterator[Finding]:
 
 def is_tried(case: Case) -> bool:
     """Whether this ai-dynamo is of those that the sentences above are about; older and newer ones may do otherwise."""
-    packages = case.facts.packages
-    return (
-        "ai-dynamo" in packages and at_least(packages, "ai-dynamo", 1, 6) and not at_least(packages, "ai-dynamo", 1, 7)
-    )
+    version = case.facts.packages.get("ai-dynamo")
+    return version is not None and (1, 6) <= numbers(version) < (1, 7)
 
 
 def _no_path(case: Case, why: str, instead: str) -> Finding:
@@ -64,7 +62,7 @@ def _directory(case: Case) -> Iterator[Finding]:
         yield finding(
             "model-not-found", what, "a model is a directory (ai-dynamo 1.6.1 registers nothing else)", hint, mark
         )
-    elif not facts.has_config and not _reads_params(case):
+    elif not facts.has_config and not reads_params(case):
         what = f"there is no config.json in {facts.path}"
         why = "a model's directory has one"
         if facts.has_params:
@@ -73,7 +71,7 @@ def _directory(case: Case) -> Iterator[Finding]:
         yield finding("model-not-found", what, why, hint, mark)
 
 
-def _reads_params(case: Case) -> bool:
+def reads_params(case: Case) -> bool:
     """Whether the worker does without config.json, and tells the frontend nothing of it."""
     elsewhere = (
         case.facts.model.has_params or case.told("--hf-config-path") or case.told("--config-format") == "mistral"
@@ -87,9 +85,7 @@ def _gguf(case: Case) -> Finding:
         return _unjudged(case, f"{path} is in GGUF", "ai-dynamo 1.6.1 served none", "dynkv up, and dynkv logs worker-0")
     return finding(
         "model-gguf",
-        f"{path} is in GGUF, which ai-dynamo {case.facts.packages.get('ai-dynamo', '')} does not serve".replace(
-            "  ", " "
-        ),
+        f"{path} is in GGUF, which ai-dynamo {case.facts.packages['ai-dynamo']} does not serve",
         "it registers a directory with config.json and a tokenizer; vLLM reads GGUF with vllm-gguf-plugin only",
         "give the directory or the id of the model that it was made from, perhaps one in AWQ, GPTQ or FP8",
         mark,
@@ -106,8 +102,7 @@ def _store(case: Case) -> Finding:
         "model-object-store",
         f"a worker of ai-dynamo {case.facts.packages['ai-dynamo']} cannot read {path}",
         "it asks the Hugging Face hub for a model of that name before vLLM sees it, and ends",
-        "download it to a directory and give that, with --load-format runai_streamer if you like; "
-        "or use --load-format modelexpress",
+        "download it to a directory, and give that: --load-format runai_streamer streams from there, too",
         case.loaded.where("model", "path"),
     )
 

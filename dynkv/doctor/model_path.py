@@ -39,7 +39,7 @@ def is_id(path: str) -> bool:
 def is_gguf(path: str) -> bool:
     """A file, one in a repository, or a repository with a quantisation behind a colon.
 
-    Source: vllm-gguf-plugin 0.0.5, its four forms of a model.
+    Source: ls1intum/edutelligence#862, on vllm-gguf-plugin 0.0.5.
     """
     return path.lower().endswith(".gguf") or (_QUANT.fullmatch(path) is not None and not scheme(path))
 
