@@ -15,6 +15,7 @@ _HUB_PAGE = re.compile(
 )
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _QUANT = re.compile(r"[^:]+:(?:UD-)?(?:I?Q|TQ|B?F|MXFP)\d\w*", re.IGNORECASE)
+_DRIVE = re.compile(r"([A-Za-z]):[\\/](.*)", re.DOTALL)
 _AT = re.compile(r"([^@]+)@([^@/]+)")
 
 
@@ -89,6 +90,9 @@ def _spelling(path: str) -> Misread | None:
         return Misread(
             "there is a space around it", f"write {path.strip()}" if path.strip() else "write a path or an id"
         )
+    if found := _DRIVE.fullmatch(path):
+        rest = found[2].replace("\\", "/")
+        return Misread("it is a path of Windows", f"in its Linux subsystem write /mnt/{found[1].lower()}/{rest}")
     if "\\" in path:
         return Misread("parts are divided by /", f"write {path.replace(chr(92), '/')}")
     found = _AT.fullmatch(path)

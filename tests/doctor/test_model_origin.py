@@ -67,7 +67,8 @@ def test_an_id(path: str) -> None:
         ("org/name/", "a part of it is empty", "write org/name"),
         ("org//name", "a part of it is empty", "write org/name"),
         ("org\\name", "divided by /", "write org/name"),
-        ("C:\\models\\m", "divided by /", "write C:/models/m"),
+        ("C:\\models\\m", "a path of Windows", "write /mnt/c/models/m"),
+        ("d:/models/m", "a path of Windows", "write /mnt/d/models/m"),
         (" org/name", "there is a space around it", "write org/name"),
         ("   ", "there is a space around it", "write a path or an id"),
         ("org/na me", "takes no ' ' in an id", "ORGANISATION/NAME"),
@@ -150,6 +151,8 @@ def test_mistrals_own_format_is_served_with_the_workers_tokenizer() -> None:
     assert ids("/m", **MISTRAL) == ["model-not-found"]
     assert "--use-vllm-tokenizer, --endpoint-types, chat" in found("/m", **MISTRAL)[0].hint
     assert ids("/m", {"model.args": OWN_TOKENIZER}, **MISTRAL) == []
+    assert ids("/m", {"env": {"DYN_VLLM_USE_TOKENIZER": "on"}}, **MISTRAL) == []
+    assert ids("/m", {"env": {"DYN_VLLM_USE_TOKENIZER": "0"}}, **MISTRAL) == ["model-not-found"]
 
 
 @pytest.mark.parametrize("tokenizer", ["tekken.json", "tokenizer.model", "vocab.json", "spiece.model"])
