@@ -12,7 +12,6 @@ from dynkv.profile.load import LoadedProfile
 from dynkv.profile.model import Profile
 from dynkv.profile.source import Mark
 
-
 _VARIABLES = {
     "--use-vllm-tokenizer": "DYN_VLLM_USE_TOKENIZER",
     "--embedding-worker": "DYN_VLLM_EMBEDDING_WORKER",
