@@ -7,20 +7,28 @@ from dataclasses import replace
 from dynkv.documents import is_text
 from dynkv.errors import PreflightRefused
 from dynkv.plan.context import Context
-from dynkv.plan.environment import base_environment, circumstances
+from dynkv.plan.environment import (
+    base_environment,
+    circumstances,
+    dropped_names,
+    role_environment,
+    with_environment,
+)
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.frontend import frontend_unit
 from dynkv.plan.hub import one_cache
 from dynkv.plan.lmcache import lmcache_unit
 from dynkv.plan.mocker import mocker_unit
-from dynkv.plan.model import Frontend, LogPolicy, Plan, Role, Unit
+from dynkv.plan.model import LogPolicy, Plan, Role, Unit
 from dynkv.plan.order import worker_dependencies
 from dynkv.plan.own import own_units
 from dynkv.plan.ports import PortPlanner
 from dynkv.plan.preparation import preparation
 from dynkv.plan.seats import Seat, seats
 from dynkv.plan.served_model import model_path, naming_notes, served_names
+from dynkv.plan.serving import Frontend
 from dynkv.plan.standby import standbys
+from dynkv.plan.tasks import task_of
 from dynkv.plan.vllm import vllm_unit
 from dynkv.profile.model import Profile
 
@@ -54,7 +62,12 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         warm_up_tokens=_warm_up_tokens(profile),
         standbys=standbys(ctx, [unit for unit in units if unit.role.is_worker]),
         ports=tuple(sorted(ctx.ports.given)),
-        notes=(*notes, *naming_notes(profile, facts, home), *_unused_gpus(profile, facts, workers)),
+        notes=(
+            *notes,
+            *naming_notes(profile, facts, home),
+            *_unused_gpus(profile, facts, workers),
+            *_dropped(profile, facts),
+        ),
     )
 
 
@@ -78,15 +91,16 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, worker_co
     has_directory = has_stack and profile.discovery.backend == "file"
     discovery_dir = f"{home}/{name}/discovery" if has_directory else None
     served_name, *aliases = served_names(profile, facts, home)
-    env = base_environment(profile, facts, discovery_dir, name)
     return Context(
         profile=profile,
         facts=facts,
         ports=ports,
-        env=env if facts.model.is_local else {**env, **one_cache(env)},
+        env=base_environment(profile, facts, discovery_dir, name),
+        circumstances=circumstances(profile, facts),
         model_path=model_path(profile, facts, home),
         served_name=served_name,
         aliases=tuple(aliases),
+        task=task_of(profile),
         worker_count=worker_count,
         frontend_port=frontend_port,
         sidecar_port=sidecar_port,
@@ -98,7 +112,7 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, worker_co
 def _frontend(ctx: Context) -> Frontend | None:
     if ctx.frontend_port is None:
         return None
-    return Frontend(ctx.profile.frontend.host, ctx.frontend_port, ctx.served_name, aliases=ctx.aliases)
+    return Frontend(ctx.profile.frontend.host, ctx.frontend_port, ctx.served_name, ctx.task, ctx.aliases)
 
 
 def _units(ctx: Context, workers: list[Seat]) -> tuple[Unit, ...]:
@@ -106,16 +120,15 @@ def _units(ctx: Context, workers: list[Seat]) -> tuple[Unit, ...]:
     sidecar = [] if ctx.sidecar_port is None else [lmcache_unit(ctx, ctx.sidecar_port)]
     worker_units = _worker_units(ctx, workers)
     frontend = [] if ctx.frontend_port is None else [frontend_unit(ctx, ctx.frontend_port)]
-    stack = [*sidecar, *frontend, *worker_units]
-    inherited = circumstances(ctx.profile, ctx.facts)
-    return tuple(
-        replace(unit, circumstances=_untouched(unit, inherited, ctx.facts)) for unit in (*stack, *own_units(ctx, stack))
-    )
+    stack = [_surrounded(ctx, unit) for unit in (*sidecar, *frontend, *worker_units)]
+    return (*stack, *own_units(ctx, stack))
 
 
-def _untouched(unit: Unit, inherited: tuple[str, ...], facts: HostFacts) -> tuple[str, ...]:
-    """Those that the unit has as they were inherited: a unit of one's own may give its own."""
-    return tuple(name for name in inherited if unit.env.get(name) == facts.environ[name])
+def _surrounded(ctx: Context, unit: Unit) -> Unit:
+    """With what the profile gives to its role alone; what its plan has changed is no circumstance any more."""
+    untouched = tuple(name for name in ctx.circumstances if unit.env.get(name) == ctx.facts.environ[name])
+    made = with_environment(replace(unit, circumstances=untouched), role_environment(ctx.profile, unit.role))
+    return made if ctx.facts.model.is_local else replace(made, env={**made.env, **one_cache(made.env)})
 
 
 def _warm_up_tokens(profile: Profile) -> int:
@@ -126,12 +139,19 @@ def _warm_up_tokens(profile: Profile) -> int:
 
 
 def _settle(profile: Profile, facts: HostFacts) -> tuple[Profile, tuple[str, ...]]:
-    """The mocker works without LMCache, so a host that has none leaves the sidecar out and says so."""
-    if profile.engine == "mocker" and profile.lmcache.enabled and "lmcache" not in facts.packages:
-        off = profile.lmcache.model_copy(update={"enabled": False})
-        note = f"no sidecar: lmcache is not installed for {facts.python}, and the mocker does not use it"
-        return profile.model_copy(update={"lmcache": off}), (note,)
-    return profile, ()
+    """What the mocker does without is left out, and said."""
+    notes: list[str] = []
+    if profile.engine != "mocker":
+        return profile, ()
+    if profile.lmcache.enabled and "lmcache" not in facts.packages:
+        profile = profile.model_copy(update={"lmcache": profile.lmcache.model_copy(update={"enabled": False})})
+        notes.append(f"no sidecar: lmcache is not installed for {facts.python}, and the mocker does not use it")
+    if profile.model.loras:
+        profile = profile.model_copy(update={"model": profile.model.model_copy(update={"loras": []})})
+        notes.append("no LoRA adapters: the mocker loads none")
+    if profile.model.task not in ("auto", "generate"):
+        notes.append(f"the mocker generates, whatever the task: {profile.model.task} is not tried")
+    return profile, tuple(notes)
 
 
 def _worker_units(ctx: Context, workers: list[Seat]) -> list[Unit]:
@@ -157,6 +177,11 @@ def _mapped_by(unit: Unit, decode: list[str]) -> tuple[str, ...]:
     Source: openucx/ucx#11753, ai-dynamo/nixl#1066; seen with nixl and vllm 0.23.0 on two H100 over NVLink.
     """
     return tuple(decode) if unit.role is Role.PREFILL and unit.gpu_memory_fraction is not None else ()
+
+
+def _dropped(profile: Profile, facts: HostFacts) -> tuple[str, ...]:
+    told = ", ".join(dropped_names(profile, facts))
+    return (f"set here and given to no process: {told}; what is meant goes under env, or has a key",) if told else ()
 
 
 def _unused_gpus(profile: Profile, facts: HostFacts, workers: list[Seat]) -> tuple[str, ...]:

@@ -60,6 +60,13 @@ def test_the_profiles_own_cache_is_written_out() -> None:
     assert {unit.env["HF_HUB_CACHE"] for unit in made.units} == {"/home/me/models"}
 
 
+def test_what_a_role_is_given_counts_too() -> None:
+    made = plan("agg", host(1, environ={"HOME": "/home/me"}), {"workers.env": {"HF_HOME": "~/w"}})
+    assert made.unit("worker-0").env["HF_HUB_CACHE"] == "/home/me/w/hub"
+    assert made.standbys[0].env["HF_HUB_CACHE"] == "/home/me/w/hub", "it is read by what a standby imports"
+    assert "HF_HUB_CACHE" not in made.unit("frontend").env
+
+
 def test_a_model_that_is_here_needs_no_cache() -> None:
     made = plan("agg", host(1, model=LLAMA, environ={"HOME": "/home/me", "XDG_CACHE_HOME": "/c"}))
     assert all("HF_HUB_CACHE" not in unit.env for unit in made.units)
