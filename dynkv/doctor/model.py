@@ -34,7 +34,7 @@ def checks(case: Case) -> Iterator[Finding]:
 
 def _tokenizer(case: Case, files: ModelFiles, where: str) -> Iterator[Finding]:
     mark = case.loaded.where("model", "path")
-    with_vllms = ", or let the worker make tokens: model.args: [--use-vllm-tokenizer, --endpoint-types, chat]"
+    with_vllms = ", or let the worker make tokens: model.args: [--use-vllm-tokenizer]"
     if not files.tokenizer and case.told("--tokenizer") is None:
         yield finding(
             "model-tokenizer-missing",

@@ -67,7 +67,7 @@ def _directory(case: Case) -> Iterator[Finding]:
         why = "a model's directory has one"
         if facts.has_params:
             why = "with params.json alone Dynamo's frontend knows no tokenizer, so that the worker has to use its own"
-            hint = "add it: model.args: [--use-vllm-tokenizer, --endpoint-types, chat]"
+            hint = "add it: model.args: [--use-vllm-tokenizer]"
         yield finding("model-not-found", what, why, hint, mark)
 
 

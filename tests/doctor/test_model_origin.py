@@ -32,7 +32,7 @@ LOCAL = ModelFacts(is_local=True, has_config=True, path="/m")
 UNTRIED: tuple[dict[str, str], ...] = (*({**STACK, "ai-dynamo": version} for version in ("1.3.1", "1.7.0")), {})
 """Of these nobody knows."""
 OFFLINE = {"HF_HUB_OFFLINE": "1"}
-OWN_TOKENIZER = ["--use-vllm-tokenizer", "--endpoint-types", "chat"]
+OWN_TOKENIZER = ["--use-vllm-tokenizer"]
 
 
 def found(path: str, settings: dict[str, Any] | None = None, **facts: Any) -> list[Finding]:
@@ -149,7 +149,7 @@ MISTRAL: dict[str, Any] = {
 def test_mistrals_own_format_is_served_with_the_workers_tokenizer() -> None:
     """Seen with ai-dynamo 1.6.1 and vllm 0.31.0 on a CPU: without it the frontend is never ready."""
     assert ids("/m", **MISTRAL) == ["model-not-found"]
-    assert "--use-vllm-tokenizer, --endpoint-types, chat" in found("/m", **MISTRAL)[0].hint
+    assert "--use-vllm-tokenizer" in found("/m", **MISTRAL)[0].hint
     assert ids("/m", {"model.args": OWN_TOKENIZER}, **MISTRAL) == []
     assert ids("/m", {"env": {"DYN_VLLM_USE_TOKENIZER": "on"}}, **MISTRAL) == []
     assert ids("/m", {"env": {"DYN_VLLM_USE_TOKENIZER": "0"}}, **MISTRAL) == ["model-not-found"]
