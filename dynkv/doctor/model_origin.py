@@ -1,8 +1,8 @@
 """Whether the stack can get at the model from where the profile has it. Pure.
 
 Source: ai-dynamo 1.6.1, vllm/main.py: a worker fetches whatever does not exist as a path from the Hugging Face hub,
-with the cache and the main revision as Dynamo knows them, before vLLM sees it; so do 1.3.1, 1.4.2 and 1.5.0. Each case
-was tried with 1.6.1 and vllm 0.31.0 on a CPU, without a network.
+with the cache and the main revision as Dynamo knows them, before vLLM sees it; so do 1.3.1, 1.4.2 and 1.5.0. What is
+an error here was tried with 1.6.1 and vllm 0.31.0 on a CPU, without a network.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from dynkv.doctor.findings import Case, Finding, finding
 from dynkv.doctor.model_path import STORES, is_gguf, misread, scheme, unexpanded
-from dynkv.plan.hub import asks_modelscope, hub_cache, is_offline
+from dynkv.plan.hub import asks_modelscope, hub_cache, is_offline, is_vllm_offline
 from dynkv.plan.served_model import TINY
 from dynkv.plan.versions import numbers
 
@@ -113,26 +113,31 @@ def _unjudged(case: Case, what: str, why: str, command: str) -> Finding:
 
 def _hub(case: Case) -> Iterator[Finding]:
     path, env = case.profile.model.path, case.workers_env
-    where = hub_cache(env)
+    where, revision = hub_cache(env), case.told("--revision")
+    ahead = _download(path, revision)
     if case.facts.model_files is None and is_offline(env):
-        revision = case.told("--revision")
         wanted = f"{path} at {revision}" if revision else path
         yield finding(
             "model-not-cached",
             f"{wanted} is not in the hub's cache, {where}, and HF_HUB_OFFLINE is set",
             "the workers may not download it",
-            f"unset HF_HUB_OFFLINE, download it first ({_download(path, revision)}), or give a directory",
+            f"unset HF_HUB_OFFLINE, download it first ({ahead}), or give a directory",
             case.loaded.where("model", "path"),
         )
         return
-    if case.facts.model_files is None:
+    if case.facts.model_files is None and is_vllm_offline(env):
+        why = (
+            "vLLM may not download it; Dynamo does before, as it heeds HF_HUB_OFFLINE alone, but perhaps not all of it"
+        )
+        yield _unjudged(case, f"{path} is not in the hub's cache, {where}, and TRANSFORMERS_OFFLINE is set", why, ahead)
+    elif case.facts.model_files is None:
         yield finding(
             "model-download",
             f"{path} is not on this host yet",
             f"the first start downloads it to {where}, and is ready that much later",
-            f"nothing to do; to have it ahead: {_download(path, case.told('--revision'))}",
+            f"nothing to do; to have it ahead: {ahead}",
         )
-    if asks_modelscope(env):
+    if case.has_engine and asks_modelscope(env):
         yield _modelscope(case)
     yield from _vllms_alone(case)
 

@@ -12,7 +12,12 @@ _VARIABLE = re.compile(r"\$(?:(\w+)|\{([^}]*)\})", re.ASCII)
 
 
 def is_offline(environ: Mapping[str, str]) -> bool:
-    """Whether nobody may be asked. Source: huggingface_hub 1.33.0, constants.py."""
+    """Whether nobody may ask the hub. Source: huggingface_hub 1.33.0, constants.py; ai-dynamo 1.6.1, tried."""
+    return environ.get("HF_HUB_OFFLINE", "").upper() in _TRUE
+
+
+def is_vllm_offline(environ: Mapping[str, str]) -> bool:
+    """Whether vLLM may not, though Dynamo perhaps may. Source: huggingface_hub 1.33.0, constants.py."""
     return (environ.get("HF_HUB_OFFLINE") or environ.get("TRANSFORMERS_OFFLINE") or "").upper() in _TRUE
 
 

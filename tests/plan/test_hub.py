@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hosts import LLAMA, host, plan
 
-from dynkv.plan.hub import dynamo_cache, hub_cache, is_offline, one_cache
+from dynkv.plan.hub import dynamo_cache, hub_cache, is_offline, is_vllm_offline, one_cache
 
 HOME = {"HOME": "/home/me"}
 
@@ -33,18 +33,20 @@ def test_two_rules(environ: dict[str, str], vllm: str, dynamo: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environ", "offline"),
+    ("environ", "all_are", "vllm_is"),
     [
-        ({}, False),
-        ({"HF_HUB_OFFLINE": "1"}, True),
-        ({"HF_HUB_OFFLINE": "yes"}, True),
-        ({"HF_HUB_OFFLINE": "0", "TRANSFORMERS_OFFLINE": "1"}, False),
-        ({"HF_HUB_OFFLINE": "", "TRANSFORMERS_OFFLINE": "1"}, True),
-        ({"TRANSFORMERS_OFFLINE": "true"}, True),
+        ({}, False, False),
+        ({"HF_HUB_OFFLINE": "1"}, True, True),
+        ({"HF_HUB_OFFLINE": "yes"}, True, True),
+        ({"HF_HUB_OFFLINE": "2"}, False, False),
+        ({"HF_HUB_OFFLINE": "0", "TRANSFORMERS_OFFLINE": "1"}, False, False),
+        ({"HF_HUB_OFFLINE": "", "TRANSFORMERS_OFFLINE": "1"}, False, True),
+        ({"TRANSFORMERS_OFFLINE": "true"}, False, True),
     ],
 )
-def test_offline(environ: dict[str, str], offline: bool) -> None:
-    assert is_offline(environ) is offline
+def test_offline(environ: dict[str, str], all_are: bool, vllm_is: bool) -> None:
+    """As both did."""
+    assert (is_offline(environ), is_vllm_offline(environ)) == (all_are, vllm_is)
 
 
 def test_a_plan_names_the_cache_where_they_would_differ() -> None:
