@@ -11,7 +11,7 @@ from dynkv.plan.served_model import TINY
 from dynkv.plan.versions import at_least
 
 _FRONTEND_READS = ("tokenizer.json", "tiktoken.model")
-"""And what ends in .tiktoken. Source: ai-dynamo 1.6.1, tried with each kind of file alone."""
+"""And what ends in .tiktoken, of Kimi's models. Source: ai-dynamo 1.6.1, tried with each kind of file alone."""
 _OWN_TOKENIZER = ("--use-vllm-tokenizer", "--embedding-worker", "--classify-worker", "--realtime")
 """With these a worker is sent text, and the frontend makes no tokens of it (ai-dynamo 1.6.1)."""
 _NAMED_BY_THE_INDEX = (None, "auto", "hf", "safetensors", "pt", "mistral", "runai_streamer", "fastsafetensors")
