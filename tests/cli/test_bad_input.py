@@ -163,7 +163,7 @@ class TestPreflight:
     def test_a_model_without_config(self, dynkv: Dynkv, tmp_path: Path, stack: str) -> None:
         (tmp_path / "model").mkdir()
         error, hint = refused(dynkv("up", "agg", "--device", "cpu", "--model", "./model", "--set", stack), 4)
-        assert error == f"there is no {tmp_path}/model"
+        assert error == f"there is no config.json in {tmp_path}/model"
         assert "--model tiny" in hint
 
     @pytest.mark.skipif(bool(gpus()), reason="this host has GPUs")
