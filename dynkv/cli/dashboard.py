@@ -18,7 +18,7 @@ from textual.containers import ItemGrid
 from textual.widgets import DataTable, Footer, Static
 
 from dynkv.cli.screens import Confirmation, LogScreen
-from dynkv.cli.status_text import COLUMNS, DEPLOYMENT_STYLE, STATE_STYLE, unit_row
+from dynkv.cli.status_text import COLUMNS, DEPLOYMENT_STYLE, STATE_STYLE, in_full, unit_row
 from dynkv.cli.tile import Tile
 from dynkv.errors import DynkvError
 from dynkv.metrics.trend import Look, Reading, Trend
@@ -164,7 +164,8 @@ class Dashboard(App[None]):
 def _head(status: DeploymentStatus) -> Text:
     state = f"{status.state}" if status.supervisor is not None else f"{status.state}, without a supervisor"
     style = DEPLOYMENT_STYLE.get(status.state, "")
-    served = readable(f"  {status.endpoint}  model {status.model}") if status.endpoint else ""
+    model = in_full(status.model, status.model_aliases)
+    served = readable(f"  {status.endpoint}  model {model}") if status.endpoint else ""
     return Text.assemble((status.name, "bold"), " is ", (state, style), served)
 
 

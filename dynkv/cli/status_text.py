@@ -12,7 +12,7 @@ from dynkv.cli.ink import Ink, folded
 from dynkv.readable import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from dynkv.supervisor.status import DeploymentStatus, GpuStatus, StandbyStatus, UnitStatus
 
@@ -40,7 +40,8 @@ _GAP = "  "
 def status_text(status: DeploymentStatus, ink: Ink) -> str:
     """States may be those of the classes or plain text: a document read without the classes does too."""
     state = ink.paint(f"{status.state}", DEPLOYMENT_STYLE.get(status.state, ""))
-    served = readable(f"  {status.endpoint}  model {status.model}") if status.endpoint else ""
+    model = in_full(status.model, status.model_aliases)
+    served = readable(f"  {status.endpoint}  model {model}") if status.endpoint else ""
     lines = [f"{ink.paint(status.name, 'bold')} is {state}{served}"]
     if status.detail:
         lines.append(ink.fold(status.detail, "yellow"))
@@ -130,6 +131,11 @@ def standby_words(standby: StandbyStatus) -> str:
     if standby.state == "ended":
         return f"{standby.launched} started from it"
     return purpose + (f", pid {standby.pid}, {standby.rss_bytes / 1e6:.0f} MB" if standby.rss_bytes else "")
+
+
+def in_full(model: str, aliases: Sequence[str]) -> str:
+    """A model's name, with the others that it has."""
+    return f"{model} (also {', '.join(aliases)})" if aliases else model
 
 
 def gpu_words(gpu: GpuStatus) -> str:

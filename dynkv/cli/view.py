@@ -29,7 +29,7 @@ from rich.text import Text
 
 from dynkv.children.lines import newest
 from dynkv.children.output import tail
-from dynkv.cli.status_text import STATE_STYLE, age, probe_words, standby_words
+from dynkv.cli.status_text import STATE_STYLE, age, in_full, probe_words, standby_words
 from dynkv.cli.streams import moving
 from dynkv.plan.difference import Difference
 from dynkv.plan.model import Plan
@@ -94,7 +94,7 @@ def show_plan(plan: Plan) -> None:
         f"[bold]{escape(plan.name)}[/]: {plan.topology}, {plan.engine} on {plan.device}, {escape(plan.python)}"
     )
     if plan.frontend is not None:
-        console.print(Text(f"endpoint {plan.endpoint}, model {plan.model}"))
+        console.print(Text(f"endpoint {plan.endpoint}, model {in_full(plan.model, plan.model_aliases)}"))
     for note in plan.notes:
         console.print(f"[yellow]note:[/] {escape(note)}")
     for step in plan.prepare:
@@ -146,7 +146,8 @@ def show_started(status: DeploymentStatus, directory: Path) -> None:
         console.print(f"[bold green]ready:[/] {len(status.units) - len(resting)} units")
         console.print(f"logs:  {escape(str(directory / 'logs'))}", style="dim")
         return
-    console.print(f"[bold green]ready:[/] {escape(status.endpoint)}  [dim]model[/] {escape(status.model)}")
+    model = in_full(status.model, status.model_aliases)
+    console.print(f"[bold green]ready:[/] {escape(status.endpoint)}  [dim]model[/] {escape(model)}")
     for line in _try_it(status):
         console.print(Text(line, style="dim"))
     console.print(f"logs:  {escape(str(directory / 'logs'))}", style="dim")

@@ -7,9 +7,22 @@ from dataclasses import dataclass, replace
 from dynkv.doctor.catalogue import CHECKS, Severity
 from dynkv.plan.facts import Gpu, HostFacts
 from dynkv.plan.model import Plan, Role, Unit
+from dynkv.profile.arguments import value_of
 from dynkv.profile.load import LoadedProfile
 from dynkv.profile.model import Profile
 from dynkv.profile.source import Mark
+
+_VARIABLES = {
+    "--use-vllm-tokenizer": "DYN_VLLM_USE_TOKENIZER",
+    "--embedding-worker": "DYN_VLLM_EMBEDDING_WORKER",
+    "--classify-worker": "DYN_VLLM_CLASSIFY_WORKER",
+    "--realtime": "DYN_VLLM_REALTIME",
+    "--endpoint-types": "DYN_ENDPOINT_TYPES",
+    "--custom-jinja-template": "DYN_CUSTOM_JINJA_TEMPLATE",
+}
+"""With which a worker may be told the same. Source: ai-dynamo 1.6.1, backend_args.py and runtime_args.py."""
+_TRUE = ("1", "true", "on", "yes")
+"""Source: ai-dynamo 1.6.1, `parse_bool`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +72,23 @@ class Case:
     def has_engine(self) -> bool:
         """Real engines, with a model in memory and KV blocks."""
         return self.plan.engine == "vllm" and self.plan.frontend is not None
+
+    @property
+    def workers_env(self) -> dict[str, str]:
+        """Of the first worker; empty without one."""
+        return self.plan.workers[0].env if self.plan.workers else {}
+
+    def told(self, option: str) -> str | None:
+        """What the first worker is told by an option, however it was written, or by the variable that stands for it.
+
+        None without both, or without workers; a flag's value is `true`.
+        """
+        if not self.plan.workers:
+            return None
+        argv = self.plan.workers[0].argv
+        by_words = value_of(option, list(argv[argv.index("-m") + 2 :]))
+        by_variable = self.workers_env.get(_VARIABLES.get(option, ""))
+        return by_words or ("true" if (by_variable or "").strip().lower() in _TRUE else by_variable)
 
     @property
     def on_gpus(self) -> list[tuple[Gpu, list[Unit]]]:

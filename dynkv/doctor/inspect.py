@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dynkv.doctor.lora_files import lora_facts
-from dynkv.doctor.model_files import cached_model_files, model_files
+from dynkv.doctor.model_files import cached_model_files, has_params, model_files
 from dynkv.doctor.options import worker_options
 from dynkv.doctor.stack import find_python, look_into
 from dynkv.errors import PreflightRefused
@@ -24,10 +24,18 @@ from dynkv.host.sockets import holders, listen_problem, loopback_problem
 from dynkv.host.subreaper import subreaper_problem
 from dynkv.host.whole_proc import proc_problem
 from dynkv.instack import SCRIPTS
-from dynkv.plan.environment import dropped, handed_on_as_secrets, handed_on_as_text
+from dynkv.plan.environment import (
+    dropped,
+    given_environment,
+    handed_on_as_secrets,
+    handed_on_as_text,
+    role_environment,
+)
 from dynkv.plan.facts import HostFacts, Leftover, LoraFacts, ModelFacts, ModelFiles, PathFacts
+from dynkv.plan.model import Role
 from dynkv.plan.paths import expand, user_of
 from dynkv.plan.served_model import TINY
+from dynkv.profile.arguments import value_of
 from dynkv.profile.environment import FORBIDDEN_ENV
 from dynkv.profile.l2 import directory
 from dynkv.profile.model import Profile
@@ -159,16 +167,29 @@ def model_facts(path: str) -> ModelFacts:
     if path == TINY:
         return ModelFacts(is_local=True, has_config=True)
     local = Path(os.path.expanduser(path))
-    if not (path.startswith(("/", ".", "~")) or os.path.isdir(local)):
+    if not (path.startswith(("/", ".", "~")) or os.path.exists(local)):
         return ModelFacts(is_local=False, has_config=False)
     whole = str(local) if local.is_absolute() else expand(f"./{local}", "", PathFacts(_working_directory()))
-    return ModelFacts(is_local=True, has_config=os.path.isfile(local / "config.json"), path=whole)
+    return ModelFacts(
+        is_local=True,
+        has_config=os.path.isfile(local / "config.json"),
+        path=whole,
+        is_there=os.path.exists(local),
+        is_file=os.path.isfile(local),
+        has_params=has_params(local),
+    )
 
 
 def _model_files(profile: Profile, model: ModelFacts) -> ModelFiles | None:
     if model.is_local:
-        return model_files(Path(model.path)) if model.has_config and model.path else None
-    return cached_model_files(profile.model.path, {**os.environ, **profile.env})
+        return model_files(Path(model.path)) if (model.has_config or model.has_params) and model.path else None
+    role = Role.DECODE if profile.topology == "disagg" else Role.WORKER
+    given = {**given_environment(profile), **role_environment(profile, role)}
+    args = [*profile.model.args, *getattr(profile.model.role_args, role.value)]
+    with_weights = profile.engine == "vllm" and value_of("--load-format", args) != "dummy"
+    revision = value_of("--revision", args)
+    environ = {**handed_on_as_text(os.environ), **given}
+    return cached_model_files(profile.model.path, environ, revision, with_weights=with_weights)
 
 
 def _loras(profile: Profile, home: Path, paths: PathFacts) -> dict[str, LoraFacts]:

@@ -4,102 +4,126 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dynkv.doctor import model_origin
 from dynkv.doctor.findings import Case, Finding, finding
 from dynkv.plan.facts import ModelFiles
-from dynkv.plan.model import Role
 from dynkv.plan.served_model import TINY
 from dynkv.plan.versions import at_least
 
-_OFF = {"1", "ON", "YES", "TRUE"}
-"""Source: huggingface_hub, constants.py, ENV_VARS_TRUE_VALUES."""
+_FRONTEND_READS = ("tokenizer.json", "tiktoken.model")
+"""And what ends in .tiktoken, of Kimi's models. Source: ai-dynamo 1.6.1, tried with each kind of file alone."""
+_OWN_TOKENIZER = ("--use-vllm-tokenizer", "--embedding-worker", "--classify-worker", "--realtime")
+"""With these a worker is sent text, and the frontend makes no tokens of it (ai-dynamo 1.6.1)."""
+_NAMED_BY_THE_INDEX = (None, "auto", "hf", "safetensors", "pt", "mistral", "runai_streamer", "fastsafetensors")
+"""Load formats that read the weights as they are published. Source: vllm 0.31.0, model_loader."""
+_AGAIN = "copy the model again, or download it again"
 
 
 def checks(case: Case) -> Iterator[Finding]:
-    facts = case.facts.model
-    if facts.is_local and not facts.has_config:
-        yield finding(
-            "model-not-found",
-            f"there is no config.json in {facts.path}",
-            "a model's directory has one",
-            "give the directory that holds config.json, a Hugging Face id, or --model tiny",
-            case.loaded.where("model", "path"),
-        )
-    elif not facts.is_local:
-        yield from _of_the_hub(case)
-    elif case.facts.model_files is not None:
-        yield from _files(case, case.facts.model_files)
+    yield from model_origin.checks(case)
+    files, facts = case.facts.model_files, case.facts.model
+    can_be_one = facts.has_config or not facts.is_local or model_origin.reads_params(case)
+    if files is not None and can_be_one and case.profile.model.path != TINY:
+        where = facts.path or f"the hub's cache of {case.profile.model.path}"
+        yield from _tokenizer(case, files, where)
+        yield from _files(case, files, where)
     yield from _served_name(case)
     yield from _router(case)
     yield from _chunk(case)
 
 
-def _of_the_hub(case: Case) -> Iterator[Finding]:
-    if case.facts.model_files is not None or case.profile.model.path == TINY:
+def _tokenizer(case: Case, files: ModelFiles, where: str) -> Iterator[Finding]:
+    mark = case.loaded.where("model", "path")
+    with_vllms = ", or let the worker make tokens: model.args: [--use-vllm-tokenizer]"
+    if not files.tokenizer and case.told("--tokenizer") is None:
+        yield finding(
+            "model-tokenizer-missing",
+            f"there is no tokenizer in {where}",
+            "the frontend makes tokens of text with it: tokenizer.json, or *.tiktoken",
+            _AGAIN,
+            mark,
+        )
+    elif not model_origin.is_tried(case) or any(case.told(option) == "true" for option in _OWN_TOKENIZER):
         return
-    path = case.profile.model.path
-    env = next((unit.env for unit in case.plan.units if unit.role is Role.FRONTEND), {})
-    if env.get("HF_HUB_OFFLINE", "").upper() in _OFF:
+    elif files.tokenizer not in _FRONTEND_READS and not files.tokenizer.endswith(".tiktoken"):
+        there = f"{files.tokenizer} in {where} is" if files.tokenizer else f"--tokenizer {case.told('--tokenizer')} is"
         yield finding(
-            "model-not-cached",
-            f"{path} is not in the hub's cache, and HF_HUB_OFFLINE is set",
-            "the workers may not download it",
-            f"unset HF_HUB_OFFLINE, download it first (hf download {path}), or give a directory",
-            case.loaded.where("model", "path"),
+            "model-tokenizer-unread",
+            f"{there} no tokenizer that Dynamo's frontend reads",
+            "it takes tokenizer.json or *.tiktoken from the model's directory, and is never ready without",
+            f"put such a file there, and tokenizer_config.json{with_vllms if case.has_engine else ''}",
+            mark,
         )
-    else:
+    elif not files.has_chat_template and not _has_another_template(case):
         yield finding(
-            "model-download",
-            f"{path} is not on this host yet",
-            "the first start downloads it, and is ready that much later",
-            f"nothing to do; to have it ahead: hf download {path}",
+            "model-chat-template",
+            f"there is no chat template in {where}",
+            "the frontend takes it from tokenizer_config.json, or from chat_template.jinja beside that, and is never "
+            "ready to chat without",
+            "add one (model.args: [--custom-jinja-template, FILE]), or complete text alone (model.args: "
+            "[--endpoint-types, completions])",
+            mark,
         )
 
 
-def _files(case: Case, files: ModelFiles) -> Iterator[Finding]:
-    path, mark = case.facts.model.path, case.loaded.where("model", "path")
-    again = "copy the model again, or download it again"
+def _has_another_template(case: Case) -> bool:
+    kinds = case.told("--endpoint-types")
+    return case.told("--custom-jinja-template") is not None or (kinds is not None and "chat" not in kinds)
+
+
+def _files(case: Case, files: ModelFiles, where: str) -> Iterator[Finding]:
+    mark = case.loaded.where("model", "path")
     if files.config_problem:
         yield finding(
             "model-config",
-            f"config.json in {path} cannot be read: {files.config_problem}",
+            f"the configuration in {where} cannot be read: {files.config_problem}",
             "it says what kind of model this is",
-            again,
+            _AGAIN,
             mark,
         )
-    if not files.has_tokenizer:
-        yield finding(
-            "model-tokenizer-missing",
-            f"there is no tokenizer in {path}",
-            "the frontend makes tokens of text with it: tokenizer.json, or tokenizer.model",
-            again,
-            mark,
-        )
-    if not case.has_engine or "--load-format" in " ".join(case.profile.model.args):
+    if not case.has_engine or case.told("--load-format") not in _NAMED_BY_THE_INDEX:
         return
     if files.missing_weights:
         count, first = len(files.missing_weights), files.missing_weights[0]
         more = f" and {count - 1} more" if count > 1 else ""
         yield finding(
             "model-weights-missing",
-            f"{path} lacks {first}{more}",
+            f"{where} lacks {first}{more}",
             "the index of the weights names them, and no worker starts without",
-            again,
+            _AGAIN,
             mark,
         )
     elif not files.weights_bytes:
         yield finding(
             "model-weights-missing",
-            f"there are no weights in {path}",
+            f"there are no weights in {where}",
             "no worker starts without; with random weights it does: model.args: [--load-format, dummy]",
-            again,
+            _AGAIN,
+            mark,
+        )
+    elif files.only_gguf and "vllm-gguf-plugin" not in case.facts.packages:
+        yield finding(
+            "model-gguf",
+            f"all weights in {where} are in GGUF",
+            "vLLM reads them with vllm-gguf-plugin only",
+            "give a directory with safetensors",
             mark,
         )
 
 
 def _served_name(case: Case) -> Iterator[Finding]:
-    facts, served_name = case.facts, case.profile.model.served_name
-    old = facts.model.is_local and not at_least(facts.packages, "ai-dynamo", 1, 4)
-    if old and served_name and not served_name.startswith("/"):
+    facts, names = case.facts, case.profile.model.names
+    if not names or at_least(facts.packages, "ai-dynamo", 1, 4):
+        return
+    if case.plan.model_aliases:
+        yield finding(
+            "served-names-several",
+            f"ai-dynamo {facts.packages['ai-dynamo']} serves a model under one name, and {len(names)} are given",
+            "its workers refuse more, and die at start",
+            f"leave it at {names[0]}, or install ai-dynamo 1.4 or later",
+            case.loaded.where("model", "served_name"),
+        )
+    if facts.model.is_local and not names[0].startswith("/"):
         yield finding(
             "served-name-not-found",
             f"ai-dynamo {facts.packages['ai-dynamo']} cannot serve a local model under the name {case.plan.model}",

@@ -5,59 +5,100 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dynkv.plan.facts import ModelFiles
+from dynkv.plan.hub import hub_cache
 
-_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tekken.json", "tiktoken.model", "vocab.json", "spiece.model")
+_TOKENIZERS = ("tokenizer.json", "tiktoken.model", "tokenizer.model", "tekken.json", "vocab.json", "spiece.model")
+"""The first that there is counts."""
 _WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.gguf")
 """The first that there is counts: a model may come in several formats."""
 _INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+_MAIN = "main"
+"""The revision where none is told."""
+
+
+def has_params(directory: Path) -> bool:
+    """Whether it is in Mistral's own format. Source: vllm 0.31.0, `get_config`."""
+    return os.path.isfile(directory / "params.json") and _any(directory, "consolidated*.safetensors")
 
 
 def model_files(directory: Path) -> ModelFiles:
-    """What lies in a model's directory, which has a config.json. A file that cannot be read is a finding, no error."""
-    config, problem = read_json(directory / "config.json")
+    """What lies in a model's directory. A file that cannot be read is a finding, no error."""
+    name = "config.json" if os.path.isfile(directory / "config.json") or not has_params(directory) else "params.json"
+    config, problem = read_json(directory / name)
     return ModelFiles(
-        config=config,
+        config=config if name == "config.json" else {},
         config_problem=problem,
-        has_tokenizer=any((directory / name).is_file() for name in _TOKENIZERS) or _any(directory, "*.tiktoken"),
+        tokenizer=_tokenizer(directory),
+        has_chat_template=_has_chat_template(directory),
         weights_bytes=_weights_bytes(directory),
         missing_weights=_missing_weights(directory),
+        only_gguf=_any(directory, "*.gguf") and not any(_any(directory, pattern) for pattern in _WEIGHTS[:-1]),
     )
 
 
-def cached_model_files(model_id: str, environ: Mapping[str, str]) -> ModelFiles | None:
-    """Of a model of the hub, as its cache has it; None where that has not all of it.
+def cached_model_files(
+    model_id: str, environ: Mapping[str, str], revision: str | None = None, *, with_weights: bool = True
+) -> ModelFiles | None:
+    """Of a model of the hub, as its cache has it; None where that has not all that is needed of it.
 
-    Source: huggingface_hub, "Understand caching": refs/main names the snapshot.
+    `environ` is what the workers are given. Source: huggingface_hub 1.33.0, `try_to_load_from_cache`.
     """
-    repository = _hub_cache(environ) / f"models--{model_id.replace('/', '--')}"
-    try:
-        revision = (repository / "refs" / "main").read_text().strip()
-    except OSError:
-        return None
-    snapshot = repository / "snapshots" / revision
-    if not (snapshot / "config.json").is_file():
+    repository = Path(hub_cache(environ)) / f"models--{model_id.replace('/', '--')}"
+    snapshot = _snapshot(repository, revision or _MAIN)
+    if snapshot is None or not ((snapshot / "config.json").is_file() or has_params(snapshot)):
         return None
     found = model_files(snapshot)
-    return found if found.weights_bytes and not found.missing_weights else None
+    if with_weights and (not found.weights_bytes or found.missing_weights):
+        return None
+    return replace(found, is_what_dynamo_finds=_dynamos(repository) == snapshot)
 
 
-def _hub_cache(environ: Mapping[str, str]) -> Path:
-    """Source: huggingface_hub, "Environment variables"."""
-    if given := environ.get("HF_HUB_CACHE"):
-        return Path(os.path.expanduser(given))
-    cache = environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(os.path.expanduser(environ.get("HF_HOME") or f"{cache}/huggingface")) / "hub"
+def _snapshot(repository: Path, revision: str) -> Path | None:
+    """Of a branch or tag, which `refs` leads to a commit, or of a commit."""
+    try:
+        commit = (repository / "refs" / revision).read_text().strip()
+    except (OSError, ValueError):
+        commit = revision
+    found = repository / "snapshots" / commit
+    return found if found.parent == repository / "snapshots" and os.path.isdir(found) else None
+
+
+def _dynamos(repository: Path) -> Path | None:
+    """That of `main`, else the only one; where there are several it takes the newest (ai-dynamo 1.6.1, tried)."""
+    if main := _snapshot(repository, _MAIN):
+        return main
+    snapshots = list((repository / "snapshots").iterdir())
+    return snapshots[0] if len(snapshots) == 1 else None
+
+
+def _tokenizer(directory: Path) -> str:
+    there = (name for name in _TOKENIZERS if (directory / name).is_file())
+    more = (path.name for pattern in ("*.tiktoken", "tokenizer.model.v*") for path in sorted(directory.glob(pattern)))
+    return next(there, None) or next(more, "")
+
+
+def _has_chat_template(directory: Path) -> bool:
+    """Whether Dynamo's frontend finds one (ai-dynamo 1.6.1, tried)."""
+    settings, _ = read_json(directory / "tokenizer_config.json")
+    if settings is None:
+        return False
+    return "chat_template" in settings or any(
+        (directory / name).is_file() for name in ("chat_template.jinja", "chat_template.json")
+    )
 
 
 def _weights_bytes(directory: Path) -> int:
     for pattern in _WEIGHTS:
-        sizes = [path.stat().st_size for path in directory.glob(pattern) if path.is_file()]
-        if sizes:
-            return sum(sizes)
+        sizes = {path.name: path.stat().st_size for path in directory.glob(pattern) if path.is_file()}
+        # what Mistral publishes lies there twice, and is loaded once
+        once = {name: size for name, size in sizes.items() if not name.startswith("consolidated")} or sizes
+        if once:
+            return sum(once.values())
     return 0
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from dynkv.doctor.compatibility import cuda_major, torchvision_for, untested
 from dynkv.doctor.findings import Case, Finding, finding
+from dynkv.plan.hub import asks_modelscope
 from dynkv.plan.versions import at_least, numbers
 
 
@@ -29,14 +30,27 @@ def _missing(case: Case) -> Iterator[Finding]:
             needed["nixl"] = ("nixl", "nixl-cu12", "nixl-cu13")
     if case.has_sidecar:
         needed["lmcache"] = ("lmcache",)
-    for name, any_of in needed.items():
+    for name, any_of in {**needed, **_of_the_model(case)}.items():
         if not any(package in facts.packages for package in any_of):
+            what = f"'dynkv[{extra}]'" if name in needed else name
             yield finding(
                 "package-missing",
                 f"{name} is not installed for {facts.python}",
-                f"{plan.topology} with {plan.engine} runs it",
-                f"install it there (pip install 'dynkv[{extra}]'), or name an interpreter that has it: --set python=…",
+                f"{plan.topology} with {plan.engine} runs it" if name in needed else "the model is read with it",
+                f"install it there (pip install {what}), or name an interpreter that has it: --set python=…",
             )
+
+
+def _of_the_model(case: Case) -> dict[str, tuple[str, ...]]:
+    """What vLLM imports to read it. Source: vllm 0.31.0, transformers_utils/config.py and runai_utils.py."""
+    if not case.has_engine:
+        return {}
+    needed = []
+    if (case.told("--load-format") or "").startswith("runai_streamer"):
+        needed.append("runai-model-streamer")
+    if asks_modelscope(case.workers_env):
+        needed.append("modelscope")
+    return {name: (name,) for name in needed}
 
 
 def _vllm_build(case: Case) -> Iterator[Finding]:

@@ -27,6 +27,9 @@ PACKAGES = (
     "torchvision",
     "nvidia-cuda-runtime",
     "nvidia-cuda-runtime-cu12",
+    "vllm-gguf-plugin",
+    "runai-model-streamer",
+    "modelscope",
 )
 _TIMEOUT_S = 60
 _SCRIPT = """

@@ -16,6 +16,7 @@ from dynkv.plan.environment import (
 )
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.frontend import frontend_unit
+from dynkv.plan.hub import one_cache
 from dynkv.plan.lmcache import lmcache_unit
 from dynkv.plan.mocker import mocker_unit
 from dynkv.plan.model import LogPolicy, Plan, Role, Unit
@@ -24,7 +25,7 @@ from dynkv.plan.own import with_own_units
 from dynkv.plan.ports import PortPlanner
 from dynkv.plan.preparation import preparation
 from dynkv.plan.seats import Seat, seats
-from dynkv.plan.served_model import model_path, served_name
+from dynkv.plan.served_model import model_path, naming_notes, served_names
 from dynkv.plan.serving import Frontend
 from dynkv.plan.standby import standbys
 from dynkv.plan.tasks import task_of
@@ -62,7 +63,12 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         warm_up_tokens=_warm_up_tokens(profile),
         standbys=standbys(ctx, [unit for unit in units if unit.role.is_worker]),
         ports=tuple(sorted(ctx.ports.given)),
-        notes=(*notes, *_unused_gpus(profile, facts, workers), *_dropped(profile, facts)),
+        notes=(
+            *notes,
+            *naming_notes(profile, facts, home),
+            *_unused_gpus(profile, facts, workers),
+            *_dropped(profile, facts),
+        ),
     )
 
 
@@ -94,6 +100,7 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, worker_co
     sidecar_port = ports.free_from(profile.lmcache.port, "lmcache.zmq") if has_sidecar else None
     # without a stack, too: parts of Dynamo that are units of one's own find each other by it
     discovery_dir = f"{home}/{name}/discovery" if profile.discovery.backend == "file" else None
+    served_name, *aliases = served_names(profile, facts, home)
     return Context(
         profile=profile,
         facts=facts,
@@ -101,7 +108,8 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, worker_co
         env=base_environment(profile, facts, discovery_dir, name),
         circumstances=circumstances(profile, facts),
         model_path=model_path(profile, facts, home),
-        served_name=served_name(profile, facts, home),
+        served_name=served_name,
+        aliases=tuple(aliases),
         task=task_of(profile),
         worker_count=worker_count,
         frontend_port=frontend_port,
@@ -114,7 +122,7 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, worker_co
 def _frontend(ctx: Context) -> Frontend | None:
     if ctx.frontend_port is None:
         return None
-    return Frontend(ctx.profile.frontend.host, ctx.frontend_port, ctx.served_name, ctx.task)
+    return Frontend(ctx.profile.frontend.host, ctx.frontend_port, ctx.served_name, ctx.task, ctx.aliases)
 
 
 def _units(ctx: Context, workers: list[Seat]) -> tuple[Unit, ...]:
@@ -129,7 +137,9 @@ def _units(ctx: Context, workers: list[Seat]) -> tuple[Unit, ...]:
 def _surrounded(ctx: Context, unit: Unit) -> Unit:
     """With what the profile gives to its role alone; what its plan has changed is no circumstance any more."""
     untouched = tuple(name for name in ctx.circumstances if unit.env.get(name) == ctx.facts.environ[name])
-    return with_environment(replace(unit, circumstances=untouched), unit_environment(ctx.profile, unit.role, unit.name))
+    own = unit_environment(ctx.profile, unit.role, unit.name)
+    made = with_environment(replace(unit, circumstances=untouched), own)
+    return made if ctx.facts.model.is_local else replace(made, env={**made.env, **one_cache(made.env)})
 
 
 def _warm_up_tokens(profile: Profile) -> int:

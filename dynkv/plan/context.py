@@ -25,6 +25,8 @@ class Context:
     """What of it only tells who started it from where."""
     model_path: str
     served_name: str
+    aliases: tuple[str, ...]
+    """Other names of the model."""
     task: Task
     worker_count: int
     frontend_port: int | None

@@ -52,6 +52,11 @@ class ModelFacts:
     has_config: bool
     path: str = ""
     """Absolute, of a local model."""
+    is_there: bool = True
+    """Something lies there."""
+    is_file: bool = False
+    has_params: bool = False
+    """It has what Mistral's own format has instead of config.json: params.json, and weights beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +90,16 @@ class ModelFiles:
     config: Mapping[str, Any] | None = None
     """config.json; None if it cannot be read."""
     config_problem: str = ""
-    has_tokenizer: bool = True
+    tokenizer: str = "tokenizer.json"
+    """The file that it is read from; empty where there is none."""
+    has_chat_template: bool = True
     weights_bytes: int = 0
     missing_weights: tuple[str, ...] = ()
     """Files that the index of the weights names, and that are not there."""
+    only_gguf: bool = False
+    """All weights are in GGUF."""
+    is_what_dynamo_finds: bool = True
+    """Of a model of the hub: without regard to the revision that vLLM is told, Dynamo takes the same files."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,8 @@ _AT_ONCE_MAX = 8
 def loras(ctx: Context) -> tuple[Lora, ...]:
     """Raises UsageError for one that is called as the model is."""
     given = ctx.profile.model.loras
-    if any(lora.name == ctx.served_name for lora in given):
-        raise UsageError(
-            f"model.loras: the model itself is called {ctx.served_name!r}", hint="give the adapter another name"
-        )
+    if taken := next((lora.name for lora in given if lora.name in (ctx.served_name, *ctx.aliases)), None):
+        raise UsageError(f"model.loras: the model itself is called {taken!r}", hint="give the adapter another name")
     return tuple(
         Lora(lora.name, f"file://{ctx.expand(lora.directory)}" if lora.is_local else lora.path) for lora in given
     )

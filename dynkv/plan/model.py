@@ -247,6 +247,10 @@ class Plan:
     def model(self) -> str:
         return self.frontend.model if self.frontend else ""
 
+    @property
+    def model_aliases(self) -> tuple[str, ...]:
+        return self.frontend.aliases if self.frontend else ()
+
     def unit(self, name: str) -> Unit:
         return next(u for u in self.units if u.name == name)
 

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.versions import at_least
 from dynkv.profile.model import Profile
+from dynkv.profile.names import unsplit
 
 TINY = "tiny"
 """The model name that stands for the random model which dynkv makes itself."""
@@ -23,14 +24,26 @@ def model_path(profile: Profile, facts: HostFacts, home: str) -> str:
     return facts.model.path or profile.model.path
 
 
-def served_name(profile: Profile, facts: HostFacts, home: str) -> str:
-    """The name clients ask for: as given, else an id as it stands, or a directory's last part.
+def served_names(profile: Profile, facts: HostFacts, home: str) -> tuple[str, ...]:
+    """The names clients ask for, the model's own first: as given, else an id as it stands, or a directory's last part.
 
     Before ai-dynamo 1.4 the frontend looks for a local model's tokenizer under its name, so there the name
-    has to be the path (measured with 1.3.1; 1.4.2 serves the tokenizer from the worker).
+    has to be the path (measured with 1.3.1; 1.4.2 serves the tokenizer from the worker). The mocker knows no aliases
+    (1.6.1).
     """
-    if profile.model.served_name:
-        return profile.model.served_name
+    if profile.model.names:
+        return profile.model.names[:1] if profile.engine == "mocker" else profile.model.names
     if facts.model.is_local and not at_least(facts.packages, "ai-dynamo", 1, 4):
-        return model_path(profile, facts, home)
-    return PurePosixPath(facts.model.path).name or profile.model.path
+        return (model_path(profile, facts, home),)
+    last = PurePosixPath(facts.model.path).name
+    return (unsplit(last) or profile.model.path,)
+
+
+def naming_notes(profile: Profile, facts: HostFacts, home: str) -> tuple[str, ...]:
+    """What of the names was not to be expected, in words."""
+    if profile.engine == "mocker" and (aliases := profile.model.names[1:]):
+        return (f"the mocker knows one name of a model, so {' and '.join(aliases)} is not answered",)
+    name, last = served_names(profile, facts, home)[0], PurePosixPath(facts.model.path).name
+    if profile.model.names or not last or name in (last, model_path(profile, facts, home)):
+        return ()
+    return (f"clients ask for {name}: the workers would take {last!r} for several names, or for an option",)

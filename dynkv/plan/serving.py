@@ -31,6 +31,8 @@ class Frontend:
     port: int
     model: str
     task: Task = Task.AUTO
+    aliases: tuple[str, ...] = ()
+    """Other names that it answers to."""
 
     @property
     def endpoint(self) -> str:

@@ -23,7 +23,9 @@ _ENGINE_ON = {
 }
 
 
-_SHARED_BY_WORKERS = frozenset({"OMP_NUM_THREADS", "TORCH_COMPILE_DISABLE", "TORCHINDUCTOR_CACHE_DIR", "VLLM_HOST_IP"})
+_SHARED_BY_WORKERS = frozenset(
+    "HF_HUB_CACHE OMP_NUM_THREADS TORCH_COMPILE_DISABLE TORCHINDUCTOR_CACHE_DIR VLLM_HOST_IP".split()
+)
 """What workers have beyond every process's environment, and may be read while modules are imported."""
 
 

@@ -17,6 +17,7 @@ from dynkv.plan.ports import rank_port
 from dynkv.plan.seats import Seat, share_cpus
 from dynkv.plan.tasks import task_args, task_environment
 from dynkv.plan.worker import FIRST_KV_EVENTS_PORT, FIRST_NIXL_PORT, own_args, publishes_kv_events, worker_unit
+from dynkv.profile.arguments import value_of
 
 _THREADS_BIND = "VLLM_CPU_OMP_THREADS_BIND"
 _CPU_NICE = 10
@@ -35,10 +36,27 @@ def vllm_unit(ctx: Context, seat: Seat, depends_on: tuple[Dependency, ...]) -> U
         copies = ctx.profile.workers.data_parallel_size
         ports |= _of_ranks(ctx, seat, "kv_events", FIRST_KV_EVENTS_PORT, copies)
     own = own_args(ctx, seat)
-    argv = [*_model_args(ctx, seat), *task_args(ctx.task), *lora_args(ctx, own), *_kv_args(ctx, seat, ports), *own]
+    argv = [
+        *_model_args(ctx, seat),
+        *task_args(ctx.task),
+        *_endpoint_args(ctx, own),
+        *lora_args(ctx, own),
+        *_kv_args(ctx, seat, ports),
+        *own,
+    ]
     env = {**task_environment(ctx.task), **lora_environment(ctx), **_environment(ctx, seat, ports)}
     unit = replace(worker_unit(ctx, seat, argv, env, ports, depends_on), loras=loras(ctx))
     return replace(unit, nice=_CPU_NICE, cpus=_own_cpus(ctx, seat)) if seat.cpus else unit
+
+
+def _endpoint_args(ctx: Context, own: list[str]) -> list[str]:
+    """With vLLM's tokenizer a worker serves chat alone, but registers text completion, too, which answers 500.
+
+    Source: ai-dynamo 1.6.1, `--help`, and tried with vllm 0.31.0 on a CPU.
+    """
+    if ctx.task.is_pooling or value_of("--use-vllm-tokenizer", own) != "true":
+        return []
+    return ["--endpoint-types", "chat"] if value_of("--endpoint-types", own) is None else []
 
 
 def _of_ranks(ctx: Context, seat: Seat, name: str, first: int, ranks: int) -> dict[str, int]:
@@ -50,7 +68,7 @@ def _of_ranks(ctx: Context, seat: Seat, name: str, first: int, ranks: int) -> di
 def _model_args(ctx: Context, seat: Seat) -> list[str]:
     profile = ctx.profile
     argv = [*ctx.interpreter, "-m", "dynamo.vllm", "--model", ctx.model_path]
-    argv += ["--served-model-name", ctx.served_name]
+    argv += ["--served-model-name", ctx.served_name, *ctx.aliases]
     argv += ["--tensor-parallel-size", str(profile.workers.tensor_parallel_size)]
     if profile.workers.pipeline_parallel_size > 1:
         argv += ["--pipeline-parallel-size", str(profile.workers.pipeline_parallel_size)]

@@ -23,6 +23,7 @@ from dynkv.profile.fields import (
 )
 from dynkv.profile.lmcache import LMCache
 from dynkv.profile.loras import Loras
+from dynkv.profile.names import ServedName
 from dynkv.profile.probes import ProbeGroups
 from dynkv.profile.secrets import refuse_secrets
 from dynkv.profile.units import OwnUnit
@@ -34,8 +35,9 @@ class Model(Section):
 
     path: Annotated[str, Field(min_length=1)] = "Qwen/Qwen3-0.6B"
     """A directory, a Hugging Face id, or `tiny`: a small random model that dynkv makes itself."""
-    served_name: str | None = None
-    """The name that clients ask for; the path when left out."""
+    served_name: ServedName | None = None
+    """The name that clients ask for, or a list: the first is the model's name, the others are aliases. When left out
+    an id stands for itself, and a directory is called by its last part."""
     max_length: PositiveInt | None = None
     """Longest prompt plus reply, in tokens."""
     task: Literal["auto", "generate", "embed", "classify", "realtime"] = "auto"
@@ -45,6 +47,12 @@ class Model(Section):
     args: WorkerArgs = []
     """Extra arguments for every worker, one list item for each word."""
     role_args: RoleArgs = RoleArgs()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What clients are told to ask for, the model's name first; none where that is left to the plan."""
+        given = self.served_name
+        return (given,) if isinstance(given, str) else tuple(given or ())
 
 
 class FrontendSettings(Section):

@@ -63,6 +63,7 @@ class Overview:
             standbys=standbys,
             spares=standbys,
             task=self._proof.task if plan.frontend else "",
+            model_aliases=plan.model_aliases,
         )
 
     def _with_live_figures(self, status: UnitStatus, host: Host) -> UnitStatus:

@@ -210,6 +210,7 @@ def orphaned_status(
             _orphaned_unit(name, units.get(name), journal, place) for name in dict.fromkeys([*units, *journal.children])
         ),
         detail=why,
+        model_aliases=plan.model_aliases if plan else (),
     )
 
 

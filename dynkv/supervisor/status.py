@@ -174,6 +174,8 @@ class DeploymentStatus:
     """Those that units use, where NVML answers in time."""
     task: str = ""
     """What the model is asked for: `auto` until it has answered; empty without a frontend."""
+    model_aliases: tuple[str, ...] = ()
+    """Other names that clients may ask for."""
 
 
 def deployment_state(units: Iterable[UnitStatus], *, answered: bool, stopping: bool) -> DeploymentState:

@@ -134,3 +134,8 @@ def test_in_a_pipe_a_line_stays_whole(capsys: pytest.CaptureFixture[str], monkey
     monkeypatch.setenv("COLUMNS", "20")
     say("word " * 20)
     assert capsys.readouterr().out == "word " * 20 + "\n"
+
+
+def test_other_names_of_the_model_stand_behind_it() -> None:
+    head = status_text(replace(STATUS, model_aliases=("chat", "chat-2")), Ink(io.StringIO())).splitlines()[0]
+    assert head == "agg is degraded  http://127.0.0.1:8000  model tiny (also chat, chat-2)"

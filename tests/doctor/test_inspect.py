@@ -72,7 +72,22 @@ class TestModel:
         assert model_facts(written.format(path)) == ModelFacts(is_local=True, has_config=True, path=path)
 
     def test_a_path_to_nothing_is_no_id(self) -> None:
-        assert model_facts("/nowhere/model") == ModelFacts(is_local=True, has_config=False, path="/nowhere/model")
+        assert model_facts("/nowhere/model") == ModelFacts(True, False, "/nowhere/model", is_there=False)
+
+    def test_a_file_is_no_id_either(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "m.gguf").write_text("")
+        assert model_facts("m.gguf") == ModelFacts(True, False, str(tmp_path / "m.gguf"), is_file=True)
+
+    def test_what_has_no_path(self) -> None:
+        for odd in ("a\0b", "/" + "x" * 5000, "x" * 5000, "s3://bucket/model"):
+            assert not model_facts(odd).has_config
+
+    def test_mistrals_own_format(self, tmp_path: Path) -> None:
+        for name in ("params.json", "consolidated.safetensors"):
+            assert not model_facts(str(tmp_path)).has_params
+            (tmp_path / name).write_text("{}")
+        assert model_facts(str(tmp_path)).has_params
 
 
 def fs_profile(path: Path | str) -> Profile:

@@ -71,6 +71,8 @@ CPU = {"device": "cpu"}
 TP = {"workers.tensor_parallel_size": 2}
 HUB = ModelFacts(is_local=False, has_config=False)
 NO_HUB = {"HF_HUB_OFFLINE": "1"}
+SCOPE = {"environ": {"VLLM_USE_MODELSCOPE": "1"}}
+REVISION = {"model.args": ["--revision", "v1"]}
 HUGE = {"lmcache.args": ["--l1-use-hugepages"]}
 SEGMENTS = {"env": {"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"}}
 ROUTER = {"frontend.router_mode": "kv"}
@@ -188,8 +190,20 @@ TABLE = [
     Row("l2-not-writable", {"unwritable": {"/l2": "Permission denied"}}, {}, posix()),
     Row("l2-does-not-survive", {}, {}, posix(persist_enabled=False), posix()),
     Row("model-not-found", {"model": ModelFacts(True, False, "/m"), "model_files": None}),
+    Row("model-path", {"model": HUB}, {}, {"model.path": "a/b/c"}),
+    Row("model-gguf", {"model": HUB}, {}, {"model.path": "org/name:Q4_K_M"}),
+    Row("model-gguf", files(only_gguf=True)),
+    Row("model-object-store", {"model": HUB}, {}, {"model.path": "s3://bucket/m"}),
+    Row("model-unjudged", {"model": HUB}, {}, {"model.path": "ngc://org/m"}),
+    Row("model-from-modelscope", {"model": HUB, **SCOPE}, SCOPE),
+    Row("model-revision", {"model": HUB, **files(is_what_dynamo_finds=False)}, {"model": HUB}, REVISION),
+    Row("model-download-dir", {"model": HUB}, {}, {"model.args": ["--download-dir", "/d"]}),
+    Row("package-missing", {"model": HUB, **SCOPE}, {"model": HUB}),
+    Row("package-missing", {}, {}, {"model.args": ["--load-format", "runai_streamer"]}, {}),
     Row("model-config", files(config=None, config_problem="Expecting value")),
-    Row("model-tokenizer-missing", files(has_tokenizer=False)),
+    Row("model-tokenizer-missing", files(tokenizer="")),
+    Row("model-tokenizer-unread", files(tokenizer="tekken.json")),
+    Row("model-chat-template", files(has_chat_template=False)),
     Row("model-weights-missing", files(missing_weights=("model-00002-of-00002.safetensors",))),
     Row(
         "model-weights-missing",
@@ -229,6 +243,7 @@ TABLE = [
     Row("kv-capacity", {}, {"model_files": None}),
     Row("l1-below-prompt", {}, {}, {"model.max_length": 16384, "lmcache.l1_size_gb": 1}, {"model.max_length": 4096}),
     Row("chunk-above-prompt", {}, {}, {"model.max_length": 200}, {"model.max_length": 256}),
+    Row("served-names-several", versions(ai_dynamo="1.3.1"), {}, {"model.served_name": ["/m", "chat"]}),
     Row("served-name-not-found", versions(ai_dynamo="1.3.1"), {}, {"model.served_name": "chat"}),
     Row("router-sees-gpu-only", {}, {}, ROUTER, {}),
     Row("frontend-open", {}, {}, {"frontend.host": "0.0.0.0"}, {"frontend.host": "::1"}),

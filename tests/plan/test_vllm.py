@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hosts import host, plan
+import pytest
+from hosts import host, option, plan
 
 
 def test_threads_are_shared_out() -> None:
@@ -66,3 +67,16 @@ def test_the_persons_arguments_come_last() -> None:
     made = plan("disagg", host(2), settings)
     assert made.unit("prefill-0").argv[-4:] == ("--seed", "7", "--max-num-seqs", "4")
     assert made.unit("decode-0").argv[-2:] == ("--seed", "7")
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        ([], None),
+        (["--use-vllm-tokenizer"], "chat"),
+        (["--use-vllm-tokenizer", "--endpoint-types", "chat,completions"], "chat,completions"),
+        (["--no-use-vllm-tokenizer"], None),
+    ],
+)
+def test_with_vllms_tokenizer_a_worker_serves_chat_alone(args: list[str], told: str | None) -> None:
+    assert option(plan("agg", host(1), {"model.args": args}).unit("worker-0").argv, "--endpoint-types") == told

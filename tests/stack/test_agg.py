@@ -53,11 +53,13 @@ class Agg:
         wait_for(stored, f"{chunks} chunks in L1")
 
 
+NAMES = ("--set", "model.served_name=[random, also/random]")
+
+
 @pytest.fixture(scope="module")
 def agg(module_dynkv: Dynkv, random_model: Path) -> Iterator[Agg]:
-    module_dynkv.up(
-        "agg", "--device", "cpu", "--model", str(random_model), "--set", f"model.args={ARGS}", timeout_s=START_S
-    )
+    args = ("--set", f"model.args={ARGS}", *NAMES)
+    module_dynkv.up("agg", "--device", "cpu", "--model", str(random_model), *args, timeout_s=START_S)
     yield Agg(module_dynkv, random_model)
     assert module_dynkv.status()["state"] == "ready"
 
@@ -68,7 +70,15 @@ def test_it_is_ready_and_registered(agg: Agg) -> None:
     assert status["state"] == "ready"
     assert len(registered(agg.sidecar_port())) == 1
     with client(agg.dynkv.endpoint) as openai_client:
-        assert [model.id for model in openai_client.models.list()] == ["random"]
+        assert {model.id for model in openai_client.models.list()} == {"random", "also/random"}
+
+
+def test_it_answers_to_both_of_its_names(agg: Agg) -> None:
+    status = agg.dynkv.status()
+    assert (status["model"], status["model_aliases"]) == ("random", ["also/random"])
+    answers = [complete(agg.dynkv.endpoint, name, "once upon a time").text for name in ("random", "also/random")]
+    assert answers[0]
+    assert answers[0] == answers[1]
 
 
 def test_it_chats_at_once_and_in_pieces(agg: Agg) -> None:
@@ -145,7 +155,7 @@ def test_a_new_supervisor_takes_over_what_it_may_and_the_sidecar_forgets_the_res
     agg.wait_until_stored(WHOLE_CHUNKS_TOKENS // 256)
     os.kill(before["supervisor"]["pid"], signal.SIGKILL)
     wait_for(lambda: not psutil.pid_exists(before["supervisor"]["pid"]), "the supervisor is gone")
-    args = ("--set", f"model.args={ARGS}", "--set", "model.max_length=4096")
+    args = ("--set", f"model.args={ARGS}", "--set", "model.max_length=4096", *NAMES)
     after = dynkv.up("agg", "--device", "cpu", "--model", str(agg.model), *args, timeout_s=START_S)
     for name in ("lmcache", "frontend"):
         assert unit(after, name)["pid"] == unit(before, name)["pid"]

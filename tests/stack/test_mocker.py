@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -17,6 +19,7 @@ import openai
 import psutil
 import pytest
 
+import dynkv.instack as dynkv_scripts
 from dynkv.children.lines import plain
 
 from .asking import chat, chat_in_pieces, client, complete, prompt
@@ -317,6 +320,16 @@ def test_two_deployments_side_by_side(dynkv: Dynkv) -> None:
     assert dynkv.status("two")["state"] == "ready"
     assert chat(dynkv.endpoint, "tiny", "Hello")
     assert dynkv.status()["name"] == "two", "the only one that runs needs no name"
+
+
+def test_a_directory_with_a_space_in_its_name_is_served(dynkv: Dynkv) -> None:
+    script = Path(dynkv_scripts.__path__[0]) / "tiny_model.py"
+    subprocess.run([sys.executable, script, dynkv.home / "My Model"], check=True, capture_output=True)
+    model = ("--model", "./My Model", "--engine", "mocker", "--no-lmcache")
+    result = dynkv.run(*dynkv.up_words("agg", *model), cwd=dynkv.home)
+    assert result.returncode == 0, said(result)
+    assert "model My-Model" in result.stdout
+    assert chat(dynkv.endpoint, "My-Model", "Hello")
 
 
 def test_down_works_from_anywhere_and_twice(dynkv: Dynkv) -> None:
