@@ -1,0 +1,173 @@
+"""A worker of a script: what becomes keys of the profile, and what stays an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from dynkv.bash.values import readable
+from dynkv.errors import ScriptError
+from dynkv.init.connectors import Connectors, of_config, of_names
+from dynkv.init.given import Argument, arguments
+from dynkv.init.programs import Kind, Program
+from dynkv.profile.arguments import RESERVED_ARGS, WORKER_OPTIONS
+
+NUMBERS = {
+    "--max-model-len": "model.max_length",
+    "--tensor-parallel-size": "workers.tensor_parallel_size",
+    "--pipeline-parallel-size": "workers.pipeline_parallel_size",
+    "--data-parallel-size": "workers.data_parallel_size",
+    "--gpu-memory-utilization": "workers.gpu_memory_fraction",
+    "--block-size": "workers.block_size",
+}
+"""Options whose number is a key's."""
+_RANKS = frozenset("--data-parallel-rank --data-parallel-start-rank".split())
+_TOGETHER = frozenset(
+    "--data-parallel-address --data-parallel-rpc-port --data-parallel-external-lb --data-parallel-hybrid-lb "
+    "--data-parallel-size-local".split()
+)
+"""With which processes become the ranks of one engine; a worker of dynkv's is one process tree, and needs none."""
+_MANY_MACHINES = frozenset("--nnodes --node-rank --master-addr --master-port --headless".split())
+_OTHER_ROLES = frozenset(
+    "--multimodal-encode-worker --multimodal-processor --multimodal-decode-worker --ec-processor "
+    "--vllm-native-encoder-worker".split()
+)
+"""Of Dynamo before 1.6, when not only --disaggregation-mode told what a worker does."""
+_SHOWN_MAX = 60
+
+
+@dataclass(slots=True)
+class Worker:
+    program: Program
+    role: str = "worker"
+    """`encode` and whatever else is none of dynkv's stands in it as well."""
+    model: str = ""
+    served_names: tuple[str, ...] = ()
+    numbers: dict[str, int | float] = field(default_factory=dict)
+    """By key."""
+    connectors: Connectors = field(default_factory=Connectors)
+    publishes_events: bool = False
+    rank: int | None = None
+    args: list[Argument] = field(default_factory=list)
+    planned: set[str] = field(default_factory=set)
+    """Options that the plan gives."""
+    left_out: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def gpus(self) -> list[int | str]:
+        listed = readable(self.program.env.get("CUDA_VISIBLE_DEVICES", "")).split(",")
+        return [int(gpu) if gpu.strip().isdecimal() else gpu.strip() for gpu in listed if gpu.strip()]
+
+    @property
+    def is_own_role(self) -> bool:
+        """That of dynkv's workers."""
+        return self.role in ("worker", "decode", "prefill")
+
+    def leave_out(self, argument: Argument, why: str) -> None:
+        self.left_out.append((self.program.line, f"{shown(argument)}: {why}"))
+
+
+def shown(argument: Argument) -> str:
+    """As it is written, on one line, for a message."""
+    text = " ".join(readable(" ".join(argument.words)).split())
+    return text if len(text) <= _SHOWN_MAX else f"{text[: _SHOWN_MAX - 1]}…"
+
+
+def worker(program: Program) -> Worker:
+    """Raises ScriptError for what no profile can ask for."""
+    found = Worker(program)
+    for argument in arguments(program.args, WORKER_OPTIONS):
+        _take(found, argument)
+    return found
+
+
+def _take(found: Worker, argument: Argument) -> None:
+    line, name = found.program.line, argument.name
+    if name in _MANY_MACHINES:
+        raise ScriptError(f"{shown(argument)} spreads a worker over machines, and a deployment is on one", line)
+    if not argument.is_known:
+        found.leave_out(argument, "its value is only known where the script runs")
+    elif name in NUMBERS:
+        _take_number(found, argument)
+    elif name in _OTHER_ROLES:
+        found.role = name.removeprefix("--")
+        found.args.append(argument)
+    elif name in RESERVED_ARGS:
+        _take_reserved(found, argument)
+    elif name in _RANKS:
+        found.rank = int(argument.value) if argument.value.isdecimal() else None
+        found.planned.add(name)
+    elif name in _TOGETHER:
+        found.planned.add(name)
+    elif argument.is_option_known or found.program.kind is Kind.MOCKER:
+        found.args.append(argument)
+    else:
+        found.leave_out(argument, "vllm 0.31.0 and ai-dynamo 1.6.1 have no such option")
+
+
+def _take_number(found: Worker, argument: Argument) -> None:
+    number = argument.number
+    if number is None:
+        found.leave_out(argument, f"set {NUMBERS[argument.name]} to the number")
+    else:
+        found.numbers[NUMBERS[argument.name]] = number
+
+
+def _take_reserved(found: Worker, argument: Argument) -> None:
+    match argument.name:
+        case "--model" | "--model-path":
+            found.model = argument.value
+        case "--served-model-name" | "--model-name":
+            found.served_names = argument.values
+        case "--disaggregation-mode":
+            found.role = {"agg": "worker", "aggregated": "worker"}.get(argument.value, argument.value)
+        case "--is-prefill-worker" | "--is-decode-worker":
+            found.role = argument.name.removeprefix("--is-").removesuffix("-worker")
+        case "--connector":
+            found.connectors = of_names(argument.values)
+        case "--kv-transfer-config":
+            found.connectors = of_config(argument.mapping)
+            found.planned.add(argument.name)
+        case "--kv-events-config":
+            found.publishes_events = argument.mapping.get("enable_kv_cache_events", True) is not False
+            found.planned.add(argument.name)
+        case "--device-ids":
+            found.leave_out(argument, "list the GPUs under workers.gpus")
+        case _:
+            found.planned.add(argument.name)
+
+
+def refuse_connectors(workers: list[Worker]) -> None:
+    """Raises ScriptError for those that no profile can ask for."""
+    for one in workers:
+        if one.connectors.others:
+            name = one.connectors.others[0] or "a connector without a name"
+            raise ScriptError(
+                f"{name} keeps the KV blocks of this worker, and dynkv plans LMCache and NIXL alone",
+                one.program.line,
+                hint="without it the script does something else: `dynkv plan agg` shows what dynkv has for KV blocks",
+            )
+
+
+def as_ranks(workers: list[Worker]) -> Iterator[Worker]:
+    """Workers, with processes that are the data parallel ranks of one engine put together.
+
+    Raises ScriptError where some of the ranks are elsewhere.
+    """
+    ranked: dict[tuple[str, ...], list[Worker]] = {}
+    for one in workers:
+        if one.rank is None:
+            yield one
+        else:
+            ranked.setdefault((one.role, *map(shown, one.args)), []).append(one)
+    for group in ranked.values():
+        first, size = group[0], int(group[0].numbers.get("workers.data_parallel_size", 1))
+        if sorted(one.rank or 0 for one in group) != list(range(size)):
+            raise ScriptError(
+                f"{len(group)} of the {size} data parallel ranks start here, and a deployment has all of them",
+                first.program.line,
+            )
+        gpus = ",".join(str(gpu) for one in sorted(group, key=lambda it: it.rank or 0) for gpu in one.gpus)
+        if gpus:
+            first.program = replace(first.program, env={**first.program.env, "CUDA_VISIBLE_DEVICES": gpus})
+        yield first
