@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from dynkv.bash.values import is_known, readable
@@ -10,6 +11,8 @@ from dynkv.init.conversion import Conversion
 from dynkv.init.environment import PLANNED
 from dynkv.init.given import arguments
 from dynkv.init.programs import Kind, Program
+from dynkv.init.workers import Worker
+from dynkv.profile.arguments import WORKER_OPTIONS
 from dynkv.secrets import is_secret
 
 _FIRST_SYSTEM_PORT = 9081
@@ -18,19 +21,43 @@ _STARTUP_S = 900.0
 _SERVERS = ("nats-server", "etcd")
 
 
-def take_units(found: Conversion, parts: Sequence[Program], programs: Sequence[Program]) -> None:
-    """`parts` are Dynamo's own, which become units; of the rest of the programs it is said that they are missing."""
-    other_parts = [program for program in programs if program.kind is Kind.OTHER_DYNAMO]
-    units = [_unit(found, program, number) for number, program in enumerate([*parts, *other_parts])]
-    if units:
-        found.draft.put("units", units, "beside the workers; dynkv gives them no GPU and no memory of its own accord")
+def take_units(
+    found: Conversion, workers: Sequence[Worker], frontends: Sequence[Program], programs: Sequence[Program]
+) -> None:
+    """Dynamo's own parts become units; of the rest of the programs it is said that they are missing."""
+    made = [_worker_unit(found, one, number) for number, one in enumerate(workers)]
+    others = [*frontends, *(program for program in programs if program.kind is Kind.OTHER_DYNAMO)]
+    made += [_unit(found, program, number) for number, program in enumerate(others, len(made))]
+    if made:
+        found.draft.put("units", made, "beside the workers; dynkv gives them no GPU and no memory of its own accord")
+    tell_of_the_rest(found, programs)
+    for program in programs:
+        if program.kind is Kind.VLLM:
+            found.leave_out(program.line, f"`{program.shown()}`: an engine without Dynamo could be a unit")
+
+
+def tell_of_the_rest(found: Conversion, programs: Sequence[Program]) -> None:
     for program in programs:
         if program.kind is Kind.OTHER:
             name = program.argv[0].rpartition("/")[2]
             needless = f": dynkv needs no {name}" if name in _SERVERS else ""
             found.leave_out(program.line, f"`{program.shown()}`{needless or ' is not done by dynkv'}")
-        elif program.kind is Kind.VLLM:
-            found.leave_out(program.line, f"`{program.shown()}`: an engine without Dynamo could be a unit")
+
+
+def _worker_unit(found: Conversion, worker: Worker, number: int) -> dict[str, Any]:
+    """Told its role as Dynamo is told since 1.6."""
+    program = worker.program
+    words = [
+        word
+        for argument in arguments(program.args, WORKER_OPTIONS)
+        if argument.is_option_known
+        for word in argument.words
+    ]
+    if "--disaggregation-mode" not in words:
+        words += ["--disaggregation-mode", worker.role]
+    for line, text in worker.left_out:
+        found.leave_out(line, text)
+    return _unit(found, replace(program, argv=(*program.argv[:3], *words), args=tuple(words)), number)
 
 
 def without_dynamo(found: Conversion, serving: Sequence[Program]) -> None:

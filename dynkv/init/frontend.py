@@ -56,8 +56,16 @@ def take_frontend(found: Conversion, frontends: Sequence[Program], workers: Sequ
     if rest:
         found.draft.put("frontend.args", rest, f"line {frontend.line}")
     _take_request_plane(found, frontend)
-    if any(one.publishes_events for one in workers) and found.draft.get("frontend.router_mode") != "kv":
-        found.leave_out(workers[0].program.line, "--kv-events-config: KV events are published where the router is kv")
+    _tell_of_events(found, [one for one in workers if one.publishes_events])
+
+
+def _tell_of_events(found: Conversion, publishing: Sequence[Worker]) -> None:
+    if found.draft.get("frontend.router_mode") != "kv":
+        publishing, why = publishing[:1], "KV events are published where the router is kv"
+    else:
+        publishing, why = [one for one in publishing if one.role == "decode"], "decode workers publish no KV events"
+    for one in publishing:
+        found.leave_out(one.program.line, f"--kv-events-config: {why}")
 
 
 def _take(found: Conversion, argument: Argument, line: int) -> tuple[str, ...]:

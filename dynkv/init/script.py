@@ -36,7 +36,9 @@ def converted(text: str, path: str, arguments: Sequence[str], environ: Mapping[s
     if any(program.kind in (Kind.WORKER, Kind.MOCKER) for program in programs):
         _convert(found, programs, PurePath(path).name)
     elif serving := [program for program in programs if program.kind is Kind.VLLM]:
+        _refuse_engines_beside(programs)
         beside.without_dynamo(found, serving)
+        beside.tell_of_the_rest(found, programs)
     else:
         raise _nothing_to_do(record, programs)
     found.left_out.sort(key=lambda remark: remark.line)
@@ -55,6 +57,15 @@ def _refuse_other_devices(programs: Sequence[Program]) -> None:
             raise ScriptError(f"this runs on {other}, and a profile's device is cuda or cpu", program.line)
 
 
+def _refuse_engines_beside(programs: Sequence[Program]) -> None:
+    """Raises ScriptError where what answers requests is an engine and a part of Dynamo that speaks with it."""
+    for program in programs:
+        if program.argv[0].rpartition("/")[2] == "dynamo-vllm-sidecar" or program.kind is Kind.FRONTEND:
+            raise ScriptError(
+                "this worker is two programs, an engine and Dynamo's vLLM sidecar", program.line, hint=_PLANNED
+            )
+
+
 def _nothing_to_do(record: Record, programs: Sequence[Program]) -> ScriptError:
     if record.ended is not None:
         said = f": {record.ended.text}" if record.ended.text else ""
@@ -65,22 +76,22 @@ def _nothing_to_do(record: Record, programs: Sequence[Program]) -> ScriptError:
         )
     other = next((program for program in programs if program.kind is Kind.OTHER_DYNAMO), None)
     if other is not None:
-        return ScriptError(f"{other.module} is no worker that dynkv plans", other.line, hint=_WHAT_IS_PLANNED)
+        return ScriptError(f"{other.module} is no worker that dynkv plans", other.line, hint=_PLANNED)
     if any(program.kind is Kind.FRONTEND for program in programs):
-        return ScriptError("the script starts a frontend and no worker", hint=_WHAT_IS_PLANNED)
-    return ScriptError("the script starts nothing of Dynamo's", hint=_WHAT_IS_PLANNED)
+        return ScriptError("the script starts a frontend and no worker", hint=_PLANNED)
+    return ScriptError("the script starts nothing of Dynamo's", hint=_PLANNED)
 
 
-_WHAT_IS_PLANNED = "dynkv plans `python -m dynamo.frontend`, `dynamo.vllm` or `dynamo.mocker`, and `lmcache server`"
+_PLANNED = "dynkv plans `python -m dynamo.frontend`, `dynamo.vllm` or `dynamo.mocker`, and `lmcache server`"
 
 
 def _convert(found: Conversion, programs: list[Program], script: str) -> None:
     workers = [worker(program) for program in programs if program.kind in (Kind.WORKER, Kind.MOCKER)]
-    others = [one for one in workers if not one.is_own_role]
+    others = _others(found, workers)
     own = list(as_ranks([one for one in workers if one.is_own_role]))
     refuse_connectors(own)
     if not own:
-        raise ScriptError(f"it starts no worker that answers requests, only {others[0].role}", others[0].program.line)
+        raise ScriptError("it starts no worker that answers requests", workers[0].program.line)
     _refuse_several_models(own)
     frontends = [program for program in programs if program.kind is Kind.FRONTEND]
     sidecars = [program for program in programs if program.kind is Kind.LMCACHE]
@@ -89,7 +100,16 @@ def _convert(found: Conversion, programs: list[Program], script: str) -> None:
     sidecar.take_sidecar(found, own, sidecars)
     take_frontend(found, frontends, own)
     _take_environment(found, [*frontends[:1], *sidecars[:1], *(one.program for one in own)])
-    beside.take_units(found, [one.program for one in others] + frontends[1:], programs)
+    beside.take_units(found, others, frontends[1:], programs)
+
+
+def _others(found: Conversion, workers: list[Worker]) -> list[Worker]:
+    """Those that have another role than dynkv's workers, and have to run."""
+    for one in workers:
+        if one.role == "processor":
+            line = one.program.line
+            found.leave_out(line, f"`{one.program.shown()}`: since 1.6 Dynamo's frontend does what a processor did")
+    return [one for one in workers if not one.is_own_role and one.role != "processor"]
 
 
 def _refuse_several_models(workers: list[Worker]) -> None:

@@ -28,11 +28,17 @@ _TOGETHER = frozenset(
 )
 """With which processes become the ranks of one engine; a worker of dynkv's is one process tree, and needs none."""
 _MANY_MACHINES = frozenset("--nnodes --node-rank --master-addr --master-port --headless".split())
-_OTHER_ROLES = frozenset(
-    "--multimodal-encode-worker --multimodal-processor --multimodal-decode-worker --ec-processor "
-    "--vllm-native-encoder-worker".split()
-)
-"""Of Dynamo before 1.6, when not only --disaggregation-mode told what a worker does."""
+_OLD_ROLES = {
+    "--multimodal-worker": "worker",
+    "--multimodal-encode-prefill-worker": "worker",
+    "--multimodal-decode-worker": "decode",
+    "--multimodal-encode-worker": "encode",
+    "--multimodal-audio-encode-worker": "encode",
+    "--vllm-native-encoder-worker": "encode",
+    "--multimodal-processor": "processor",
+    "--ec-processor": "processor",
+}
+"""How Dynamo before 1.6 was told what a worker does; its frontend now does what processors did."""
 _SHOWN_MAX = 60
 
 
@@ -89,9 +95,9 @@ def _take(found: Worker, argument: Argument) -> None:
         found.leave_out(argument, "its value is only known where the script runs")
     elif name in NUMBERS:
         _take_number(found, argument)
-    elif name in _OTHER_ROLES:
-        found.role = name.removeprefix("--")
-        found.args.append(argument)
+    elif name in _OLD_ROLES:
+        found.role = _OLD_ROLES[name] if found.role == "worker" else found.role
+        found.leave_out(argument, "an option of Dynamo before 1.6; what it means is told by other means now")
     elif name in RESERVED_ARGS:
         _take_reserved(found, argument)
     elif name in _RANKS:

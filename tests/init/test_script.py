@@ -139,6 +139,17 @@ def test_prefill_and_decode() -> None:
     assert older == expected, "as Dynamo had it before: whoever is no prefill worker decodes"
 
 
+def test_events_that_nobody_publishes() -> None:
+    events = f"--kv-events-config {EVENTS}"
+    decode, prefill = f"--disaggregation-mode decode {events}", f"--disaggregation-mode prefill {events}"
+    assert left_out(ROUTER + roles(decode, prefill)) == [
+        f"{line}: --kv-events-config: decode workers publish no KV events" for line in (2, 3)
+    ]
+    assert left_out(FRONTEND + f"python -m dynamo.vllm --model m {events}") == [
+        "2: --kv-events-config: KV events are published where the router is kv"
+    ]
+
+
 def test_both_roles_on_one_gpu() -> None:
     text = FRONTEND + "".join(
         f"CUDA_VISIBLE_DEVICES=0 python -m dynamo.vllm --disaggregation-mode {role} --gpu-memory-utilization $(ask) &\n"
@@ -212,6 +223,25 @@ def test_other_parts_of_dynamo_become_units() -> None:
     assert len(left_out(text)) == 2
 
 
+def test_roles_as_dynamo_was_told_them_before() -> None:
+    text = FRONTEND + "".join(
+        f"python -m dynamo.vllm --model m --enable-multimodal {words} &\n"
+        for words in ("--multimodal-processor", "--multimodal-encode-worker", "--multimodal-worker --seed 1")
+    )
+    found = data(text)
+    assert (found["topology"], found["model"]["args"]) == ("agg", ["--enable-multimodal", "--seed", "1"])
+    (encode,) = found["units"]
+    assert encode["argv"][3:] == ["--model", "m", "--enable-multimodal", "--disaggregation-mode", "encode"]
+    told = left_out(text)
+    assert sum("an option of Dynamo before 1.6" in line for line in told) == 2
+    assert told[0].startswith(
+        "2: `python -m dynamo.vllm --model m --enable-multimodal --multimodal-processor`: since 1.6"
+    )
+    pair = "--multimodal-worker --disaggregation-mode prefill", "--multimodal-decode-worker"
+    workers = data(FRONTEND + "".join(f"python -m dynamo.vllm --model m {words} &\n" for words in pair))["workers"]
+    assert (workers["decode"]["replicas"], workers["prefill"]["replicas"]) == (1, 1)
+
+
 def test_an_engine_alone_becomes_a_unit() -> None:
     assert data("CUDA_VISIBLE_DEVICES=2 vllm serve m --port 8005\n") == {
         "topology": "none",
@@ -279,6 +309,8 @@ def test_workers_that_differ() -> None:
         ("export ZE_AFFINITY_MASK=0\npython -m dynamo.vllm --model m\n", 2, "Intel's GPUs"),
         ("VLLM_TARGET_DEVICE=xpu python -m dynamo.vllm --model m\n", 1, "Intel's GPUs"),
         ("python -m dynamo.vllm --model m --disaggregation-mode encode\n", 1, "no worker that answers requests"),
+        ("vllm-rs serve m &\ndynamo-vllm-sidecar --grpc-endpoint x:1 &\n", 2, "this worker is two programs"),
+        (FRONTEND + "vllm serve m &\n", 1, "this worker is two programs"),
         ('[ -z "$1" ] && { echo "needs --head"; exit 1; }\npython -m dynamo.vllm\n', 1, "needs --head"),
         ('python -m dynamo.vllm "\n', 1, "has no end"),
     ],
