@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hosts import host
 
 from dynkv.errors import ScriptError
 from dynkv.init.conversion import Conversion
 from dynkv.init.script import converted
+from dynkv.plan.build import build
 from dynkv.profile.load import load
 
 HEAD = """\
@@ -332,3 +334,24 @@ def test_the_text_is_the_draft_with_its_reasons(tmp_path: Path) -> None:
     assert source.data == found.draft.data()
     assert "  router_mode: kv  # line 13: --router-mode\n" in file.read_text()
     assert all(len(line) <= 120 for line in file.read_text().splitlines() if line.startswith("#"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEAD + FRONTEND + WORKER,
+        ROUTER + roles("--disaggregation-mode decode", "--disaggregation-mode prefill"),
+        FRONTEND + RANKS.replace("SIZE", "4"),
+        FRONTEND + "for i in 1 2; do CUDA_VISIBLE_DEVICES=$i python -m dynamo.vllm --model m -tp 1 & done\n",
+        FRONTEND + "for i in 1 2; do python -m dynamo.vllm --model m --gpu-memory-utilization 0.3 & done\n",
+        ROUTER + "python -m dynamo.vllm --model m &\npython -m dynamo.vllm --disaggregation-mode encode &\n",
+        "vllm serve m\n",
+        "VLLM_TARGET_DEVICE=cpu python -m dynamo.vllm --model m\n",
+        "python -m dynamo.mocker --model-path m --speedup-ratio 10\n",
+    ],
+)
+def test_what_comes_of_it_can_be_planned(text: str, tmp_path: Path) -> None:
+    found = convert(text)
+    file = tmp_path / "made.yaml"
+    file.write_text(found.text("launch.sh"))
+    build(load(str(file)).profile, host(8), name="made", profile_name="made", home="/state")
