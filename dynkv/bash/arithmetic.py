@@ -13,8 +13,8 @@ _BINARY: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
-    ast.Div: lambda a, b: int(a / b),
-    ast.Mod: lambda a, b: a - b * int(a / b),
+    ast.Div: lambda a, b: _divided(a, b),
+    ast.Mod: lambda a, b: a - b * _divided(a, b),
 }
 _COMPARED: dict[type[ast.cmpop], Callable[[int, int], bool]] = {
     ast.Lt: operator.lt,
@@ -29,6 +29,11 @@ _STEP = re.compile(
     re.DOTALL,
 )
 _LENGTH_MAX, _DEPTH_MAX, _LARGEST = 1000, 50, 2**63
+
+
+def _divided(a: int, b: int) -> int:
+    """Towards zero."""
+    return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
 
 
 class Unknown(Exception):

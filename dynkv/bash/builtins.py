@@ -85,7 +85,7 @@ def _unset(shell: Shell, words: list[str], command: Simple, document: str | None
 
 
 def _shift(shell: Shell, words: list[str], command: Simple, document: str | None) -> bool | None:
-    count = int(words[1]) if words[1:] and words[1].isdecimal() else 1
+    count = int(words[1]) if words[1:] and re.fullmatch("[0-9]{1,4}", words[1]) else 1
     if count > len(shell.variables.arguments):
         return False
     del shell.variables.arguments[:count]

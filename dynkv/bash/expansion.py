@@ -11,13 +11,14 @@ from dynkv.bash.values import Variables, is_known, unknown
 from dynkv.bash.words import closing, past
 
 _PARAMETER = re.compile(
-    r"(?P<mark>[#!]?)(?P<name>[A-Za-z_]\w*|[0-9]+|[@*#?$!])(?:\[(?P<index>[^]]*)\])?"
+    r"(?P<mark>[#!]?)(?P<name>[A-Za-z_]\w*|[0-9]{1,4}|[@*#?$!])(?:\[(?P<index>[^]]*)\])?"
     r"(?P<operation>:?[-+=?]|##?|%%?|//?|:|,,?|\^\^?|@)?(?P<rest>.*)$",
     re.DOTALL,
 )
 _PLAIN = re.compile(r"[A-Za-z_]\w*|[0-9]|[@*#?$!]")
-_RANGE = re.compile(r"(.*)\{(-?\d+)\.\.(-?\d+)\}(.*)$", re.DOTALL)
+_RANGE = re.compile(r"(.*)\{(-?[0-9]{1,9})\.\.(-?[0-9]{1,9})\}(.*)$", re.DOTALL)
 _CHOICES = re.compile(r"([^{}'\"$\\]*)\{([^{}'\"$\\]*,[^{}'\"$\\]*)\}(.*)$", re.DOTALL)
+_PLAIN_RUN, _QUOTED_RUN = re.compile(r"[^\\'\"`$]+"), re.compile(r"[^\\`$]+")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", '"': '"'}
 _RANGE_MAX = 1000
 _DEPTH_MAX = 50
@@ -101,6 +102,10 @@ class Expander:
             fields.put(home)
             at = 1
         while at < len(written):
+            if plain_run := _PLAIN_RUN.match(written, at):
+                fields.put(plain_run[0])
+                at = plain_run.end()
+                continue
             end = past(written, at)
             piece = written[at:end]
             at = end
@@ -134,7 +139,10 @@ class Expander:
         at = 0
         while at < len(inner):
             letter = inner[at]
-            if letter == "\\" and inner[at + 1 : at + 2] in ("$", "`", '"', "\\", "\n"):
+            if plain_run := _QUOTED_RUN.match(inner, at):
+                fields.put(plain_run[0])
+                at = plain_run.end()
+            elif letter == "\\" and inner[at + 1 : at + 2] in ("$", "`", '"', "\\", "\n"):
                 fields.put("" if inner[at + 1] == "\n" else inner[at + 1])
                 at += 2
             elif letter in "$`" and (end := past(inner, at)) > at + 1 and not inner.startswith("$'", at):

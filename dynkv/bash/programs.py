@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
@@ -20,7 +21,7 @@ def told_by(words: list[str]) -> str | None:
 
 
 def _seq(given: list[str]) -> str | None:
-    if len(given) > 2 or not all(word.lstrip("-").isdecimal() for word in given):
+    if len(given) > 2 or not all(re.fullmatch("-?[0-9]{1,9}", word) for word in given):
         return None
     first, last = (1, int(given[0])) if len(given) == 1 else map(int, given)
     return "\n".join(map(str, range(first, min(last, first + _SEQ_MAX) + 1)))

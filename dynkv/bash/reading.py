@@ -31,9 +31,10 @@ from dynkv.bash.syntax import (
     While,
 )
 from dynkv.bash.values import Variables, is_known, unknown
+from dynkv.bash.words import Unclosed
 from dynkv.errors import ScriptError
 
-_TURNS_MAX, _STATEMENTS_MAX, _CALLS_MAX = 1000, 100_000, 50
+_TURNS_MAX, _STATEMENTS_MAX, _CALLS_MAX = 300, 20_000, 50
 Helper = Callable[[list[str], Variables], str]
 """A function that a script sources: what it prints."""
 
@@ -48,6 +49,8 @@ def read_script(
         _Walk(shell, helpers).to_the_end(parse(text))
     except RecursionError:
         raise ScriptError("this is nested too deeply", shell.line) from None
+    except Unclosed:
+        raise ScriptError("a quotation or an expansion in this command has no end", shell.line) from None
     return record
 
 

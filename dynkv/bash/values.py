@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 Value = str | list[str]
 
 _MARK = "\0"
+_LENGTH_MAX = 32 * 1024
+"""Of one variable: more is in no script, and doubles in a loop."""
 
 
 def unknown(why: str) -> str:
@@ -48,6 +50,9 @@ class Variables:
         return replace(self, values=dict(self.values), exported=set(self.exported), arguments=list(self.arguments))
 
     def put(self, name: str, value: Value) -> None:
+        """What grows beyond measure is unknown."""
+        if len(value) > _LENGTH_MAX or (isinstance(value, list) and sum(map(len, value)) > _LENGTH_MAX):
+            value = unknown(f"${name}")
         self.values[name] = value
         if name in self.inherited:
             self.exported.add(name)

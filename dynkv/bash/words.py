@@ -16,6 +16,8 @@ _SINGLE = ";&|()<>\n"
 REDIRECTIONS = frozenset("< > >> << <<- <<< >& <& <> >| &> &>>".split())
 _ARRAY = re.compile(r"[A-Za-z_]\w*(\[[^]\s]*\])?\+?=\(")
 """The beginning of `NAME=(…)`, which is one word."""
+_RUN = re.compile(r"[^\\'\"`$\s;&|()<>]+")
+"""Letters that stand for themselves, and end no word."""
 _DESCRIPTOR = re.compile(r"\d+(?=[<>])")
 
 
@@ -58,7 +60,7 @@ class Reader:
                 found.append(token)
                 if token.is_op("\n"):
                     self._read_documents(found)
-        except _NoEnd as error:
+        except Unclosed as error:
             line = self._first_line + self._text.count("\n", 0, error.at)
             raise ScriptError(f"what begins with {self._text[error.at]} has no end", line) from None
         return found
@@ -111,7 +113,7 @@ class Reader:
         start = self._at
         end = closing(self._text, start, "(", ")")
         if self._text[end : end + 2] != "))":
-            raise _NoEnd(start - 2)
+            raise Unclosed(start - 2)
         self._at = end + 2
         self._line += self._text.count("\n", start, end)
         return f"(({self._text[start:end]}))"
@@ -122,7 +124,8 @@ class Reader:
             self._at = array.end()
             self._at = closing(self._text, self._at, "(", ")") + 1
         while self._at < len(self._text) and self._text[self._at] not in " \t" + _SINGLE:
-            self._at = past(self._text, self._at)
+            run = _RUN.match(self._text, self._at)
+            self._at = run.end() if run else past(self._text, self._at)
         if self._at == start:  # <( or >(
             self._at = closing(self._text, start + 2, "(", ")") + 1
         self._line += self._text.count("\n", start, self._at)
@@ -144,7 +147,9 @@ class Reader:
         self._documents = []
 
 
-class _NoEnd(Exception):
+class Unclosed(Exception):
+    """A quotation or an expansion has no end; `at` is where it begins."""
+
     def __init__(self, at: int) -> None:
         super().__init__(at)
         self.at = at
@@ -160,7 +165,7 @@ def past(text: str, at: int) -> int:
     if text.startswith("$'", at):
         end = re.compile(r"(?:[^'\\]|\\.)*'", re.DOTALL).match(text, at + 2)
         if end is None:
-            raise _NoEnd(at)
+            raise Unclosed(at)
         return end.end()
     if letter == '"':
         return _quoted(text, at)
@@ -190,7 +195,7 @@ def closing(text: str, at: int, opening: str, end: str) -> int:
             if at < 0:
                 break
         at = past(text, at)
-    raise _NoEnd(max(0, start - 1))
+    raise Unclosed(max(0, start - 1))
 
 
 def _quoted(text: str, start: int) -> int:
@@ -199,11 +204,11 @@ def _quoted(text: str, start: int) -> int:
         if text[at] == '"':
             return at + 1
         at = past(text, at) if text[at] in "\\$`" else at + 1
-    raise _NoEnd(start)
+    raise Unclosed(start)
 
 
 def _after(text: str, end: str, at: int, start: int) -> int:
     found = text.find(end, at)
     if found < 0:
-        raise _NoEnd(start)
+        raise Unclosed(start)
     return found + 1

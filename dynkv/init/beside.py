@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from dynkv.bash.values import is_known, readable
 from dynkv.init.conversion import Conversion
 from dynkv.init.environment import PLANNED
-from dynkv.init.given import arguments
+from dynkv.init.given import arguments, whole
 from dynkv.init.programs import Kind, Program
 from dynkv.init.workers import Worker
 from dynkv.profile.arguments import WORKER_OPTIONS
@@ -65,20 +66,22 @@ def without_dynamo(found: Conversion, serving: Sequence[Program]) -> None:
     found.draft.put("topology", "none", "nothing of Dynamo's")
     units = []
     for number, program in enumerate(serving):
-        port = _option(program, "--port") or "8000"
-        ports = {"http": int(port)} if port.isdecimal() else {}
+        port = whole(_option(program, "--port") or "8000")
+        ports = {"http": port} if port else {}
         units.append(_described(found, program, f"vllm-{number}" if number else "vllm", ports))
     found.draft.put("units", units)
 
 
 def _unit(found: Conversion, program: Program, number: int) -> dict[str, Any]:
     if program.kind is Kind.FRONTEND:
-        port = _option(program, "--http-port") or program.env.get("DYN_HTTP_PORT", "8000")
-        ports = {"http": int(port)} if port.isdecimal() else {}
+        port = whole(_option(program, "--http-port") or program.env.get("DYN_HTTP_PORT", "8000"))
+        ports = {"http": port} if port else {}
     else:
         ports = {"system": _FIRST_SYSTEM_PORT + number}
     name = _option(program, "--disaggregation-mode") or program.module.rpartition(".")[2]
-    made = _described(found, program, f"{name}-{number + 1}", ports)
+    made = _described(
+        found, program, f"{re.sub('[^a-z0-9]+', '-', name.lower())[:40].strip('-') or 'part'}-{number + 1}", ports
+    )
     if "system" in ports:
         made["env"] = {**made.get("env", {}), "DYN_SYSTEM_PORT": str(ports["system"])}
     return made

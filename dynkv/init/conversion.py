@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from dynkv.bash.shell import Remark
 from dynkv.init.draft import Draft
+from dynkv.init.given import Argument
 
 
 @dataclass(slots=True)
@@ -18,6 +19,12 @@ class Conversion:
 
     def leave_out(self, line: int, text: str) -> None:
         self.left_out.append(Remark(line, text))
+
+    def put_number(self, key: str, argument: Argument, line: int) -> None:
+        if argument.number is None:
+            self.leave_out(line, f"{argument.shown()}: set {key} to the number that it means")
+        else:
+            self.draft.put(key, argument.number, f"line {line}: {argument.name}")
 
     def text(self, script: str) -> str:
         """The profile, with what was left out above it."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dynkv.init.conversion import Conversion
 from dynkv.init.given import Argument
 from dynkv.init.programs import Kind
-from dynkv.init.workers import NUMBERS, Worker, shown
+from dynkv.init.workers import NUMBERS, Worker
 
 VLLM_FRACTION = 0.92
 """Of a GPU's memory, where vLLM is told nothing. Source: vllm 0.31.0, CacheConfig.gpu_memory_utilization."""
@@ -138,7 +138,7 @@ def _take_arguments(found: Conversion, workers: Sequence[Worker]) -> None:
             found.draft.put(f"model.role_args.{role}", _words(rest))
         for other in others:
             for arg in _differences(first, other):
-                found.leave_out(other.program.line, f"{shown(arg)}: all workers of a role have the same arguments")
+                found.leave_out(other.program.line, f"{arg.shown()}: all workers of a role have the same arguments")
 
 
 def _words(args: Sequence[Argument]) -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dynkv.init.conversion import Conversion
-from dynkv.init.given import Argument, arguments
+from dynkv.init.given import Argument, arguments, whole
 from dynkv.init.programs import Program
-from dynkv.init.workers import Worker, shown
+from dynkv.init.workers import Worker
 from dynkv.profile.words import option_table
 
 OPTIONS = option_table(
@@ -47,9 +47,8 @@ def take_frontend(found: Conversion, frontends: Sequence[Program], workers: Sequ
         found.leave_out(workers[0].program.line, "the script starts no frontend for its workers; a deployment has one")
         return
     frontend = frontends[0]
-    port = frontend.env.get("DYN_HTTP_PORT", "")
-    if port.isdecimal():
-        found.draft.put("frontend.port", int(port), "DYN_HTTP_PORT")
+    if port := whole(frontend.env.get("DYN_HTTP_PORT", "")):
+        found.draft.put("frontend.port", port, "DYN_HTTP_PORT")
     rest: list[str] = []
     for argument in arguments(frontend.args, OPTIONS):
         rest += _take(found, argument, frontend.line)
@@ -72,17 +71,17 @@ def _take(found: Conversion, argument: Argument, line: int) -> tuple[str, ...]:
     """The words that stay arguments."""
     why = f"line {line}: {argument.name}"
     if not argument.is_known:
-        found.leave_out(line, f"{shown(argument)}: its value is only known where the script runs")
+        found.leave_out(line, f"{argument.shown()}: its value is only known where the script runs")
     elif argument.name in _KEYS:
         found.draft.put(_KEYS[argument.name], argument.value, why)
-    elif argument.name in _NUMBERS and argument.number is not None:
-        found.draft.put(_NUMBERS[argument.name], argument.number, why)
+    elif argument.name in _NUMBERS:
+        found.put_number(_NUMBERS[argument.name], argument, line)
     elif argument.name in _PLANNED:
         found.planned.add(argument.name)
     elif argument.name == "--store-kv":
         found.planned.add("--store-kv")
     elif not argument.is_option_known:
-        found.leave_out(line, f"{shown(argument)}: the frontend of ai-dynamo 1.6.1 has no such option")
+        found.leave_out(line, f"{argument.shown()}: the frontend of ai-dynamo 1.6.1 has no such option")
     else:
         return argument.words
     return ()

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dynkv.bash.values import is_known
+from dynkv.bash.values import is_known, readable
 from dynkv.profile.words import OptionTable
 
+_SHOWN_MAX = 60
+_FRACTION, _WHOLE = re.compile(r"[0-9]{0,9}\.[0-9]{1,9}"), re.compile(r"-?[0-9]{1,12}")
 _NUMBER = re.compile(r"-\.?\d")
 
 
@@ -37,13 +39,14 @@ class Argument:
         """No part of it is what only running the script would tell."""
         return all(map(is_known, self.words))
 
+    def shown(self) -> str:
+        """As it is written, on one line, for a message."""
+        text = " ".join(readable(" ".join(self.words)).split())
+        return text if len(text) <= _SHOWN_MAX else f"{text[: _SHOWN_MAX - 1]}…"
+
     @property
     def number(self) -> int | float | None:
-        try:
-            found = float(self.value)
-        except ValueError:
-            return None
-        return int(found) if found.is_integer() and "." not in self.value else found
+        return float(self.value) if _FRACTION.fullmatch(self.value) else whole(self.value)
 
     @property
     def mapping(self) -> dict[str, Any]:
@@ -53,6 +56,11 @@ class Argument:
         except ValueError:
             return {}
         return found if isinstance(found, dict) else {}
+
+
+def whole(text: str) -> int | None:
+    """A number that may be a port, a size or a count; None for anything else."""
+    return int(text) if _WHOLE.fullmatch(text) else None
 
 
 def arguments(words: Sequence[str], table: OptionTable | None = None) -> Iterator[Argument]:

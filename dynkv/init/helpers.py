@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from dynkv.bash.reading import Helper
 from dynkv.bash.values import Variables
+from dynkv.init.given import whole
 
 _THAT_START_NOTHING = (
     "print_launch_banner print_curl_footer wait_any_exit wait_for_ready dynamo_exit_trap dynamo_reap_and_exit "
@@ -23,12 +24,12 @@ def _nothing(given: list[str], variables: Variables) -> str:
 
 def _gpu_memory_args(given: list[str], variables: Variables) -> str:
     """Two arguments of vLLM's where a variable gives the size of the KV cache, else none."""
-    size = variables.text(_KV_BYTES)
-    if not size or not size.isdecimal():
+    size = whole(variables.text(_KV_BYTES) or "")
+    if not size:
         return ""
     sharing = given[given.index("--workers-per-gpu") + 1 :][:1] if "--workers-per-gpu" in given else []
-    workers = int(sharing[0]) if sharing and sharing[0].isdecimal() and int(sharing[0]) else 1
-    return f"--kv-cache-memory-bytes {int(size) // workers} --gpu-memory-utilization 0.01"
+    workers = whole("".join(sharing)) or 1
+    return f"--kv-cache-memory-bytes {size // workers} --gpu-memory-utilization 0.01"
 
 
 def _port(given: list[str], variables: Variables) -> str:

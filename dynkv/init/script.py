@@ -30,7 +30,7 @@ def converted(text: str, path: str, arguments: Sequence[str], environ: Mapping[s
     Raises ScriptError where it is no bash, starts nothing of Dynamo's, or what no profile can ask for.
     """
     record = read_script(text, path, arguments, environ, HELPERS)
-    programs = [recognized(started) for started in record.started]
+    programs = [program for program in map(recognized, record.started) if program.argv]
     _refuse_other_devices(programs)
     found = Conversion(left_out=list(record.remarks))
     if any(program.kind in (Kind.WORKER, Kind.MOCKER) for program in programs):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from dynkv.init.conversion import Conversion
 from dynkv.init.given import Argument, arguments
 from dynkv.init.programs import Program
-from dynkv.init.workers import Worker, shown
+from dynkv.init.workers import Worker
 from dynkv.profile.arguments import RESERVED_SIDECAR_ARGS
 from dynkv.profile.words import option_table
 
@@ -53,9 +52,9 @@ def _take_server(found: Conversion, server: Program) -> None:
     adapters = []
     for argument in arguments(server.args, _OPTIONS):
         if not argument.is_known:
-            found.leave_out(server.line, f"{shown(argument)}: its value is only known where the script runs")
-        elif argument.name in _NUMBERS and argument.number is not None:
-            found.draft.put(_NUMBERS[argument.name], argument.number, f"line {server.line}: {argument.name}")
+            found.leave_out(server.line, f"{argument.shown()}: its value is only known where the script runs")
+        elif argument.name in _NUMBERS:
+            found.put_number(_NUMBERS[argument.name], argument, server.line)
         elif argument.name == "--l2-adapter" and argument.mapping:
             adapters.append(argument.mapping)
         elif argument.name == "--eviction-policy":
@@ -73,7 +72,7 @@ def _take_server(found: Conversion, server: Program) -> None:
 def _take_host(found: Conversion, argument: Argument, line: int) -> None:
     found.planned.add(argument.name)
     if argument.value not in _LOOPBACK:
-        found.leave_out(line, f"{shown(argument)}: the sidecar listens on loopback")
+        found.leave_out(line, f"{argument.shown()}: the sidecar listens on loopback")
 
 
 def _take_in_process(found: Conversion, users: Sequence[Worker]) -> None:
@@ -83,8 +82,7 @@ def _take_in_process(found: Conversion, users: Sequence[Worker]) -> None:
         "LMCache within the worker: here it is a process of its own, which a dead worker leaves alone",
     )
     for name, key in _IN_PROCESS.items():
-        given = first.env.get(name)
-        if given is not None:
-            found.draft.put(key, json.loads(given) if given.replace(".", "", 1).isdecimal() else given, name)
+        if (given := first.env.get(name)) is not None:
+            found.put_number(key, Argument(name, (name, given), True), first.line)
     if found.draft.get("lmcache.l1_size_gb") is None:
         found.draft.put("lmcache.l1_size_gb", "auto", "the script leaves it to LMCache")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from dynkv.bash.values import readable
 from dynkv.errors import ScriptError
 from dynkv.init.connectors import Connectors, of_config, of_names
-from dynkv.init.given import Argument, arguments
+from dynkv.init.given import Argument, arguments, whole
 from dynkv.init.programs import Kind, Program
 from dynkv.profile.arguments import RESERVED_ARGS, WORKER_OPTIONS
 
@@ -39,7 +39,6 @@ _OLD_ROLES = {
     "--ec-processor": "processor",
 }
 """How Dynamo before 1.6 was told what a worker does; its frontend now does what processors did."""
-_SHOWN_MAX = 60
 
 
 @dataclass(slots=True)
@@ -62,7 +61,8 @@ class Worker:
     @property
     def gpus(self) -> list[int | str]:
         listed = readable(self.program.env.get("CUDA_VISIBLE_DEVICES", "")).split(",")
-        return [int(gpu) if gpu.strip().isdecimal() else gpu.strip() for gpu in listed if gpu.strip()]
+        names = [gpu.strip() for gpu in listed if gpu.strip()]
+        return [name if (index := whole(name)) is None else index for name in names]
 
     @property
     def is_own_role(self) -> bool:
@@ -70,13 +70,7 @@ class Worker:
         return self.role in ("worker", "decode", "prefill")
 
     def leave_out(self, argument: Argument, why: str) -> None:
-        self.left_out.append((self.program.line, f"{shown(argument)}: {why}"))
-
-
-def shown(argument: Argument) -> str:
-    """As it is written, on one line, for a message."""
-    text = " ".join(readable(" ".join(argument.words)).split())
-    return text if len(text) <= _SHOWN_MAX else f"{text[: _SHOWN_MAX - 1]}…"
+        self.left_out.append((self.program.line, f"{argument.shown()}: {why}"))
 
 
 def worker(program: Program) -> Worker:
@@ -90,7 +84,7 @@ def worker(program: Program) -> Worker:
 def _take(found: Worker, argument: Argument) -> None:
     line, name = found.program.line, argument.name
     if name in _MANY_MACHINES:
-        raise ScriptError(f"{shown(argument)} spreads a worker over machines, and a deployment is on one", line)
+        raise ScriptError(f"{argument.shown()} spreads a worker over machines, and a deployment is on one", line)
     if not argument.is_known:
         found.leave_out(argument, "its value is only known where the script runs")
     elif name in NUMBERS:
@@ -101,7 +95,7 @@ def _take(found: Worker, argument: Argument) -> None:
     elif name in RESERVED_ARGS:
         _take_reserved(found, argument)
     elif name in _RANKS:
-        found.rank = int(argument.value) if argument.value.isdecimal() else None
+        found.rank = whole(argument.value)
         found.planned.add(name)
     elif name in _TOGETHER:
         found.planned.add(name)
@@ -114,7 +108,7 @@ def _take(found: Worker, argument: Argument) -> None:
 def _take_number(found: Worker, argument: Argument) -> None:
     number = argument.number
     if number is None:
-        found.leave_out(argument, f"set {NUMBERS[argument.name]} to the number")
+        found.leave_out(argument, f"set {NUMBERS[argument.name]} to the number that it means")
     else:
         found.numbers[NUMBERS[argument.name]] = number
 
@@ -165,7 +159,7 @@ def as_ranks(workers: list[Worker]) -> Iterator[Worker]:
         if one.rank is None:
             yield one
         else:
-            ranked.setdefault((one.role, *map(shown, one.args)), []).append(one)
+            ranked.setdefault((one.role, *(argument.shown() for argument in one.args)), []).append(one)
     for group in ranked.values():
         first, size = group[0], int(group[0].numbers.get("workers.data_parallel_size", 1))
         if sorted(one.rank or 0 for one in group) != list(range(size)):

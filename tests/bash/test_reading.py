@@ -91,6 +91,7 @@ def test_a_variable_of_the_environment_counts_and_is_no_part_of_what_the_script_
         ("x=1\nrun )\n", 2, ") is not expected"),
         ("<<<<<<< HEAD\n", 1, "not expected"),
         ("f() { f; }\nf\n", 1, "calls itself"),
+        ("x=1\nrun ${x+'}\n", 2, "has no end"),
         ("f() { x=$(f); }\nf\n", 1, ""),
         ("{ " * 200 + "run" + "; }" * 200, 1, "nested too deeply"),
         ("for i in {1..999}; do for j in {1..999}; do :; done; done\n", 1, "does not come to an end"),

@@ -279,6 +279,15 @@ my-exporter --port 9 &
     ]
 
 
+def test_what_is_no_number_is_told() -> None:
+    text = "exec >log 2>&1\nlmcache server --port x &\npython -m dynamo.frontend --http-port &\n"
+    assert left_out(text + "python -m dynamo.vllm --model m --max-model-len 16k &\n") == [
+        "2: --port x: set lmcache.port to the number that it means",
+        "3: --http-port: set frontend.port to the number that it means",
+        "4: --max-model-len 16k: set model.max_length to the number that it means",
+    ]
+
+
 def test_workers_that_differ() -> None:
     text = FRONTEND + "".join(
         f"CUDA_VISIBLE_DEVICES={n} python -m dynamo.vllm --model m --max-model-len {n}00 --seed {n} &\n" for n in (1, 2)
