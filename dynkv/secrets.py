@@ -13,18 +13,20 @@ from collections.abc import Iterable, Iterator, Mapping
 SECRETS = {
     "HF_TOKEN": "model",
     "HUGGING_FACE_HUB_TOKEN": "model",
-    "AWS_ACCESS_KEY_ID": "store",
-    "AWS_SECRET_ACCESS_KEY": "store",
-    "AWS_SESSION_TOKEN": "store",
-    "AZURE_STORAGE_CONNECTION_STRING": "store",
-    "AZURE_STORAGE_KEY": "store",
-    "AZURE_STORAGE_SAS_TOKEN": "store",
+    "MODELSCOPE_API_TOKEN": "model",
+    "AWS_ACCESS_KEY_ID": "cloud",
+    "AWS_SECRET_ACCESS_KEY": "cloud",
+    "AWS_SESSION_TOKEN": "cloud",
+    "AZURE_STORAGE_CONNECTION_STRING": "cloud",
+    "AZURE_STORAGE_KEY": "cloud",
+    "AZURE_STORAGE_SAS_TOKEN": "cloud",
     "LMCACHE_RESP_USERNAME": "store",
     "LMCACHE_RESP_PASSWORD": "store",
     "LMCACHE_AEROSPIKE_USERNAME": "store",
     "LMCACHE_AEROSPIKE_PASSWORD": "store",
 }
-"""Secrets that are handed on, and whether whoever reads the model needs them or the sidecar's L2 store."""
+"""Secrets that are handed on, and who needs them: whoever reads the model, the sidecar's L2 store, or either where it
+is in a cloud's storage."""
 MASK = "***"
 _LENGTH = 4
 """Of a known secret that can be found: what is shorter stands in any text."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from dynkv.cli.plan import profile_schema
 from dynkv.profile.arguments import REFUSED_ARGS, RESERVED_ARGS, RESERVED_FRONTEND_ARGS, RESERVED_SIDECAR_ARGS
-from dynkv.profile.model import FORBIDDEN_ENV
+from dynkv.profile.environment import FORBIDDEN_ENV
 from generate.markdown import code, sentence, table
 
 Schema = Mapping[str, Any]

@@ -12,7 +12,7 @@ from dynkv.cli.ink import Ink, folded
 from dynkv.readable import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from dynkv.supervisor.status import DeploymentStatus, GpuStatus, StandbyStatus, UnitStatus
 
@@ -45,6 +45,7 @@ def status_text(status: DeploymentStatus, ink: Ink) -> str:
         lines.append(ink.fold(status.detail, "yellow"))
     lines += _table([unit_row(unit) for unit in status.units], ink)
     lines += [ink.fold(gpu_words(gpu), "dim") for gpu in status.gpus]
+    lines += [ink.fold(words, "dim") for words in lora_words(status.units)]
     if kv := kv_words(status.kv):
         lines.append(ink.fold(kv, "dim"))
     lines += [
@@ -134,6 +135,19 @@ def gpu_words(gpu: GpuStatus) -> str:
     """Memory in use, by whomever, and how much of the time it computes."""
     of_total = f"{gpu.memory_used_bytes / 1e9:.1f} of {gpu.memory_total_bytes / 1e9:.1f} GB"
     return f"GPU {gpu.id}: {of_total}" + (f", {gpu.utilisation:.0%} busy" if gpu.utilisation is not None else "")
+
+
+def lora_words(units: Iterable[UnitStatus]) -> list[str]:
+    """A line for each LoRA adapter: where it is loaded, and where it is missing."""
+    told: dict[str, tuple[list[str], list[str]]] = {}
+    for unit in units:
+        for lora in unit.loras:
+            told.setdefault(lora.name, ([], []))[0 if lora.loaded else 1].append(unit.name)
+    return [
+        f"LoRA {name}: "
+        + "; ".join(f"{words} {', '.join(names)}" for words, names in (("on", on), ("missing on", off)) if names)
+        for name, (on, off) in told.items()
+    ]
 
 
 def kv_words(kv: Mapping[str, float | int | None]) -> str:

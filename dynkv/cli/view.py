@@ -137,7 +137,6 @@ def show_event(event: Event) -> None:
 
 
 def show_started(status: DeploymentStatus, directory: Path) -> None:
-    asked = {"model": status.model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 32}
     console = _console()
     resting = [unit.name for unit in status.units if unit.state == "stopped"]
     if resting:
@@ -148,11 +147,30 @@ def show_started(status: DeploymentStatus, directory: Path) -> None:
         console.print(f"logs:  {escape(str(directory / 'logs'))}", style="dim")
         return
     console.print(f"[bold green]ready:[/] {escape(status.endpoint)}  [dim]model[/] {escape(status.model)}")
-    # no proxy of the person's would find this host's loopback
-    url = shlex.quote(f"{status.endpoint}/v1/chat/completions")
-    console.print(Text(f"try:   curl -s --noproxy '*' {url} -H 'Content-Type: application/json' \\", style="dim"))
-    console.print(Text(f"         -d {shlex.quote(json.dumps(asked, ensure_ascii=False))}", style="dim"))
+    for line in _try_it(status):
+        console.print(Text(line, style="dim"))
     console.print(f"logs:  {escape(str(directory / 'logs'))}", style="dim")
+
+
+_ASKED: dict[str, tuple[str, dict[str, object]]] = {
+    "embed": ("/v1/embeddings", {"input": "Hello"}),
+    "classify": ("/v1/classify", {"input": "Hello"}),
+}
+_CHAT = ("/v1/chat/completions", {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 32})
+
+
+def _try_it(status: DeploymentStatus) -> list[str]:
+    """A first request, for a shell."""
+    if status.task == "realtime":
+        return [f"try:   a WebSocket at {status.endpoint.replace('http', 'ws', 1)}/v1/realtime"]
+    path, asked = _ASKED.get(status.task, _CHAT)
+    # no proxy of the person's would find this host's loopback
+    url = shlex.quote(f"{status.endpoint}{path}")
+    body = json.dumps({"model": status.model, **asked}, ensure_ascii=False)
+    return [
+        f"try:   curl -s --noproxy '*' {url} -H 'Content-Type: application/json' \\",
+        f"         -d {shlex.quote(body)}",
+    ]
 
 
 @contextmanager

@@ -83,6 +83,10 @@ CHECKS = {
     "model-config": Check(_E, "the model's config.json cannot be read"),
     "model-tokenizer-missing": Check(_E, "the model's directory has no tokenizer"),
     "model-weights-missing": Check(_E, "the model's directory has no weights, or not all that its index names"),
+    "lora-not-found": Check(_E, "a LoRA adapter's directory lacks its configuration or its weights"),
+    "lora-rank": Check(_E, "a LoRA adapter's rank is higher than vLLM takes"),
+    "lmcache-ignores-loras": Check(_E, "LoRA adapters are served with LMCache, which does not tell them apart"),
+    "lmcache-ignores-media": Check(_E, "images are served with LMCache, and vLLM's connector does not tell them apart"),
     "model-not-cached": Check(_E, "the hub is switched off, and the model is not in its cache"),
     "model-download": Check(_I, "the model is not on this host yet"),
     "model-too-large": Check(_E, "the weights alone are larger than the workers' share of the GPU memory"),
@@ -99,6 +103,7 @@ CHECKS = {
     "other-users": Check(_I, "other people's processes run on this host, for whom loopback is open, too"),
     # what is there already
     "environment-ignored": Check(_I, "variables in the environment that no process is given"),
+    "environment-dropped": Check(_I, "variables that Dynamo or LMCache read, and no process is given"),
     "leftover-own": Check(_I, "processes of this deployment run without a supervisor; `up` takes them over"),
     "leftover-processes": Check(_W, "processes of another deployment run without a supervisor"),
     "leftover-files": Check(_I, "files of deployments that are down"),

@@ -8,13 +8,16 @@ from dynkv.doctor import (
     arguments,
     capacity,
     driver,
+    environment,
     exposure,
     gpu_checks,
     kernel,
     leftovers,
     limits,
+    loras,
     model,
     packages,
+    shared_blocks,
     storage,
 )
 from dynkv.doctor.catalogue import Severity
@@ -29,6 +32,8 @@ _OF_THE_STACK = (
     packages.checks,
     arguments.checks,
     model.checks,
+    loras.checks,
+    shared_blocks.checks,
     limits.checks,
     storage.checks,
     gpu_checks.checks,
@@ -51,7 +56,9 @@ def findings(loaded: LoadedProfile, plan: Plan, facts: HostFacts) -> list[Findin
 def of_host(loaded: LoadedProfile, facts: HostFacts, name: str) -> list[Finding]:
     """What can be said without a plan; `name` is the deployment's."""
     found = list(driver.checks(facts)) if needs_cuda(loaded.profile) else []
-    return by_severity([*found, *kernel.checks(facts), *leftovers.checks(facts, name)])
+    return by_severity(
+        [*found, *kernel.checks(facts), *environment.checks(loaded.profile, facts), *leftovers.checks(facts, name)]
+    )
 
 
 def refusal(error: PreflightRefused, loaded: LoadedProfile) -> Finding:

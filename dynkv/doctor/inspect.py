@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from dynkv.doctor.lora_files import lora_facts
 from dynkv.doctor.model_files import cached_model_files, model_files
 from dynkv.doctor.options import worker_options
 from dynkv.doctor.stack import find_python, look_into
@@ -23,12 +24,13 @@ from dynkv.host.sockets import holders, listen_problem, loopback_problem
 from dynkv.host.subreaper import subreaper_problem
 from dynkv.host.whole_proc import proc_problem
 from dynkv.instack import SCRIPTS
-from dynkv.plan.environment import handed_on_as_secrets, handed_on_as_text
-from dynkv.plan.facts import HostFacts, Leftover, ModelFacts, ModelFiles, PathFacts
+from dynkv.plan.environment import dropped, handed_on_as_secrets, handed_on_as_text
+from dynkv.plan.facts import HostFacts, Leftover, LoraFacts, ModelFacts, ModelFiles, PathFacts
 from dynkv.plan.paths import expand, user_of
 from dynkv.plan.served_model import TINY
+from dynkv.profile.environment import FORBIDDEN_ENV
 from dynkv.profile.l2 import directory
-from dynkv.profile.model import FORBIDDEN_ENV, Profile
+from dynkv.profile.model import Profile
 
 _HARMFUL = sorted(FORBIDDEN_ENV.keys() - {"CUDA_VISIBLE_DEVICES"})
 """What the person may have set, and no child gets; which GPUs are visible is respected."""
@@ -76,6 +78,7 @@ def inspect(
         worker_options=worker_options(profile, python, interpreter, home),
         model=model,
         model_files=_model_files(profile, model),
+        loras=_loras(profile, home, paths),
         paths=paths,
         unwritable={name: problem for name, path in l2.items() if (problem := write_problem(path)) is not None},
         l2_room_bytes={name: room for name, path in l2.items() if (room := room_bytes(path)) is not None},
@@ -114,6 +117,7 @@ def _of_this_host(own: LeftOver) -> HostFacts:
         environ=handed_on_as_text(os.environ),
         secret_names=handed_on_as_secrets(os.environ),
         ignored_environ=tuple(name for name in _HARMFUL if name in os.environ),
+        dropped_environ=dropped(os.environ),
         scripts_directory=str(SCRIPTS),
         shm_free_bytes=free_bytes(Path("/dev/shm")),
         hugepages_free_bytes=_hugepages_free_bytes(),
@@ -128,7 +132,8 @@ def _of_this_host(own: LeftOver) -> HostFacts:
 
 def path_facts(profile: Profile) -> PathFacts:
     """What the paths in a profile begin at, as far as they are left to the plan."""
-    users = {"", *(user for path in _l2_paths(profile) if (user := user_of(path)) is not None)}
+    written = (*_l2_paths(profile), *(lora.directory for lora in profile.model.loras if lora.is_local))
+    users = {"", *(user for path in written if (user := user_of(path)) is not None)}
     homes = {user: home for user in sorted(users) if (home := _home_of(user)) is not None}
     return PathFacts(_working_directory(), homes)
 
@@ -164,6 +169,16 @@ def _model_files(profile: Profile, model: ModelFacts) -> ModelFiles | None:
     if model.is_local:
         return model_files(Path(model.path)) if model.has_config and model.path else None
     return cached_model_files(profile.model.path, {**os.environ, **profile.env})
+
+
+def _loras(profile: Profile, home: Path, paths: PathFacts) -> dict[str, LoraFacts]:
+    """Of those that are local; without those whose path the plan refuses."""
+    found: dict[str, LoraFacts] = {}
+    for lora in profile.model.loras:
+        with suppress(PreflightRefused):
+            if lora.is_local:
+                found[lora.name] = lora_facts(Path(expand(lora.directory, str(home), paths)))
+    return found
 
 
 def _l2_directories(profile: Profile, home: Path, paths: PathFacts) -> dict[str, Path]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from dynkv.doctor.findings import Finding, finding
 from dynkv.plan.facts import HostFacts, LeftoverKind
-from dynkv.profile.model import FORBIDDEN_ENV
 
 _SHOWN = 3
 
@@ -37,13 +36,6 @@ def checks(facts: HostFacts, name: str) -> Iterator[Finding]:
                 f"`dynkv up` with its profile takes them over; `dynkv down {left.deployment}` or "
                 "`dynkv doctor --clean` ends them",
             )
-    for variable in facts.ignored_environ:
-        yield finding(
-            "environment-ignored",
-            f"{variable} is set here, and no process is given it",
-            FORBIDDEN_ENV[variable],
-            "nothing to do",
-        )
 
 
 def _some(items: tuple[str, ...]) -> str:

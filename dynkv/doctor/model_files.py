@@ -18,7 +18,7 @@ _INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 
 def model_files(directory: Path) -> ModelFiles:
     """What lies in a model's directory, which has a config.json. A file that cannot be read is a finding, no error."""
-    config, problem = _read_json(directory / "config.json")
+    config, problem = read_json(directory / "config.json")
     return ModelFiles(
         config=config,
         config_problem=problem,
@@ -63,7 +63,7 @@ def _weights_bytes(directory: Path) -> int:
 
 def _missing_weights(directory: Path) -> tuple[str, ...]:
     for name in _INDEXES:
-        index, _ = _read_json(directory / name)
+        index, _ = read_json(directory / name)
         named = index.get("weight_map") if index is not None else None
         if isinstance(named, dict):
             files = sorted({str(file) for file in named.values()})
@@ -71,7 +71,7 @@ def _missing_weights(directory: Path) -> tuple[str, ...]:
     return ()
 
 
-def _read_json(path: Path) -> tuple[dict[str, Any] | None, str]:
+def read_json(path: Path) -> tuple[dict[str, Any] | None, str]:
     """The object in a file, or None and why there is none."""
     try:
         read = json.loads(path.read_text(encoding="utf-8"))

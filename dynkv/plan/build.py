@@ -7,19 +7,27 @@ from dataclasses import replace
 from dynkv.documents import is_text
 from dynkv.errors import PreflightRefused
 from dynkv.plan.context import Context
-from dynkv.plan.environment import base_environment, circumstances
+from dynkv.plan.environment import (
+    base_environment,
+    circumstances,
+    dropped_names,
+    role_environment,
+    with_environment,
+)
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.frontend import frontend_unit
 from dynkv.plan.lmcache import lmcache_unit
 from dynkv.plan.mocker import mocker_unit
-from dynkv.plan.model import Frontend, LogPolicy, Plan, Role, Unit
+from dynkv.plan.model import LogPolicy, Plan, Role, Unit
 from dynkv.plan.order import worker_dependencies
 from dynkv.plan.own import own_units
 from dynkv.plan.ports import PortPlanner
 from dynkv.plan.preparation import preparation
 from dynkv.plan.seats import Seat, seats
 from dynkv.plan.served_model import model_path, served_name
+from dynkv.plan.serving import Frontend
 from dynkv.plan.standby import standbys
+from dynkv.plan.tasks import task_of
 from dynkv.plan.vllm import vllm_unit
 from dynkv.profile.model import Profile
 
@@ -42,7 +50,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         topology=profile.topology,
         engine=profile.engine,
         device=profile.device,
-        frontend=Frontend(profile.frontend.host, ctx.frontend_port, ctx.served_name) if ctx.frontend_port else None,
+        frontend=_frontend(ctx),
         units=units,
         python=facts.python,
         discovery_dir=ctx.discovery_dir,
@@ -53,7 +61,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         warm_up_tokens=_warm_up_tokens(profile),
         standbys=standbys(ctx, [unit for unit in units if unit.role.is_worker]),
         ports=tuple(sorted(ctx.ports.given)),
-        notes=(*notes, *_unused_gpus(profile, facts, workers)),
+        notes=(*notes, *_unused_gpus(profile, facts, workers), *_dropped(profile, facts)),
     )
 
 
@@ -81,8 +89,10 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, worker_co
         facts=facts,
         ports=ports,
         env=base_environment(profile, facts, discovery_dir, name),
+        circumstances=circumstances(profile, facts),
         model_path=model_path(profile, facts, home),
         served_name=served_name(profile, facts, home),
+        task=task_of(profile),
         worker_count=worker_count,
         frontend_port=frontend_port,
         sidecar_port=sidecar_port,
@@ -91,21 +101,25 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, worker_co
     )
 
 
+def _frontend(ctx: Context) -> Frontend | None:
+    if ctx.frontend_port is None:
+        return None
+    return Frontend(ctx.profile.frontend.host, ctx.frontend_port, ctx.served_name, ctx.task)
+
+
 def _units(ctx: Context, workers: list[Seat]) -> tuple[Unit, ...]:
     # in this order, so that the sidecar has its usual port whatever the workers take
     sidecar = [] if ctx.sidecar_port is None else [lmcache_unit(ctx, ctx.sidecar_port)]
     worker_units = _worker_units(ctx, workers)
     frontend = [] if ctx.frontend_port is None else [frontend_unit(ctx, ctx.frontend_port)]
-    stack = [*sidecar, *frontend, *worker_units]
-    inherited = circumstances(ctx.profile, ctx.facts)
-    return tuple(
-        replace(unit, circumstances=_untouched(unit, inherited, ctx.facts)) for unit in (*stack, *own_units(ctx, stack))
-    )
+    stack = [_surrounded(ctx, unit) for unit in (*sidecar, *frontend, *worker_units)]
+    return (*stack, *own_units(ctx, stack))
 
 
-def _untouched(unit: Unit, inherited: tuple[str, ...], facts: HostFacts) -> tuple[str, ...]:
-    """Those that the unit has as they were inherited: a unit of one's own may give its own."""
-    return tuple(name for name in inherited if unit.env.get(name) == facts.environ[name])
+def _surrounded(ctx: Context, unit: Unit) -> Unit:
+    """With what the profile gives to its role alone; what its plan has changed is no circumstance any more."""
+    untouched = tuple(name for name in ctx.circumstances if unit.env.get(name) == ctx.facts.environ[name])
+    return with_environment(replace(unit, circumstances=untouched), role_environment(ctx.profile, unit.role))
 
 
 def _warm_up_tokens(profile: Profile) -> int:
@@ -116,12 +130,19 @@ def _warm_up_tokens(profile: Profile) -> int:
 
 
 def _settle(profile: Profile, facts: HostFacts) -> tuple[Profile, tuple[str, ...]]:
-    """The mocker works without LMCache, so a host that has none leaves the sidecar out and says so."""
-    if profile.engine == "mocker" and profile.lmcache.enabled and "lmcache" not in facts.packages:
-        off = profile.lmcache.model_copy(update={"enabled": False})
-        note = f"no sidecar: lmcache is not installed for {facts.python}, and the mocker does not use it"
-        return profile.model_copy(update={"lmcache": off}), (note,)
-    return profile, ()
+    """What the mocker does without is left out, and said."""
+    notes: list[str] = []
+    if profile.engine != "mocker":
+        return profile, ()
+    if profile.lmcache.enabled and "lmcache" not in facts.packages:
+        profile = profile.model_copy(update={"lmcache": profile.lmcache.model_copy(update={"enabled": False})})
+        notes.append(f"no sidecar: lmcache is not installed for {facts.python}, and the mocker does not use it")
+    if profile.model.loras:
+        profile = profile.model_copy(update={"model": profile.model.model_copy(update={"loras": []})})
+        notes.append("no LoRA adapters: the mocker loads none")
+    if profile.model.task not in ("auto", "generate"):
+        notes.append(f"the mocker generates, whatever the task: {profile.model.task} is not tried")
+    return profile, tuple(notes)
 
 
 def _worker_units(ctx: Context, workers: list[Seat]) -> list[Unit]:
@@ -147,6 +168,11 @@ def _mapped_by(unit: Unit, decode: list[str]) -> tuple[str, ...]:
     Source: openucx/ucx#11753, ai-dynamo/nixl#1066; seen with nixl and vllm 0.23.0 on two H100 over NVLink.
     """
     return tuple(decode) if unit.role is Role.PREFILL and unit.gpu_memory_fraction is not None else ()
+
+
+def _dropped(profile: Profile, facts: HostFacts) -> tuple[str, ...]:
+    told = ", ".join(dropped_names(profile, facts))
+    return (f"set here and given to no process: {told}; what is meant goes under env, or has a key",) if told else ()
 
 
 def _unused_gpus(profile: Profile, facts: HostFacts, workers: list[Seat]) -> tuple[str, ...]:

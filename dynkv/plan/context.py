@@ -10,6 +10,7 @@ from dynkv.plan.model import HttpGet, Liveness, Probe, Probes, RestartPolicy, Ro
 from dynkv.plan.paths import expand
 from dynkv.plan.ports import PortPlanner
 from dynkv.plan.served_model import TINY
+from dynkv.plan.serving import Task
 from dynkv.profile.model import Profile
 from dynkv.profile.probes import LivenessSettings, ProbeSettings, UnitProbes
 
@@ -20,8 +21,11 @@ class Context:
     facts: HostFacts
     ports: PortPlanner
     env: dict[str, str]
+    circumstances: tuple[str, ...]
+    """What of it only tells who started it from where."""
     model_path: str
     served_name: str
+    task: Task
     worker_count: int
     frontend_port: int | None
     """None without a stack: only units of one's own."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from dynkv.plan.facts import HostFacts
-from dynkv.plan.model import Plan, Role
+from dynkv.plan.model import Plan, Role, Unit
+from dynkv.profile.environment import FORBIDDEN_ENV
 from dynkv.profile.l2_kinds import HuggingFaceBucket
-from dynkv.profile.model import FORBIDDEN_ENV, Profile
+from dynkv.profile.model import Profile
 from dynkv.secrets import SECRETS, is_secret, only_secrets, without_secrets
 from dynkv.surroundings import absolute
 
@@ -15,7 +19,8 @@ CIRCUMSTANCES = frozenset("PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ TMPDIR 
 """What differs from one terminal, cron job or service to the next; the locale's LC_* do, too."""
 INHERITED = CIRCUMSTANCES | frozenset(
     "LD_LIBRARY_PATH LD_PRELOAD PYTHONPATH SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE "
-    "HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy CC CXX".split()
+    "HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy CC CXX "
+    "HUGGINGFACE_HUB_CACHE DYN_LOG LMCACHE_LOG_LEVEL".split()
 )
 INHERITED_PREFIXES = (
     "LC_",
@@ -30,7 +35,24 @@ INHERITED_PREFIXES = (
     "TRITON_",
     "FLASHINFER_",
     "MKL_",
+    "OMP_",
+    "GLOO_",
+    "TRANSFORMERS_",
+    "MODELSCOPE_",
+    "AWS_",
+    "AZURE_STORAGE_",
+    "OTEL_",
+    "DYN_LOGGING_",
+    "DYN_LORA_",
+    "DYN_MM_",
 )
+_READ_BY_THE_STACK = ("DYN_", "LMCACHE_", "NATS_", "ETCD_")
+"""Of these most would change what the plan gives: each option of Dynamo's programs is a variable, too (ai-dynamo
+1.6.1). So those that do not are named above."""
+
+
+_CLOUDS = ("s3://", "gs://", "az://")
+"""Where vLLM streams a model from (0.31.0, runai_streamer), and Dynamo reads an adapter."""
 
 
 def is_inherited(name: str) -> bool:
@@ -48,6 +70,18 @@ def handed_on_as_text(environ: Mapping[str, str]) -> dict[str, str]:
 def handed_on_as_secrets(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Names: of the secrets that dynkv knows, and of what would be inherited but for the password in its value."""
     return tuple(sorted(name for name in only_secrets(environ) if name in SECRETS or is_inherited(name)))
+
+
+def dropped(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Names of what the person has set, the stack reads, and no child is given."""
+    handed_on = {*handed_on_as_text(environ), *handed_on_as_secrets(environ), *FORBIDDEN_ENV}
+    return tuple(sorted(name for name in environ if name.startswith(_READ_BY_THE_STACK) and name not in handed_on))
+
+
+def dropped_names(profile: Profile, facts: HostFacts) -> list[str]:
+    """Of those, what the profile does not give either."""
+    given = {*profile.env, *(name for role in Role for name in role_environment(profile, role))}
+    return [name for name in facts.dropped_environ if name not in given] if profile.topology != "none" else []
 
 
 def base_environment(profile: Profile, facts: HostFacts, discovery_dir: str | None, deployment: str) -> dict[str, str]:
@@ -82,19 +116,62 @@ def given_environment(profile: Profile) -> dict[str, str]:
     return without_secrets(absolute(profile.env))
 
 
+def role_environment(profile: Profile, role: Role) -> dict[str, str]:
+    """What the profile gives to the units of one role alone, with secrets."""
+    workers = profile.workers
+    return {
+        Role.LMCACHE: profile.lmcache.env,
+        Role.FRONTEND: profile.frontend.env,
+        Role.WORKER: workers.env,
+        Role.DECODE: {**workers.env, **workers.decode.env},
+        Role.PREFILL: {**workers.env, **workers.prefill.env},
+    }.get(role, {})
+
+
+def with_environment(unit: Unit, env: Mapping[str, str]) -> Unit:
+    """The unit with entries of its own, which have the last word. Secrets among them are kept apart from those of other
+    units, which may have the same names."""
+    secrets = only_secrets(env)
+    inherited = {name: value for name, value in unit.env.items() if name not in secrets}
+    return replace(
+        unit,
+        env={**inherited, **without_secrets(absolute(env))},
+        secret_env=tuple(name for name in unit.secret_env if name not in env),
+        own_secrets={name: _kept_as(name, unit.name) for name in sorted(secrets)},
+        circumstances=tuple(name for name in unit.circumstances if name not in env),
+    )
+
+
+def _kept_as(name: str, unit: str) -> str:
+    """A name that a shell takes, and that no other unit's secret has."""
+    told = f"{name}__{unit}"
+    plain = re.sub(r"[^A-Za-z0-9_]", "_", told)
+    return plain if plain == told else f"{plain}_{hashlib.sha256(told.encode()).hexdigest()[:6]}"
+
+
 def secret_names(profile: Profile, facts: HostFacts, role: Role) -> tuple[str, ...]:
     """Names only: values are taken from the supervisor's environment when the child starts."""
-    purpose = "store" if role is Role.LMCACHE else "model"
+    purposes = _purposes(profile, role)
     hub = {it.token_env or "HF_TOKEN" for it in profile.lmcache.l2 if isinstance(it, HuggingFaceBucket)}
     needed = hub if role is Role.LMCACHE else set()
-    present = {name for name in facts.secret_names if SECRETS.get(name, purpose) == purpose or name in needed}
+    present = {name for name in facts.secret_names if SECRETS.get(name) in (None, *purposes) or name in needed}
     return tuple(sorted(present | only_secrets(profile.env).keys()))
+
+
+def _purposes(profile: Profile, role: Role) -> tuple[str, ...]:
+    if role is Role.LMCACHE:
+        return ("store", "cloud")
+    read = (profile.model.path, *(lora.path for lora in profile.model.loras))
+    is_in_cloud = any(path.startswith(_CLOUDS) for path in read)
+    return ("model", "cloud") if role.is_worker and is_in_cloud else ("model",)
 
 
 def kept_secrets(profile: Profile, plan: Plan) -> dict[str, str]:
     """What the supervisor has to have in its environment, besides what the person has in theirs."""
-    own = {kept: unit.env[name] for unit in profile.units for name, kept in plan.unit(unit.name).own_secrets.items()}
-    return {**only_secrets(profile.env), **own}
+    own = {unit.name: unit.env for unit in profile.units}
+    given = ((unit, own.get(unit.name) or role_environment(profile, unit.role)) for unit in plan.units)
+    kept = {name_kept: env[name] for unit, env in given for name, name_kept in unit.own_secrets.items()}
+    return {**only_secrets(profile.env), **kept}
 
 
 def _discovery(profile: Profile, discovery_dir: str | None, deployment: str) -> dict[str, str]:

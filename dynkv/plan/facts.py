@@ -91,6 +91,15 @@ class ModelFiles:
     """Files that the index of the weights names, and that are not there."""
 
 
+@dataclass(frozen=True, slots=True)
+class LoraFacts:
+    """What lies at a local LoRA adapter's path."""
+
+    rank: int | None = None
+    problem: str = ""
+    """Why it cannot be one, in words."""
+
+
 class LeftoverKind(StrEnum):
     PROCESSES = "processes"
     FILES = "files"
@@ -141,6 +150,8 @@ class HostFacts:
     driver: Driver = Driver()
     model_files: ModelFiles | None = None
     """None where none are on this host yet, or dynkv makes them itself."""
+    loras: dict[str, LoraFacts] = field(default_factory=dict)
+    """Those that are local, by name."""
     shm_free_bytes: int | None = None
     """Of /dev/shm."""
     hugepages_free_bytes: int = 0
@@ -157,6 +168,8 @@ class HostFacts:
     """Windows' Linux subsystem."""
     ignored_environ: tuple[str, ...] = ()
     """Names in the person's environment that no child is given, because they would do harm."""
+    dropped_environ: tuple[str, ...] = ()
+    """Names in the person's environment that the stack reads, and no child is given."""
     is_taken_over: bool = False
     """Processes of this deployment run without a supervisor: they will be taken over or ended."""
     leftovers: tuple[Leftover, ...] = ()

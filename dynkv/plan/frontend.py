@@ -5,7 +5,8 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from dynkv.plan.context import Context, probes
-from dynkv.plan.model import HttpGet, Role, Unit, local_host
+from dynkv.plan.model import HttpGet, Role, Unit
+from dynkv.plan.serving import local_host
 
 NAME = "frontend"
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dynkv.documents import encoded
+from dynkv.plan.serving import Frontend, Lora
 from dynkv.plan.steps import Step
 
 
@@ -146,6 +147,8 @@ class Unit:
     restart: RestartPolicy = RestartPolicy()
     stop_timeout_s: float = 30.0
     """Seconds from SIGTERM to SIGKILL of the whole tree."""
+    loras: tuple[Lora, ...] = ()
+    """What it has to be told to load after each of its starts."""
     circumstances: tuple[str, ...] = ()
     """Names in `env` that only tell who started it from where."""
 
@@ -158,6 +161,7 @@ class Unit:
         """Changes when anything does that a running child would have to be restarted for, and with nothing else."""
         content: tuple[object, ...] = (self.argv, self.heeded_env, self.secret_env, self.gpus, self.ports)
         content += (sorted(self.own_secrets),) if self.own_secrets else ()
+        content += (self.loras,) if self.loras else ()
         return hashlib.sha256(encoded(content, is_sorted=True)).hexdigest()[:16]
 
 
@@ -190,25 +194,6 @@ class Standby:
     """What starts from it starts processes that need the same imports, as vLLM does its engine."""
     python_options: tuple[str, ...] = ()
     """Of its interpreter: those that what starts from it has."""
-
-
-@dataclass(frozen=True, slots=True)
-class Frontend:
-    """Where requests go in, and what proves that the deployment answers them."""
-
-    host: str
-    port: int
-    model: str
-
-    @property
-    def endpoint(self) -> str:
-        host = local_host(self.host)
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
-
-
-def local_host(host: str) -> str:
-    """Where to reach on this host what listens on `host`."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
 @dataclass(frozen=True, slots=True)

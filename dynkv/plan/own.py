@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from graphlib import CycleError
 
 from dynkv.errors import UsageError
 from dynkv.plan.context import Context
+from dynkv.plan.environment import with_environment
 from dynkv.plan.model import (
     SIDECAR_HELPER,
     WORKERS_STANDBY,
@@ -22,7 +21,6 @@ from dynkv.plan.model import (
 )
 from dynkv.plan.order import start_stages
 from dynkv.profile.units import OwnUnit
-from dynkv.secrets import only_secrets, without_secrets
 
 _STARTUP_PERIOD_S, _STARTUP_TIMEOUT_S = 0.2, 1.0
 _OTHER_LOGS = (WORKERS_STANDBY, SIDECAR_HELPER, "supervisor", "reclaim")
@@ -54,27 +52,20 @@ def own_units(ctx: Context, stack: list[Unit]) -> list[Unit]:
 def _unit(ctx: Context, own: OwnUnit) -> Unit:
     for name, port in own.ports.items():
         ctx.ports.fixed(port, f"units.{own.name}.ports.{name}")
-    secrets = only_secrets(own.env)
-    return Unit(
+    unit = Unit(
         name=own.name,
         role=Role.UNIT,
         argv=tuple(own.argv),
-        env={**{name: value for name, value in ctx.env.items() if name not in secrets}, **without_secrets(own.env)},
+        env=ctx.env,
         ports=dict(own.ports),
         probes=_probes(own),
-        secret_env=tuple(name for name in ctx.secrets(Role.UNIT) if name not in own.env),
-        own_secrets={name: _kept_as(name, own.name) for name in sorted(secrets)},
+        secret_env=ctx.secrets(Role.UNIT),
         depends_on=tuple(Dependency(name, Condition.READY) for name in own.depends_on),
         restart=ctx.restart(),
         stop_timeout_s=own.stop_timeout_s,
+        circumstances=ctx.circumstances,
     )
-
-
-def _kept_as(name: str, unit: str) -> str:
-    """A name that a shell takes, and that no other unit's secret has."""
-    told = f"{name}__{unit}"
-    plain = re.sub(r"[^A-Za-z0-9_]", "_", told)
-    return plain if plain == told else f"{plain}_{hashlib.sha256(told.encode()).hexdigest()[:6]}"
+    return with_environment(unit, own.env)
 
 
 def _probes(own: OwnUnit) -> Probes:

@@ -6,9 +6,10 @@ Source: ai-dynamo 1.3.1 with vllm 0.23.0 and 1.6.1 with 0.31.0, in which `dynamo
 from __future__ import annotations
 
 from dynkv.plan.context import Context
-from dynkv.plan.environment import given_environment
+from dynkv.plan.environment import given_environment, role_environment
 from dynkv.plan.model import SIDECAR_HELPER, WORKERS_STANDBY, Standby, Unit
 from dynkv.plan.versions import at_least
+from dynkv.secrets import without_secrets
 
 _GIB = 1024**3
 _WORKERS_BYTES = {"vllm": int(1.5 * _GIB), "mocker": int(0.25 * _GIB)}
@@ -32,10 +33,17 @@ def standbys(ctx: Context, workers: list[Unit]) -> tuple[Standby, ...]:
     if mode == "off" or not workers:
         return ()
     keep = mode == "always"
-    found = [_for_workers(ctx, workers, keep=keep)]
+    found = [_for_workers(ctx, _alike(ctx, workers), keep=keep)]
     if keep and ctx.profile.engine == "vllm" and ctx.sidecar_port is not None:
         found.append(_for_helper(ctx))
     return tuple(found)
+
+
+def _alike(ctx: Context, workers: list[Unit]) -> list[Unit]:
+    """Those whose role has the same variables of its own: what was imported may have read them."""
+    own = {unit.role: without_secrets(role_environment(ctx.profile, unit.role)) for unit in workers}
+    groups = [[unit for unit in workers if own[unit.role] == env] for env in own.values()]
+    return max(groups, key=len)
 
 
 def _for_workers(ctx: Context, workers: list[Unit], *, keep: bool) -> Standby:
@@ -57,7 +65,8 @@ def _for_workers(ctx: Context, workers: list[Unit], *, keep: bool) -> Standby:
 def _common(ctx: Context, workers: list[Unit]) -> dict[str, str]:
     """What every worker has, so that nothing of one unit is there while it waits: not its ports, GPUs or cores."""
     first, *rest = (unit.env for unit in workers)
-    kept = {**ctx.env, **given_environment(ctx.profile)}.keys() | _SHARED_BY_WORKERS
+    given = role_environment(ctx.profile, workers[0].role)
+    kept = {**ctx.env, **given_environment(ctx.profile), **given}.keys() | _SHARED_BY_WORKERS
     return {name: value for name, value in first.items() if name in kept and all(env[name] == value for env in rest)}
 
 

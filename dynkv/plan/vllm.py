@@ -9,10 +9,13 @@ import json
 from dataclasses import replace
 
 from dynkv.plan.context import Context
+from dynkv.plan.environment import role_environment
 from dynkv.plan.kv_transfer import disables_hybrid_kv_cache_manager, kv_transfer_config
+from dynkv.plan.loras import lora_args, lora_environment, loras
 from dynkv.plan.model import Dependency, Role, Unit
 from dynkv.plan.ports import rank_port
 from dynkv.plan.seats import Seat, share_cpus
+from dynkv.plan.tasks import task_args, task_environment
 from dynkv.plan.worker import FIRST_KV_EVENTS_PORT, FIRST_NIXL_PORT, publishes_kv_events, role_args, worker_unit
 
 _THREADS_BIND = "VLLM_CPU_OMP_THREADS_BIND"
@@ -31,8 +34,10 @@ def vllm_unit(ctx: Context, seat: Seat, depends_on: tuple[Dependency, ...]) -> U
         # each data parallel rank publishes its own, at the next port (vllm 0.31.0)
         copies = ctx.profile.workers.data_parallel_size
         ports |= _of_ranks(ctx, seat, "kv_events", FIRST_KV_EVENTS_PORT, copies)
-    argv = _model_args(ctx, seat) + _kv_args(ctx, seat, ports) + role_args(ctx, seat.role)
-    unit = worker_unit(ctx, seat, argv, _environment(ctx, seat, ports), ports, depends_on)
+    own = role_args(ctx, seat.role)
+    argv = [*_model_args(ctx, seat), *task_args(ctx.task), *lora_args(ctx, own), *_kv_args(ctx, seat, ports), *own]
+    env = {**task_environment(ctx.task), **lora_environment(ctx), **_environment(ctx, seat, ports)}
+    unit = replace(worker_unit(ctx, seat, argv, env, ports, depends_on), loras=loras(ctx))
     return replace(unit, nice=_CPU_NICE, cpus=_own_cpus(ctx, seat)) if seat.cpus else unit
 
 
@@ -92,7 +97,7 @@ def _environment(ctx: Context, seat: Seat, ports: dict[str, int]) -> dict[str, s
     if seat.gpus:
         return env | {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(seat.gpus)}
     env |= {"CUDA_VISIBLE_DEVICES": "", "VLLM_CPU_KVCACHE_SPACE": str(ctx.profile.workers.cpu_kv_cache_gb)}
-    if ctx.facts.cpus_worth is not None and _THREADS_BIND not in ctx.env:
+    if ctx.facts.cpus_worth is not None and not _binds_threads(ctx, seat):
         env[_THREADS_BIND] = "nobind"  # else it starts a thread for each CPU, however little of their time it may use
     elif own := _own_cpus(ctx, seat):
         ranks = share_cpus(own, ctx.profile.workers.ranks)
@@ -106,4 +111,9 @@ def _own_cpus(ctx: Context, seat: Seat) -> tuple[int, ...]:
     """Left alone, each worker binds its threads to the same cores, as if the machine were its own, and several ranks
     refuse to start without a NUMA node for each (vllm 0.31.0)."""
     needs_binding = ctx.worker_count > 1 or ctx.profile.workers.ranks > 1
-    return seat.cpus if needs_binding and _THREADS_BIND not in ctx.env else ()
+    return seat.cpus if needs_binding and not _binds_threads(ctx, seat) else ()
+
+
+def _binds_threads(ctx: Context, seat: Seat) -> bool:
+    """The person knows better."""
+    return _THREADS_BIND in {**ctx.env, **role_environment(ctx.profile, seat.role)}

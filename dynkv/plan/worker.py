@@ -7,8 +7,9 @@ from dataclasses import replace
 from dynkv.plan.context import Context, probes
 from dynkv.plan.environment import given_environment
 from dynkv.plan.model import Dependency, HttpGet, Probes, Role, Unit
-from dynkv.plan.ports import SYSTEM_PORT_MAX
+from dynkv.plan.ports import SYSTEM_PORT_MAX, rank_port
 from dynkv.plan.seats import Seat
+from dynkv.profile.arguments import value_of
 
 FIRST_SYSTEM_PORT = 8081
 FIRST_KV_EVENTS_PORT = 20081
@@ -24,7 +25,8 @@ def worker_unit(
     depends_on: tuple[Dependency, ...],
 ) -> Unit:
     """A worker is ready when its engine serves: `/health` answers 503 until then."""
-    system = ctx.ports.free_from(FIRST_SYSTEM_PORT, f"{seat.unit}.system", highest=SYSTEM_PORT_MAX)
+    processes = _serving_processes(role_args(ctx, seat.role))
+    system = ctx.ports.free_from(FIRST_SYSTEM_PORT, f"{seat.unit}.system", processes, SYSTEM_PORT_MAX)
     serving = (HttpGet(system, "/health"), HttpGet(system, "/metrics"))
     on_gpu = bool(seat.gpus) and ctx.profile.engine == "vllm"
     return Unit(
@@ -39,7 +41,7 @@ def worker_unit(
             **env,
             **given_environment(ctx.profile),
         },
-        ports={"system": system, **more_ports},
+        ports={"system": system, **{rank_port("system", n): system + n for n in range(1, processes)}, **more_ports},
         probes=_probes(ctx, serving),
         secret_env=ctx.secrets(seat.role),
         gpus=seat.gpus,
@@ -48,6 +50,12 @@ def worker_unit(
         restart=ctx.restart(),
         stop_timeout_s=ctx.profile.stop.worker_s,
     )
+
+
+def _serving_processes(args: list[str]) -> int:
+    """Each has a system port of its own, next to the one that the worker is told (ai-dynamo 1.6.1)."""
+    told = value_of("--embedding-worker-processes", args)
+    return int(told) if told is not None and told.isdecimal() and int(told) else 1
 
 
 def _canary(ctx: Context) -> dict[str, str]:

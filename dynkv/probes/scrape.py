@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from dynkv.plan.model import HttpGet, Plan, Role, Unit, local_host
+from dynkv.plan.model import HttpGet, Plan, Role, Unit
+from dynkv.plan.serving import local_host
 from dynkv.probes.http import Response, request
 
 _PATH = "/metrics"

@@ -36,7 +36,10 @@ EnvValue = Annotated[
     str, BeforeValidator(_number_to_text, json_schema_input_type=str | float), AfterValidator(_check_value)
 ]
 """A number is written as text; `true` is refused, since programs disagree on how to spell it."""
-Environment = Annotated[dict[Annotated[str, AfterValidator(_check_name)], EnvValue], Field(max_length=1000)]
+EnvName = Annotated[str, AfterValidator(_check_name)]
+ENV_MAX = 1000
+"""Variables that one `env` may have."""
+Environment = Annotated[dict[EnvName, EnvValue], Field(max_length=ENV_MAX)]
 """What a kernel takes for variables of a process. Source: environ(7)."""
 
 

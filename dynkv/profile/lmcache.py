@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from dynkv.profile.arguments import SidecarArgs
+from dynkv.profile.environment import StackEnvironment
 from dynkv.profile.fields import Gibibytes, Period, Port, Section, WholeSeconds
 from dynkv.profile.l2 import L2Adapter
 
@@ -38,6 +39,8 @@ class LMCache(Section):
     """Of its health and metrics; the next free one when it is taken."""
     args: SidecarArgs = []
     """Extra arguments for `lmcache server`, one list item for each word."""
+    env: StackEnvironment = {}
+    """Added to its environment alone, after the profile's `env`."""
 
     @model_validator(mode="after")
     def _reaping_is_possible(self) -> Self:

@@ -12,9 +12,9 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from dynkv.profile.arguments import FrontendArgs, RoleArgs, WorkerArgs
+from dynkv.profile.environment import StackEnvironment
 from dynkv.profile.fields import (
     Address,
-    Environment,
     Port,
     PositiveInt,
     PositiveSeconds,
@@ -22,6 +22,7 @@ from dynkv.profile.fields import (
     Section,
 )
 from dynkv.profile.lmcache import LMCache
+from dynkv.profile.loras import Loras
 from dynkv.profile.probes import ProbeGroups
 from dynkv.profile.secrets import refuse_secrets
 from dynkv.profile.units import OwnUnit
@@ -37,6 +38,10 @@ class Model(Section):
     """The name that clients ask for; the path when left out."""
     max_length: PositiveInt | None = None
     """Longest prompt plus reply, in tokens."""
+    task: Literal["auto", "generate", "embed", "classify", "realtime"] = "auto"
+    """What clients ask of it. `auto` finds out which endpoint serves it; the others tell the workers, too."""
+    loras: Loras = []
+    """LoRA adapters, which every worker loads after each of its starts."""
     args: WorkerArgs = []
     """Extra arguments for every worker, one list item for each word."""
     role_args: RoleArgs = RoleArgs()
@@ -57,6 +62,8 @@ class FrontendSettings(Section):
     """How often a request whose worker dies may go on at another; 0 for never."""
     args: FrontendArgs = []
     """Extra arguments for `dynamo.frontend`, one list item for each word."""
+    env: StackEnvironment = {}
+    """Added to its environment alone, after the profile's `env`."""
 
 
 class Discovery(Section):
@@ -134,7 +141,7 @@ class Profile(Section):
     starts, or always, so that a dead worker is back in a fraction of the time, for about 1 GB of memory."""
     python: str | None = None
     """The interpreter that holds Dynamo, vLLM and LMCache; dynkv's own when left out."""
-    env: Environment = {}
+    env: StackEnvironment = {}
     """Added to every process's environment, after dynkv's own entries."""
 
     @model_validator(mode="after")
@@ -143,16 +150,22 @@ class Profile(Section):
         return self
 
     @model_validator(mode="after")
-    def _environment_is_safe(self) -> Self:
-        for name in self.env:
-            if name in FORBIDDEN_ENV:
-                raise PydanticCustomError("env", f"{name} cannot be set: {FORBIDDEN_ENV[name]}", {"key": f"env.{name}"})
-        return self
-
-    @model_validator(mode="after")
     def _something_runs(self) -> Self:
         if self.topology == "none" and not self.units:
             raise PydanticCustomError("units", "with topology none there have to be units", {"key": "units"})
+        return self
+
+    @model_validator(mode="after")
+    def _task_can_be_served(self) -> Self:
+        task = self.model.task
+        if task in ("auto", "generate"):
+            return self
+        if self.topology == "disagg":
+            problem = f"a model for the task {task} has no prefill and decode to divide: use topology agg"
+            raise PydanticCustomError("task", problem, {"key": "model.task"})
+        if self.model.loras:
+            problem = f"workers for the task {task} load no LoRA adapters (ai-dynamo 1.6.1)"
+            raise PydanticCustomError("task", problem, {"key": "model.loras"})
         return self
 
     @model_validator(mode="after")
@@ -193,14 +206,3 @@ class Profile(Section):
     def gpu_memory_fraction(self, role: str) -> float:
         own: Any = getattr(self.workers, role, None)
         return (own and own.gpu_memory_fraction) or self.workers.gpu_memory_fraction
-
-
-FORBIDDEN_ENV = {
-    "PROMETHEUS_MULTIPROC_DIR": "it corrupts the workers' metrics",
-    "PYTHONHASHSEED": "sidecar and workers must have the same one, or no token hash ever matches",
-    "CUDA_VISIBLE_DEVICES": "the plan gives each worker its GPUs; use workers.gpus",
-    "DYN_SYSTEM_PORT": "each worker has its own, from the plan",
-    "DYN_FILE_KV": "each deployment has a discovery directory of its own",
-    "VLLM_NIXL_SIDE_CHANNEL_PORT": "each worker has its own, from the plan",
-}
-"""Variables a profile may not set, with the reason."""

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from dynkv.profile.environment import StackEnvironment
 from dynkv.profile.fields import Count, Fraction, PositiveInt, Section
 
 _RANKS_MAX = 256
@@ -19,6 +20,8 @@ class RoleSettings(Section):
     """Workers of this role; as many as the GPUs allow when left out."""
     gpu_memory_fraction: Fraction | None = None
     """Instead of `workers.gpu_memory_fraction`."""
+    env: StackEnvironment = {}
+    """Added to the environment of this role alone, after `workers.env`."""
     restart_with: list[Literal["decode", "prefill"]] = []
     """Roles whose restart restarts this one too. With ai-dynamo 1.6.1 and vllm 0.31.0 on a CPU each survives the
     other's, and serves with its successor; vllm#49238 reports a crash."""
@@ -51,6 +54,8 @@ class Workers(Section):
     """Tokens in one KV block; vLLM's own default when left out (16 on CUDA, 128 on CPU)."""
     cpu_kv_cache_gb: PositiveInt = 1
     """KV cache of a worker on the CPU, in GiB."""
+    env: StackEnvironment = {}
+    """Added to the environment of all workers, after the profile's `env`."""
     decode: RoleSettings = RoleSettings()
     prefill: RoleSettings = RoleSettings()
 

@@ -22,7 +22,10 @@ _ENTRY_MAX_BYTES = 16 * 1024**2
 _EXPIRES_S = 9.0
 """An entry's writer touches it every 3 s; after 10 s without that it is removed (ai-dynamo 1.6.1)."""
 _VERSION = "v1"
-_ID = re.compile(r"%2F([0-9a-f]+)$")
+_SEPARATOR, _ID_PLACE = "%2F", 3
+"""An entry is called after namespace, component, endpoint and the worker's id; the card of a LoRA adapter has its name
+after that."""
+_ID = re.compile(r"[0-9a-f]+")
 
 
 def purge(directory: Path, complain: Callable[[str], None] = lambda what: None) -> list[str]:
@@ -194,5 +197,5 @@ def _content(path: Path) -> bytes:
 
 
 def _worker(path: Path) -> str | None:
-    match = _ID.search(path.name)
-    return match.group(1) if match else None
+    found = path.name.split(_SEPARATOR)[_ID_PLACE:][:1]
+    return found[0] if found and _ID.fullmatch(found[0]) else None

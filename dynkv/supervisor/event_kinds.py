@@ -25,6 +25,7 @@ class EventKind(StrEnum):
     GPU_MEMORY = "gpu-memory"
     SIDECAR = "sidecar"
     DISCOVERY = "discovery"
+    LORA = "lora"
     PORT = "port"
     SHARED_MEMORY = "shared-memory"
     LOG = "log"
@@ -58,6 +59,7 @@ KINDS = {
         "discovery entries of a dead worker were removed, or those of a living one written again",
         {"entries": "the entries' names"},
     ),
+    EventKind.LORA: Kind("a worker has loaded a LoRA adapter; the cause is where it was found"),
     EventKind.PORT: Kind("a port of a dead unit is still held"),
     EventKind.SHARED_MEMORY: Kind("what a dead unit left in /dev/shm was removed", {"files": "the files' names"}),
     EventKind.LOG: Kind("a unit's log was rotated"),

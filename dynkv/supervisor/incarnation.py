@@ -30,6 +30,7 @@ from dynkv.supervisor.inbox import Ask, Request
 from dynkv.supervisor.journal import ChildRecord
 from dynkv.supervisor.life import Life, secrets_of
 from dynkv.supervisor.liveness import until_hung, until_idle
+from dynkv.supervisor.loras import with_loras
 from dynkv.supervisor.salvage import root_of
 from dynkv.supervisor.slot import Slot
 from dynkv.supervisor.standby import StandbyRunner
@@ -190,28 +191,27 @@ class Incarnation:
         async with aclosing(probing(self._life.unit.probes, figures=self._life.shared.figures)) as results:
             async for news in results:
                 detail = news.attempt.detail
-                probe = ProbeStatus(news.attempt.ok, round(news.attempt.latency_s, 4), detail)
                 if news.phase is Phase.STARTUP:
                     if news.attempt.is_heard and (other := await self._who_answers_instead()):
-                        self._life.publish(probe=probe)
+                        self._life.publish(probe=_status_of(news))
                         return other
-                    self._on_startup(news, probe)
+                    self._on_startup(news)
                 else:
-                    self._on_readiness(news, probe)
+                    self._on_readiness(await with_loras(self._life, news))
         return f"its startup probe never passed: {detail}"
 
-    def _on_startup(self, news: News, probe: ProbeStatus) -> None:
+    def _on_startup(self, news: News) -> None:
         if not is_running(self._life.state):
             return  # it is on its way out, and the last answer came all the same
         has_started = news.verdict is Verdict.PASSED
         if has_started:
             self.turn.release()
-        self._life.publish(probe=probe, started=has_started or self._life.status.started)
+        self._life.publish(probe=_status_of(news), started=has_started or self._life.status.started)
 
-    def _on_readiness(self, news: News, probe: ProbeStatus) -> None:
+    def _on_readiness(self, news: News) -> None:
         if not is_running(self._life.state):
             return
-        self._life.publish(probe=probe)
+        self._life.publish(probe=_status_of(news))
         if news.verdict is Verdict.PASSED and self._life.state is not State.READY:
             self._get_ready()
         elif news.verdict is Verdict.FAILED and self._life.state is State.READY:
@@ -284,6 +284,10 @@ def take_over(life: Life, record: ChildRecord, turn: Turn) -> Incarnation | None
     taken = Incarnation(life, child, turn, started_at=record.started_at, began=None, standby=None)
     taken.registrations = frozenset(record.registrations)
     return taken
+
+
+def _status_of(news: News) -> ProbeStatus:
+    return ProbeStatus(news.attempt.ok, round(news.attempt.latency_s, 4), news.attempt.detail)
 
 
 def _environment(unit: Unit, place: Place) -> dict[str, str]:

@@ -84,7 +84,8 @@ class Life:
 
     def part_with_child(self) -> None:
         """Nothing of it runs any more."""
-        self.publish(pid=None, started=False, ready_after_s=None, probe=None, log_start_byte=0, started_at=None)
+        gone: dict[str, Any] = dict.fromkeys(("pid", "ready_after_s", "probe", "started_at"))
+        self.publish(**gone, started=False, log_start_byte=0, loras=())
 
     def wait_for(self, what: str | None) -> None:
         """What keeps it from starting, in words."""

@@ -62,6 +62,7 @@ class Overview:
             detail=self._detail(),
             standbys=standbys,
             spares=standbys,
+            task=self._proof.task if plan.frontend else "",
         )
 
     def _with_live_figures(self, status: UnitStatus, host: Host) -> UnitStatus:

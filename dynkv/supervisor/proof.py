@@ -1,14 +1,16 @@
-"""The proof that a deployment serves: a real completion, and workers that the sidecar knows."""
+"""The proof that a deployment serves: a real request, and workers that the sidecar knows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 import anyio
 
-from dynkv.plan.model import Frontend, Plan, Role, local_host
-from dynkv.probes.completion import complete, warm_up_prompt
+from dynkv.plan.model import Plan, Role
+from dynkv.plan.serving import Frontend, Task, local_host
+from dynkv.probes.inference import infer, warm_up_prompt
 from dynkv.reclaim.sidecar import Sidecar, registered
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.inbox import Ask, Request
@@ -27,6 +29,8 @@ class Proof:
         """The deployment has once answered a real request."""
         self.detail = ""
         """What is waited for, in words."""
+        self.task = plan.frontend.task if plan.frontend else Task.AUTO
+        """What the model turned out to be asked for."""
         self._plan = plan
         self._shared = shared
         self._runners = runners
@@ -55,24 +59,27 @@ class Proof:
         return ready >= {unit.role for unit in self._plan.units if unit.role.is_worker or unit.role is Role.FRONTEND}
 
     async def _warm_up(self, frontend: Frontend) -> None:
-        """A real completion through every worker: the proof that it serves, and the start of their heartbeats."""
+        """A real request through every worker: the proof that it serves, and the start of their heartbeats."""
         began, seen, number = anyio.current_time(), set[str](), 0
         wanted = sum(self._shared.board[unit.name].state is State.READY for unit in self._plan.workers)
         tries = 4 * wanted
         host = local_host(frontend.host)
         while True:
             number += 1
-            self.detail = "waiting for a first completion"
-            answer = await complete(frontend, host, warm_up_prompt(number, self._plan.warm_up_tokens))
+            self.detail = "waiting for a first answer"
+            answer = await infer(
+                replace(frontend, task=self.task), host, warm_up_prompt(number, self._plan.warm_up_tokens)
+            )
             seen |= answer.workers
             if answer.ok and (len(seen) >= wanted or number >= tries):
                 break
             if not answer.ok:
-                self.detail = f"a completion failed: {answer.detail}"
+                self.detail = f"a request failed: {answer.detail}"
                 await anyio.sleep(_RETRY_S)
+        self.task = answer.task
         took = anyio.current_time() - began
         what = "answers requests again" if self.answered else "answers requests"
-        cause = f"{number} completions"
+        cause = "one request" if number == 1 else f"{number} requests"
         self._shared.events.record(EventKind.DEPLOYMENT, f"{self._plan.name} {what}", cause=cause, duration_s=took)
 
     async def _is_known_to_sidecar(self) -> bool:

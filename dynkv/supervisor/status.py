@@ -48,6 +48,16 @@ class LastExit:
 
 
 @dataclass(frozen=True, slots=True)
+class LoraStatus:
+    """A LoRA adapter at one worker, as it was when it last answered."""
+
+    name: str
+    loaded: bool
+    detail: str = ""
+    """Why it is not loaded, in words."""
+
+
+@dataclass(frozen=True, slots=True)
 class UnitStatus:
     name: str
     role: str
@@ -82,6 +92,8 @@ class UnitStatus:
     """When this incarnation's process was started; ISO 8601, UTC."""
     wanted: bool = True
     """False when it was stopped because fewer of its role are wanted."""
+    loras: tuple[LoraStatus, ...] = ()
+    """Of a worker, the LoRA adapters that the profile names; empty until it first answers."""
 
     @property
     def is_missed(self) -> bool:
@@ -158,6 +170,8 @@ class DeploymentStatus:
     """The former name of `standbys`, for one version more."""
     gpus: tuple[GpuStatus, ...] = ()
     """Those that units use, where NVML answers in time."""
+    task: str = ""
+    """What the model is asked for: `auto` until it has answered; empty without a frontend."""
 
 
 def deployment_state(units: Iterable[UnitStatus], *, answered: bool, stopping: bool) -> DeploymentState:

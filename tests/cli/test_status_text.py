@@ -11,8 +11,9 @@ from sample import STATUS
 from dynkv.cli.help import without_colours
 from dynkv.cli.ink import Ink
 from dynkv.cli.report import say, show_error
-from dynkv.cli.status_text import kv_words, status_text
+from dynkv.cli.status_text import kv_words, lora_words, status_text
 from dynkv.errors import DynkvError
+from dynkv.supervisor.status import LoraStatus
 
 PLAIN = """\
 agg is degraded  http://127.0.0.1:8000  model tiny
@@ -75,6 +76,16 @@ def test_where_nothing_is_served_there_is_no_endpoint() -> None:
 )
 def test_of_the_kv_caches_what_is_known(kv: dict[str, float | None], words: str) -> None:
     assert kv_words(kv) == words
+
+
+def test_each_lora_adapter_has_a_line() -> None:
+    front, worker = STATUS.units
+    loras = (LoraStatus("sql", True), LoraStatus("code", False, "not found"))
+    other = replace(worker, name="worker-1", loras=(LoraStatus("sql", True), LoraStatus("code", True)))
+    assert lora_words([front, replace(worker, loras=loras), other]) == [
+        "LoRA sql: on worker-0, worker-1",
+        "LoRA code: on worker-1; missing on worker-0",
+    ]
 
 
 def test_in_a_terminal_states_have_colours_and_columns_stay_where_they_are() -> None:

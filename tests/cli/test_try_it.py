@@ -16,7 +16,7 @@ import pytest
 from sample import STATUS
 
 from dynkv.cli.view import show_started
-from dynkv.plan.model import Frontend
+from dynkv.plan.serving import Frontend
 
 NOBODY = "http://127.0.0.1:9"
 
@@ -38,15 +38,20 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+PATHS = {"auto": "/v1/chat/completions", "generate": "/v1/chat/completions"}
+PATHS |= {"embed": "/v1/embeddings", "classify": "/v1/classify"}
+
+
+@pytest.mark.parametrize("task", PATHS)
 @pytest.mark.parametrize("model", ["tiny", "it's", 'a "b" \\ c', "größe", "[bold]x[/]", "$(id)"])
-def test_it_reaches_the_endpoint_whatever_the_proxy(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_reaches_the_endpoint_whatever_the_proxy(model: str, task: str, capsys: pytest.CaptureFixture[str]) -> None:
     with Server(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
         endpoint = Frontend("0.0.0.0", server.server_port, model).endpoint
-        show_started(replace(STATUS, endpoint=endpoint, model=model), Path("/state/agg"))
+        show_started(replace(STATUS, endpoint=endpoint, model=model, task=task), Path("/state/agg"))
         found = re.search(r"(?s)try: +(curl .*?)\nlogs:", capsys.readouterr().out)
         assert found
         env = {**os.environ, "http_proxy": NOBODY, "HTTP_PROXY": NOBODY, "ALL_PROXY": NOBODY, "no_proxy": ""}
         done = subprocess.run(["bash", "-c", found[1]], env=env, capture_output=True, text=True, timeout=30, check=True)
-        assert done.stdout == "/v1/chat/completions"
+        assert done.stdout == PATHS[task]
         assert server.asked["model"] == model

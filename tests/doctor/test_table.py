@@ -26,6 +26,7 @@ from dynkv.plan.facts import (
     HostFacts,
     Leftover,
     LeftoverKind,
+    LoraFacts,
     ModelFacts,
     ModelFiles,
 )
@@ -76,6 +77,14 @@ ROUTER = {"frontend.router_mode": "kv"}
 
 
 LRU = {"eviction_policy": "LRU"}
+GIVEN = {"workers.env": {"DYN_X": "1"}}
+NO_LMCACHE = {"lmcache.enabled": False}
+LORAS = {"model.loras": [{"name": "sql", "path": "/sql"}]}
+MEDIA = {"model.args": ["--enable-multimodal"]}
+
+
+def loras(**found: Any) -> dict[str, Any]:
+    return {"loras": {"sql": LoraFacts(**found)}}
 
 
 def posix(**more: Any) -> dict[str, Any]:
@@ -188,6 +197,11 @@ TABLE = [
         files(weights_bytes=0),
         silent_settings={"model.args": ["--load-format", "dummy"]},
     ),
+    Row("lora-not-found", loras(problem="no adapter_config.json"), loras(rank=16), LORAS | NO_LMCACHE),
+    Row("lora-rank", loras(rank=1024), loras(rank=512), LORAS | NO_LMCACHE),
+    Row("lmcache-ignores-loras", loras(rank=8), loras(rank=8), LORAS, LORAS | NO_LMCACHE),
+    Row("lmcache-ignores-loras", {}, {}, {"model.args": ["--enable-lora"]}, {"model.args": ["--no-enable-lora"]}),
+    Row("lmcache-ignores-media", {}, {}, MEDIA, MEDIA | NO_LMCACHE),
     Row("model-not-cached", {"model": HUB, "model_files": None, "environ": NO_HUB}, {"model": HUB, "environ": NO_HUB}),
     Row("model-download", {"model": HUB, "model_files": None}, {"model": HUB}),
     Row(
@@ -221,6 +235,7 @@ TABLE = [
     Row("kv-events-open", {}, {}, {"frontend.router_mode": "kv"}, {}),
     Row("lmcache-open", {}, {}, sidecar("0.0.0.0"), sidecar("127.0.0.1")),
     Row("other-users", {"other_users": ("alice",)}),
+    Row("environment-dropped", {"dropped_environ": ("DYN_X",)}, {"dropped_environ": ("DYN_X",)}, silent_settings=GIVEN),
     Row("environment-ignored", {"ignored_environ": ("PROMETHEUS_MULTIPROC_DIR",)}),
     Row("leftover-own", left(LeftoverKind.PROCESSES, "d"), left(LeftoverKind.PROCESSES, "e")),
     Row("leftover-processes", left(LeftoverKind.PROCESSES, "e"), left(LeftoverKind.PROCESSES, "d")),

@@ -15,8 +15,9 @@ from lab import Lab
 from dynkv.metrics.rates import increase, quantile
 from dynkv.metrics.traffic import passed_on
 from dynkv.probes.attempt import model_ids, reason_in
-from dynkv.probes.completion import _read as read_completion
 from dynkv.probes.http import Response, _receive, _response
+from dynkv.probes.inference import _CLASSIFY, _COMPLETIONS
+from dynkv.probes.inference import _read as read_reply
 from dynkv.probes.registered import registered_in
 from dynkv.probes.text import read, samples, total
 
@@ -129,4 +130,5 @@ def test_bodies(body: bytes) -> None:
         assert all(isinstance(it, str) for it in model_ids(body))
         registered_in(body)
         for status in (200, 503):
-            assert read_completion("/x", Response(status, body)).detail.isprintable()
+            for endpoint in (_COMPLETIONS, _CLASSIFY):
+                assert read_reply(endpoint, Response(status, body)).detail.isprintable()

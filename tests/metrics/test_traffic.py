@@ -15,7 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from test_gather import serving
 
 from dynkv.metrics.traffic import PASSED_ON, passed_on, traffic
-from dynkv.plan.model import Frontend, Role
+from dynkv.plan.model import Role
+from dynkv.plan.serving import Frontend
 from dynkv.probes.text import read, samples
 
 FRONTEND = """\

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hosts import host, plan
 
-from dynkv.plan.model import Frontend
+from dynkv.plan.serving import Frontend
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lab import free_port
 
-from dynkv.plan.model import Frontend, HttpGet, Probe, Probes
+from dynkv.plan.model import HttpGet, Probe, Probes
+from dynkv.plan.serving import Frontend, Task
 from dynkv.probes.attempt import Attempt, attempt, model_ids, reason_in
-from dynkv.probes.completion import Answer, complete, warm_up_prompt
 from dynkv.probes.http import request
+from dynkv.probes.inference import Answer, infer, warm_up_prompt
 from dynkv.probes.registered import registered_in
 from dynkv.probes.scrape import Figures
 from dynkv.probes.streak import Verdict
@@ -220,7 +221,7 @@ async def test_whatever_is_answered_nobody_who_asks_raises_anything(answer: byte
                 assert is_fit_to_be_kept(result.detail)
                 text = await (figures or Figures()).get(check, max_age_s=0.0, timeout_s=20)
                 assert text is None or text.encode() is not None
-            done = await complete(Frontend("127.0.0.1", server.port, "m"), "127.0.0.1", "1")
+            done = await infer(Frontend("127.0.0.1", server.port, "m"), "127.0.0.1", "1")
             assert is_fit_to_be_kept(done.detail)
             assert all(is_fit_to_be_kept(worker) for worker in done.workers)
             with suppress(OSError):
@@ -311,7 +312,7 @@ async def test_an_initial_delay_is_kept() -> None:
 
 async def completing(answer: Answering) -> tuple[Answer, list[tuple[str, dict[str, object]]]]:
     async with serving(answer) as server:
-        found = await complete(Frontend("0.0.0.0", server.port, "org/tiny"), "127.0.0.1", "1 2 3")
+        found = await infer(Frontend("0.0.0.0", server.port, "org/tiny"), "127.0.0.1", "1 2 3")
         return found, server.asked
 
 
@@ -320,7 +321,7 @@ SERVED = {"choices": [{"text": "a"}], "nvext": {"worker_id": {"prefill_worker_id
 
 async def test_one_token_is_asked_for_and_who_served_it_is_told() -> None:
     answer, asked = await completing(lambda path: http(200, SERVED))
-    assert answer == Answer(True, "answered", frozenset({"7", "8"}))
+    assert answer == Answer(True, "answered", frozenset({"7", "8"}), Task.GENERATE)
     assert [(path, body["prompt"], body["max_tokens"], body["model"]) for path, body in asked] == [
         ("/v1/completions", "1 2 3", 1, "org/tiny")
     ]
@@ -331,6 +332,28 @@ async def test_a_model_that_only_chats_is_asked_through_chat() -> None:
     assert answer.ok
     assert [path for path, _ in asked] == ["/v1/completions", "/v1/chat/completions"]
     assert asked[1][1]["messages"] == [{"role": "user", "content": "1 2 3"}]
+
+
+@pytest.mark.parametrize(("path", "task"), [("/v1/embeddings", Task.EMBED), ("/v1/classify", Task.CLASSIFY)])
+async def test_a_model_that_does_not_generate_is_asked_for_what_it_does(path: str, task: Task) -> None:
+    answer, asked = await completing(lambda asked: http(200, {"data": [{"index": 0}]}) if asked == path else http(404))
+    assert (answer.ok, answer.task) == (True, task)
+    assert asked[-1] == (path, {"model": "org/tiny", "input": "1 2 3"})
+
+
+@pytest.mark.parametrize(
+    ("task", "paths"),
+    [
+        (Task.GENERATE, ["/v1/completions", "/v1/chat/completions"]),
+        (Task.EMBED, ["/v1/embeddings"]),
+        (Task.CLASSIFY, ["/v1/classify"]),
+        (Task.REALTIME, []),
+    ],
+)
+async def test_of_a_known_task_only_its_endpoints_are_asked(task: Task, paths: list[str]) -> None:
+    async with serving(lambda path: http(404)) as server:
+        await infer(Frontend("127.0.0.1", server.port, "m", task), "127.0.0.1", "1")
+        assert [path for path, _ in server.asked] == paths
 
 
 async def test_when_neither_works_the_first_reason_is_told() -> None:
@@ -354,11 +377,11 @@ async def test_a_200_that_is_no_completion(body: object) -> None:
 )
 async def test_workers_are_unknown_where_it_does_not_say(nvext: object) -> None:
     answer, _ = await completing(lambda path: http(200, {"choices": [1], "nvext": nvext}))
-    assert answer == Answer(True, "answered", frozenset())
+    assert answer == Answer(True, "answered", frozenset(), Task.GENERATE)
 
 
 async def test_a_frontend_that_is_not_there() -> None:
-    answer = await complete(Frontend("127.0.0.1", free_port(), "m"), "127.0.0.1", "x")
+    answer = await infer(Frontend("127.0.0.1", free_port(), "m"), "127.0.0.1", "x")
     assert (answer.ok, answer.workers) == (False, frozenset())
     assert answer.detail.startswith("/v1/completions: ")
 

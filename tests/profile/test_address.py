@@ -10,7 +10,7 @@ from refusals import refuse
 
 from dynkv.cli.planned import locate, make_plan
 from dynkv.errors import PreflightRefused
-from dynkv.plan.model import Frontend
+from dynkv.plan.serving import Frontend
 from dynkv.profile.load import Override, load
 
 MOCKED = [Override(("engine",), "mocker", "--engine"), Override(("model", "path"), "tiny", "--model")]

@@ -44,9 +44,9 @@ class Discovery:
         }
         return self.write("instances", f"dynamo%2Fbackend%2F{endpoint}%2F{worker}", content)
 
-    def card(self, worker: str) -> str:
+    def card(self, worker: str, lora: str = "") -> str:
         content = {"card": {"display_name": "org/tiny", "runtime_config": {"address": "tcp://127.0.0.1:1"}}}
-        return self.write("mdc", f"dynamo%2Fbackend%2Fgenerate%2F{worker}", content)
+        return self.write("mdc", f"dynamo%2Fbackend%2Fgenerate%2F{worker}" + (f"%2F{lora}" if lora else ""), content)
 
     def channel(self, worker: str, port: int) -> str:
         content = {"topic": "kv-events", "transport": {"endpoint": f"tcp://127.0.0.1:{port}"}}
@@ -79,6 +79,18 @@ def test_entries_of_the_dead_go_with_their_cards_and_those_of_the_living_stay(
     assert purge(discovery.directory) == sorted(gone)
     assert discovery.names == kept
     assert purge(discovery.directory) == []
+
+
+@pytest.mark.parametrize("lora", ["sql%2D20", "org%2Fcode", "abc", ALIVE])
+def test_cards_of_lora_adapters_go_with_their_worker(discovery: Discovery, open_port: int, lora: str) -> None:
+    """Named after the worker, and then after the adapter (ai-dynamo 1.6.1); its name may look like a worker's id."""
+    discovery.instance(ALIVE, open_port)
+    discovery.card(ALIVE)
+    discovery.card(ALIVE, lora)
+    kept = discovery.names
+    gone = [discovery.instance(DEAD, free_port()), discovery.card(DEAD), discovery.card(DEAD, lora)]
+    assert purge(discovery.directory) == sorted(gone)
+    assert discovery.names == kept
 
 
 def test_a_card_stays_for_as_long_as_one_of_its_workers_endpoints_lives(discovery: Discovery, open_port: int) -> None:

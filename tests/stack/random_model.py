@@ -32,6 +32,23 @@ def make_random_model(target: Path) -> None:
     _write_safetensors(target / "model.safetensors", tensors)
 
 
+def make_random_lora(target: Path, model: Path, seed: int, rank: int = 20) -> None:
+    """An adapter for it that changes keys and values enough for other answers."""
+    config = json.loads((model / "config.json").read_text())
+    chance = random.Random(seed)
+    tensors: dict[str, tuple[tuple[int, ...], array[float]]] = {}
+    for name, shape in _shapes(config).items():
+        if name.endswith(("k_proj.weight", "v_proj.weight")):
+            for part, (rows, columns) in {"lora_A": (rank, shape[1]), "lora_B": (shape[0], rank)}.items():
+                values = array("f", (chance.gauss(0.0, columns**-0.5) for _ in range(rows * columns)))
+                full = f"base_model.model.{name.removesuffix('.weight')}.{part}.weight"
+                tensors[full] = ((rows, columns), values)
+    target.mkdir()
+    about = {"peft_type": "LORA", "r": rank, "lora_alpha": 2 * rank, "target_modules": ["k_proj", "v_proj"]}
+    (target / "adapter_config.json").write_text(json.dumps({**about, "bias": "none", "task_type": "CAUSAL_LM"}))
+    _write_safetensors(target / "adapter_model.safetensors", tensors)
+
+
 def _shapes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     """Of Qwen3ForCausalLM, as transformers names them."""
     hidden, inner, head = config["hidden_size"], config["intermediate_size"], config["head_dim"]

@@ -1,30 +1,40 @@
-"""Workers that start from the standby answer as those that start plainly, and come back from it."""
+"""Workers that start from the standby answer as those that start plainly, and come back from it, with their LoRA
+adapters."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from .asking import complete, prompt
+from .asking import client, complete, prompt
 from .harness import Dynkv, Status, unit
+from .random_model import make_random_lora
 
 pytestmark = pytest.mark.stack
 
 START_S = 300.0
+LORAS = ("law", "org/code")
 PROMPTS = [prompt(length, seed=length) for length in (5, 300, 1200)]
 
 
-def test_agg_answers_the_same_however_its_worker_started(dynkv: Dynkv, random_model: Any) -> None:
+def test_agg_answers_the_same_however_its_worker_started(dynkv: Dynkv, random_model: Path, tmp_path: Path) -> None:
     """Without a sidecar, so that nothing of an answer can come from an earlier worker."""
     words = ("--device", "cpu", "--model", str(random_model), "--no-lmcache", "--set", "standby=always")
     sizes = ("--set", "workers.block_size=128", "--set", "workers.tensor_parallel_size=2")
-    before = dynkv.up("agg", *words, *sizes, timeout_s=START_S)
+    for seed, name in enumerate(LORAS):
+        make_random_lora(tmp_path / name.replace("/", "-"), random_model, seed)
+    loras = json.dumps([{"name": name, "path": str(tmp_path / name.replace("/", "-"))} for name in LORAS])
+    before = dynkv.up("agg", *words, *sizes, "--set", f"model.loras={loras}", timeout_s=START_S)
     first = _answers(dynkv, "random")
-    assert len(set(first)) == len(first), "the answer depends on the prompt"
+    assert len(set(first)) == len(first), "the answer depends on the prompt, and on the adapter"
+    assert len(first) == len(PROMPTS) * (1 + len(LORAS))
+    assert unit(before, "worker-0")["loras"] == [{"name": name, "loaded": True, "detail": ""} for name in LORAS]
     _is_like_a_plain_tree(before, ["VLLM::Worker_TP0", "VLLM::Worker_TP1"])
 
     after = _kill(dynkv, before, "worker-0")
@@ -67,7 +77,10 @@ def _keep_to_cpus_of_their_own(status: Status) -> None:
 
 
 def _answers(dynkv: Dynkv, model: str) -> list[str]:
-    return [complete(dynkv.endpoint, model, text).text for text in PROMPTS]
+    """The model's own, and its adapters' where there are some."""
+    with client(dynkv.endpoint) as asked:
+        models = [model, *sorted(it.id for it in asked.models.list() if it.id in LORAS)]
+    return [complete(dynkv.endpoint, name, text).text for name in models for text in PROMPTS]
 
 
 def _kill(dynkv: Dynkv, before: Status, name: str) -> Status:

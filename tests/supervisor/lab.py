@@ -15,7 +15,8 @@ import anyio
 
 from dynkv.children.stop import kill_tree
 from dynkv.home import Place
-from dynkv.plan.model import Dependency, Frontend, HttpGet, Plan, Probe, Probes, RestartPolicy, Role, Unit
+from dynkv.plan.model import Dependency, HttpGet, Plan, Probe, Probes, RestartPolicy, Role, Unit
+from dynkv.plan.serving import Frontend
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import Event, EventLog

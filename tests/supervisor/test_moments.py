@@ -74,7 +74,7 @@ async def test_an_answer_that_comes_when_it_has_to_go_is_no_fault(lab: Lab, ask:
         assert it is not None
         life.runner.ask(Request(ask, "test"))
         await life.until(lambda status: status.state in (State.STOPPING, State.RECYCLING))
-        it._on_readiness(ANSWERED, life.now.probe)  # type: ignore[arg-type]
+        it._on_readiness(ANSWERED)
         await life.until(lambda status: status.state in (State.STOPPED, State.READY))
         assert "fault" not in await kinds(life)
 

@@ -1,0 +1,28 @@
+"""What of the person's environment no process is given. Pure; needs no plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dynkv.doctor.findings import Finding, finding
+from dynkv.plan.environment import dropped_names
+from dynkv.plan.facts import HostFacts
+from dynkv.profile.environment import FORBIDDEN_ENV
+from dynkv.profile.model import Profile
+
+
+def checks(profile: Profile, facts: HostFacts) -> Iterator[Finding]:
+    for variable in facts.ignored_environ:
+        yield finding(
+            "environment-ignored",
+            f"{variable} is set here, and no process is given it",
+            FORBIDDEN_ENV[variable],
+            "nothing to do",
+        )
+    if names := dropped_names(profile, facts):
+        yield finding(
+            "environment-dropped",
+            f"set here, and given to no process: {', '.join(names)}",
+            "Dynamo or LMCache read them, and most would change what the plan gives",
+            "put what is meant under env (of the profile, workers, lmcache or frontend), or set the key for it",
+        )

@@ -1,0 +1,24 @@
+"""Look at the directory of a LoRA adapter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dynkv.doctor.model_files import read_json
+from dynkv.plan.facts import LoraFacts
+
+_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin", "adapter_model.pt")
+"""Source: vllm 0.31.0, lora/lora_model.py."""
+
+
+def lora_facts(directory: Path) -> LoraFacts:
+    """A file that cannot be read is a problem, no error."""
+    config, problem = read_json(directory / "adapter_config.json")
+    if config is None:
+        return LoraFacts(problem=f"adapter_config.json cannot be read: {problem}")
+    rank = config.get("r")
+    if not isinstance(rank, int) or rank < 1:
+        return LoraFacts(problem="adapter_config.json has no rank `r`, so it is no LoRA adapter")
+    if not any((directory / name).is_file() for name in _WEIGHTS):
+        return LoraFacts(rank, f"it holds none of {', '.join(_WEIGHTS)}")
+    return LoraFacts(rank)

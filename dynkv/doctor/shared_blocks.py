@@ -1,0 +1,38 @@
+"""Requests that LMCache takes for the same though they differ: answers would be another's. Pure.
+
+Its keys hold the model, the tokens and the request's `cache_salt`. Source: vllm 0.31.0, LMCacheMPConnector;
+vllm#44250, LMCache#4183. Seen with lmcache 0.5.6: a prompt that one LoRA adapter had answered was answered by the model
+itself with the adapter's KV blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dynkv.doctor.findings import Case, Finding, finding
+from dynkv.profile.arguments import value_of
+
+_WITHOUT = "use --no-lmcache (lmcache.enabled: false)"
+
+
+def checks(case: Case) -> Iterator[Finding]:
+    if not (case.has_sidecar and case.has_engine):
+        return
+    model = case.profile.model
+    args = [*model.args, *model.role_args.worker, *model.role_args.decode, *model.role_args.prefill]
+    if model.loras or value_of("--enable-lora", args) == "true":
+        yield finding(
+            "lmcache-ignores-loras",
+            "LMCache gives the KV blocks of one LoRA adapter to another, and to the model itself",
+            "its keys do not hold the adapter, so the same prompt is answered wrongly (vllm#44250)",
+            _WITHOUT,
+            case.loaded.where("model", "loras"),
+        )
+    if value_of("--enable-multimodal", args) == "true":
+        yield finding(
+            "lmcache-ignores-media",
+            "LMCache gives the KV blocks of one image to another",
+            "vLLM's connector for it does not look at what stands for an image in the prompt (LMCache#4183)",
+            _WITHOUT,
+            case.loaded.where("model", "args"),
+        )

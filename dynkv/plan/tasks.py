@@ -1,0 +1,35 @@
+"""What a worker has to be told to serve a task other than generating.
+
+Source: ai-dynamo 1.6.1, vllm/backend_args.py; each was run on a CPU with vllm 0.31.0.
+"""
+
+from __future__ import annotations
+
+from dynkv.plan.serving import Task
+from dynkv.profile.arguments import value_of
+from dynkv.profile.model import Profile
+
+_ARGS = {
+    Task.EMBED: ("--embedding-worker", "--runner", "pooling"),
+    Task.CLASSIFY: ("--classify-worker", "--runner", "pooling"),
+    Task.REALTIME: ("--realtime",),
+}
+
+
+def task_of(profile: Profile) -> Task:
+    """As the profile says, or as its arguments do; the mocker only generates."""
+    if profile.engine == "mocker":
+        return Task.GENERATE
+    if profile.model.task != "auto":
+        return Task(profile.model.task)
+    args = [*profile.model.args, *profile.model.role_args.worker]
+    return next((task for task, words in _ARGS.items() if value_of(words[0], args) is not None), Task.AUTO)
+
+
+def task_args(task: Task) -> list[str]:
+    return [*_ARGS.get(task, ())]
+
+
+def task_environment(task: Task) -> dict[str, str]:
+    # a realtime worker's /health never turns ready by itself, though its endpoint is
+    return {"DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS": '["generate"]'} if task is Task.REALTIME else {}

@@ -1,0 +1,43 @@
+"""A worker's LoRA adapters, which it loses with its process: a part of its readiness."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import anyio
+
+from dynkv.plan.serving import Lora
+from dynkv.probes.loras import load, missing
+from dynkv.probes.streak import Verdict
+from dynkv.probes.worker import News, Phase
+from dynkv.supervisor.event_kinds import EventKind
+from dynkv.supervisor.life import Life
+from dynkv.supervisor.status import LoraStatus
+
+
+async def with_loras(life: Life, news: News) -> News:
+    """What a worker that answers has not loaded, it is told to load; while one is missing, it is not ready."""
+    if not life.unit.loras or news.phase is not Phase.READINESS or not news.attempt.ok:
+        return news
+    lacking = await _load_missing(life)
+    known = tuple(LoraStatus(lora.name, lora not in lacking, lacking.get(lora, "")) for lora in life.unit.loras)
+    if known != life.status.loras:
+        life.publish(loras=known)
+    if not lacking:
+        return news
+    told = "; ".join(f"LoRA {lora.name} is not loaded: {why}" for lora, why in lacking.items())
+    return replace(news, verdict=Verdict.FAILED, attempt=replace(news.attempt, ok=False, detail=told))
+
+
+async def _load_missing(life: Life) -> dict[Lora, str]:
+    """Those that could not be loaded, with the reason."""
+    port, failed = life.unit.ports["system"], dict[Lora, str]()
+    for lora, reason in (await missing(port, life.unit.loras)).items():
+        began = anyio.current_time()
+        why = reason or await load(port, lora)
+        if why:
+            failed[lora] = why
+        else:
+            took = round(anyio.current_time() - began, 3)
+            life.event(EventKind.LORA, f"loaded LoRA {lora.name}", cause=lora.uri, duration_s=took)
+    return failed
