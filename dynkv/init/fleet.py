@@ -14,6 +14,8 @@ VLLM_FRACTION = 0.92
 """Of a GPU's memory, where vLLM is told nothing. Source: vllm 0.31.0, CacheConfig.gpu_memory_utilization."""
 _SHARED_FRACTIONS = {"decode": 0.45, "prefill": 0.4}
 """As the shipped profile disagg-1gpu has them."""
+_POOLING = ("--runner", "pooling")
+"""That the plan gives where the task needs it."""
 _FRACTION = "workers.gpu_memory_fraction"
 _OPTIONS = {key: option for option, key in NUMBERS.items()}
 
@@ -52,6 +54,10 @@ def _take_model(found: Conversion, workers: Sequence[Worker]) -> None:
         found.draft.put("model.path", first.model, f"line {first.program.line}")
     if first.served_names:
         found.draft.put("model.served_name", first.served_names[0])
+    if first.task:
+        found.draft.put("model.task", first.task)
+        for one in workers:
+            one.args = [arg for arg in one.args if arg.words != _POOLING]
     for name in first.served_names[1:]:
         found.leave_out(first.program.line, f"{name}: a second served name")
 

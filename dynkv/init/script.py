@@ -99,7 +99,7 @@ def _convert(found: Conversion, programs: list[Program], script: str) -> None:
     fleet.take_workers(found, own)
     sidecar.take_sidecar(found, own, sidecars)
     take_frontend(found, frontends, own)
-    _take_environment(found, [*frontends[:1], *sidecars[:1], *(one.program for one in own)])
+    _take_environment(found, frontends, sidecars, own)
     beside.take_units(found, others, frontends[1:], programs)
 
 
@@ -123,13 +123,22 @@ def _refuse_several_models(workers: list[Worker]) -> None:
         )
 
 
-def _take_environment(found: Conversion, programs: list[Program]) -> None:
-    kept = environment.carried(programs, sidecar.HANDLED_ENV)
+def _take_environment(
+    found: Conversion, frontends: list[Program], sidecars: list[Program], workers: list[Worker]
+) -> None:
+    groups: dict[str, list[Program]] = {}
+    for key, programs in (("frontend.env", frontends[:1]), ("lmcache.env", sidecars[:1])):
+        if programs:
+            groups[key] = programs
+    for one in workers:
+        key = "workers.env" if one.role == "worker" else f"workers.{one.role}.env"
+        groups.setdefault(key, []).append(one.program)
+    kept = environment.carried(groups, sidecar.HANDLED_ENV)
     found.planned |= kept.planned
     for line, text in kept.left_out:
         found.leave_out(line, text)
-    shared = kept.shared
-    if any(program.env.get("DYN_HEALTH_CHECK_ENABLED") == "true" for program in programs):
+    everyone = [program for programs in groups.values() for program in programs]
+    if any(program.env.get("DYN_HEALTH_CHECK_ENABLED") == "true" for program in everyone):
         found.draft.put("probes.canary.enabled", True, "DYN_HEALTH_CHECK_ENABLED")
-    if shared:
-        found.draft.put("env", shared, "of every process")
+    for key, variables in kept.by_key.items():
+        found.draft.put(key, variables)

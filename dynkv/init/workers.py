@@ -21,6 +21,8 @@ NUMBERS = {
     "--block-size": "workers.block_size",
 }
 """Options whose number is a key's."""
+_TASKS = {"--embedding-worker": "embed", "--classify-worker": "classify", "--realtime": "realtime"}
+"""Options that tell what clients ask of a worker, with the task of the profile that stands for them."""
 _RANKS = frozenset("--data-parallel-rank --data-parallel-start-rank".split())
 _TOGETHER = frozenset(
     "--data-parallel-address --data-parallel-rpc-port --data-parallel-external-lb --data-parallel-hybrid-lb "
@@ -53,6 +55,8 @@ class Worker:
     connectors: Connectors = field(default_factory=Connectors)
     publishes_events: bool = False
     rank: int | None = None
+    task: str = ""
+    """Of `model.task`, where it is another than to generate."""
     args: list[Argument] = field(default_factory=list)
     planned: set[str] = field(default_factory=set)
     """Options that the plan gives."""
@@ -92,6 +96,8 @@ def _take(found: Worker, argument: Argument) -> None:
     elif name in _OLD_ROLES:
         found.role = _OLD_ROLES[name] if found.role == "worker" else found.role
         found.leave_out(argument, "an option of Dynamo before 1.6; what it means is told by other means now")
+    elif name in _TASKS:
+        found.task = _TASKS[name]
     elif name in RESERVED_ARGS:
         _take_reserved(found, argument)
     elif name in _RANKS:

@@ -191,18 +191,46 @@ def test_variables_of_processes() -> None:
     text = """\
 export PYTHONHASHSEED=0 DYN_LOG=debug AWS_SECRET_ACCESS_KEY=x NATS_SERVER=nats://localhost:4222
 DYN_HTTP_PORT=8002 ONE=1 python -m dynamo.frontend &
-NAME=a DYN_SYSTEM_PORT=8081 python -m dynamo.vllm --model m &
-NAME=b DYN_SYSTEM_PORT=8082 CUDA_VISIBLE_DEVICES=1 DYN_HEALTH_CHECK_ENABLED=true python -m dynamo.vllm --model m &
+NAME=a DYN_SYSTEM_PORT=8081 TWO=2 python -m dynamo.vllm --model m &
+NAME=b DYN_SYSTEM_PORT=8082 TWO=2 CUDA_VISIBLE_DEVICES=1 DYN_HEALTH_CHECK_ENABLED=true python -m dynamo.vllm --model m &
 """
     found = data(text)
-    assert found["env"] == {"DYN_LOG": "debug", "ONE": "1"}
-    assert (found["frontend"], found["probes"]) == ({"port": 8002}, {"canary": {"enabled": True}})
+    assert (found["env"], found["workers"]["env"]) == ({"DYN_LOG": "debug"}, {"TWO": "2"})
+    assert found["frontend"] == {"port": 8002, "env": {"ONE": "1"}}
+    assert found["probes"] == {"canary": {"enabled": True}}
     assert left_out(text) == [
         "2: AWS_SECRET_ACCESS_KEY: a secret; export it before `dynkv up`, which hands it on",
         "2: NATS_SERVER: a deployment on one machine needs no NATS; discovery.nats_server makes use of one",
-        "2: ONE: not of every process there, and of every one here",
-        "3: NAME: it differs from process to process (a, b), and env is for all",
+        "3: NAME: it differs between workers of a role",
     ]
+
+
+def test_variables_of_roles() -> None:
+    text = "export NAME=frontend\n" + FRONTEND + "export NAME=decode BOTH=1\nlmcache server &\n"
+    worker = "python -m dynamo.vllm --model m --gpu-memory-utilization 0.4 --disaggregation-mode"
+    text += f"{worker} decode &\nexport NAME=prefill\n{worker} prefill &\n"
+    found = data(text)
+    assert (found["frontend"]["env"], found["lmcache"]["env"]) == (
+        {"NAME": "frontend"},
+        {"NAME": "decode", "BOTH": "1"},
+    )
+    workers = found["workers"]
+    assert (workers["env"], workers["decode"]["env"]) == ({"BOTH": "1"}, {"NAME": "decode"})
+    assert workers["prefill"]["env"] == {"NAME": "prefill"}
+    assert left_out(text) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "task"),
+    [
+        ("--embedding-worker --runner pooling", "embed"),
+        ("--classify-worker --runner pooling", "classify"),
+        ("--realtime", "realtime"),
+    ],
+)
+def test_tasks(words: str, task: str) -> None:
+    found = data(FRONTEND + f"python -m dynamo.vllm --model m {words} --seed 1 &\n")
+    assert found["model"] == {"path": "m", "task": task, "args": ["--seed", "1"]}
 
 
 def test_requests_through_nats() -> None:

@@ -32,8 +32,14 @@ BLOCKS = {"workers.block_size": 64}
 PAIR = {"workers.gpus": [0, 1], "workers.decode.replicas": 1, "workers.prefill.replicas": 1}
 VISION = {"model.path": "Qwen/Qwen3-VL-2B-Instruct"}
 LORA = {
-    "env": {"DYN_LORA_ENABLED": "true", "DYN_LORA_PATH": "/tmp/loras"},
-    "model.args": [EAGER, "--enable-lora", "--max-lora-rank", "64"],
+    "model.args": [EAGER, "--max-lora-rank", "64"],
+    "model.loras": [{"name": "my-adapter", "path": "s3://my-loras/my-adapter"}],
+    "workers.env": {
+        "DYN_LORA_PATH": "/tmp/loras",
+        "AWS_ENDPOINT": "http://localhost:9000",
+        "AWS_REGION": "us-east-1",
+        "AWS_ALLOW_HTTP": "true",
+    },
 }
 TRACING = {
     "model.args": [EAGER, "--otlp-traces-endpoint=http://localhost:4317"],
@@ -42,10 +48,9 @@ TRACING = {
         "OTEL_EXPORT_ENABLED": "true",
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://localhost:4317",
     },
+    "frontend.env": {"OTEL_SERVICE_NAME": "dynamo-frontend"},
 }
-ONE_NAME = "one OTEL_SERVICE_NAME for all processes: it has to be given to each role"
-LORAS = "adapters are loaded at the worker's system port, `POST /v1/loras`; AWS_* secrets come from the environment"
-NO_PROOF = "`up` proves it with a text completion, which such a model does not answer"
+LORAS = "the script loads none by itself; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY come from the environment"
 
 
 def encode(gpu: int, model: str, *more: str) -> dict[str, Any]:
@@ -122,7 +127,11 @@ PROFILES = [
         {**ALONE, **ONE, "model.args": [EAGER], "probes.canary.enabled": True},
         "an older name of agg_request_planes.sh",
     ),
-    Script("agg_tracing.sh", "agg", {**ALONE, **ONE, **TRACING}, ONE_NAME),
+    Script(
+        "agg_tracing.sh",
+        "agg",
+        {**ALONE, **ONE, **TRACING, "workers.env": {"OTEL_SERVICE_NAME": "dynamo-worker-vllm"}},
+    ),
     Script(
         "agg_spec_decoding.sh",
         "agg",
@@ -306,7 +315,17 @@ PROFILES = [
     ),
     # --- prefill and decode ---
     Script("disagg.sh", "disagg", {**ALONE, **PAIR, "model.args": [EAGER]}),
-    Script("disagg_tracing.sh", "disagg", {**ALONE, **PAIR, **TRACING}, ONE_NAME),
+    Script(
+        "disagg_tracing.sh",
+        "disagg",
+        {
+            **ALONE,
+            **PAIR,
+            **TRACING,
+            "workers.decode.env": {"OTEL_SERVICE_NAME": "dynamo-worker-decode"},
+            "workers.prefill.env": {"OTEL_SERVICE_NAME": "dynamo-worker-prefill"},
+        },
+    ),
     Script(
         "disagg_router.sh",
         "disagg",
@@ -411,7 +430,7 @@ PROFILES = [
     Script(
         "lora/agg_lora_s3.sh",
         "agg",
-        {**ALONE, **ONE, **LORA, "model.args": [EAGER, "--enable-lora", "--max-lora-rank", "32"]},
+        {**ALONE, **ONE, **LORA, "model.args": [EAGER, "--max-lora-rank", "32"]},
         LORAS,
     ),
     Script("lora/agg_lora_router.sh", "agg-router", {**ALONE, **TWO, **BLOCKS, **LORA}, LORAS),
@@ -422,11 +441,54 @@ PROFILES = [
             **ALONE,
             **VISION,
             "workers.gpus": [0],
-            "env": LORA["env"],
+            "workers.env": {"DYN_LORA_PATH": "/tmp/loras"},
             "model.max_length": 8192,
-            "model.args": ["--enable-multimodal", "--enable-lora", "--max-lora-rank", "64"],
+            "model.args": ["--enable-multimodal", "--max-lora-rank", "64"],
+            "model.loras": [{"name": "my-adapter", "path": "/loras/my-adapter"}],
         },
-        LORAS,
+        "the script loads none by itself",
+    ),
+    # --- other tasks ---
+    Script(
+        "agg_embed.sh",
+        "agg",
+        {
+            **ALONE,
+            **ONE,
+            "model.path": "Qwen/Qwen3-Embedding-0.6B",
+            "model.task": "embed",
+            "model.max_length": 2048,
+            "model.args": [
+                "--dtype",
+                "float32",
+                "--pooler-config",
+                '{"pooling_type": "MEAN", "use_activation": false}',
+                "--no-enable-prefix-caching",
+                "--trust-remote-code",
+            ],
+        },
+    ),
+    Script(
+        "agg_classify.sh",
+        "agg",
+        {
+            **ALONE,
+            **ONE,
+            "model.path": "cross-encoder/nli-MiniLM2-L6-H768",
+            "model.task": "classify",
+            "model.args": ["--trust-remote-code"],
+        },
+    ),
+    Script(
+        "agg_realtime_transcription.sh",
+        "agg",
+        {
+            **ALONE,
+            **ONE,
+            "model.path": "mistralai/Voxtral-Mini-4B-Realtime-2602",
+            "model.task": "realtime",
+            "model.args": [EAGER, "--hf-overrides", '{"architectures": ["VoxtralRealtimeGeneration"]}'],
+        },
     ),
 ]
 
@@ -450,16 +512,8 @@ NO_PROFILE = [
         "agg_omni_qwen3.sh agg_omni_video.sh disagg_omni_glm_image.sh disagg_omni_glm_image_nixl.sh "
         "disagg_omni_qwen25.sh disagg_omni_qwen3.sh lora/omni/omni_lora_agg.sh lora/omni/validate_omni_lora_agg.sh",
     ),
-    *refused(
-        f"embeds: {NO_PROOF}",
-        "agg_embed.sh lora/agg_embed_lora.sh",
-    ),
-    *refused(f"classifies: {NO_PROOF}", "agg_classify.sh"),
-    *refused(
-        "`--transcription-worker` is newer than ai-dynamo 1.6.1; and `up` proves it with a text completion",
-        "agg_transcription.sh",
-    ),
-    *refused(f"transcribes over a socket (`--realtime`): {NO_PROOF}", "agg_realtime_transcription.sh"),
+    *refused("embeds with adapters: workers that embed load none in ai-dynamo 1.6.1", "lora/agg_embed_lora.sh"),
+    *refused("`--transcription-worker` is newer than ai-dynamo 1.6.1", "agg_transcription.sh"),
     *refused("two models behind one frontend: a deployment serves one", "agg_embed_multiworker.sh"),
     *refused(
         "a worker of two programs, an engine and `dynamo-vllm-sidecar`: a worker of dynkv's is one",

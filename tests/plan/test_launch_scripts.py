@@ -24,8 +24,20 @@ def test_what_each_profile_becomes_on_eight_gpus() -> None:
 
 
 def _planned(script: Script) -> str:
-    """Without the environment that every unit of the stack has: the golden files of the shipped profiles have it."""
+    """Of the environment only what the profile gives: golden files of the shipped profiles have the rest."""
     made = plan(script.profile, host(8), {**script.settings})
-    lines = [line for line in plan_lines(made) if not line.startswith(("note: ", "prepare: ", "  CUDA_DEVICE_ORDER="))]
-    given = [f"{name}={made.units[-1].env[name]}" for name in script.settings.get("env", {})]
-    return "\n".join([*lines, *([f"all: {' '.join(given)}"] if given else [])]) + "\n"
+    given = {name for key, value in script.settings.items() if key.endswith("env") for name in value}
+    lines = [line for line in plan_lines(made) if not line.startswith(("note: ", "prepare: "))]
+    shown = [_only(given, line) if _is_environment(line) else line for line in lines]
+    shared = [f"{name}={made.units[-1].env[name]}" for name in script.settings.get("env", {})]
+    return "\n".join(line for line in [*shown, " ".join(["all:", *shared]) if shared else ""] if line) + "\n"
+
+
+def _is_environment(line: str) -> bool:
+    """Of a unit of the stack."""
+    return line == "  -" or "CUDA_VISIBLE_DEVICES= " in f"{line} " or " DYN_SYSTEM_HOST=" in line
+
+
+def _only(names: set[str], line: str) -> str:
+    kept = [word for word in line.split() if word.partition("=")[0] in names]
+    return f"  {' '.join(kept)}" if kept else ""
