@@ -50,7 +50,7 @@ def init(
     Asks nothing. Each value has its reason beside it. What a script does and no profile can do is named.
     """
     if from_script is not None:
-        _convert(from_script, arguments or [], out, force=force, has_more=bool(model or device))
+        _convert(from_script, arguments or [], out, force=force, names_more=bool(model or device))
         return
     if arguments:
         raise UsageError(f"{arguments[0]!r} is no option", hint="arguments are those of a script: --from-script FILE")
@@ -66,8 +66,8 @@ def _for_this_host(wish: Wish, out: Path | None) -> Draft:
     return advice(wish, look(loaded, where))
 
 
-def _convert(script: Path, arguments: list[str], out: Path | None, *, force: bool, has_more: bool) -> None:
-    if has_more:
+def _convert(script: Path, arguments: list[str], out: Path | None, *, force: bool, names_more: bool) -> None:
+    if names_more:
         raise UsageError("with --from-script it is the script that names model and device", hint="change the profile")
     try:
         found = converted(_script_text(script), str(script), arguments, os.environ)

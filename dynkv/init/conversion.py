@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from dynkv.bash.shell import Remark
 from dynkv.init.draft import Draft
 from dynkv.init.given import Argument
+from dynkv.secrets import masked
 
 
 @dataclass(slots=True)
@@ -18,7 +19,7 @@ class Conversion:
     """Options and variables that dynkv gives itself."""
 
     def leave_out(self, line: int, text: str) -> None:
-        self.left_out.append(Remark(line, text))
+        self.left_out.append(Remark(line, masked(text)))
 
     def put_number(self, key: str, argument: Argument, line: int) -> None:
         if argument.number is None:

@@ -17,8 +17,8 @@ PLANNED = frozenset(FORBIDDEN_ENV) | frozenset(
 )
 """That the plan gives, or that a key of the profile stands for."""
 _SERVERS = {
-    "NATS_SERVER": "a deployment on one machine needs no NATS; discovery.nats_server makes use of one",
-    "ETCD_ENDPOINTS": "a deployment on one machine needs no etcd; discovery.backend makes use of one",
+    "NATS_SERVER": "is needed by no deployment on one machine; discovery.nats_server makes use of NATS",
+    "ETCD_ENDPOINTS": "is needed by no deployment on one machine; discovery.backend makes use of etcd",
 }
 _ALL, _WORKERS = "env", "workers.env"
 Groups = Mapping[str, Sequence[Program]]
@@ -42,7 +42,7 @@ def carried(groups: Groups, handled: frozenset[str] = frozenset()) -> Carried:
         if name in PLANNED or name in handled:
             found.planned.add(name)
         elif problem := _problem(name, [program.env[name] for program in given]):
-            found.left_out.append((given[0].line, f"{name}: {problem}"))
+            found.left_out.append((given[0].line, f"{name} {problem}"))
         else:
             _carry(found, name, groups)
     return found
@@ -53,7 +53,7 @@ def _carry(found: Carried, name: str, groups: Groups) -> None:
     for key, programs in groups.items():
         first, *others = [program.env.get(name) for program in programs]
         if any(other != first for other in others):
-            found.left_out.append((programs[0].line, f"{name}: it differs between workers of a role"))
+            found.left_out.append((programs[0].line, f"{name} differs between workers of a role"))
         elif first is not None:
             values[key] = first
     for key, value in _together(values, set(groups)):
@@ -76,8 +76,8 @@ def _problem(name: str, values: Sequence[str]) -> str | None:
     if name in _SERVERS:
         return _SERVERS[name]
     if name in SECRETS:
-        return "a secret; export it before `dynkv up`, which hands it on"
+        return "is a secret; export it before `dynkv up`, which hands it on"
     if any(is_secret(name, value) for value in values):
-        return "a secret; write it under env yourself, or keep it out of files"
+        return "is a secret; write it under env yourself, or keep it out of files"
     unknown = next((value for value in values if not is_known(value)), None)
-    return unknown and f"its value, {readable(unknown)}, is only known where the script runs"
+    return unknown and f"has a value, {readable(unknown)}, that is only known where the script runs"

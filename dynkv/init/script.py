@@ -32,7 +32,9 @@ def converted(text: str, path: str, arguments: Sequence[str], environ: Mapping[s
     record = read_script(text, path, arguments, environ, HELPERS)
     programs = [program for program in map(recognized, record.started) if program.argv]
     _refuse_other_devices(programs)
-    found = Conversion(left_out=list(record.remarks))
+    found = Conversion()
+    for remark in record.remarks:
+        found.leave_out(remark.line, remark.text)
     if any(program.kind in (Kind.WORKER, Kind.MOCKER) for program in programs):
         _convert(found, programs, PurePath(path).name)
     elif serving := [program for program in programs if program.kind is Kind.VLLM]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from dynkv.bash.values import readable
+from dynkv.bash.values import is_known, readable
 from dynkv.errors import ScriptError
 from dynkv.init.connectors import Connectors, of_config, of_names
 from dynkv.init.given import Argument, arguments, whole
@@ -64,8 +64,9 @@ class Worker:
 
     @property
     def gpus(self) -> list[int | str]:
-        listed = readable(self.program.env.get("CUDA_VISIBLE_DEVICES", "")).split(",")
-        names = [gpu.strip() for gpu in listed if gpu.strip()]
+        """None where the script does not say which, or only when it runs."""
+        listed = self.program.env.get("CUDA_VISIBLE_DEVICES", "")
+        names = [gpu.strip() for gpu in listed.split(",") if gpu.strip() and is_known(listed)]
         return [name if (index := whole(name)) is None else index for name in names]
 
     @property
@@ -80,6 +81,10 @@ class Worker:
 def worker(program: Program) -> Worker:
     """Raises ScriptError for what no profile can ask for."""
     found = Worker(program)
+    if not is_known(gpus := program.env.get("CUDA_VISIBLE_DEVICES", "")):
+        found.left_out.append(
+            (program.line, f"CUDA_VISIBLE_DEVICES={readable(gpus)}: list the GPUs under workers.gpus")
+        )
     for argument in arguments(program.args, WORKER_OPTIONS):
         _take(found, argument)
     return found

@@ -199,9 +199,9 @@ NAME=b DYN_SYSTEM_PORT=8082 TWO=2 CUDA_VISIBLE_DEVICES=1 DYN_HEALTH_CHECK_ENABLE
     assert found["frontend"] == {"port": 8002, "env": {"ONE": "1"}}
     assert found["probes"] == {"canary": {"enabled": True}}
     assert left_out(text) == [
-        "2: AWS_SECRET_ACCESS_KEY: a secret; export it before `dynkv up`, which hands it on",
-        "2: NATS_SERVER: a deployment on one machine needs no NATS; discovery.nats_server makes use of one",
-        "3: NAME: it differs between workers of a role",
+        "2: AWS_SECRET_ACCESS_KEY is a secret; export it before `dynkv up`, which hands it on",
+        "2: NATS_SERVER is needed by no deployment on one machine; discovery.nats_server makes use of NATS",
+        "3: NAME differs between workers of a role",
     ]
 
 
@@ -314,6 +314,24 @@ def test_what_is_no_number_is_told() -> None:
         "3: --http-port: set frontend.port to the number that it means",
         "4: --max-model-len 16k: set model.max_length to the number that it means",
     ]
+
+
+def test_gpus_that_only_a_run_would_tell() -> None:
+    text = FRONTEND + "N=$(nvidia-smi -L | wc -l)\nCUDA_VISIBLE_DEVICES=$N python -m dynamo.vllm --model m &\n"
+    text += "for ((i = 0; i < N; i++)); do ask $i; done\n"
+    assert "gpus" not in data(text)["workers"]
+    assert left_out(text) == [
+        "3: CUDA_VISIBLE_DEVICES=$(nvidia-smi -L | wc -l): list the GPUs under workers.gpus",
+        "4: whether `((i < N))` holds is only known where it runs; it was taken for false",
+    ]
+
+
+def test_no_secret_of_a_script_is_shown() -> None:
+    key = "s3cr3tv4lu3"
+    text = f"export MY_TOKEN={key}\nsetup --api-key {key}\n" + FRONTEND
+    found = convert(text + f"python -m dynamo.vllm --model m --no-such-api-key {key} &\nask --password={key} &\n")
+    assert key not in found.text("launch.sh")
+    assert len(found.left_out) == 4
 
 
 def test_workers_that_differ() -> None:
