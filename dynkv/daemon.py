@@ -140,7 +140,8 @@ async def _run(plan: Plan, place: Place, lock: int, notify_fd: int, foreground: 
     standbys = _standbys(plan, place, board, events, left.adopted)
     sidecar, figures = _sidecar(plan, place, standbys), Figures(sources(plan))
     shared = Shared(place, board, events, journal, Turns(), discovery, sidecar, standbys, figures)
-    stack = Stack(plan, shared, os.getpid(), left.adopted, left.registrations, left.resting)
+    stack = Stack(plan, shared, os.getpid(), left.adopted, left.registrations, left.resting, left.before)
+    stack.is_foreground = foreground
     with control_socket(place.socket) as made, _signals() as received:
         is_over = False
         async with anyio.create_task_group() as tasks:
@@ -155,6 +156,7 @@ async def _run(plan: Plan, place: Place, lock: int, notify_fd: int, foreground: 
             for what, work in beside.items():
                 tasks.start_soon(outliving, what, work, events)
             tasks.start_soon(_let_go_when_lost, place, lock, journal, events, tasks.cancel_scope)
+            tasks.start_soon(_let_go_when_released, stack, tasks.cancel_scope)
             _report(notify_fd, READY)
             await stack.run()
             await anyio.lowlevel.checkpoint()
@@ -178,6 +180,11 @@ async def _let_go_when_lost(
 ) -> None:
     """Another supervisor has the deployment: it looks after what runs, and this one ends nobody."""
     await until_lost(place, lock, journal, events)
+    everything.cancel()
+
+
+async def _let_go_when_released(stack: Stack, everything: anyio.CancelScope) -> None:
+    await stack.released.wait()
     everything.cancel()
 
 
@@ -212,7 +219,8 @@ async def _heed(received: AsyncIterator[signal.Signals], stack: Stack) -> None:
 def _standbys(
     plan: Plan, place: Place, board: Board, events: EventLog, adopted: dict[str, ChildRecord]
 ) -> tuple[StandbyRunner, ...]:
-    to_start = {unit.role for unit in plan.units if unit.name not in adopted}
+    current = {name for name, record in adopted.items() if record.digest == plan.unit(name).digest()}
+    to_start = {unit.role for unit in plan.units if unit.name not in current}
     return tuple(
         StandbyRunner(standby, plan.python, place, board, events, at_once=bool(to_start & {*standby.roles}))
         for standby in plan.standbys

@@ -17,8 +17,9 @@ from dynkv.cli.takeover import Orphans
 from dynkv.cli.units import in_words
 from dynkv.control.deadline import Deadline
 from dynkv.errors import DynkvError, PreflightRefused, UnitFailed
+from dynkv.supervisor.journal import JournalFile
 from dynkv.supervisor.states import State
-from dynkv.supervisor.status import DeploymentState, DeploymentStatus
+from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
 
 NOT_READY, LONGER = "not ready", "give it longer with --timeout"
 _INTERRUPTED = 130
@@ -39,6 +40,8 @@ class Attempt:
     before: Orphans
     """What ran before it, which it does not end."""
     deadline: Deadline
+    takes_back: bool = False
+    """Whoever has ordered it looks after what it leaves when it comes to nothing."""
 
     def start(self, launched: Callable[[], None], *, wait: bool) -> DeploymentStatus | None:
         """How it is when it answers requests. `launched` is called as soon as there is a supervisor.
@@ -52,7 +55,8 @@ class Attempt:
         except (PreflightRefused, NeverCameUp, _TakenDown):
             raise
         except (DynkvError, KeyboardInterrupt) as error:
-            self._undo()
+            if not self.takes_back:
+                self._undo()
             if isinstance(error, KeyboardInterrupt):
                 raise typer.Exit(_INTERRUPTED) from None
             raise
@@ -60,18 +64,25 @@ class Attempt:
     def _answered(self) -> DeploymentStatus:
         deployment = opened(self.order.place.name)
         client = deployment.client(self.deadline)
-        taken_over = self.before.units_taken_over(deployment.journal)
+        taken_over = self.before.units_taken_over(deployment.journal) - self._outdated(deployment.journal)
 
         def look() -> DeploymentStatus | NotYet:
             status = client.status()
             show(status)
             _raise_if_dead(status, taken_over)  # also of one that runs again: it may be about to die again
-            if (status.state is DeploymentState.READY or _only_rests(status)) and not _has_just_begun(status):
+            is_new = not any(unit.outdated for unit in status.units) and not _has_just_begun(status)
+            if (status.state is DeploymentState.READY or _only_rests(status)) and is_new:
                 return status
-            return NotYet(status.detail or "; ".join(in_words(unit) for unit in status.units if unit.state != "ready"))
+            return NotYet(status.detail or "; ".join(in_words(it) for it in status.units if not _is_well(it)))
 
         with progress() as show:
             return poll(look, self.deadline, deployment, goal=NOT_READY, hint=LONGER)
+
+    def _outdated(self, journal: JournalFile | None) -> frozenset[str]:
+        """Those that go on as an earlier plan had them, until they are restarted."""
+        planned = {unit.name: unit.digest() for unit in self.order.plan.units}
+        children = journal.children if journal else {}
+        return frozenset(name for name, child in children.items() if child.digest != planned.get(name))
 
     def _undo(self) -> None:
         deployment = opened(self.order.place.name)
@@ -86,6 +97,10 @@ class Attempt:
 def _has_just_begun(status: DeploymentStatus) -> bool:
     """Whether a unit that nobody asks may be about to die of a wrong argument: it is ready as soon as it runs."""
     return any(unit.probe is None and (unit.uptime_s or 0) < _SETTLED_S for unit in status.units if unit.pid)
+
+
+def _is_well(unit: UnitStatus) -> bool:
+    return unit.state is State.READY and not unit.outdated
 
 
 def _only_rests(status: DeploymentStatus) -> bool:

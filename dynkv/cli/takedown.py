@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dynkv.cli.deployments import Deployment, find
@@ -13,7 +14,7 @@ from dynkv.cli.poll import SILENT, NotYet, poll
 from dynkv.cli.progress import progress
 from dynkv.cli.report import say
 from dynkv.cli.streams import persevere
-from dynkv.control.client import SupervisorGone
+from dynkv.control.client import Client, SupervisorGone
 from dynkv.control.deadline import Deadline
 from dynkv.errors import TimedOut
 from dynkv.locks import take_lock
@@ -44,7 +45,7 @@ def take_down(deployment: Deployment, deadline: Deadline | None = None) -> bool:
     ran = False
     while (lock := _lock_of_nobody(deployment)) is None:
         ran = True
-        _see_off(deployment, deadline)
+        see_off(deployment, deadline, Client.down, goal=f"{deployment.place.name} was not down")
     try:  # with the lock, so that no new supervisor takes over what is being ended
         return _end_rest(deployment, deployment.fresh_journal(), deadline) or ran
     finally:
@@ -62,24 +63,21 @@ def _lock_of_nobody(deployment: Deployment) -> int | None:
     return lock
 
 
-def _see_off(deployment: Deployment, deadline: Deadline) -> None:
+def see_off(deployment: Deployment, deadline: Deadline, ask: Callable[[Client], None], *, goal: str) -> None:
+    """Return when its supervisor is gone, which is asked to go by `ask`. Raises TimedOut, and what asking raises."""
     with progress() as show:
-        poll(
-            _Farewell(deployment, deadline, show),
-            deadline,
-            deployment,
-            goal=f"{deployment.place.name} was not down",
-            hint="`dynkv status` shows what takes long",
-        )
+        farewell = _Farewell(deployment, deadline, show, ask)
+        poll(farewell, deadline, deployment, goal=goal, hint="`dynkv status` shows what takes long")
 
 
 class _Farewell:
     """Whether a supervisor is gone, which is asked to go: a lock that is free tells, as it keeps that to the end."""
 
-    def __init__(self, deployment: Deployment, deadline: Deadline, show: Show) -> None:
+    def __init__(self, deployment: Deployment, deadline: Deadline, show: Show, ask: Callable[[Client], None]) -> None:
         self._deployment = deployment
         self._client = deployment.client(deadline)
         self._show = show
+        self._ask = ask
         self._is_asked = False
         self._answered_at = time.monotonic()
 
@@ -89,7 +87,7 @@ class _Farewell:
         _rouse(self._deployment, time.monotonic() - self._answered_at)
         try:
             if not self._is_asked:
-                self._client.down()
+                self._ask(self._client)
                 self._is_asked = True
             status = self._client.status()
         except SupervisorGone:  # on its way out, or killed

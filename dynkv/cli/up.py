@@ -14,6 +14,7 @@ import typer
 from dynkv.cli import view
 from dynkv.cli.alarm import alarm
 from dynkv.cli.attempt import LONGER, NOT_READY, Attempt
+from dynkv.cli.converge import converge
 from dynkv.cli.deployments import opened
 from dynkv.cli.launch import Order, become_supervisor
 from dynkv.cli.options import (
@@ -61,6 +62,10 @@ ReplaceOption = Annotated[
     bool, typer.Option("--replace", help="End what runs of it without a supervisor, instead of taking it over.")
 ]
 
+NoRollbackOption = Annotated[
+    bool, typer.Option("--no-rollback", help="Leave a change of a running deployment as it is when it fails.")
+]
+
 
 def up(
     profile: ProfileArgument,
@@ -76,12 +81,16 @@ def up(
     no_wait: NoWaitOption = False,
     skip_checks: SkipChecksOption = False,
     replace: ReplaceOption = False,
+    no_rollback: NoRollbackOption = False,
 ) -> None:
-    """Start a deployment and wait until it answers requests.
+    """Start a deployment and wait until it answers requests; or change the one that runs to what the profile says.
 
     The host is checked first, as by `dynkv doctor`. A start that fails, takes too long or is interrupted with Ctrl-C
     leaves nothing running. Where a supervisor has died, what still runs is taken over, and goes on whatever becomes of
     the start.
+
+    Of a deployment that runs, only what has changed is restarted, one unit of a role after the other; `dynkv diff`
+    shows it ahead. A change that fails is taken back.
     """
     persevere()
     deadline = Deadline(timeout)
@@ -91,20 +100,26 @@ def up(
     if foreground:
         with ExitStack() as held:
             become_supervisor(plan(held))
-    status = _start(plan, where, deadline, wait=not no_wait)
+    start = partial(_start, plan, where, deadline, wait=not no_wait)
+    if has_supervisor(where) and not replace:
+        planned = _checked(make_plan(loaded, where), skip_checks=skip_checks)
+        start = partial(start, takes_back=not no_rollback)
+        status = converge(planned, start, deadline, wait=not no_wait, roll_back=not no_rollback)
+    else:
+        status = start()
     if status is not None:
         view.show_started(status, where.directory)
 
 
 def _start(
-    plan: Callable[[ExitStack], Order], where: Place, deadline: Deadline, *, wait: bool
+    plan: Callable[[ExitStack], Order], where: Place, deadline: Deadline, *, wait: bool, takes_back: bool = False
 ) -> DeploymentStatus | None:
     """Planned again where another program took a unit's port before that was ready: nobody was told of it yet."""
     for tries_left in reversed(range(_TRIES)):
         with ExitStack() as held:
             order = plan(held)
             signal.signal(signal.SIGTERM, _interrupt)
-            attempt = Attempt(order, orphans(where), deadline)
+            attempt = Attempt(order, orphans(where), deadline, takes_back)
             try:
                 return attempt.start(held.close, wait=wait)
             except UnitFailed as error:
@@ -140,13 +155,18 @@ def _plan(loaded: LoadedProfile, where: Place, claims: Claims, *, skip_checks: b
     """Raises PreflightRefused for what speaks against it, and tells of the rest."""
     if has_supervisor(where):
         raise AlreadyRunning(where.name)
-    planned = make_plan(loaded, where, claims)
-    if skip_checks:
-        planned = planned.with_errors_as_warnings()
-    planned.refuse_errors()
+    planned = _checked(make_plan(loaded, where, claims), skip_checks=skip_checks)
     view.show_findings(planned.warnings)
     for note in planned.plan.notes:
         say(f"note: {note}")
+    return planned
+
+
+def _checked(planned: Planned, *, skip_checks: bool) -> Planned:
+    """Raises PreflightRefused for what speaks against it."""
+    if skip_checks:
+        planned = planned.with_errors_as_warnings()
+    planned.refuse_errors()
     return planned
 
 

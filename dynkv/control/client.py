@@ -68,6 +68,10 @@ class Client:
     def down(self) -> None:
         self._exchange("POST", "/v1/down")
 
+    def release(self) -> None:
+        """Let the supervisor end, and nothing else."""
+        self._exchange("POST", "/v1/release")
+
     def ask_unit(self, unit: str, verb: str) -> None:
         """`verb` is start, stop or restart; raises UsageError for an unknown unit."""
         self._exchange("POST", f"/v1/units/{quote(unit, safe='', errors='replace')}/{verb}")

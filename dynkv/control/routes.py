@@ -92,5 +92,14 @@ ROUTES = (
         "Run n workers of a role, those that are well before others, and stop the rest.",
         ((400, "no workers have that role, the plan has fewer, or n is no number"),),
     ),
+    Route(
+        "POST",
+        "/v1/release",
+        Answers.release,
+        202,
+        '`{"name": …, "asked": "release"}`',
+        "End the supervisor and nothing else; `dynkv up` takes over what it leaves.",
+        (_GOING_DOWN, (409, "the supervisor runs in the foreground")),
+    ),
     Route("POST", "/v1/down", Answers.down, 202, '`{"name": …, "asked": "down"}`', "Take the deployment down."),
 )

@@ -280,7 +280,7 @@ def take_over(life: Life, record: ChildRecord, turn: Turn) -> Incarnation | None
     child = Child.adopt(root_of(record), record.log_start_byte)
     if child is None:
         return None
-    life.event(EventKind.ADOPT, f"took over pid {child.pid}", cause="its supervisor died")
+    life.event(EventKind.ADOPT, f"took over pid {child.pid}", cause="from an earlier supervisor")
     taken = Incarnation(life, child, turn, started_at=record.started_at, began=None, standby=None)
     taken.registrations = frozenset(record.registrations)
     return taken

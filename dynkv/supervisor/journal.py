@@ -69,6 +69,8 @@ class JournalFile:
     """Processes that left their unit's tree, and that only their supervisor knew for the deployment's."""
     directory: str = ""
     """The deployment's, as it was called when this was written; empty where an earlier version has."""
+    released: bool = False
+    """Its supervisor has let go of it on purpose, for another one."""
     unread: tuple[str, ...] = ()
     """Parts that are there and could not be read; never written."""
 
@@ -122,6 +124,9 @@ class Journal:
         resting = {**rest, unit: is_scaling} if stops else rest
         if resting != self.content.resting:
             self._change(resting=resting)
+
+    def note_release(self) -> None:
+        self._change(released=True)
 
     def note_strays(self, strays: Iterable[Identity]) -> None:
         if (now := tuple(sorted(strays))) != self.content.strays:
@@ -200,6 +205,7 @@ def read_journal(path: Path) -> JournalFile | None:
         resting=reader.of("resting", dict[str, bool], {}, is_new=True),
         strays=reader.of("strays", tuple[Identity, ...], (), is_new=True),
         directory=reader.of("directory", str, "", is_new=True),
+        released=reader.of("released", bool, False, is_new=True),
         unread=tuple(reader.unread),
     )
 

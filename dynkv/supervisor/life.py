@@ -49,14 +49,16 @@ class Shared:
 class Life:
     """Every change is on the board when the call returns; a change of state is an event, too."""
 
-    def __init__(self, unit: Unit, shared: Shared) -> None:
-        self.unit = unit
+    def __init__(self, unit: Unit, shared: Shared, before: Unit | None = None) -> None:
+        """`before`: as an earlier plan had it, where it still runs so."""
+        self.unit = before or unit
+        self._planned = unit
         self.shared = shared
         self.log = shared.place.logs / f"{unit.name}.log"
         self._status = UnitStatus(
             name=unit.name, role=unit.role, state=State.PENDING, gpus=unit.gpus, ports=unit.ports, log=str(self.log)
         )
-        self.publish()
+        self.publish(gpus=self.unit.gpus, ports=self.unit.ports, outdated=before is not None)
 
     @property
     def state(self) -> State:
@@ -86,6 +88,12 @@ class Life:
         """Nothing of it runs any more."""
         gone: dict[str, Any] = dict.fromkeys(("pid", "ready_after_s", "probe", "started_at"))
         self.publish(**gone, started=False, log_start_byte=0, loras=())
+
+    def renew(self) -> None:
+        """What starts from now on is as it is planned now."""
+        if self.unit is not self._planned:
+            self.unit = self._planned
+            self.publish(gpus=self.unit.gpus, ports=self.unit.ports, outdated=False)
 
     def wait_for(self, what: str | None) -> None:
         """What keeps it from starting, in words."""

@@ -19,7 +19,7 @@ from dynkv.supervisor.events import utc_now
 from dynkv.supervisor.inbox import Ask, Request
 from dynkv.supervisor.incarnation import Incarnation
 from dynkv.supervisor.journal import ChildRecord
-from dynkv.supervisor.life import Life, Shared
+from dynkv.supervisor.life import Life
 from dynkv.supervisor.peers import Nobody, Peers
 from dynkv.supervisor.restart import backoff_s
 from dynkv.supervisor.salvage import registrations_of, root_of
@@ -45,22 +45,23 @@ _FAULT = "a fault in dynkv"
 class Runner:
     """Others ask it for things (`ask`) and read the board."""
 
-    def __init__(
-        self, unit: Unit, shared: Shared, adopted: ChildRecord | None = None, peers: Peers | None = None
-    ) -> None:
-        self.unit = unit
-        self._life = Life(unit, shared)
-        self._slot = Slot(self._life)
+    def __init__(self, life: Life, adopted: ChildRecord | None = None, peers: Peers | None = None) -> None:
+        self._life = life
+        self._slot = Slot(life)
         self._peers: Peers = peers or Nobody()
-        self._standby = shared.standby_of(unit)
+        self._standby = life.shared.standby_of(life.unit)
         self._adopted = adopted
         self._was_ready = adopted is not None
         # what is taken over may be starting, so it has its turn before anyone else can take it
-        self._turn = shared.turns.take_free(unit.gpus) if adopted else Turn()
+        self._turn = life.shared.turns.take_free(life.unit.gpus) if adopted else Turn()
         self._incarnation: Incarnation | None = None
         self._deaths: list[float] = []
         self._is_hopeless = False
         self._starts_plainly = False
+
+    @property
+    def unit(self) -> Unit:
+        return self._life.unit
 
     @property
     def child(self) -> Child | None:
@@ -100,13 +101,14 @@ class Runner:
 
     async def _wait_for_admission(self) -> None:
         if self._adopted is not None:
-            self._life.go(State.STARTING, "a dead supervisor's child is taken over")
+            self._life.go(State.STARTING, "an earlier supervisor's child is taken over")
         elif await self._slot.unless_asked(self._be_admitted):
             self._life.go(State.STARTING, admission.start_cause(self._life))
         else:
             self._answer_without_child()
 
     async def _be_admitted(self) -> None:
+        self._life.renew()
         await admission.dependencies(self._life)
         if self._standby is not None and not self._starts_plainly:
             self._starts_plainly = not await admission.imports(self._life, self._standby)
@@ -170,8 +172,7 @@ class Runner:
 
     async def _take_over(self, record: ChildRecord) -> Incarnation | None:
         """None if it has died by now; what it started may live."""
-        taken = incarnation.take_over(self._life, record, self._turn)
-        if taken is not None:
+        if (taken := incarnation.take_over(self._life, record, self._turn)) is not None:
             return taken
         cause = f"pid {record.pid} died before it could be taken over"
         self._life.go(State.RECYCLING, cause)
@@ -189,8 +190,7 @@ class Runner:
         let_go(self._life, ended.turn)
         if not ending.is_stop and not ending.follows:
             self._peers.restart_followers(self.unit.name)
-        deadline_s = stop_deadline_s(self.unit, ending, has_exited=ended.child.exited.is_set())
-        stopped = await stop(ended.child, deadline_s)
+        stopped = await stop(ended.child, stop_deadline_s(self.unit, ending, has_exited=ended.child.exited.is_set()))
         purge_discovery(self._life)  # once more: on a busy host its sockets may close after it has ended
         return stopped
 

@@ -25,6 +25,7 @@ from dynkv.short_paths import remove_shortcut
 from dynkv.supervisor.events import seconds_of
 from dynkv.supervisor.journal import ChildRecord, JournalFile
 from dynkv.supervisor.neighbours import is_supervisor, supervisor_of
+from dynkv.supervisor.renewal import kept_as_they_were
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
 
@@ -76,18 +77,28 @@ def _places(journal: JournalFile | None, place: Place) -> tuple[Place, ...]:
 
 
 def adoptable(journal: JournalFile, plan: Plan, place: Place) -> dict[str, ChildRecord]:
-    """The children of a dead supervisor that still run as `plan` would start them, by unit.
+    """The children of a dead supervisor that still run as `plan` would start them, or may go on until they are
+    restarted as it would, by unit.
 
     One that is to be restarted with another goes when that one has to.
 
-    Each is known for certain by pid, start time and, where /proc shows it, marker; and its unit's digest says that
-    nothing has changed that it would have to be restarted for.
+    Each is known for certain by pid, start time and, where /proc shows it, marker; and its unit's digest tells as what
+    it was started.
     """
     units, places = {unit.name: unit for unit in plan.units}, _places(journal, place)
-    records = _trusted(journal, places).items()
-    planned = {name: record for name, record in records if name in units and units[name].digest() == record.digest}
+    before = changed_units(journal, plan)
+    records = {name: record for name, record in _trusted(journal, places).items() if name in units}
+    known = {name: {units[name].digest(), *([before[name].digest()] if name in before else [])} for name in records}
+    planned = {name: record for name, record in records.items() if record.digest in known[name]}
     kept = {name: record for name, record in planned.items() if _is_ours(record, places)}
     return {name: record for name, record in kept.items() if kept.keys() >= {*units[name].restart_with}}
+
+
+def changed_units(journal: JournalFile, plan: Plan) -> dict[str, Unit]:
+    """As they were planned before; none where the digests of another version may mean something else."""
+    if not journal.is_understood:
+        return {}
+    return kept_as_they_were({unit.name: unit for unit in journal.units}, plan.units)
 
 
 def registrations_left(journal: JournalFile, adopted: Collection[str], place: Place) -> Registrations:

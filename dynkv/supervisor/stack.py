@@ -8,7 +8,7 @@ from functools import partial
 import anyio
 
 from dynkv.children.tree import Host
-from dynkv.plan.model import Plan, Role
+from dynkv.plan.model import Plan, Role, Unit
 from dynkv.plan.order import stop_stages
 from dynkv.reclaim.sidecar import Registrations
 from dynkv.supervisor.boundary import outliving
@@ -16,9 +16,10 @@ from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.housekeeping import release_what_is_left, rotate_logs, take_census
 from dynkv.supervisor.inbox import Ask, Request
 from dynkv.supervisor.journal import ChildRecord
-from dynkv.supervisor.life import Shared
+from dynkv.supervisor.life import Life, Shared
 from dynkv.supervisor.overview import Overview
 from dynkv.supervisor.proof import Proof
+from dynkv.supervisor.renewal import renew
 from dynkv.supervisor.runner import Runner
 from dynkv.supervisor.scaling import kept
 from dynkv.supervisor.states import State, has_ended
@@ -39,8 +40,10 @@ class Stack:
         adopted: Mapping[str, ChildRecord] | None = None,
         registrations_left: Registrations = frozenset(),
         resting: Mapping[str, bool] | None = None,
+        before: Mapping[str, Unit] | None = None,
     ) -> None:
-        """`adopted`: children that a dead supervisor of the same deployment left, by unit.
+        """`adopted`: children that a dead supervisor of the same deployment left, by unit; `before`: those of their
+        units that were planned otherwise, as they were.
 
         `registrations_left`: of workers that were ended, at a sidecar that is taken over. `resting`: units that were
         asked to stop, and whether because fewer of their role are wanted.
@@ -50,13 +53,20 @@ class Stack:
         self._registrations_left = registrations_left
         self._shared = shared
         self._heirs = frozenset(adopted)
-        self._runners = {unit.name: Runner(unit, shared, adopted.get(unit.name), self) for unit in plan.units}
+        self._runners = {
+            unit.name: Runner(Life(unit, shared, (before or {}).get(unit.name)), adopted.get(unit.name), self)
+            for unit in plan.units
+        }
         self._proof = Proof(plan, shared, self._runners)
         self._overview = Overview(plan, shared, self._runners, self._proof, supervisor_pid)
         self._down = anyio.Event()
+        self.is_foreground = False
+        """Its supervisor is somebody's child, who may end what it leaves."""
+        self.released = anyio.Event()
+        """Its supervisor is to end, and nobody else."""
         for name, is_scaling in (resting or {}).items():
             if name in self._runners:
-                self._ask(name, Ask.STOP, "it was stopped before its supervisor died", is_scaling=is_scaling)
+                self._ask(name, Ask.STOP, "it was stopped under an earlier supervisor", is_scaling=is_scaling)
 
     async def run(self) -> None:
         """Until `take_down` was called and nothing runs any more."""
@@ -86,6 +96,16 @@ class Stack:
             self._shared.events.record(EventKind.DEPLOYMENT, f"taking {self.plan.name} down", cause=cause)
             self._overview.is_stopping = True
             self._down.set()
+
+    def release(self, cause: str) -> bool:
+        """Let go of everything that runs, for another supervisor; False on the way down."""
+        if self._down.is_set():
+            return False
+        if not self.released.is_set():
+            self._shared.events.record(EventKind.DEPLOYMENT, f"letting go of {self.plan.name}", cause=cause)
+            self._shared.journal.note_release()
+            self.released.set()
+        return True
 
     def ask(self, unit: str, ask: Ask, cause: str) -> bool:
         """Whether there is such a unit, and the deployment is not on its way down."""
@@ -175,8 +195,15 @@ class Stack:
             "the proof that it serves": self._proof.run,
             "the census": partial(take_census, self._shared, self._runners),
             "releasing ended workers": self._release_what_is_left,
+            "bringing units up to date": self._renew,
             "rotating logs": partial(rotate_logs, self.plan, self._shared),
         }
+
+    async def _renew(self) -> None:
+        def restart(unit: str, cause: str) -> None:
+            self._runners[unit].ask(Request(Ask.RESTART, cause))
+
+        await renew(self.plan.units, self._shared.board, restart)
 
     async def _release_what_is_left(self) -> None:
         if why := await release_what_is_left(self.plan, self._shared, self._registrations_left):

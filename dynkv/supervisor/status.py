@@ -92,6 +92,8 @@ class UnitStatus:
     """When this incarnation's process was started; ISO 8601, UTC."""
     wanted: bool = True
     """False when it was stopped because fewer of its role are wanted."""
+    outdated: bool = False
+    """It runs as an earlier plan had it, and will be restarted."""
     loras: tuple[LoraStatus, ...] = ()
     """Of a worker, the LoRA adapters that the profile names; empty until it first answers."""
 

@@ -10,7 +10,7 @@ from dynkv.children.marks import MARK_UNIT
 from dynkv.children.tree import Host
 from dynkv.home import Place
 from dynkv.host.processes import Identity, Process
-from dynkv.plan.model import SIDECAR_HELPER, WORKERS_STANDBY, Plan
+from dynkv.plan.model import SIDECAR_HELPER, WORKERS_STANDBY, Plan, Unit
 from dynkv.reclaim.discovery import purge
 from dynkv.reclaim.sidecar import Registrations
 from dynkv.supervisor.event_kinds import EventKind
@@ -18,6 +18,7 @@ from dynkv.supervisor.events import EventLog, utc_now
 from dynkv.supervisor.journal import ChildRecord, JournalFile, read_journal, set_aside
 from dynkv.supervisor.salvage import (
     adoptable,
+    changed_units,
     clear_files,
     end_all_but,
     registrations_left,
@@ -34,6 +35,8 @@ class Inheritance:
     started_at: str
     adopted: dict[str, ChildRecord] = field(default_factory=dict)
     """Children, by unit."""
+    before: dict[str, Unit] = field(default_factory=dict)
+    """Those of their units that were planned otherwise, as they were."""
     registrations: Registrations = frozenset()
     """What those that were ended had registered at a sidecar that is taken over."""
     strays: tuple[Identity, ...] = ()
@@ -62,6 +65,12 @@ def _only_waits(process: Process, host: Host) -> bool:
     return (host.environment(process.pid) or {}).get(MARK_UNIT) in (WORKERS_STANDBY, SIDECAR_HELPER)
 
 
+def _outdated(left: JournalFile, plan: Plan, adopted: dict[str, ChildRecord]) -> dict[str, Unit]:
+    """Units whose children were started as an earlier plan had them: that, and not the newest, may be this one, too."""
+    before = changed_units(left, plan)
+    return {name: unit for name, unit in before.items() if name in adopted and adopted[name].digest == unit.digest()}
+
+
 async def take_stock(plan: Plan, place: Place, events: EventLog) -> Inheritance:
     """End what cannot go on as `plan` has it, and clear up behind it. The caller has asked about what is `unclear`."""
     damaged = set_aside(place.journal)
@@ -77,8 +86,9 @@ async def take_stock(plan: Plan, place: Place, events: EventLog) -> Inheritance:
     ended = await end_all_but(adopted.values(), left, place)
     if adopted or ended:
         found = f"{len(adopted)} children to take over, {ended} processes ended"
+        what = "let go" if left is not None and left.released else "died"
         events.record(
-            EventKind.DEPLOYMENT, f"a supervisor of {plan.name} died: {found}", ended=ended, adopted=sorted(adopted)
+            EventKind.DEPLOYMENT, f"a supervisor of {plan.name} {what}: {found}", ended=ended, adopted=sorted(adopted)
         )
     # a discovery entry of an earlier run would make the frontend route to the dead
     clear_files(place, adopted)
@@ -87,4 +97,12 @@ async def take_stock(plan: Plan, place: Place, events: EventLog) -> Inheritance:
     if left is None:
         return Inheritance(utc_now())
     strays = tuple(process.identity for process in strays_of(left, place, Host.now()))
-    return Inheritance((adopted and left.started_at) or utc_now(), adopted, registrations, strays, left.resting)
+    planned = {unit.name for unit in plan.units}
+    return Inheritance(
+        (adopted and left.started_at) or utc_now(),
+        adopted,
+        _outdated(left, plan, adopted),
+        registrations,
+        strays,
+        {name: is_scaling for name, is_scaling in left.resting.items() if name in planned},
+    )

@@ -52,13 +52,25 @@ def stream(port: int, number: int) -> Stream:
 def two_of_a_role(request: pytest.FixtureRequest, module_dynkv: Dynkv) -> Iterator[tuple[Dynkv, str]]:
     """With the role whose workers are ended."""
     topology: str = request.param
-    module_dynkv.up(topology, *MOCKER, "--no-lmcache", *(TWO_OF_EACH if topology == "disagg" else ()))
+    module_dynkv.up(topology, *_words(topology))
     yield module_dynkv, "decode" if topology == "disagg" else "worker"
     module_dynkv.do("down", topology)
 
 
+def _words(topology: str) -> tuple[str, ...]:
+    return (*MOCKER, "--no-lmcache", *(TWO_OF_EACH if topology == "disagg" else ()))
+
+
 @pytest.mark.parametrize(
-    "words", ["kill -9 {}-0", "restart {}-1", "restart --rolling {}-0 {}-1", "scale {}=1 --wait", "scale {}=2 --wait"]
+    "words",
+    [
+        "kill -9 {}-0",
+        "restart {}-1",
+        "restart --rolling {}-0 {}-1",
+        "scale {}=1 --wait",
+        "scale {}=2 --wait",
+        'up --set workers.env={{"OTHER":"1"}}',
+    ],
 )
 def test_no_stream_is_cut(two_of_a_role: tuple[Dynkv, str], words: str) -> None:
     dynkv, role = two_of_a_role
@@ -70,6 +82,8 @@ def test_no_stream_is_cut(two_of_a_role: tuple[Dynkv, str], words: str) -> None:
         verb, *rest = words.format(*[role] * 2).split()
         if verb == "kill":
             os.kill(pids(dynkv.status())[rest[-1]], signal.SIGKILL)
+        elif verb == "up":
+            dynkv.do(*dynkv.up_words(name, *_words(name), *rest))
         else:
             dynkv.do(verb, *rest)
         ended = [it.result() for it in streams]

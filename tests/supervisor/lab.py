@@ -22,6 +22,7 @@ from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import Event, EventLog
 from dynkv.supervisor.inbox import Request
 from dynkv.supervisor.journal import VERSION, ChildRecord, Journal, JournalFile, boot_id
+from dynkv.supervisor.life import Life as UnitLife
 from dynkv.supervisor.life import Shared
 from dynkv.supervisor.runner import Runner
 from dynkv.supervisor.states import State
@@ -192,7 +193,7 @@ async def living(
     shared: Shared, unit: Unit, adopted: ChildRecord | None = None, asked: Request | None = None
 ) -> AsyncIterator[Life]:
     """`asked`: of it before it begins."""
-    life = Life(Runner(unit, shared, adopted), shared)
+    life = Life(Runner(UnitLife(unit, shared), adopted), shared)
     if asked is not None:
         life.runner.ask(asked)
     async with anyio.create_task_group() as tasks:

@@ -26,7 +26,7 @@ from dynkv.children.tree import Host, marked
 from dynkv.host.processes import environment_of
 from dynkv.plan.model import HttpGet, Liveness, Unit
 from dynkv.supervisor.inbox import Ask, Request
-from dynkv.supervisor.life import Shared
+from dynkv.supervisor.life import Life, Shared
 from dynkv.supervisor.runner import Runner
 from dynkv.supervisor.salvage import adoptable, end_all_but
 from dynkv.supervisor.states import State
@@ -53,7 +53,7 @@ class History:
         self.lab = lab
         self.plan = lab.plan(self.unit)
         self.shared: Shared = lab.shared(self.plan)
-        self.runner = Runner(self.unit, self.shared)
+        self.runner = Runner(Life(self.unit, self.shared))
         self.spawned: dict[int, Child] = {}
 
     @property
@@ -78,7 +78,7 @@ class History:
             adopted = adoptable(journal, self.plan, self.lab.place)
             await end_all_but(adopted.values(), journal, self.lab.place)
             self.reap_the_dead()
-            self.runner = Runner(self.unit, self.shared, adopted.get(self.unit.name))
+            self.runner = Runner(Life(self.unit, self.shared), adopted.get(self.unit.name))
 
     def take(self, step: str) -> None:
         self.remember()

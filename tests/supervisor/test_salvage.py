@@ -24,6 +24,7 @@ from dynkv.supervisor.journal import ChildRecord, JournalFile
 from dynkv.supervisor.leftovers import leftovers
 from dynkv.supervisor.salvage import (
     adoptable,
+    changed_units,
     clear_files,
     end_all_but,
     end_survivors,
@@ -89,9 +90,14 @@ def test_one_that_runs_as_planned_is_adoptable(lab: Lab, left: Left) -> None:
     assert adoptable(left.journal, left.plan, lab.place) == {"worker-0": left.record}
 
 
-def test_one_that_would_be_started_otherwise_now_is_not(lab: Lab, left: Left) -> None:
+def test_one_that_would_be_started_otherwise_now_goes_on_until_its_turn(lab: Lab, left: Left) -> None:
     changed = lab.plan(replace(left.unit, env={"GIVEN": "something else"}))
-    assert adoptable(left.journal, changed, lab.place) == {}
+    assert adoptable(left.journal, changed, lab.place) == {"worker-0": left.record}
+    assert changed_units(left.journal, changed) == {"worker-0": left.unit}
+
+
+def test_one_that_keeps_what_another_may_be_given_does_not(lab: Lab, left: Left) -> None:
+    assert adoptable(left.journal, lab.plan(replace(left.unit, gpus=("1",))), lab.place) == {}
     assert adoptable(left.journal, lab.plan(replace(left.unit, name="worker-1")), lab.place) == {}
 
 

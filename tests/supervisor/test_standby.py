@@ -23,6 +23,7 @@ from dynkv.plan.model import RestartPolicy, Role, Standby, Unit
 from dynkv.supervisor import standby as standby_module
 from dynkv.supervisor.events import Event
 from dynkv.supervisor.inbox import Ask, Request
+from dynkv.supervisor.life import Life as UnitLife
 from dynkv.supervisor.life import Shared
 from dynkv.supervisor.runner import Runner
 from dynkv.supervisor.standby import StandbyRunner
@@ -89,7 +90,7 @@ async def scene(lab: Lab, unit: Unit, *, keep: bool = True, modules: tuple[str, 
     planned = Standby("standby", modules, env, (Role.WORKER,), keep, memory_bytes=1)
     standby = StandbyRunner(planned, sys.executable, lab.place, shared.board, shared.events, at_once=True)
     shared = replace(shared, standbys=(standby,))
-    runner = Runner(unit, shared)
+    runner = Runner(UnitLife(unit, shared))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(runner.run)
         tasks.start_soon(standby.run)

@@ -1,0 +1,148 @@
+"""Changing a deployment that runs: its supervisor lets go of it, and another one takes over and restarts what has
+changed. What comes to nothing is taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import typer
+
+from dynkv import __version__
+from dynkv.cli import view
+from dynkv.cli.attempt import LONGER, NOT_READY, Attempt
+from dynkv.cli.deployments import Deployment, opened
+from dynkv.cli.launch import Order
+from dynkv.cli.planned import Planned
+from dynkv.cli.poll import NotYet, poll
+from dynkv.cli.progress import progress
+from dynkv.cli.report import say
+from dynkv.cli.status import read_status
+from dynkv.cli.takedown import see_off
+from dynkv.cli.takeover import orphans
+from dynkv.control.client import Client
+from dynkv.control.deadline import Deadline
+from dynkv.errors import DynkvError, PreflightRefused, UnitFailed
+from dynkv.home import Place
+from dynkv.host.processes import environment_of
+from dynkv.plan.difference import Action, Difference, difference
+from dynkv.plan.model import Plan
+from dynkv.supervisor.neighbours import supervisor_of
+from dynkv.supervisor.states import State, has_ended
+from dynkv.supervisor.status import DeploymentState, DeploymentStatus
+
+Start = Callable[[], DeploymentStatus | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """How it runs now, and what its supervisor has for it, to bring that back."""
+
+    place: Place
+    plan: Plan
+    secrets: dict[str, str] = field(repr=False)
+
+
+def converge(
+    planned: Planned, start: Start, deadline: Deadline, *, wait: bool, roll_back: bool
+) -> DeploymentStatus | None:
+    """How it is when it runs as `planned`. `start` is what takes over a deployment without a supervisor.
+
+    Where that fails, takes too long or is interrupted, the old plan serves again before the reason is raised. Raises
+    PreflightRefused where its supervisor cannot let go of it.
+    """
+    deployment = opened(planned.place.name)
+    found, before = changes(deployment, planned), _before(deployment)
+    if found.is_none:
+        say("nothing to change")
+        return _answers(deployment, deadline) if wait else None
+    view.show_difference(found)
+    _stop_dropped(deployment, found, deadline)
+    _let_go(deployment, deadline)
+    try:
+        return start()
+    except (DynkvError, KeyboardInterrupt, typer.Exit):
+        if roll_back:
+            _bring_back(before)
+        raise
+
+
+def changes(deployment: Deployment, planned: Planned) -> Difference:
+    """What would become of it; raises DynkvError where it cannot be read how it was planned."""
+    supervisor = read_status(deployment).supervisor
+    if deployment.journal is None or deployment.journal.plan is None:
+        raise DynkvError(
+            f"what was planned for {deployment.place.name!r} cannot be read", where=str(deployment.place.journal)
+        )
+    is_same_version = supervisor is not None and supervisor.version == __version__
+    return difference(deployment.journal.plan, planned.plan, is_same_version=is_same_version)
+
+
+def _before(deployment: Deployment) -> _Before:
+    plan = deployment.journal.plan if deployment.journal else None
+    assert plan is not None, "its changes are known"
+    supervisor = supervisor_of(deployment.place)
+    environ = (environment_of(supervisor.pid) if supervisor else None) or {}
+    names = {name for unit in plan.units for name in (*unit.secret_env, *unit.own_secrets.values())}
+    return _Before(deployment.place, plan, {name: environ[name] for name in names if name in environ})
+
+
+def _answers(deployment: Deployment, deadline: Deadline) -> DeploymentStatus:
+    client = deployment.client(deadline)
+
+    def look() -> DeploymentStatus | NotYet:
+        status = client.status()
+        show(status)
+        return status if status.state is not DeploymentState.STARTING else NotYet(status.detail)
+
+    with progress() as show:
+        status = poll(look, deadline, deployment, goal=NOT_READY, hint=LONGER)
+    for unit in status.units:
+        if status.state is DeploymentState.FAILED and unit.state is State.FAILED and (last := unit.last_exit):
+            raise UnitFailed(unit.name, last.reason, log=unit.log, tail="\n".join(last.log_tail), hint=last.hint)
+    return status
+
+
+def _stop_dropped(deployment: Deployment, found: Difference, deadline: Deadline) -> None:
+    """In order, while somebody looks after the rest."""
+    names = [unit.name for unit in found.units if unit.action is Action.STOP]
+    client = deployment.client(deadline)
+    for name in names:
+        client.ask_unit(name, "stop")
+
+    def look() -> bool | NotYet:
+        status = client.status()
+        show(status)
+        living = [unit.name for unit in status.units if unit.name in names and not has_ended(unit.state)]
+        return NotYet(f"{', '.join(living)} run") if living else True
+
+    with progress() as show:
+        poll(look, deadline, deployment, goal="what is dropped had not stopped", hint=LONGER)
+
+
+def _let_go(deployment: Deployment, deadline: Deadline) -> None:
+    name = deployment.place.name
+    try:
+        see_off(deployment, deadline, Client.release, goal=f"the supervisor of {name} had not let go")
+    except DynkvError as error:
+        if not deployment.is_supervised:
+            return
+        raise PreflightRefused(
+            f"the supervisor of {name} does not let go of it: {error.what}",
+            hint=f"`dynkv down {name}`, or stop what has started it, and `dynkv up` again",
+        ) from None
+
+
+def _bring_back(before: _Before) -> None:
+    """Return when it serves as it did; a failure of that is told beside the first."""
+    say("taking the change back")
+    deployment, deadline = opened(before.place.name), Deadline()
+    try:
+        if deployment.is_supervised:
+            _let_go(deployment, deadline)
+        order = Order(before.plan, before.place, before.secrets)
+        Attempt(order, orphans(before.place), deadline).start(lambda: None, wait=True)
+    except DynkvError as error:
+        say(f"that came to nothing: {error.what}")
+    else:
+        say(f"{before.place.name} serves as it did before")

@@ -1,0 +1,59 @@
+"""Bringing units that run as an earlier plan had them to what this one says: one after the other, in the order of a
+start, so that of each role others serve meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+import anyio
+
+from dynkv.plan.model import Unit
+from dynkv.plan.order import start_stages
+from dynkv.supervisor.board import Board
+from dynkv.supervisor.states import State, has_ended
+from dynkv.supervisor.status import UnitStatus
+
+CAUSE = "its plan has changed"
+_TAKEN_OVER_S = 5.0
+"""In which what was taken over has mostly shown that it is well: until then nothing is known to serve meanwhile."""
+_SETTLED_S = 1.0
+"""In which a program that nobody asks, and that cannot run as it is planned now, has mostly died."""
+_ON_THE_WAY = (State.PENDING, State.STARTING)
+
+
+async def renew(units: Iterable[Unit], board: Board, restart: Callable[[str, str], object]) -> None:
+    """Return when none is as an earlier plan had it; or when one has died as this one has it, and the rest stays."""
+    planned = {unit.name: unit for unit in units}
+    with anyio.move_on_after(_TAKEN_OVER_S):
+        await board.until(lambda: not any(unit.outdated and unit.state in _ON_THE_WAY for unit in board.units))
+    for name in (name for stage in start_stages([*planned.values()]) for name in stage):
+        if not board[name].outdated:
+            continue
+        restart(name, CAUSE)
+        await board.until(partial(_is_over, board, name))
+        if not planned[name].probes.readiness.checks:
+            await anyio.sleep(_SETTLED_S)
+        if _has_died(board[name]):
+            return
+
+
+def _is_over(board: Board, name: str) -> bool:
+    """Also where somebody has asked for something else meanwhile."""
+    unit = board[name]
+    return not unit.outdated and (unit.state is State.READY or has_ended(unit.state) or _has_died(unit))
+
+
+def _has_died(unit: UnitStatus) -> bool:
+    """By itself, since it was restarted."""
+    return unit.last_exit is not None and not unit.last_exit.asked
+
+
+def kept_as_they_were(before: Mapping[str, Unit], units: Iterable[Unit]) -> dict[str, Unit]:
+    """Of units that are planned otherwise now, by name as they were: those that can go on until it is their turn.
+
+    One that has other GPUs now cannot: it would keep what another unit may be waiting for.
+    """
+    planned = {unit.name: unit for unit in units}
+    changed = {name: old for name, old in before.items() if name in planned and planned[name].digest() != old.digest()}
+    return {name: old for name, old in changed.items() if old.gpus == planned[name].gpus}
