@@ -99,6 +99,21 @@ class ProfileError(DynkvError):
     exit_code = 2
 
 
+class ScriptError(DynkvError):
+    """A launch script cannot be read, or no profile does what it does."""
+
+    exit_code = 2
+
+    def __init__(self, what: str, line: int | None = None, *, hint: str = "", detail: str = "") -> None:
+        super().__init__(what, where="" if line is None else f"line {line}", hint=hint, detail=detail)
+        self.line = line
+
+    def of(self, script: str) -> ScriptError:
+        """With the script's path."""
+        self.where = script if self.line is None else f"{script}:{self.line}"
+        return self
+
+
 class UnknownProfile(ProfileError):
     """No shipped profile has that name, and it is no path of a file."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from generate import checks, cli, events, exit_codes, hosts, http_api, metrics, profile
+from generate import checks, cli, events, exit_codes, hosts, http_api, launch_scripts, metrics, profile
 
 PAGES: dict[str, Callable[[], str]] = {
     "reference/cli.md": cli.page,
@@ -13,6 +13,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/events.md": events.page,
     "reference/exit-codes.md": exit_codes.page,
     "reference/hosts.md": hosts.page,
+    "reference/launch-scripts.md": launch_scripts.page,
     "reference/metrics.md": metrics.page,
     "reference/http-api.md": http_api.page,
 }

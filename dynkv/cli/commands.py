@@ -28,6 +28,7 @@ _VERBS = {
     "plan": "plan",
     "diff": "diff",
     "doctor": "doctor",
+    "init": "init",
     "profiles": "plan",
 }
 """Each verb, in the order of the help, with the file that has it."""

@@ -62,6 +62,12 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("dynkv doctor disagg --gpus 0,1", "as `up` would check before it starts"),
         ("dynkv doctor --clean", "end and remove what dead deployments left"),
     ),
+    "init": (
+        ("dynkv init", "into dynkv.yaml: what suits this host"),
+        ("dynkv init --model /models/my-model --out mine.yaml", "for a model of your own"),
+        ("dynkv init --from-script agg_lmcache_mp.sh --out -", "what a launch script does, printed"),
+        ("dynkv init --from-script agg.sh -- --model Qwen/Qwen3-8B", "as the script does with these arguments"),
+    ),
     "profiles": (("dynkv profiles", "what is shipped"),),
     "profiles show": (("dynkv profiles show agg", "to begin one of your own with"),),
     "profiles schema": (("dynkv profiles schema", "for editors"),),

@@ -68,7 +68,7 @@ def make_plan(loaded: LoadedProfile, where: Place, claims: Claims | None = None)
     A port that is taken is a finding, and the plan has it all the same. With `claims` its ports are claimed, so that no
     other deployment that is planned in the same moment has one of them.
     """
-    facts = _look(loaded, where)
+    facts = look(loaded, where)
     while True:
         planned = _resolve(loaded, where, facts)
         kept = {*facts.kept_ports.values()}  # what runs has them, whoever else may claim them
@@ -81,7 +81,7 @@ def make_plan(loaded: LoadedProfile, where: Place, claims: Claims | None = None)
 def diagnose(loaded: LoadedProfile, where: Place) -> list[Finding]:
     """All that speaks against running the profile here, also where there can be no plan."""
     try:
-        facts = _look(loaded, where)
+        facts = look(loaded, where)
     except PreflightRefused as error:
         return [refusal(error, loaded)]
     try:
@@ -90,7 +90,7 @@ def diagnose(loaded: LoadedProfile, where: Place) -> list[Finding]:
         return by_severity([refusal(error, loaded), *of_host(loaded, facts, where.name)])
 
 
-def _look(loaded: LoadedProfile, where: Place) -> HostFacts:
+def look(loaded: LoadedProfile, where: Place) -> HostFacts:
     """What runs of the same deployment counts as free: it is taken over or ended, or, supervised, is what is meant."""
     taken = {**claimed_by_others(where.name), **planned_ports(where.name)}
     return inspect(loaded.profile, where.home, taken, _left_over(where), leftovers(where.home))

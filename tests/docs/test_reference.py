@@ -11,6 +11,7 @@ import pytest
 from generate import PAGES
 from generate.markdown import table
 from host_table import HOSTS
+from launch_scripts import SCRIPTS
 
 from dynkv.cli.commands import _VERBS
 from dynkv.cli.plan import profile_schema
@@ -93,3 +94,10 @@ def test_every_host_of_the_table_has_its_line() -> None:
     assert len(HOSTS) >= 20
     for host in HOSTS:
         assert f"| {host.title} | {host.does} |" in page
+
+
+def test_every_launch_script_of_the_table_has_its_line() -> None:
+    page = PAGES["reference/launch-scripts.md"]()
+    assert page.count("\n| `") == len(SCRIPTS) >= 130
+    for script in SCRIPTS:
+        assert f"| `{script.name}` | {script.reason or f'`extends: {script.profile}`'}" in page

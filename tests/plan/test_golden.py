@@ -13,7 +13,7 @@ from hosts import LOCAL_TINY, host, plan
 
 from dynkv.errors import DynkvError
 from dynkv.plan.facts import HostFacts
-from dynkv.plan.model import Plan, Unit
+from dynkv.plan.model import Plan, Role, Unit
 from dynkv.plan.steps import in_words
 from dynkv.profile.load import shipped
 
@@ -51,7 +51,7 @@ def test_environment() -> None:
 
 
 def test_no_golden_file_is_left_over() -> None:
-    assert {file.stem for file in GOLDEN.glob("*.txt")} == {*shipped(), "environment"}
+    assert {file.stem for file in GOLDEN.glob("*.txt")} == {*shipped(), "environment", "launch_scripts"}
 
 
 def _planned(name: str, facts: HostFacts, settings: dict[str, Any]) -> str:
@@ -59,10 +59,10 @@ def _planned(name: str, facts: HostFacts, settings: dict[str, Any]) -> str:
         made = plan(name, facts, settings)
     except DynkvError as error:
         return f"refused ({error.exit_code}): {error.what}\n"
-    return "\n".join(_lines(made)) + "\n"
+    return "\n".join(plan_lines(made)) + "\n"
 
 
-def _lines(made: Plan) -> Iterator[str]:
+def plan_lines(made: Plan) -> Iterator[str]:
     yield f"{made.endpoint} serves {made.model}, first prompt {made.warm_up_tokens} tokens"
     yield from (f"note: {note}" for note in made.notes)
     yield from (f"prepare: {in_words(step)}" for step in made.prepare)
@@ -76,8 +76,9 @@ def _lines(made: Plan) -> Iterator[str]:
 
 
 def _whole(unit: Unit, made: Plan) -> Iterator[str]:
-    assert unit.argv[0] == made.python
-    yield f"  {shlex.join(unit.argv[1:])}"
+    is_own = unit.role is Role.UNIT
+    assert is_own or unit.argv[0] == made.python
+    yield f"  {shlex.join(unit.argv if is_own else unit.argv[1:])}"
     yield f"  {_own_environment(unit, made)}"
 
 

@@ -1,0 +1,95 @@
+"""What the variables of a script hold while it is read, and what is unknown of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+Value = str | list[str]
+
+_MARK = "\0"
+_LENGTH_MAX = 32 * 1024
+"""Of one variable: more is in no script, and doubles in a loop."""
+
+
+def unknown(why: str) -> str:
+    """Stands in a text for what only running the script would tell; `why` says what that is."""
+    return f"{_MARK}{why}{_MARK}"
+
+
+def is_known(text: str) -> bool:
+    return _MARK not in text
+
+
+def readable(text: str) -> str:
+    """With what is unknown as it is written in the script."""
+    return text.replace(_MARK, "")
+
+
+@dataclass(slots=True)
+class Variables:
+    """Of one shell. A list is an array."""
+
+    values: dict[str, Value] = field(default_factory=dict)
+    exported: set[str] = field(default_factory=set)
+    """By the script itself."""
+    inherited: frozenset[str] = frozenset()
+    """Of the environment: what is assigned to one of these is exported."""
+    arguments: list[str] = field(default_factory=list)
+    """`$1` and so on."""
+    script: str = "script"
+    """`$0`."""
+    status: bool | None = True
+    """Whether the last command ended well; None where only running it would tell."""
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str], script: str, arguments: list[str]) -> Variables:
+        return cls(dict(environ), set(), frozenset(environ), arguments, script)
+
+    def copied(self) -> Variables:
+        return replace(self, values=dict(self.values), exported=set(self.exported), arguments=list(self.arguments))
+
+    def put(self, name: str, value: Value) -> None:
+        """What grows beyond measure is unknown."""
+        if len(value) > _LENGTH_MAX or (isinstance(value, list) and sum(map(len, value)) > _LENGTH_MAX):
+            value = unknown(f"${name}")
+        self.values[name] = value
+        if name in self.inherited:
+            self.exported.add(name)
+
+    def get(self, name: str) -> Value | None:
+        """Of a variable, or of what bash sets itself; None where it is not set."""
+        special: dict[str, Value] = {
+            "#": str(len(self.arguments)),
+            "@": self.arguments,
+            "*": self.arguments,
+            "?": unknown("$?") if self.status is None else "0" if self.status else "1",
+            "0": self.script,
+            "BASH_SOURCE": [self.script],
+            "BASH_VERSINFO": ["5", "2"],
+            "SECONDS": "0",
+        }
+        if name in special:
+            return special[name]
+        if name in ("!", "$", "PPID", "RANDOM"):
+            return unknown(f"${name}")
+        if name.isdigit():
+            number = int(name)
+            return self.arguments[number - 1] if number <= len(self.arguments) else None
+        return self.values.get(name)
+
+    def text(self, name: str) -> str | None:
+        """As `$name` gives it: of an array, its first item."""
+        value = self.get(name)
+        if isinstance(value, list):
+            return value[0] if value else None
+        return value
+
+    def items(self, name: str) -> list[str]:
+        """As `${name[@]}` gives it."""
+        value = self.get(name)
+        return value if isinstance(value, list) else [] if value is None else [value]
+
+    def environment(self) -> dict[str, str]:
+        """What a program that is started gets of the script, besides what it inherits."""
+        return {name: text for name in sorted(self.exported) if (text := self.text(name)) is not None}

@@ -1,0 +1,113 @@
+"""What a script starts that is no worker, frontend or sidecar of dynkv's: as units, or told about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from dynkv.bash.values import is_known, readable
+from dynkv.init.conversion import Conversion
+from dynkv.init.environment import PLANNED
+from dynkv.init.given import arguments, whole
+from dynkv.init.programs import Kind, Program
+from dynkv.init.workers import Worker
+from dynkv.profile.arguments import WORKER_OPTIONS
+from dynkv.secrets import is_secret
+
+_FIRST_SYSTEM_PORT = 9081
+"""Beyond those that workers have."""
+_STARTUP_S = 900.0
+_SERVERS = ("nats-server", "etcd")
+
+
+def take_units(
+    found: Conversion, workers: Sequence[Worker], frontends: Sequence[Program], programs: Sequence[Program]
+) -> None:
+    """Dynamo's own parts become units; of the rest of the programs it is said that they are missing."""
+    made = [_worker_unit(found, one, number) for number, one in enumerate(workers)]
+    others = [*frontends, *(program for program in programs if program.kind is Kind.OTHER_DYNAMO)]
+    made += [_unit(found, program, number) for number, program in enumerate(others, len(made))]
+    if made:
+        found.draft.put("units", made, "beside the workers; dynkv gives them no GPU and no memory of its own accord")
+    tell_of_the_rest(found, programs)
+    for program in programs:
+        if program.kind is Kind.VLLM:
+            found.leave_out(program.line, f"`{program.shown()}`: an engine without Dynamo could be a unit")
+
+
+def tell_of_the_rest(found: Conversion, programs: Sequence[Program]) -> None:
+    for program in programs:
+        if program.kind is Kind.OTHER:
+            name = program.argv[0].rpartition("/")[2]
+            needless = f": dynkv needs no {name}" if name in _SERVERS else ""
+            found.leave_out(program.line, f"`{program.shown()}`{needless or ' is not done by dynkv'}")
+
+
+def _worker_unit(found: Conversion, worker: Worker, number: int) -> dict[str, Any]:
+    """Told its role as Dynamo is told since 1.6."""
+    program = worker.program
+    words = [
+        word
+        for argument in arguments(program.args, WORKER_OPTIONS)
+        if argument.is_option_known
+        for word in argument.words
+    ]
+    if "--disaggregation-mode" not in words:
+        words += ["--disaggregation-mode", worker.role]
+    for line, text in worker.left_out:
+        found.leave_out(line, text)
+    return _unit(found, replace(program, argv=(*program.argv[:3], *words), args=tuple(words)), number)
+
+
+def without_dynamo(found: Conversion, serving: Sequence[Program]) -> None:
+    """A profile of units alone, for engines that are started by themselves."""
+    found.draft.put("topology", "none", "nothing of Dynamo's")
+    units = []
+    for number, program in enumerate(serving):
+        port = whole(_option(program, "--port") or "8000")
+        ports = {"http": port} if port else {}
+        units.append(_described(found, program, f"vllm-{number}" if number else "vllm", ports))
+    found.draft.put("units", units)
+
+
+def _unit(found: Conversion, program: Program, number: int) -> dict[str, Any]:
+    if program.kind is Kind.FRONTEND:
+        port = whole(_option(program, "--http-port") or program.env.get("DYN_HTTP_PORT", "8000"))
+        ports = {"http": port} if port else {}
+    else:
+        ports = {"system": _FIRST_SYSTEM_PORT + number}
+    name = _option(program, "--disaggregation-mode") or program.module.rpartition(".")[2]
+    made = _described(
+        found, program, f"{re.sub('[^a-z0-9]+', '-', name.lower())[:40].strip('-') or 'part'}-{number + 1}", ports
+    )
+    if "system" in ports:
+        made["env"] = {**made.get("env", {}), "DYN_SYSTEM_PORT": str(ports["system"])}
+    return made
+
+
+def _described(found: Conversion, program: Program, name: str, ports: dict[str, int]) -> dict[str, Any]:
+    words = [word for word in program.argv if is_known(word)]
+    for word in program.argv:
+        if not is_known(word):
+            found.leave_out(program.line, f"{readable(word)}: it is only known where the script runs")
+    kept = (PLANNED - {"CUDA_VISIBLE_DEVICES"}) | {"NATS_SERVER", "ETCD_ENDPOINTS"}
+    env = {n: v for n, v in program.env.items() if n not in kept and is_known(v) and not is_secret(n, v)}
+    unit: dict[str, Any] = {"name": name, "argv": words}
+    if env:
+        unit["env"] = env
+    if ports:
+        port = next(iter(ports))
+        unit["ports"] = ports
+        unit["probes"] = {"http_get": {"port": port, "path": "/health"}, "startup_seconds": _STARTUP_S}
+    found.leave_out(
+        program.line,
+        f"`{program.shown()}` is the unit {name}: it is run by the first {words[0]} on PATH, so write the whole path "
+        "of the stack's",
+    )
+    return unit
+
+
+def _option(program: Program, name: str) -> str:
+    return next((argument.value for argument in arguments(program.args) if argument.name == name), "")

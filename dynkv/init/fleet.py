@@ -1,0 +1,167 @@
+"""From the workers of a script to topology, model and workers of a profile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from dynkv.init.conversion import Conversion
+from dynkv.init.given import Argument
+from dynkv.init.programs import Kind
+from dynkv.init.workers import NUMBERS, Worker
+
+VLLM_FRACTION = 0.92
+"""Of a GPU's memory, where vLLM is told nothing. Source: vllm 0.31.0, CacheConfig.gpu_memory_utilization."""
+_SHARED_FRACTIONS = {"decode": 0.45, "prefill": 0.4}
+"""As the shipped profile disagg-1gpu has them."""
+_POOLING = ("--runner", "pooling")
+"""That the plan gives where the task needs it."""
+_FRACTION = "workers.gpu_memory_fraction"
+_OPTIONS = {key: option for option, key in NUMBERS.items()}
+
+
+def take_workers(found: Conversion, workers: Sequence[Worker]) -> None:
+    is_disagg = any(one.role == "prefill" for one in workers)
+    for one in workers:
+        one.role = ("prefill" if one.role == "prefill" else "decode") if is_disagg else "worker"
+        found.planned |= one.planned
+        for line, text in one.left_out:
+            found.leave_out(line, text)
+        if one.program.before:
+            found.leave_out(one.program.line, f"{' '.join(one.program.before)}, which stands before the worker")
+    draft, first = found.draft, workers[0]
+    draft.put("topology", "disagg" if is_disagg else "agg", _roles_in_words(workers))
+    if first.program.kind is Kind.MOCKER:
+        draft.put("engine", "mocker", f"line {first.program.line}")
+    elif first.program.env.get("VLLM_TARGET_DEVICE") == "cpu" or "VLLM_CPU_KVCACHE_SPACE" in first.program.env:
+        draft.put("device", "cpu", f"line {first.program.line}")
+    _take_model(found, workers)
+    _take_numbers(found, workers)
+    _take_arguments(found, workers)
+    _take_gpus(found, workers, is_disagg=is_disagg)
+
+
+def _roles_in_words(workers: Sequence[Worker]) -> str:
+    lines = {
+        role: [str(one.program.line) for one in workers if one.role == role] for role in ("worker", "decode", "prefill")
+    }
+    return "; ".join(f"{role} of line {', '.join(dict.fromkeys(at))}" for role, at in lines.items() if at)
+
+
+def _take_model(found: Conversion, workers: Sequence[Worker]) -> None:
+    first = workers[0]
+    if first.model:
+        found.draft.put("model.path", first.model, f"line {first.program.line}")
+    if first.served_names:
+        found.draft.put("model.served_name", first.served_names[0])
+    if first.task:
+        found.draft.put("model.task", first.task)
+        for one in workers:
+            one.args = [arg for arg in one.args if arg.words != _POOLING]
+    for name in first.served_names[1:]:
+        found.leave_out(first.program.line, f"{name}: a second served name")
+
+
+def _take_numbers(found: Conversion, workers: Sequence[Worker]) -> None:
+    """Those on which all agree; the share of GPU memory may be a role's own."""
+    for key in _OPTIONS:
+        values = [one.numbers.get(key) for one in workers]
+        is_gpu = found.draft.get("device") is None and found.draft.get("engine") is None
+        if key == _FRACTION and is_gpu:
+            _take_fractions(found, workers)
+        elif values[0] is not None and key != _FRACTION:
+            found.draft.put(key, values[0], _why(key, workers[0]))
+        for one, value in zip(workers, values, strict=True):
+            if value != values[0] and key != _FRACTION:
+                found.leave_out(one.program.line, f"{_OPTIONS[key]} {value}: {key} is one for all workers")
+
+
+def _why(key: str, first: Worker) -> str:
+    ranks = "; its ranks are one worker, and not a process each" if first.rank is not None else ""
+    return _OPTIONS[key] + (ranks if key == "workers.data_parallel_size" else "")
+
+
+def _take_fractions(found: Conversion, workers: Sequence[Worker]) -> None:
+    fractions = {one.role: one.numbers.get(_FRACTION) for one in reversed(workers)}
+    for one in workers:
+        if one.numbers.get(_FRACTION) != fractions[one.role]:
+            found.leave_out(one.program.line, "--gpu-memory-utilization: it is one for all workers of a role")
+    if len(set(fractions.values())) == 1:
+        value = next(iter(fractions.values()))
+        why = _OPTIONS[_FRACTION] if value else "what vLLM takes where it is told nothing"
+        found.draft.put(_FRACTION, value or VLLM_FRACTION, why)
+        return
+    for role, value in fractions.items():
+        found.draft.put(f"workers.{role}.gpu_memory_fraction", value or VLLM_FRACTION, _OPTIONS[_FRACTION])
+
+
+def _take_gpus(found: Conversion, workers: Sequence[Worker], *, is_disagg: bool) -> None:
+    ordered = sorted(workers, key=lambda one: one.role == "prefill")
+    draft = found.draft
+    groups = [one.gpus for one in ordered]
+    if draft.get("engine") is None and draft.get("device") is None:
+        listed = list(dict.fromkeys(gpu for group in groups for gpu in group))
+        shares = len(workers) > 1 and (not listed or len(listed) < sum(map(len, groups)))
+        if listed or shares:
+            draft.put(
+                "workers.gpus", listed or [0], "decode first, then prefill" if is_disagg else "CUDA_VISIBLE_DEVICES"
+            )
+        if shares:
+            draft.put("workers.share_gpus", True, "several workers have the same GPU")
+            _share_fractions(found, workers)
+    counts = {role: sum(one.role == role for one in workers) for role in ("decode", "prefill")}
+    for role in ("decode", "prefill") if is_disagg else ():
+        draft.put(f"workers.{role}.replicas", counts[role])
+    if not is_disagg:
+        draft.put("workers.replicas", len(workers))
+
+
+def _share_fractions(found: Conversion, workers: Sequence[Worker]) -> None:
+    """Shares with which prefill and decode fit on one GPU, where the script has none that do."""
+    roles = {one.role for one in workers}
+    given = {
+        role: found.draft.get(f"workers.{role}.gpu_memory_fraction") or found.draft.get(_FRACTION) for role in roles
+    }
+    if roles != set(_SHARED_FRACTIONS) or sum(map(float, given.values())) <= 1:
+        return
+    found.draft.entries.pop(_FRACTION, None)
+    for role, share in _SHARED_FRACTIONS.items():
+        found.draft.put(
+            f"workers.{role}.gpu_memory_fraction", share, "a share of the GPU that both have, as disagg-1gpu"
+        )
+    found.leave_out(workers[0].program.line, "shares of GPU memory that fit together were chosen: set your own")
+
+
+def _take_arguments(found: Conversion, workers: Sequence[Worker]) -> None:
+    """What all have goes to `model.args`, what a role has to its own."""
+    shared = [arg for arg in workers[0].args if all(_has(one, arg) for one in workers)]
+    if shared:
+        found.draft.put("model.args", _words(shared))
+    for role in dict.fromkeys(one.role for one in workers):
+        first, *others = [one for one in workers if one.role == role]
+        rest = [arg for arg in first.args if not any(arg.words == it.words for it in shared)]
+        if rest:
+            found.draft.put(f"model.role_args.{role}", _words(rest))
+        for other in others:
+            for arg in _differences(first, other):
+                found.leave_out(other.program.line, f"{arg.shown()}: all workers of a role have the same arguments")
+
+
+def _words(args: Sequence[Argument]) -> list[str]:
+    """As they are, but for JSON over several lines."""
+    return [_on_one_line(word) for arg in args for word in arg.words]
+
+
+def _on_one_line(word: str) -> str:
+    try:
+        return json.dumps(json.loads(word)) if "\n" in word else word
+    except ValueError:
+        return word
+
+
+def _differences(first: Worker, other: Worker) -> list[Argument]:
+    return [arg for arg in other.args if not _has(first, arg)] + [arg for arg in first.args if not _has(other, arg)]
+
+
+def _has(one: Worker, argument: Argument) -> bool:
+    return any(argument.words == arg.words for arg in one.args)

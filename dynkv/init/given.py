@@ -1,0 +1,89 @@
+"""The arguments of one process, taken apart: each option with the words that belong to it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dynkv.bash.values import is_known, readable
+from dynkv.profile.words import OptionTable
+
+_SHOWN_MAX = 60
+_FRACTION, _WHOLE = re.compile(r"[0-9]{0,9}\.[0-9]{1,9}"), re.compile(r"-?[0-9]{1,12}")
+_NUMBER = re.compile(r"-\.?\d")
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    name: str
+    """The option's first spelling; as it is written where no parser knows it."""
+    words: tuple[str, ...]
+    """As they stand in the command."""
+    is_option_known: bool
+
+    @property
+    def value(self) -> str:
+        """What it is set to; empty for a flag."""
+        _, equals, attached = self.words[0].partition("=")
+        return attached if equals else " ".join(self.words[1:])
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        return (self.value,) if "=" in self.words[0] else self.words[1:]
+
+    @property
+    def is_known(self) -> bool:
+        """No part of it is what only running the script would tell."""
+        return all(map(is_known, self.words))
+
+    def shown(self) -> str:
+        """As it is written, on one line, for a message."""
+        text = " ".join(readable(" ".join(self.words)).split())
+        return text if len(text) <= _SHOWN_MAX else f"{text[: _SHOWN_MAX - 1]}…"
+
+    @property
+    def number(self) -> int | float | None:
+        return float(self.value) if _FRACTION.fullmatch(self.value) else whole(self.value)
+
+    @property
+    def mapping(self) -> dict[str, Any]:
+        """A JSON object; empty where it is none."""
+        try:
+            found = json.loads(self.value)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+def whole(text: str) -> int | None:
+    """A number that may be a port, a size or a count; None for anything else."""
+    return int(text) if _WHOLE.fullmatch(text) else None
+
+
+def arguments(words: Sequence[str], table: OptionTable | None = None) -> Iterator[Argument]:
+    """In their order. What stands before the first option belongs to an argument without a name."""
+    group: list[str] = []
+    for word in words:
+        is_option = word.startswith("-") and word.strip("-") and not _NUMBER.match(word)
+        if is_option and group:
+            yield from _arguments(group, table)
+            group = []
+        group.append(word)
+    if group:
+        yield from _arguments(group, table)
+
+
+def _arguments(words: list[str], table: OptionTable | None) -> Iterator[Argument]:
+    """One, and what stands behind a flag that takes no value."""
+    flag = words[0].partition("=")[0]
+    if not flag.startswith("-"):
+        yield Argument("", ("", *words), False)
+        return
+    known = table.find(flag.partition(".")[0]) if table is not None else None
+    own = 1 if known and not known[0].takes_value else len(words)
+    yield Argument(known[0].name if known else flag, tuple(words[:own]), known is not None)
+    if words[own:]:
+        yield Argument("", ("", *words[own:]), False)

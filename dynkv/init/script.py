@@ -1,0 +1,146 @@
+"""From a launch script of Dynamo's to a profile that does the same, with what could not be carried over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+
+from dynkv.bash.reading import read_script
+from dynkv.bash.shell import Record
+from dynkv.errors import ScriptError
+from dynkv.init import beside, environment, fleet, sidecar
+from dynkv.init.conversion import Conversion
+from dynkv.init.frontend import take_frontend
+from dynkv.init.helpers import HELPERS
+from dynkv.init.programs import Kind, Program, recognized
+from dynkv.init.workers import Worker, as_ranks, refuse_connectors, worker
+
+_OTHER_DEVICES = {
+    "ZE_AFFINITY_MASK": "Intel's GPUs",
+    "HABANA_VISIBLE_DEVICES": "Gaudi",
+    "HABANA_VISIBLE_MODULES": "Gaudi",
+    "PT_HPU_ENABLE_LAZY_COLLECTIVES": "Gaudi",
+    "TPU_VISIBLE_CHIPS": "TPUs",
+}
+
+
+def converted(text: str, path: str, arguments: Sequence[str], environ: Mapping[str, str]) -> Conversion:
+    """Of the script's text; `arguments` are what it would be called with.
+
+    Raises ScriptError where it is no bash, starts nothing of Dynamo's, or what no profile can ask for.
+    """
+    record = read_script(text, path, arguments, environ, HELPERS)
+    programs = [program for program in map(recognized, record.started) if program.argv]
+    _refuse_other_devices(programs)
+    found = Conversion()
+    for remark in record.remarks:
+        found.leave_out(remark.line, remark.text)
+    if any(program.kind in (Kind.WORKER, Kind.MOCKER) for program in programs):
+        _convert(found, programs, PurePath(path).name)
+    elif serving := [program for program in programs if program.kind is Kind.VLLM]:
+        _refuse_engines_beside(programs)
+        beside.without_dynamo(found, serving)
+        beside.tell_of_the_rest(found, programs)
+    else:
+        raise _nothing_to_do(record, programs)
+    found.left_out.sort(key=lambda remark: remark.line)
+    found.left_out = list(dict.fromkeys(found.left_out))
+    return found
+
+
+def _refuse_other_devices(programs: Sequence[Program]) -> None:
+    """Raises ScriptError for what runs on no device of dynkv's."""
+    for program in programs:
+        target = program.env.get("VLLM_TARGET_DEVICE", "")
+        other = next((device for name, device in _OTHER_DEVICES.items() if program.env.get(name)), "")
+        if target in ("xpu", "hpu", "tpu"):
+            other = {"xpu": "Intel's GPUs", "hpu": "Gaudi", "tpu": "TPUs"}[target]
+        if other:
+            raise ScriptError(f"this runs on {other}, and a profile's device is cuda or cpu", program.line)
+
+
+def _refuse_engines_beside(programs: Sequence[Program]) -> None:
+    """Raises ScriptError where what answers requests is an engine and a part of Dynamo that speaks with it."""
+    for program in programs:
+        if program.argv[0].rpartition("/")[2] == "dynamo-vllm-sidecar" or program.kind is Kind.FRONTEND:
+            raise ScriptError(
+                "this worker is two programs, an engine and Dynamo's vLLM sidecar", program.line, hint=_PLANNED
+            )
+
+
+def _nothing_to_do(record: Record, programs: Sequence[Program]) -> ScriptError:
+    if record.ended is not None:
+        said = f": {record.ended.text}" if record.ended.text else ""
+        return ScriptError(
+            f"with these arguments the script ends itself{said}",
+            record.ended.line,
+            hint="give what it needs after --: `dynkv init --from-script FILE -- --its-option value`",
+        )
+    other = next((program for program in programs if program.kind is Kind.OTHER_DYNAMO), None)
+    if other is not None:
+        return ScriptError(f"{other.module} is no worker that dynkv plans", other.line, hint=_PLANNED)
+    if any(program.kind is Kind.FRONTEND for program in programs):
+        return ScriptError("the script starts a frontend and no worker", hint=_PLANNED)
+    return ScriptError("the script starts nothing of Dynamo's", hint=_PLANNED)
+
+
+_PLANNED = "dynkv plans `python -m dynamo.frontend`, `dynamo.vllm` or `dynamo.mocker`, and `lmcache server`"
+
+
+def _convert(found: Conversion, programs: list[Program], script: str) -> None:
+    workers = [worker(program) for program in programs if program.kind in (Kind.WORKER, Kind.MOCKER)]
+    others = _others(found, workers)
+    own = list(as_ranks([one for one in workers if one.is_own_role]))
+    refuse_connectors(own)
+    if not own:
+        raise ScriptError("it starts no worker that answers requests", workers[0].program.line)
+    _refuse_several_models(own)
+    frontends = [program for program in programs if program.kind is Kind.FRONTEND]
+    sidecars = [program for program in programs if program.kind is Kind.LMCACHE]
+    found.draft.put("description", f"as {script}")
+    fleet.take_workers(found, own)
+    sidecar.take_sidecar(found, own, sidecars)
+    take_frontend(found, frontends, own)
+    _take_environment(found, frontends, sidecars, own)
+    beside.take_units(found, others, frontends[1:], programs)
+
+
+def _others(found: Conversion, workers: list[Worker]) -> list[Worker]:
+    """Those that have another role than dynkv's workers, and have to run."""
+    for one in workers:
+        if one.role == "processor":
+            line = one.program.line
+            found.leave_out(line, f"`{one.program.shown()}`: since 1.6 Dynamo's frontend does what a processor did")
+    return [one for one in workers if not one.is_own_role and one.role != "processor"]
+
+
+def _refuse_several_models(workers: list[Worker]) -> None:
+    models = {one.model: one.program.line for one in workers}
+    if len(models) > 1:
+        names = " and ".join(model or "its default" for model in models)
+        raise ScriptError(
+            f"its workers serve {names}, and a deployment serves one model",
+            list(models.values())[1],
+            hint="make a profile for each; both run at the same time, with a frontend each",
+        )
+
+
+def _take_environment(
+    found: Conversion, frontends: list[Program], sidecars: list[Program], workers: list[Worker]
+) -> None:
+    groups: dict[str, list[Program]] = {}
+    for key, programs in (("frontend.env", frontends[:1]), ("lmcache.env", sidecars[:1])):
+        if programs:
+            groups[key] = programs
+    for one in workers:
+        key = "workers.env" if one.role == "worker" else f"workers.{one.role}.env"
+        groups.setdefault(key, []).append(one.program)
+    kept = environment.carried(groups, sidecar.HANDLED_ENV)
+    found.planned |= kept.planned
+    for line, text in kept.left_out:
+        found.leave_out(line, text)
+    everyone = [program for programs in groups.values() for program in programs]
+    if any(program.env.get("DYN_HEALTH_CHECK_ENABLED") == "true" for program in everyone):
+        found.draft.put("probes.canary.enabled", True, "DYN_HEALTH_CHECK_ENABLED")
+    for key, variables in kept.by_key.items():
+        found.draft.put(key, variables)

@@ -1,0 +1,88 @@
+"""From LMCache in a script, as a server or within its workers, to the sidecar of a profile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dynkv.init.conversion import Conversion
+from dynkv.init.given import Argument, arguments
+from dynkv.init.programs import Program
+from dynkv.init.workers import Worker
+from dynkv.profile.arguments import RESERVED_SIDECAR_ARGS
+from dynkv.profile.words import option_table
+
+_NUMBERS = {
+    "--l1-size-gb": "lmcache.l1_size_gb",
+    "--chunk-size": "lmcache.chunk_size",
+    "--port": "lmcache.port",
+    "--http-port": "lmcache.http_port",
+    "--worker-reap-timeout-seconds": "lmcache.worker_reap_timeout_s",
+    "--worker-registration-grace-seconds": "lmcache.worker_registration_grace_s",
+}
+_IN_PROCESS = {"LMCACHE_MAX_LOCAL_CPU_SIZE": "lmcache.l1_size_gb", "LMCACHE_CHUNK_SIZE": "lmcache.chunk_size"}
+HANDLED_ENV = frozenset(_IN_PROCESS)
+"""Variables that become keys, or are told about, here."""
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_OPTIONS = option_table(" ".join(name.removeprefix("--") for name in (*RESERVED_SIDECAR_ARGS, *_NUMBERS)))
+
+
+def take_sidecar(found: Conversion, workers: Sequence[Worker], servers: Sequence[Program]) -> None:
+    users = [one for one in workers if one.connectors.has_lmcache]
+    if not users and not servers:
+        found.draft.put("lmcache.enabled", False, "the script has none")
+        return
+    for one in users:
+        for name in one.connectors.left_out:
+            found.leave_out(one.program.line, f"{name} of --kv-transfer-config: the plan writes the connector")
+        if one.connectors.heartbeat_interval_s is not None:
+            found.draft.put("lmcache.heartbeat_interval_s", one.connectors.heartbeat_interval_s)
+    if any(one.role == "decode" for one in users):
+        line = next(one.program.line for one in users if one.role == "decode")
+        found.leave_out(line, "LMCache at decode: dynkv gives the sidecar to prefill, which computes prompts")
+    if servers:
+        _take_server(found, servers[0])
+        for other in servers[1:]:
+            found.leave_out(other.line, "a second `lmcache server`: a deployment has one")
+    else:
+        _take_in_process(found, users)
+
+
+def _take_server(found: Conversion, server: Program) -> None:
+    rest: list[str] = []
+    adapters = []
+    for argument in arguments(server.args, _OPTIONS):
+        if not argument.is_known:
+            found.leave_out(server.line, f"{argument.shown()}: its value is only known where the script runs")
+        elif argument.name in _NUMBERS:
+            found.put_number(_NUMBERS[argument.name], argument, server.line)
+        elif argument.name == "--l2-adapter" and argument.mapping:
+            adapters.append(argument.mapping)
+        elif argument.name == "--eviction-policy":
+            found.draft.put("lmcache.eviction_policy", argument.value, f"line {server.line}")
+        elif argument.name in ("--host", "--http-host"):
+            _take_host(found, argument, server.line)
+        else:
+            rest += argument.words
+    if adapters:
+        found.draft.put("lmcache.l2", adapters, f"line {server.line}: --l2-adapter")
+    if rest:
+        found.draft.put("lmcache.args", rest, f"line {server.line}")
+
+
+def _take_host(found: Conversion, argument: Argument, line: int) -> None:
+    found.planned.add(argument.name)
+    if argument.value not in _LOOPBACK:
+        found.leave_out(line, f"{argument.shown()}: the sidecar listens on loopback")
+
+
+def _take_in_process(found: Conversion, users: Sequence[Worker]) -> None:
+    first = users[0].program
+    found.leave_out(
+        first.line,
+        "LMCache within the worker: here it is a process of its own, which a dead worker leaves alone",
+    )
+    for name, key in _IN_PROCESS.items():
+        if (given := first.env.get(name)) is not None:
+            found.put_number(key, Argument(name, (name, given), True), first.line)
+    if found.draft.get("lmcache.l1_size_gb") is None:
+        found.draft.put("lmcache.l1_size_gb", "auto", "the script leaves it to LMCache")

@@ -1,0 +1,184 @@
+"""A worker of a script: what becomes keys of the profile, and what stays an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from dynkv.bash.values import is_known, readable
+from dynkv.errors import ScriptError
+from dynkv.init.connectors import Connectors, of_config, of_names
+from dynkv.init.given import Argument, arguments, whole
+from dynkv.init.programs import Kind, Program
+from dynkv.profile.arguments import RESERVED_ARGS, WORKER_OPTIONS
+
+NUMBERS = {
+    "--max-model-len": "model.max_length",
+    "--tensor-parallel-size": "workers.tensor_parallel_size",
+    "--pipeline-parallel-size": "workers.pipeline_parallel_size",
+    "--data-parallel-size": "workers.data_parallel_size",
+    "--gpu-memory-utilization": "workers.gpu_memory_fraction",
+    "--block-size": "workers.block_size",
+}
+"""Options whose number is a key's."""
+_TASKS = {"--embedding-worker": "embed", "--classify-worker": "classify", "--realtime": "realtime"}
+"""Options that tell what clients ask of a worker, with the task of the profile that stands for them."""
+_RANKS = frozenset("--data-parallel-rank --data-parallel-start-rank".split())
+_TOGETHER = frozenset(
+    "--data-parallel-address --data-parallel-rpc-port --data-parallel-external-lb --data-parallel-hybrid-lb "
+    "--data-parallel-size-local".split()
+)
+"""With which processes become the ranks of one engine; a worker of dynkv's is one process tree, and needs none."""
+_MANY_MACHINES = frozenset("--nnodes --node-rank --master-addr --master-port --headless".split())
+_OLD_ROLES = {
+    "--multimodal-worker": "worker",
+    "--multimodal-encode-prefill-worker": "worker",
+    "--multimodal-decode-worker": "decode",
+    "--multimodal-encode-worker": "encode",
+    "--multimodal-audio-encode-worker": "encode",
+    "--vllm-native-encoder-worker": "encode",
+    "--multimodal-processor": "processor",
+    "--ec-processor": "processor",
+}
+"""How Dynamo before 1.6 was told what a worker does; its frontend now does what processors did."""
+
+
+@dataclass(slots=True)
+class Worker:
+    program: Program
+    role: str = "worker"
+    """`encode` and whatever else is none of dynkv's stands in it as well."""
+    model: str = ""
+    served_names: tuple[str, ...] = ()
+    numbers: dict[str, int | float] = field(default_factory=dict)
+    """By key."""
+    connectors: Connectors = field(default_factory=Connectors)
+    publishes_events: bool = False
+    rank: int | None = None
+    task: str = ""
+    """Of `model.task`, where it is another than to generate."""
+    args: list[Argument] = field(default_factory=list)
+    planned: set[str] = field(default_factory=set)
+    """Options that the plan gives."""
+    left_out: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def gpus(self) -> list[int | str]:
+        """None where the script does not say which, or only when it runs."""
+        listed = self.program.env.get("CUDA_VISIBLE_DEVICES", "")
+        names = [gpu.strip() for gpu in listed.split(",") if gpu.strip() and is_known(listed)]
+        return [name if (index := whole(name)) is None else index for name in names]
+
+    @property
+    def is_own_role(self) -> bool:
+        """That of dynkv's workers."""
+        return self.role in ("worker", "decode", "prefill")
+
+    def leave_out(self, argument: Argument, why: str) -> None:
+        self.left_out.append((self.program.line, f"{argument.shown()}: {why}"))
+
+
+def worker(program: Program) -> Worker:
+    """Raises ScriptError for what no profile can ask for."""
+    found = Worker(program)
+    if not is_known(gpus := program.env.get("CUDA_VISIBLE_DEVICES", "")):
+        found.left_out.append(
+            (program.line, f"CUDA_VISIBLE_DEVICES={readable(gpus)}: list the GPUs under workers.gpus")
+        )
+    for argument in arguments(program.args, WORKER_OPTIONS):
+        _take(found, argument)
+    return found
+
+
+def _take(found: Worker, argument: Argument) -> None:
+    line, name = found.program.line, argument.name
+    if name in _MANY_MACHINES:
+        raise ScriptError(f"{argument.shown()} spreads a worker over machines, and a deployment is on one", line)
+    if not argument.is_known:
+        found.leave_out(argument, "its value is only known where the script runs")
+    elif name in NUMBERS:
+        _take_number(found, argument)
+    elif name in _OLD_ROLES:
+        found.role = _OLD_ROLES[name] if found.role == "worker" else found.role
+        found.leave_out(argument, "an option of Dynamo before 1.6; what it means is told by other means now")
+    elif name in _TASKS:
+        found.task = _TASKS[name]
+    elif name in RESERVED_ARGS:
+        _take_reserved(found, argument)
+    elif name in _RANKS:
+        found.rank = whole(argument.value)
+        found.planned.add(name)
+    elif name in _TOGETHER:
+        found.planned.add(name)
+    elif argument.is_option_known or found.program.kind is Kind.MOCKER:
+        found.args.append(argument)
+    else:
+        found.leave_out(argument, "vllm 0.31.0 and ai-dynamo 1.6.1 have no such option")
+
+
+def _take_number(found: Worker, argument: Argument) -> None:
+    number = argument.number
+    if number is None:
+        found.leave_out(argument, f"set {NUMBERS[argument.name]} to the number that it means")
+    else:
+        found.numbers[NUMBERS[argument.name]] = number
+
+
+def _take_reserved(found: Worker, argument: Argument) -> None:
+    match argument.name:
+        case "--model" | "--model-path":
+            found.model = argument.value
+        case "--served-model-name" | "--model-name":
+            found.served_names = argument.values
+        case "--disaggregation-mode":
+            found.role = {"agg": "worker", "aggregated": "worker"}.get(argument.value, argument.value)
+        case "--is-prefill-worker" | "--is-decode-worker":
+            found.role = argument.name.removeprefix("--is-").removesuffix("-worker")
+        case "--connector":
+            found.connectors = of_names(argument.values)
+        case "--kv-transfer-config":
+            found.connectors = of_config(argument.mapping)
+            found.planned.add(argument.name)
+        case "--kv-events-config":
+            found.publishes_events = argument.mapping.get("enable_kv_cache_events", True) is not False
+            found.planned.add(argument.name)
+        case "--device-ids":
+            found.leave_out(argument, "list the GPUs under workers.gpus")
+        case _:
+            found.planned.add(argument.name)
+
+
+def refuse_connectors(workers: list[Worker]) -> None:
+    """Raises ScriptError for those that no profile can ask for."""
+    for one in workers:
+        if one.connectors.others:
+            name = one.connectors.others[0] or "a connector without a name"
+            raise ScriptError(
+                f"{name} keeps the KV blocks of this worker, and dynkv plans LMCache and NIXL alone",
+                one.program.line,
+                hint="without it the script does something else: `dynkv plan agg` shows what dynkv has for KV blocks",
+            )
+
+
+def as_ranks(workers: list[Worker]) -> Iterator[Worker]:
+    """Workers, with processes that are the data parallel ranks of one engine put together.
+
+    Raises ScriptError where some of the ranks are elsewhere.
+    """
+    ranked: dict[tuple[str, ...], list[Worker]] = {}
+    for one in workers:
+        if one.rank is None:
+            yield one
+        else:
+            ranked.setdefault((one.role, *(argument.shown() for argument in one.args)), []).append(one)
+    for group in ranked.values():
+        first, size = group[0], int(group[0].numbers.get("workers.data_parallel_size", 1))
+        if sorted(one.rank or 0 for one in group) != list(range(size)):
+            raise ScriptError(
+                f"{len(group)} of the {size} data parallel ranks start here, and a deployment has all of them",
+                first.program.line,
+            )
+        gpus = ",".join(str(gpu) for one in sorted(group, key=lambda it: it.rank or 0) for gpu in one.gpus)
+        if gpus:
+            first.program = replace(first.program, env={**first.program.env, "CUDA_VISIBLE_DEVICES": gpus})
+        yield first

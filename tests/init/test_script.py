@@ -1,0 +1,412 @@
+"""From launch scripts to profiles. The scripts are of this file's own, in the constructs that Dynamo's have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hosts import host
+
+from dynkv.errors import ScriptError
+from dynkv.init.conversion import Conversion
+from dynkv.init.script import converted
+from dynkv.plan.build import build
+from dynkv.profile.load import load
+
+HEAD = """\
+set -e
+trap 'kill 0' EXIT
+source "$(dirname "$0")/../common/gpu_utils.sh"
+MODEL=${MODEL:-org/model}
+MORE=()
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    --model) MODEL=$2; shift 2 ;;
+    *) MORE+=("$1"); shift ;;
+  esac
+done
+"""
+FRONTEND = "python -m dynamo.frontend &\n"
+ROUTER = "python3 -m dynamo.frontend --router-mode kv --http-port ${PORT:-8001} &\n"
+WORKER = 'python -m dynamo.vllm --model "$MODEL" "${MORE[@]}" &\nwait\n'
+EVENTS = """'{"publisher": "zmq", "endpoint": "tcp://*:20080", "enable_kv_cache_events": true}'"""
+NIXL = """'{"kv_connector": "NixlConnector", "kv_role": "kv_both"}'"""
+
+
+def convert(text: str, *arguments: str, **environ: str) -> Conversion:
+    return converted(text, "/there/launch.sh", arguments, environ)
+
+
+def data(text: str, *arguments: str, **environ: str) -> Any:
+    found = convert(text, *arguments, **environ).draft.data()
+    return {key: value for key, value in found.items() if key != "description"}
+
+
+def left_out(text: str, *arguments: str) -> list[str]:
+    return [f"{remark.line}: {remark.text}" for remark in convert(text, *arguments).left_out]
+
+
+def test_one_worker() -> None:
+    assert data(HEAD + FRONTEND + WORKER) == {
+        "topology": "agg",
+        "model": {"path": "org/model"},
+        "workers": {"gpu_memory_fraction": 0.92, "replicas": 1},
+        "lmcache": {"enabled": False},
+    }
+
+
+def test_arguments_of_the_script_and_variables_count() -> None:
+    text = HEAD + FRONTEND + WORKER
+    assert data(text, "--model", "mine", "--max-num-seqs", "2")["model"] == {
+        "path": "mine",
+        "args": ["--max-num-seqs", "2"],
+    }
+    assert data(text, MODEL="theirs")["model"] == {"path": "theirs"}
+
+
+def test_options_that_are_keys_become_keys_however_they_are_written() -> None:
+    words = "--max_model_len=4096 -tp 2 -pp 2 -dp 2 --gpu-memory-util .8 --block-size 64 --served-model-name a b"
+    found = data(HEAD + FRONTEND + WORKER, *words.split())
+    assert found["model"] == {"path": "org/model", "served_name": "a", "max_length": 4096}
+    assert found["workers"] == {
+        "tensor_parallel_size": 2,
+        "pipeline_parallel_size": 2,
+        "data_parallel_size": 2,
+        "gpu_memory_fraction": 0.8,
+        "block_size": 64,
+        "replicas": 1,
+    }
+    assert left_out(HEAD + FRONTEND + WORKER, *words.split()) == ["13: b: a second served name"]
+
+
+def test_a_sidecar() -> None:
+    text = """\
+PORT=${LMCACHE_PORT:-5556}
+lmcache server --l1-size-gb ${L1:-16} --port $PORT --host 0.0.0.0 --l1-use-lazy --chunk-size 512 \\
+  --l2-adapter '{"type": "fs", "base_path": "/cache"}' &
+"""
+    connector = """\
+python -m dynamo.vllm --model m --disable-hybrid-kv-cache-manager --kv-transfer-config \\
+  "{\\"kv_connector\\":\\"LMCacheMPConnector\\",\\"kv_connector_extra_config\\":{\\"lmcache.mp.port\\":$PORT,
+    \\"lmcache.mp.heartbeat_interval\\": 2, \\"lmcache.mp.eager_prefetch\\": true}}" &
+"""
+    assert data(text + FRONTEND + connector)["lmcache"] == {
+        "heartbeat_interval_s": 2.0,
+        "l1_size_gb": 16,
+        "port": 5556,
+        "chunk_size": 512,
+        "l2": [{"type": "fs", "base_path": "/cache"}],
+        "args": ["--l1-use-lazy"],
+    }
+    assert left_out(text + FRONTEND + connector) == [
+        "2: --host 0.0.0.0: the sidecar listens on loopback",
+        "5: lmcache.mp.eager_prefetch of --kv-transfer-config: the plan writes the connector",
+    ]
+
+
+def test_lmcache_within_the_worker_becomes_a_sidecar() -> None:
+    text = FRONTEND + "LMCACHE_MAX_LOCAL_CPU_SIZE=20 python -m dynamo.vllm --model m --connector lmcache &"
+    assert data(text)["lmcache"] == {"l1_size_gb": 20}
+    assert left_out(text) == [
+        "2: LMCache within the worker: here it is a process of its own, which a dead worker leaves alone"
+    ]
+
+
+def roles(decode: str, prefill: str) -> str:
+    """Two decode workers and a prefill worker, with words before and after each."""
+    return "".join(
+        f"CUDA_VISIBLE_DEVICES={gpu} python3 -m dynamo.vllm --model m --enforce-eager {words} &\n"
+        for gpu, words in ((0, decode), (1, decode), (2, prefill))
+    )
+
+
+def test_prefill_and_decode() -> None:
+    decode = f"--disaggregation-mode decode --kv-transfer-config {NIXL} --max-num-seqs 8"
+    prefill = f"--disaggregation-mode prefill --kv-transfer-config {NIXL} --kv-events-config {EVENTS}"
+    expected = {
+        "topology": "disagg",
+        "model": {"path": "m", "args": ["--enforce-eager"], "role_args": {"decode": ["--max-num-seqs", "8"]}},
+        "workers": {
+            "gpu_memory_fraction": 0.92,
+            "gpus": [0, 1, 2],
+            "decode": {"replicas": 2},
+            "prefill": {"replicas": 1},
+        },
+        "lmcache": {"enabled": False},
+        "frontend": {"router_mode": "kv", "port": 8001},
+    }
+    assert data(ROUTER + roles(decode, prefill)) == expected
+    older = data(ROUTER + roles("--max-num-seqs 8", f"--is-prefill-worker --kv-events-config {EVENTS}"))
+    assert older == expected, "as Dynamo had it before: whoever is no prefill worker decodes"
+
+
+def test_events_that_nobody_publishes() -> None:
+    events = f"--kv-events-config {EVENTS}"
+    decode, prefill = f"--disaggregation-mode decode {events}", f"--disaggregation-mode prefill {events}"
+    assert left_out(ROUTER + roles(decode, prefill)) == [
+        f"{line}: --kv-events-config: decode workers publish no KV events" for line in (2, 3)
+    ]
+    assert left_out(FRONTEND + f"python -m dynamo.vllm --model m {events}") == [
+        "2: --kv-events-config: KV events are published where the router is kv"
+    ]
+
+
+def test_both_roles_on_one_gpu() -> None:
+    text = FRONTEND + "".join(
+        f"CUDA_VISIBLE_DEVICES=0 python -m dynamo.vllm --disaggregation-mode {role} --gpu-memory-utilization $(ask) &\n"
+        for role in ("decode", "prefill")
+    )
+    assert data(text)["workers"] == {
+        "gpus": [0],
+        "share_gpus": True,
+        "decode": {"gpu_memory_fraction": 0.45, "replicas": 1},
+        "prefill": {"gpu_memory_fraction": 0.4, "replicas": 1},
+    }
+    assert left_out(text)[0].startswith("2: --gpu-memory-utilization $(ask): its value is only known where")
+    fitting = text.replace("$(ask)", "0.3")
+    assert data(fitting)["workers"]["gpu_memory_fraction"] == 0.3
+
+
+RANKS = """\
+for i in {0..3}; do
+  VLLM_NIXL_SIDE_CHANNEL_PORT=$((20096 + i)) CUDA_VISIBLE_DEVICES=$i python -m dynamo.vllm --model m \\
+    --data-parallel-rank $i --data-parallel-size SIZE --enable-expert-parallel &
+done
+"""
+
+
+def test_data_parallel_ranks_are_one_worker() -> None:
+    found = data(FRONTEND + RANKS.replace("SIZE", "4"))
+    assert found["workers"] == {
+        "data_parallel_size": 4,
+        "gpu_memory_fraction": 0.92,
+        "gpus": [0, 1, 2, 3],
+        "replicas": 1,
+    }
+    assert found["model"]["args"] == ["--enable-expert-parallel"]
+
+
+def test_variables_of_processes() -> None:
+    text = """\
+export PYTHONHASHSEED=0 DYN_LOG=debug AWS_SECRET_ACCESS_KEY=x NATS_SERVER=nats://localhost:4222
+DYN_HTTP_PORT=8002 ONE=1 python -m dynamo.frontend &
+NAME=a DYN_SYSTEM_PORT=8081 TWO=2 python -m dynamo.vllm --model m &
+NAME=b DYN_SYSTEM_PORT=8082 TWO=2 CUDA_VISIBLE_DEVICES=1 DYN_HEALTH_CHECK_ENABLED=true python -m dynamo.vllm --model m &
+"""
+    found = data(text)
+    assert (found["env"], found["workers"]["env"]) == ({"DYN_LOG": "debug"}, {"TWO": "2"})
+    assert found["frontend"] == {"port": 8002, "env": {"ONE": "1"}}
+    assert found["probes"] == {"canary": {"enabled": True}}
+    assert left_out(text) == [
+        "2: AWS_SECRET_ACCESS_KEY is a secret; export it before `dynkv up`, which hands it on",
+        "2: NATS_SERVER is needed by no deployment on one machine; discovery.nats_server makes use of NATS",
+        "3: NAME differs between workers of a role",
+    ]
+
+
+def test_variables_of_roles() -> None:
+    text = "export NAME=frontend\n" + FRONTEND + "export NAME=decode BOTH=1\nlmcache server &\n"
+    worker = "python -m dynamo.vllm --model m --gpu-memory-utilization 0.4 --disaggregation-mode"
+    text += f"{worker} decode &\nexport NAME=prefill\n{worker} prefill &\n"
+    found = data(text)
+    assert (found["frontend"]["env"], found["lmcache"]["env"]) == (
+        {"NAME": "frontend"},
+        {"NAME": "decode", "BOTH": "1"},
+    )
+    workers = found["workers"]
+    assert (workers["env"], workers["decode"]["env"]) == ({"BOTH": "1"}, {"NAME": "decode"})
+    assert workers["prefill"]["env"] == {"NAME": "prefill"}
+    assert left_out(text) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "task"),
+    [
+        ("--embedding-worker --runner pooling", "embed"),
+        ("--classify-worker --runner pooling", "classify"),
+        ("--realtime", "realtime"),
+    ],
+)
+def test_tasks(words: str, task: str) -> None:
+    found = data(FRONTEND + f"python -m dynamo.vllm --model m {words} --seed 1 &\n")
+    assert found["model"] == {"path": "m", "task": task, "args": ["--seed", "1"]}
+
+
+def test_requests_through_nats() -> None:
+    text = "export DYN_REQUEST_PLANE=nats NATS_SERVER=nats://hub:4222\n" + FRONTEND + WORKER
+    assert data(text, MODEL="m")["discovery"] == {"nats_server": "nats://hub:4222"}
+
+
+def test_other_parts_of_dynamo_become_units() -> None:
+    text = ROUTER + "python3 -m dynamo.frontend --http-port 8003 &\n"
+    text += "CUDA_VISIBLE_DEVICES=1 X=y python3 -m dynamo.vllm --model m --disaggregation-mode encode &\n"
+    text += "CUDA_VISIBLE_DEVICES=2 python3 -m dynamo.vllm --model m --route-to-encoder &\n"
+    found = data(text)
+    assert (found["workers"]["gpus"], found["model"]["args"]) == ([2], ["--route-to-encoder"])
+    encode, frontend = found["units"]
+    assert (encode["name"], encode["env"]) == (
+        "encode-1",
+        {"CUDA_VISIBLE_DEVICES": "1", "X": "y", "DYN_SYSTEM_PORT": "9081"},
+    )
+    assert (frontend["name"], frontend["ports"]) == ("frontend-2", {"http": 8003})
+    assert len(left_out(text)) == 2
+
+
+def test_roles_as_dynamo_was_told_them_before() -> None:
+    text = FRONTEND + "".join(
+        f"python -m dynamo.vllm --model m --enable-multimodal {words} &\n"
+        for words in ("--multimodal-processor", "--multimodal-encode-worker", "--multimodal-worker --seed 1")
+    )
+    found = data(text)
+    assert (found["topology"], found["model"]["args"]) == ("agg", ["--enable-multimodal", "--seed", "1"])
+    (encode,) = found["units"]
+    assert encode["argv"][3:] == ["--model", "m", "--enable-multimodal", "--disaggregation-mode", "encode"]
+    told = left_out(text)
+    assert sum("an option of Dynamo before 1.6" in line for line in told) == 2
+    assert told[0].startswith(
+        "2: `python -m dynamo.vllm --model m --enable-multimodal --multimodal-processor`: since 1.6"
+    )
+    pair = "--multimodal-worker --disaggregation-mode prefill", "--multimodal-decode-worker"
+    workers = data(FRONTEND + "".join(f"python -m dynamo.vllm --model m {words} &\n" for words in pair))["workers"]
+    assert (workers["decode"]["replicas"], workers["prefill"]["replicas"]) == (1, 1)
+
+
+def test_an_engine_alone_becomes_a_unit() -> None:
+    assert data("CUDA_VISIBLE_DEVICES=2 vllm serve m --port 8005\n") == {
+        "topology": "none",
+        "units": [
+            {
+                "name": "vllm",
+                "argv": ["vllm", "serve", "m", "--port", "8005"],
+                "env": {"CUDA_VISIBLE_DEVICES": "2"},
+                "ports": {"http": 8005},
+                "probes": {"http_get": {"port": "http", "path": "/health"}, "startup_seconds": 900.0},
+            }
+        ],
+    }
+
+
+def test_nothing_is_left_out_in_silence() -> None:
+    text = """\
+mkdir -p /tmp/x
+nats-server --jetstream &
+python -m dynamo.frontend --router-reset-states --router-ttl-secs $(ask) &
+numactl -N 0 python -m dynamo.vllm --model m --no-such-option 3 --max-num-seqs $(ask) --enforce-eager &
+my-exporter --port 9 &
+"""
+    assert left_out(text) == [
+        "1: `mkdir -p /tmp/x` is not done by dynkv",
+        "2: `nats-server --jetstream`: dynkv needs no nats-server",
+        "3: --router-reset-states: the frontend of ai-dynamo 1.6.1 has no such option",
+        "3: --router-ttl-secs $(ask): its value is only known where the script runs",
+        "4: --no-such-option 3: vllm 0.31.0 and ai-dynamo 1.6.1 have no such option",
+        "4: --max-num-seqs $(ask): its value is only known where the script runs",
+        "4: numactl -N 0, which stands before the worker",
+        "5: `my-exporter --port 9` is not done by dynkv",
+    ]
+
+
+def test_what_is_no_number_is_told() -> None:
+    text = "exec >log 2>&1\nlmcache server --port x &\npython -m dynamo.frontend --http-port &\n"
+    assert left_out(text + "python -m dynamo.vllm --model m --max-model-len 16k &\n") == [
+        "2: --port x: set lmcache.port to the number that it means",
+        "3: --http-port: set frontend.port to the number that it means",
+        "4: --max-model-len 16k: set model.max_length to the number that it means",
+    ]
+
+
+def test_gpus_that_only_a_run_would_tell() -> None:
+    text = FRONTEND + "N=$(nvidia-smi -L | wc -l)\nCUDA_VISIBLE_DEVICES=$N python -m dynamo.vllm --model m &\n"
+    text += "for ((i = 0; i < N; i++)); do ask $i; done\n"
+    assert "gpus" not in data(text)["workers"]
+    assert left_out(text) == [
+        "3: CUDA_VISIBLE_DEVICES=$(nvidia-smi -L | wc -l): list the GPUs under workers.gpus",
+        "4: whether `((i < N))` holds is only known where it runs; it was taken for false",
+    ]
+
+
+def test_no_secret_of_a_script_is_shown() -> None:
+    key = "s3cr3tv4lu3"
+    text = f"export MY_TOKEN={key}\nsetup --api-key {key}\n" + FRONTEND
+    found = convert(text + f"python -m dynamo.vllm --model m --no-such-api-key {key} &\nask --password={key} &\n")
+    assert key not in found.text("launch.sh")
+    assert len(found.left_out) == 4
+
+
+def test_workers_that_differ() -> None:
+    text = FRONTEND + "".join(
+        f"CUDA_VISIBLE_DEVICES={n} python -m dynamo.vllm --model m --max-model-len {n}00 --seed {n} &\n" for n in (1, 2)
+    )
+    assert data(text)["model"] == {"path": "m", "max_length": 100, "role_args": {"worker": ["--seed", "1"]}}
+    assert [line for line in left_out(text) if line.startswith("3: ")] == [
+        "3: --max-model-len 200: model.max_length is one for all workers",
+        "3: --seed 2: all workers of a role have the same arguments",
+        "3: --seed 1: all workers of a role have the same arguments",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("echo hello\n", None, "nothing of Dynamo's"),
+        (FRONTEND, None, "a frontend and no worker"),
+        ("python -m dynamo.sglang --model m\n", 1, "dynamo.sglang is no worker"),
+        ("python -m dynamo.vllm.omni --model m\n", 1, "dynamo.vllm.omni is no worker"),
+        (FRONTEND + WORKER + "python -m dynamo.vllm --model other\n", None, "serves one model"),
+        ("python -m dynamo.vllm --model m --nnodes 2\n", 1, "--nnodes 2 spreads a worker over machines"),
+        ("python -m dynamo.vllm --model m --connector kvbm\n", 1, "kvbm keeps the KV blocks"),
+        (
+            """python -m dynamo.vllm --kv-transfer-config '{"kv_connector": "PdConnector", "kv_connector_extra_config":
+            {"connectors": [{"kv_connector": "FlexKVConnectorV1"}, {"kv_connector": "NixlConnector"}]}}'""",
+            1,
+            "FlexKVConnectorV1 keeps the KV blocks",
+        ),
+        (RANKS.replace("SIZE", "8"), 2, "4 of the 8 data parallel ranks"),
+        ("export ZE_AFFINITY_MASK=0\npython -m dynamo.vllm --model m\n", 2, "Intel's GPUs"),
+        ("VLLM_TARGET_DEVICE=xpu python -m dynamo.vllm --model m\n", 1, "Intel's GPUs"),
+        ("python -m dynamo.vllm --model m --disaggregation-mode encode\n", 1, "no worker that answers requests"),
+        ("vllm-rs serve m &\ndynamo-vllm-sidecar --grpc-endpoint x:1 &\n", 2, "this worker is two programs"),
+        (FRONTEND + "vllm serve m &\n", 1, "this worker is two programs"),
+        ('[ -z "$1" ] && { echo "needs --head"; exit 1; }\npython -m dynamo.vllm\n', 1, "needs --head"),
+        ('python -m dynamo.vllm "\n', 1, "has no end"),
+    ],
+)
+def test_what_no_profile_can_do(text: str, line: int | None, words: str) -> None:
+    with pytest.raises(ScriptError) as raised:
+        convert(text)
+    assert words in raised.value.what
+    assert line is None or raised.value.line == line
+
+
+def test_the_text_is_the_draft_with_its_reasons(tmp_path: Path) -> None:
+    text = HEAD + 'export DYN_LOG=info,a=b X=yes E= Q="it\'s"\n' + ROUTER + WORKER
+    json = '{"method": "eagle3",\n "n": 2}'
+    found = convert(text, "--speculative-config", json, "--seed", "1", "--hf-overrides", "{}" + " " * 90 + "#")
+    file = tmp_path / "made.yaml"
+    file.write_text(found.text("launch.sh"))
+    source = load(str(file)).source
+    assert source.data == found.draft.data()
+    assert "  router_mode: kv  # line 13: --router-mode\n" in file.read_text()
+    assert all(len(line) <= 120 for line in file.read_text().splitlines() if line.startswith("#"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEAD + FRONTEND + WORKER,
+        ROUTER + roles("--disaggregation-mode decode", "--disaggregation-mode prefill"),
+        FRONTEND + RANKS.replace("SIZE", "4"),
+        FRONTEND + "for i in 1 2; do CUDA_VISIBLE_DEVICES=$i python -m dynamo.vllm --model m -tp 1 & done\n",
+        FRONTEND + "for i in 1 2; do python -m dynamo.vllm --model m --gpu-memory-utilization 0.3 & done\n",
+        ROUTER + "python -m dynamo.vllm --model m &\npython -m dynamo.vllm --disaggregation-mode encode &\n",
+        "vllm serve m\n",
+        "VLLM_TARGET_DEVICE=cpu python -m dynamo.vllm --model m\n",
+        "python -m dynamo.mocker --model-path m --speedup-ratio 10\n",
+    ],
+)
+def test_what_comes_of_it_can_be_planned(text: str, tmp_path: Path) -> None:
+    found = convert(text)
+    file = tmp_path / "made.yaml"
+    file.write_text(found.text("launch.sh"))
+    build(load(str(file)).profile, host(8), name="made", profile_name="made", home="/state")
