@@ -24,8 +24,8 @@ from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatu
 
 NOT_READY, LONGER = "not ready", "give it longer with --timeout"
 _INTERRUPTED = 130
-_SETTLED_S = 0.1
-"""In which a program that cannot run as it is meant to has mostly said so."""
+_SETTLED_S, _CHANGED_S = 0.1, 1.0
+"""In which a program that cannot run as it is meant to has mostly said so; the longer one where something ran before."""
 
 
 class _TakenDown(DynkvError):
@@ -71,13 +71,19 @@ class Attempt:
             status = client.status()
             show(status)
             _raise_if_dead(status, taken_over)  # also of one that runs again: it may be about to die again
-            is_new = not any(unit.outdated for unit in status.units) and not _has_just_begun(status)
+            is_new = not any(unit.outdated or self._has_just_begun(unit) for unit in status.units)
             if (status.state is DeploymentState.READY or _only_rests(status)) and is_new:
                 return status
             return NotYet(status.detail or "; ".join(in_words(it) for it in status.units if not _is_well(it)))
 
         with progress() as show:
             return poll(look, self.deadline, deployment, goal=NOT_READY, hint=LONGER)
+
+    def _has_just_begun(self, unit: UnitStatus) -> bool:
+        """Whether one that nobody asks may be about to die of a wrong argument: it is ready as soon as it runs."""
+        settled_s = _CHANGED_S if self.before.processes else _SETTLED_S
+        is_asked = bool(self.order.plan.unit(unit.name).probes.readiness.checks)
+        return unit.pid is not None and not is_asked and (unit.uptime_s or 0) < settled_s
 
     def _outdated(self, journal: JournalFile | None) -> frozenset[str]:
         """Those that go on as an earlier plan had them, until they are restarted."""
@@ -93,11 +99,6 @@ class Attempt:
             return
         say("taking it down again")
         take_down(deployment)
-
-
-def _has_just_begun(status: DeploymentStatus) -> bool:
-    """Whether a unit that nobody asks may be about to die of a wrong argument: it is ready as soon as it runs."""
-    return any(unit.probe is None and (unit.uptime_s or 0) < _SETTLED_S for unit in status.units if unit.pid)
 
 
 def _is_well(unit: UnitStatus) -> bool:

@@ -86,11 +86,9 @@ def up(
     """Start a deployment and wait until it answers requests; or change the one that runs to what the profile says.
 
     The host is checked first, as by `dynkv doctor`. A start that fails, takes too long or is interrupted with Ctrl-C
-    leaves nothing running. Where a supervisor has died, what still runs is taken over, and goes on whatever becomes of
-    the start.
-
-    Of a deployment that runs, only what has changed is restarted, one unit of a role after the other; `dynkv diff`
-    shows it ahead. A change that fails is taken back.
+    leaves nothing running. What runs without a supervisor is taken over, and goes on whatever becomes of the start. Of
+    a deployment that runs, only what has changed is restarted, one unit of a role after the other; `dynkv diff` shows
+    it ahead. A change that fails is taken back.
     """
     persevere()
     deadline = Deadline(timeout)
@@ -100,13 +98,13 @@ def up(
     if foreground:
         with ExitStack() as held:
             become_supervisor(plan(held))
-    start = partial(_start, plan, where, deadline, wait=not no_wait)
+    wait = not no_wait
     if has_supervisor(where) and not replace:
         planned = _checked(make_plan(loaded, where), skip_checks=skip_checks)
-        start = partial(start, takes_back=not no_rollback)
-        status = converge(planned, start, deadline, wait=not no_wait, roll_back=not no_rollback)
+        start = partial(_start, plan, where, deadline, wait=wait, takes_back=not no_rollback)
+        status = converge(planned, start, deadline, wait=wait, roll_back=not no_rollback)
     else:
-        status = start()
+        status = _start(plan, where, deadline, wait=wait)
     if status is not None:
         view.show_started(status, where.directory)
 

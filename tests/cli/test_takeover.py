@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -155,7 +156,7 @@ class TestWhatRanBefore:
 
 def test_when_none_of_it_could_be_taken_over_nothing_is_left(dynkv: Command, orphaned: dict[str, int]) -> None:
     text = (dynkv.directory / "mine.yaml").read_text()
-    dynkv.profile(text.replace("python3", "'false'"))
+    dynkv.profile(re.sub(r"name: (\w+)", r"name: other-\1", text.replace("python3", "'false'")))
     done = dynkv("up", "mine.yaml")
     assert done.returncode == 1
     assert "taking it down again" in done.stdout.splitlines()
