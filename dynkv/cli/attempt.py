@@ -25,7 +25,7 @@ from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatu
 NOT_READY, LONGER = "not ready", "give it longer with --timeout"
 _INTERRUPTED = 130
 _SETTLED_S, _CHANGED_S = 0.1, 1.0
-"""In which a program that cannot run as it is meant to has mostly said so; the longer one where something ran before."""
+"""In which a program that cannot run as it is meant to has mostly said so; the second where something ran before."""
 
 
 class _TakenDown(DynkvError):
