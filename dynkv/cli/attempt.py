@@ -20,7 +20,7 @@ from dynkv.errors import DynkvError, PreflightRefused, UnitFailed
 from dynkv.plan.model import Role
 from dynkv.supervisor.journal import JournalFile
 from dynkv.supervisor.states import State, is_well
-from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
+from dynkv.supervisor.status import DeploymentState, DeploymentStatus, LastExit, UnitStatus
 
 NOT_READY, LONGER = "not ready", "give it longer with --timeout"
 _INTERRUPTED = 130
@@ -112,13 +112,17 @@ def _only_rests(status: DeploymentStatus) -> bool:
     return all(is_well(unit.state) or unit.state is State.STOPPED for unit in status.units if unit.is_missed)
 
 
+def failed(unit: UnitStatus, last: LastExit) -> UnitFailed:
+    """With the last lines of its log."""
+    return UnitFailed(unit.name, last.reason, log=unit.log, tail="\n".join(last.log_tail), hint=last.hint)
+
+
 def _raise_if_dead(status: DeploymentStatus, taken_over: Collection[str]) -> None:
     """One that was taken over has served: when it dies it is brought back, and only its last death counts."""
     for unit in status.units:
         may_go_on = unit.name in taken_over or unit.role == Role.JOB  # a job is tried again
         is_over = unit.state is State.FAILED or not may_go_on
         if unit.last_exit is not None and is_over and not unit.last_exit.asked:
-            last = unit.last_exit
-            raise UnitFailed(unit.name, last.reason, log=unit.log, tail="\n".join(last.log_tail), hint=last.hint)
+            raise failed(unit, unit.last_exit)
     if status.state in (DeploymentState.STOPPING, DeploymentState.STOPPED):
         raise _TakenDown(status.name)

@@ -10,7 +10,7 @@ import typer
 
 from dynkv import __version__
 from dynkv.cli import view
-from dynkv.cli.attempt import LONGER, NOT_READY, Attempt
+from dynkv.cli.attempt import LONGER, NOT_READY, Attempt, failed
 from dynkv.cli.deployments import Deployment, opened
 from dynkv.cli.launch import Order
 from dynkv.cli.planned import Planned
@@ -22,7 +22,7 @@ from dynkv.cli.takedown import see_off
 from dynkv.cli.takeover import orphans
 from dynkv.control.client import Client
 from dynkv.control.deadline import Deadline
-from dynkv.errors import DynkvError, PreflightRefused, UnitFailed
+from dynkv.errors import DynkvError, PreflightRefused
 from dynkv.home import Place
 from dynkv.host.processes import environment_of
 from dynkv.plan.difference import Action, Difference, difference
@@ -57,8 +57,14 @@ def converge(
         say("nothing to change")
         return _answers(deployment, deadline) if wait else None
     view.show_difference(found)
-    _stop_dropped(deployment, found, deadline)
-    _let_go(deployment, deadline)
+    dropped = [unit.name for unit in found.units if unit.action is Action.STOP]
+    try:
+        _stop(deployment, dropped, deadline)
+        _let_go(deployment, deadline)
+    except (DynkvError, KeyboardInterrupt):
+        if deployment.is_supervised:
+            _start_again(deployment, dropped)
+        raise
     try:
         return start()
     except (DynkvError, KeyboardInterrupt, typer.Exit):
@@ -99,13 +105,12 @@ def _answers(deployment: Deployment, deadline: Deadline) -> DeploymentStatus:
         status = poll(look, deadline, deployment, goal=NOT_READY, hint=LONGER)
     for unit in status.units:
         if status.state is DeploymentState.FAILED and unit.state is State.FAILED and (last := unit.last_exit):
-            raise UnitFailed(unit.name, last.reason, log=unit.log, tail="\n".join(last.log_tail), hint=last.hint)
+            raise failed(unit, last)
     return status
 
 
-def _stop_dropped(deployment: Deployment, found: Difference, deadline: Deadline) -> None:
-    """In order, while somebody looks after the rest."""
-    names = [unit.name for unit in found.units if unit.action is Action.STOP]
+def _stop(deployment: Deployment, names: list[str], deadline: Deadline) -> None:
+    """Stop them gracefully, while there is a supervisor to do it."""
     client = deployment.client(deadline)
     for name in names:
         client.ask_unit(name, "stop")
@@ -118,6 +123,12 @@ def _stop_dropped(deployment: Deployment, found: Difference, deadline: Deadline)
 
     with progress() as show:
         poll(look, deadline, deployment, goal="what is dropped had not stopped", hint=LONGER)
+
+
+def _start_again(deployment: Deployment, names: list[str]) -> None:
+    client = deployment.client()
+    for name in names:
+        client.ask_unit(name, "start")
 
 
 def _let_go(deployment: Deployment, deadline: Deadline) -> None:

@@ -172,5 +172,7 @@ def test_one_in_the_foreground_does_not(dynkv: Command) -> None:
         done = dynkv("up", dynkv.profile(units(first="1001", second="1000")))
         assert done.returncode == 4
         assert "runs in the foreground" in done.stderr
+        assert dynkv("up", dynkv.profile(units(first="1000"))).returncode == 4
+        until(lambda: dynkv.pids().keys() == {"first", "second"})
         os.kill(foreground.pid, signal.SIGTERM)
         assert foreground.wait(30) == 0

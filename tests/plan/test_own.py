@@ -88,6 +88,13 @@ def test_beside_the_stack_they_stop_first_and_in_reverse(tmp_path: Path) -> None
         ("[{name: a, argv: [x], depends_on: [b]}]", "a depends on 'b'"),
         ("[{name: a, argv: [x], depends_on: [b]}, {name: b, argv: [x], depends_on: [a]}]", "a circle of dependencies"),
         ("[{name: a, argv: [x], depends_on: [a]}]", "a circle of dependencies"),
+        ("[{name: a, argv: [x]}, {name: b, argv: [x], depends_on: {a: {condition: completed}}}]", "never comes"),
+        (
+            "[{name: a, kind: job, argv: [x]}, {name: b, argv: [x], depends_on: {a: {condition: ready}}}]",
+            "b waits for a to be ready, which never comes",
+        ),
+        ("[{name: a, argv: [x], before: [frontend]}]", "a is before 'frontend'"),
+        ("[{name: a, argv: [x], before: [b]}, {name: b, argv: [x], before: [a]}]", "a circle of dependencies"),
     ],
 )
 def test_what_cannot_be(tmp_path: Path, units: str, words: str) -> None:
@@ -149,24 +156,6 @@ def test_the_stack_may_wait_for_a_unit_by_its_own_name_or_its_role(tmp_path: Pat
     assert waiting == ["lmcache", "worker-0", "worker-1"]
     assert Dependency("frontend", Condition.STARTED) in plan.unit("worker-0").depends_on
     assert stop_stages(plan.units)[0] == ["fetch"]
-
-
-@pytest.mark.parametrize(
-    ("units", "words"),
-    [
-        ("[{name: a, argv: [x]}, {name: b, argv: [x], depends_on: {a: {condition: completed}}}]", "never comes"),
-        (
-            "[{name: a, kind: job, argv: [x]}, {name: b, argv: [x], depends_on: {a: {condition: ready}}}]",
-            "b waits for a to be ready, which never comes",
-        ),
-        ("[{name: a, argv: [x], before: [frontend]}]", "a is before 'frontend'"),
-        ("[{name: a, argv: [x], before: [b]}, {name: b, argv: [x], before: [a]}]", "a circle of dependencies"),
-    ],
-)
-def test_what_could_never_be_waited_for(tmp_path: Path, units: str, words: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        planned(tmp_path, f"{ALONE}units: {units}\n")
-    assert words in caught.value.what
 
 
 @pytest.mark.parametrize(
