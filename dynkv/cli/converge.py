@@ -122,7 +122,7 @@ def _stop(deployment: Deployment, names: list[str], deadline: Deadline) -> None:
         return NotYet(f"{', '.join(living)} run") if living else True
 
     with progress() as show:
-        poll(look, deadline, deployment, goal="what is dropped had not stopped", hint=LONGER)
+        poll(look, deadline, deployment, goal="the dropped units had not stopped", hint=LONGER)
 
 
 def _start_again(deployment: Deployment, names: list[str]) -> None:
@@ -146,7 +146,7 @@ def _let_go(deployment: Deployment, deadline: Deadline) -> None:
 
 def _bring_back(before: _Before) -> None:
     """Return when it serves as it did; a failure of that is told beside the first."""
-    say("taking the change back")
+    say("rolling the change back")
     deployment, deadline = opened(before.place.name), Deadline()
     try:
         if deployment.is_supervised:
@@ -154,6 +154,6 @@ def _bring_back(before: _Before) -> None:
         order = Order(before.plan, before.place, before.secrets)
         Attempt(order, orphans(before.place), deadline).start(lambda: None, wait=True)
     except DynkvError as error:
-        say(f"that came to nothing: {error.what}")
+        say(f"it could not be rolled back: {error.what}")
     else:
-        say(f"{before.place.name} serves as it did before")
+        say(f"{before.place.name} serves as before")

@@ -104,7 +104,7 @@ def _write(text: str, out: Path, *, force: bool) -> None:
         with out.open("w" if force else "x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise UsageError(f"{out} is there already", hint="--force overwrites it, --out names another") from None
+        raise UsageError(f"{out} already exists", hint="--force overwrites it, --out names another") from None
     except OSError as error:
         raise UsageError(
             f"cannot write {out}: {error.strerror}", hint="name a file that can be written: --out"

@@ -63,7 +63,7 @@ ReplaceOption = Annotated[
 ]
 
 NoRollbackOption = Annotated[
-    bool, typer.Option("--no-rollback", help="Leave a change of a running deployment as it is when it fails.")
+    bool, typer.Option("--no-rollback", help="Do not roll back a failed update of a running deployment.")
 ]
 
 
@@ -83,7 +83,7 @@ def up(
     replace: ReplaceOption = False,
     no_rollback: NoRollbackOption = False,
 ) -> None:
-    """Start a deployment and wait until it answers requests; or change the one that runs to what the profile says.
+    """Start a deployment and wait until it answers requests, or update a running one to match the profile.
 
     The host is checked first, as by `dynkv doctor`. A start that fails, takes too long or is interrupted with Ctrl-C
     leaves nothing running. What runs without a supervisor is taken over, and goes on whatever becomes of the start. Of

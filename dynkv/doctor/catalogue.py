@@ -113,7 +113,7 @@ CHECKS = {
     "other-users": Check(_I, "other people's processes run on this host, for whom loopback is open, too"),
     # what is there already
     "environment-ignored": Check(_I, "variables in the environment that no process is given"),
-    "environment-dropped": Check(_I, "variables that Dynamo or LMCache read, and no process is given"),
+    "environment-dropped": Check(_I, "variables that Dynamo or LMCache would read, and that are passed to no process"),
     "leftover-own": Check(_I, "processes of this deployment run without a supervisor; `up` takes them over"),
     "leftover-processes": Check(_W, "processes of another deployment run without a supervisor"),
     "leftover-files": Check(_I, "files of deployments that are down"),

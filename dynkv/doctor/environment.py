@@ -22,7 +22,7 @@ def checks(profile: Profile, facts: HostFacts) -> Iterator[Finding]:
     if names := dropped_names(profile, facts):
         yield finding(
             "environment-dropped",
-            f"set here, and given to no process: {', '.join(names)}",
-            "Dynamo or LMCache read them, and most would change what the plan gives",
-            "put what is meant under env (of the profile, workers, lmcache or frontend), or set the key for it",
+            f"set here but passed to no process: {', '.join(names)}",
+            "Dynamo or LMCache would read them, and most would override the plan",
+            "set what is needed under env (of the profile, workers, lmcache or frontend), or by its key",
         )

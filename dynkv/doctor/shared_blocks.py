@@ -24,16 +24,16 @@ def checks(case: Case) -> Iterator[Finding]:
     if model.loras or value_of("--enable-lora", args) == "true":
         yield finding(
             "lmcache-ignores-loras",
-            "LMCache gives the KV blocks of one LoRA adapter to another, and to the model itself",
-            "its keys do not hold the adapter, so the same prompt is answered wrongly (vllm#44250)",
+            "LMCache serves one LoRA adapter's KV blocks to another, and to the base model",
+            "its keys do not include the adapter, so the same prompt gets a wrong answer (vllm#44250)",
             _WITHOUT,
             case.loaded.where("model", "loras"),
         )
     if value_of("--enable-multimodal", args) == "true":
         yield finding(
             "lmcache-ignores-media",
-            "LMCache gives the KV blocks of one image to another",
-            "vLLM's connector for it does not look at what stands for an image in the prompt (LMCache#4183)",
+            "LMCache serves one image's KV blocks to another",
+            "vLLM's connector ignores which image a placeholder in the prompt stands for (LMCache#4183)",
             _WITHOUT,
             case.loaded.where("model", "args"),
         )

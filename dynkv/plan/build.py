@@ -192,7 +192,11 @@ def _mapped_by(unit: Unit, decode: list[str]) -> tuple[str, ...]:
 
 def _dropped(profile: Profile, facts: HostFacts) -> tuple[str, ...]:
     told = ", ".join(dropped_names(profile, facts))
-    return (f"set here and given to no process: {told}; what is meant goes under env, or has a key",) if told else ()
+    return (
+        (f"set here but passed to no process: {told}; set what is needed under env, or by its key in the profile",)
+        if told
+        else ()
+    )
 
 
 def _unused_gpus(profile: Profile, facts: HostFacts, workers: list[Seat]) -> tuple[str, ...]:

@@ -91,8 +91,8 @@ class TestAChangeThatFails:
     def test_is_taken_back(self, dynkv: Command, running: dict[str, int]) -> None:
         done = dynkv("up", dynkv.profile(units(first="no", second="1001")))
         assert done.returncode == 1
-        assert "taking the change back\n" in done.stdout
-        assert "mine serves as it did before\n" in done.stdout
+        assert "rolling the change back\n" in done.stdout
+        assert "mine serves as before\n" in done.stdout
         assert done.stderr.startswith("error: first died during start")
         after = dynkv.pids()
         assert after["second"] == running["second"], "its turn had not come"
@@ -103,7 +103,7 @@ class TestAChangeThatFails:
     def test_stays_where_that_is_wished(self, dynkv: Command, running: dict[str, int]) -> None:
         done = dynkv("up", dynkv.profile(units(first="no", second="1000")), "--no-rollback")
         assert done.returncode == 1
-        assert "taking the change back" not in done.stdout
+        assert "rolling the change back" not in done.stdout
         assert dynkv.pids()["second"] == running["second"]
 
     def test_brings_back_what_was_dropped(self, dynkv: Command, running: dict[str, int]) -> None:
@@ -127,7 +127,7 @@ class TestAChangeThatFails:
         never = (dynkv.directory / "mine.yaml").read_text().replace("one.go", "never.go")
         done = dynkv("up", dynkv.profile(never), "--timeout", "2")
         assert done.returncode == 5
-        assert "mine serves as it did before\n" in done.stdout
+        assert "mine serves as before\n" in done.stdout
         assert dynkv.status()["state"] == "ready"
 
     def test_and_one_that_is_interrupted(self, dynkv: Command) -> None:
@@ -138,7 +138,7 @@ class TestAChangeThatFails:
             until(lambda: dynkv.pids().get("one", first) != first)
             up.send_signal(signal.SIGINT)
             out, _ = up.communicate(timeout=60)
-        assert (up.returncode, "mine serves as it did before" in out) == (130, True)
+        assert (up.returncode, "mine serves as before" in out) == (130, True)
 
 
 def test_a_change_that_the_host_refuses_ends_nothing(dynkv: Command, running: dict[str, int]) -> None:

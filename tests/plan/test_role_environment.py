@@ -125,7 +125,7 @@ def test_it_is_told_in_one_line_of_the_plan() -> None:
     told = [note for note in plan("agg", facts, {"lmcache.env": {"LMCACHE_CONFIG_FILE": "/x"}}).notes if "DYN" in note]
     assert len(told) == 1
     assert "DYN_HTTP_PORT, DYN_ROUTER_MODE;" in told[0]
-    assert not [note for note in plan("agg", host(1)).notes if "given to no process" in note]
+    assert not [note for note in plan("agg", host(1)).notes if "passed to no process" in note]
 
 
 # --- storage in a cloud ---
