@@ -239,9 +239,10 @@ def unknown_deployment(person: Person) -> tuple[int, str]:
     return person.types("down", "ghost")
 
 
-def already_running(person: Person) -> tuple[int, str]:
+def change_that_cannot_run(person: Person) -> tuple[int, str]:
     with person.running():
-        return person.types("up", "runs.yaml")
+        dies = "units: [{name: proxy, argv: [python3, -c, 'raise LookupError']}]"
+        return person.types("up", person.file(f"topology: none\n{dies}\n", "runs.yaml"))
 
 
 def unknown_unit(person: Person) -> tuple[int, str]:
@@ -287,7 +288,7 @@ FAULTS: tuple[Fault, ...] = (
     never_ready,
     nothing_runs,
     unknown_deployment,
-    already_running,
+    change_that_cannot_run,
     unknown_unit,
     supervisor_killed,
     typing_mistake,
