@@ -26,6 +26,7 @@ from dynkv.children.tree import Host
 from dynkv.children.umask import let_children_have
 from dynkv.control.handshake import READY, TAKEN, UNCLEAR
 from dynkv.control.listening import control_socket, keep_serving
+from dynkv.control.reading import watching
 from dynkv.control.server import ControlApi
 from dynkv.documents import decoded
 from dynkv.errors import AlreadyRunning, NotUnderstood, PreflightRefused
@@ -142,6 +143,7 @@ async def _run(plan: Plan, place: Place, lock: int, notify_fd: int, foreground: 
     shared = Shared(place, board, events, journal, Turns(), discovery, sidecar, standbys, figures)
     stack = Stack(plan, shared, os.getpid(), left.adopted, left.registrations, left.resting, left.before)
     stack.is_foreground = foreground
+    api = ControlApi(stack, events, figures)
     with control_socket(place.socket) as made, _signals() as received:
         is_over = False
         async with anyio.create_task_group() as tasks:
@@ -150,7 +152,8 @@ async def _run(plan: Plan, place: Place, lock: int, notify_fd: int, foreground: 
                 "orphans": partial(_reap, journal, left.strays),
                 "the figures of the KV caches": partial(gather_forever, plan, stack.note_kv, figures),
                 "short paths": partial(keep_reachable, place, journal, events),
-                "the control API": partial(keep_serving, ControlApi(stack, events, figures).answer, made),
+                "the control API": partial(keep_serving, api.answer, made),
+                **watching(plan, figures, api.own, events, since=left.started_at),
                 **(_foreground(events, board, stack) if foreground else {}),
             }
             for what, work in beside.items():

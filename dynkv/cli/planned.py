@@ -17,8 +17,10 @@ from dynkv.host.processes import resident_bytes
 from dynkv.plan.build import build
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import Plan
+from dynkv.plan.ports import METRICS
 from dynkv.profile.load import LoadedProfile, Override, load, parse_set
 from dynkv.supervisor.leftovers import leftovers
+from dynkv.supervisor.neighbours import supervisor_of
 
 _DIGITS = 9
 """Of a GPU's index; what has more is a name."""
@@ -113,7 +115,16 @@ def _left_over(where: Place) -> LeftOver:
     found = orphans(where)
     children = {} if found.journal is None else found.journal.children
     ports = {f"{unit}.{name}": port for unit, record in children.items() for name, port in record.ports.items()}
-    return LeftOver(frozenset(process.pid for process in found.processes), resident_bytes(found.processes), ports)
+    plan = None if found.journal is None else found.journal.plan
+    if plan is not None and plan.metrics is not None:
+        ports[METRICS] = plan.metrics.port
+    supervisor = supervisor_of(where) if METRICS in ports else None
+    return LeftOver(
+        frozenset(process.pid for process in found.processes),
+        resident_bytes(found.processes),
+        ports,
+        supervisor.pid if supervisor else None,
+    )
 
 
 def overrides(

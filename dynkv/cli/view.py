@@ -95,6 +95,8 @@ def show_plan(plan: Plan) -> None:
     )
     if plan.frontend is not None:
         console.print(Text(f"endpoint {plan.endpoint}, model {in_full(plan.model, plan.model_aliases)}"))
+    if plan.metrics_url:
+        console.print(Text(f"figures for Prometheus at {plan.metrics_url}"))
     for note in plan.notes:
         console.print(f"[yellow]note:[/] {escape(note)}")
     for step in plan.prepare:
@@ -144,13 +146,20 @@ def show_started(status: DeploymentStatus, directory: Path) -> None:
         console.print(f"[yellow]stopped, as was asked before:[/] {escape(names)} (`dynkv start {escape(names)}`)")
     if not status.endpoint:
         console.print(f"[bold green]ready:[/] {len(status.units) - len(resting)} units")
+        _show_metrics_url(status)
         console.print(f"logs:  {escape(str(directory / 'logs'))}", style="dim")
         return
     model = in_full(status.model, status.model_aliases)
     console.print(f"[bold green]ready:[/] {escape(status.endpoint)}  [dim]model[/] {escape(model)}")
     for line in _try_it(status):
         console.print(Text(line, style="dim"))
+    _show_metrics_url(status)
     console.print(f"logs:  {escape(str(directory / 'logs'))}", style="dim")
+
+
+def _show_metrics_url(status: DeploymentStatus) -> None:
+    if status.metrics_url:
+        _console().print(Text(f"watch: {status.metrics_url}", style="dim"))
 
 
 _ASKED: dict[str, tuple[str, dict[str, object]]] = {

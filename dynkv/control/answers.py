@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from dynkv.control.http import Reply, Request, error_reply, json_reply
 from dynkv.documents import encoded
-from dynkv.metrics.exposition import CONTENT_TYPE, exposition
-from dynkv.metrics.gpus import GpuFigures
+from dynkv.metrics.families import TEXT, as_text
+from dynkv.metrics.own import OwnFigures
 from dynkv.metrics.traffic import traffic
 from dynkv.probes.scrape import Figures
 from dynkv.supervisor.events import Event, EventLog
@@ -24,22 +24,22 @@ Named = Mapping[str, str]
 class Answers:
     """One method for each route."""
 
-    def __init__(self, stack: Stack, events: EventLog, figures: Figures) -> None:
+    def __init__(self, stack: Stack, events: EventLog, figures: Figures, own: OwnFigures) -> None:
         self._stack = stack
         self._events = events
         self._figures = figures
-        self._gpus = GpuFigures()
+        self._own = own
 
     async def health(self, request: Request, named: Named) -> Reply:
         return Reply(200, b"ok\n", "text/plain")
 
     async def metrics(self, request: Request, named: Named) -> Reply:
         passed_on = await traffic(self._stack.plan, self._figures)
-        return Reply(200, (exposition(self._stack.status()) + passed_on).encode(), CONTENT_TYPE)
+        return Reply(200, (as_text(await self._own.families()) + passed_on).encode(), TEXT)
 
     async def status(self, request: Request, named: Named) -> Reply:
         status = self._stack.status()
-        return json_reply(200, replace(status, gpus=await self._gpus.of(status.units)))
+        return json_reply(200, replace(status, gpus=await self._own.gpus.of(status.units)))
 
     async def events(self, request: Request, named: Named) -> Reply:
         """Server-sent events; a client that comes back names the last one it saw. Source: WHATWG HTML, 9.2."""

@@ -23,10 +23,17 @@ def forged(method: str, headers: Mapping[bytes, bytes]) -> str:
         return "it comes from a web page: it has an Origin"
     if headers.get(b"sec-fetch-site", b"none") != b"none":
         return "it comes from a web page: it has a Sec-Fetch-Site"
-    host = headers.get(b"host")  # none in HTTP/1.0, which no browser speaks
-    if host is not None and not _OWN_HOST.fullmatch(host):
-        return f"the Host is {in_words(host.decode('latin-1'))}, and should be localhost"
+    if why := strange_host(headers):
+        return why
     kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if method not in _READS and kind in _OF_FORMS:
         return f"a Content-Type of {kind.decode()} is a form's; a request has no body here"
+    return ""
+
+
+def strange_host(headers: Mapping[bytes, bytes]) -> str:
+    """Why this may come from a page whose name was made to mean this host; empty if it cannot."""
+    host = headers.get(b"host")  # none in HTTP/1.0, which no browser speaks
+    if host is not None and not _OWN_HOST.fullmatch(host):
+        return f"the Host is {in_words(host.decode('latin-1'))}, and should be localhost"
     return ""

@@ -59,7 +59,9 @@ def error_reply(status: int, why: str, *, allow: tuple[str, ...] = ()) -> Reply:
     return replace(json_reply(status, {"error": why}), allow=allow)
 
 
-async def serve(answer: Answer, listener: socket.socket) -> None:
+async def serve(
+    answer: Answer, listener: socket.socket, *, is_welcome: Callable[[socket.socket], bool] = is_own_peer
+) -> None:
     """Until cancelled. What a client does wrong, or how slowly it reads, concerns nobody else."""
     listener.setblocking(False)
     guests = Guests()
@@ -76,14 +78,16 @@ async def serve(answer: Answer, listener: socket.socket) -> None:
                 await anyio.sleep(_PAUSE_S)
                 continue
             client.setblocking(False)
-            connections.start_soon(_attend, answer, client, guests)
+            connections.start_soon(_attend, answer, client, guests, is_welcome)
 
 
-async def _attend(answer: Answer, client: socket.socket, guests: Guests) -> None:
+async def _attend(
+    answer: Answer, client: socket.socket, guests: Guests, is_welcome: Callable[[socket.socket], bool]
+) -> None:
     connection, guest = h11.Connection(our_role=h11.SERVER), Guest()
     with closing(client), guests.attending(guest):
         try:
-            if not is_own_peer(client):
+            if not is_welcome(client):
                 await _refuse(connection, client, 403, "another user's process asks nothing here")
                 return
             request = await _request(connection, client)

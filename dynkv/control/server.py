@@ -7,6 +7,7 @@ from dynkv.control.forgery import forged
 from dynkv.control.http import Reply, Request, error_reply
 from dynkv.control.routes import ROUTES
 from dynkv.control.routing import Refused, find
+from dynkv.metrics.own import OwnFigures
 from dynkv.probes.scrape import Figures, sources
 from dynkv.supervisor.events import EventLog
 from dynkv.supervisor.stack import Stack
@@ -17,7 +18,9 @@ class ControlApi:
 
     def __init__(self, stack: Stack, events: EventLog, figures: Figures | None = None) -> None:
         """`figures`: where others of this supervisor put what units say."""
-        self._answers = Answers(stack, events, figures or Figures(sources(stack.plan)))
+        self.own = OwnFigures(stack)
+        """What it says itself."""
+        self._answers = Answers(stack, events, figures or Figures(sources(stack.plan)), self.own)
 
     async def answer(self, request: Request) -> Reply:
         if why := forged(request.method, request.headers):

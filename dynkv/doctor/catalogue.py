@@ -108,6 +108,8 @@ CHECKS = {
     "router-sees-gpu-only": Check(_I, "the KV router does not see what the sidecar holds"),
     # who can reach it
     "frontend-open": Check(_W, "the frontend listens on more than loopback, and asks for no key"),
+    "metrics-address": Check(_I, "figures are served on loopback, and where"),
+    "metrics-open": Check(_W, "figures are served on more than loopback, to whoever asks"),
     "kv-events-open": Check(_W, "KV events, with the tokens of prompts, are published on all interfaces"),
     "lmcache-open": Check(_W, "a unit of one's own runs LMCache on more than loopback"),
     "other-users": Check(_I, "other people's processes run on this host, for whom loopback is open, too"),

@@ -16,6 +16,7 @@ _NAMED_MAX = 3
 
 def checks(case: Case) -> Iterator[Finding]:
     yield from _frontend(case)
+    yield from _figures(case)
     yield from _kv_events(case)
     yield from _sidecars(case)
     yield from _other_users(case)
@@ -30,6 +31,28 @@ def _frontend(case: Case) -> Iterator[Finding]:
             "it asks for no key: whoever reaches this host can send prompts",
             "keep frontend.host at 127.0.0.1 with a proxy that asks for one before it, or close the port in a firewall",
             case.loaded.where("frontend", "host"),
+        )
+
+
+def _figures(case: Case) -> Iterator[Finding]:
+    metrics = case.plan.metrics
+    if metrics is None:
+        return
+    if not _is_open(metrics.host):
+        yield finding(
+            "metrics-address",
+            f"Prometheus can read all figures at {metrics.url}",
+            "only who can reach this host's loopback reads them",
+            "`dynkv observe` writes what Prometheus and Grafana need; metrics.enabled: false listens nowhere",
+            case.loaded.where("metrics", "host"),
+        )
+    else:
+        yield finding(
+            "metrics-open",
+            f"figures are read on {metrics.host}, port {metrics.port}",
+            "it asks for no password: whoever reaches this host can see what is served, how much, and on which ports",
+            "keep metrics.host at 127.0.0.1 and run Prometheus on this host, or close the port in a firewall",
+            case.loaded.where("metrics", "host"),
         )
 
 

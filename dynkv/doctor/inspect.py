@@ -52,6 +52,8 @@ class LeftOver:
     resident_bytes: int = 0
     ports: dict[str, int] = field(default_factory=dict)
     """By `unit.name`."""
+    supervisor_pid: int | None = None
+    """Of the one that runs it, whose port for figures is planned again."""
 
 
 def inspect(
@@ -79,7 +81,7 @@ def inspect(
     l2 = _l2_directories(profile, home, paths)
     return replace(
         _of_this_host(own),
-        taken_ports={**holders(own.pids), **planned_ports},
+        taken_ports={**holders(own.pids | {own.supervisor_pid or 0}), **planned_ports},
         python=python,
         python_options=interpreter.options,
         packages=interpreter.packages,

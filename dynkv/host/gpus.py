@@ -102,6 +102,8 @@ class GpuLoad:
     total_bytes: int
     utilisation: float | None
     """0 to 1; None where NVML does not tell."""
+    used_by: tuple[tuple[int, int], ...] | None = None
+    """Pids, and what each uses; None where NVML does not tell it of all."""
 
 
 def gpu_loads(wanted: Iterable[str]) -> dict[str, GpuLoad]:
@@ -130,7 +132,10 @@ def _load(gpu: str) -> GpuLoad | None:
         utilisation = pynvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100
     except pynvml.NVMLError:  # a MIG slice has none
         utilisation = None
-    return GpuLoad(int(memory.used), int(memory.total), utilisation)
+    users = _asked(pynvml.nvmlDeviceGetComputeRunningProcesses, handle)
+    is_told = users is not None and all(user.usedGpuMemory is not None for user in users)
+    used_by = tuple((user.pid, user.usedGpuMemory) for user in users) if is_told else None
+    return GpuLoad(int(memory.used), int(memory.total), utilisation, used_by)
 
 
 def _handle(gpu: str) -> object:

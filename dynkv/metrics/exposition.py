@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from dynkv import __version__
 from dynkv.probes.text import Sample
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import DeploymentStatus, UnitStatus
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _BUILD = "dynkv_build_info"
 _STATE = "dynkv_unit_state"
 _RESTARTS = "dynkv_unit_restarts_total"
@@ -38,6 +37,12 @@ FAMILIES = {
 
 
 def exposition(status: DeploymentStatus) -> str:
+    samples = own_samples(status)
+    return "".join(family(name, *FAMILIES[name], samples[name]) for name in FAMILIES)
+
+
+def own_samples(status: DeploymentStatus) -> dict[str, list[Sample]]:
+    """By family."""
     found: dict[str, list[Sample]] = {name: [] for name in FAMILIES}
     found[_BUILD].append(Sample(_BUILD, {"version": __version__}, 1))
     for unit in status.units:
@@ -45,16 +50,27 @@ def exposition(status: DeploymentStatus) -> str:
             found[sample.name].append(sample)
     for old, new in REPLACED.items():
         found[old] += [_as_before(sample, old) for sample in found[new]]
-    return "".join(family(name, *FAMILIES[name], samples) for name, samples in found.items())
+    return found
 
 
 def family(name: str, kind: str, description: str, samples: Iterable[Sample]) -> str:
     """A whole family: its two comments, and a line for each sample."""
-    return "".join([f"# HELP {name} {description}\n# TYPE {name} {kind}\n", *map(_line, samples)])
+    return "".join([f"# HELP {name} {description}\n# TYPE {name} {kind}\n", *map(line, samples)])
 
 
 def unit_labels(deployment: str, unit: str, role: str) -> dict[str, str]:
     return {"deployment": deployment, "unit": unit, "role": role}
+
+
+def labelled(own: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """A label that is given with a name among our own gets `exported_` before it, as Prometheus does it."""
+    labels = dict(own)
+    for name, text in given.items():
+        free = name
+        while free in labels or (free != name and free in given):
+            free = f"exported_{free}"
+        labels[free] = text
+    return labels
 
 
 def _of(unit: UnitStatus, deployment: str) -> Iterable[Sample]:
@@ -73,7 +89,7 @@ def _as_before(sample: Sample, name: str) -> Sample:
     return Sample(name, labels, sample.value)
 
 
-def _line(sample: Sample) -> str:
+def line(sample: Sample) -> str:
     inside = ",".join(f'{key}="{_escaped(text)}"' for key, text in sample.labels.items())
     return f"{sample.name}{{{inside}}} {_number(sample.value)}\n"
 

@@ -29,18 +29,19 @@ class GpuFigures:
 
     async def of(self, units: Iterable[UnitStatus]) -> tuple[GpuStatus, ...]:
         """Of the GPUs that units use, in their order; without asking anybody where they use none."""
+        loads = await self.loads(units)
+        return tuple(GpuStatus(gpu, load.used_bytes, load.total_bytes, load.utilisation) for gpu, load in loads.items())
+
+    async def loads(self, units: Iterable[UnitStatus]) -> dict[str, GpuLoad]:
+        """The same as NVML tells it."""
         wanted = tuple(dict.fromkeys(gpu for unit in units for gpu in unit.gpus))
         if wanted and time.monotonic() >= self._looked_at + _FRESH_S:
             with suppress(TimeoutError):
                 await self._nvml.ask(partial(self._look, wanted), _PATIENCE_S)
             self._looked_at = time.monotonic()
         if time.monotonic() >= self._loaded_at + _STALE_S:
-            return ()
-        return tuple(
-            GpuStatus(gpu, load.used_bytes, load.total_bytes, load.utilisation)
-            for gpu in wanted
-            if (load := self._loads.get(gpu)) is not None
-        )
+            return {}
+        return {gpu: load for gpu in wanted if (load := self._loads.get(gpu)) is not None}
 
     def _look(self, wanted: tuple[str, ...]) -> None:
         """In a thread of its own, which goes on when nobody waits for it any more."""

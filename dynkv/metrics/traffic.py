@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from dynkv.metrics.exposition import family, unit_labels
+from dynkv.metrics.exposition import family, labelled, unit_labels
 from dynkv.plan.model import Plan, Role, Unit
 from dynkv.probes.scrape import Figures, sources
 from dynkv.probes.text import Sample, samples
@@ -65,11 +65,4 @@ def _own(text: str) -> Iterable[Sample]:
 
 
 def _labels(deployment: str, unit: Unit, given: Mapping[str, str]) -> dict[str, str]:
-    """A unit's own label with a name that is needed here gets `exported_` before it, as Prometheus does it."""
-    labels = unit_labels(deployment, unit.name, unit.role) | {"process": unit.name}
-    for name, text in given.items():
-        free = name
-        while free in labels or (free != name and free in given):
-            free = f"exported_{free}"
-        labels[free] = text
-    return labels
+    return labelled(unit_labels(deployment, unit.name, unit.role) | {"process": unit.name}, given)

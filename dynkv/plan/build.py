@@ -17,16 +17,16 @@ from dynkv.plan.environment import (
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.frontend import frontend_unit
 from dynkv.plan.hub import one_cache
-from dynkv.plan.lmcache import lmcache_unit
+from dynkv.plan.lmcache import l2_directories, lmcache_unit
 from dynkv.plan.mocker import mocker_unit
 from dynkv.plan.model import LogPolicy, Plan, Role, Unit
 from dynkv.plan.order import worker_dependencies
 from dynkv.plan.own import with_own_units
-from dynkv.plan.ports import PortPlanner
+from dynkv.plan.ports import METRICS, METRICS_FROM, PortPlanner
 from dynkv.plan.preparation import preparation
 from dynkv.plan.seats import Seat, seats
 from dynkv.plan.served_model import model_path, naming_notes, served_names
-from dynkv.plan.serving import Frontend
+from dynkv.plan.serving import Frontend, Listener
 from dynkv.plan.standby import standbys
 from dynkv.plan.tasks import task_of
 from dynkv.plan.vllm import vllm_unit
@@ -63,6 +63,8 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         warm_up_tokens=_warm_up_tokens(profile),
         standbys=standbys(ctx, [unit for unit in units if unit.role.is_worker]),
         ports=tuple(sorted(ctx.ports.given)),
+        metrics=ctx.metrics,
+        l2_directories=l2_directories(ctx) if ctx.sidecar_port is not None else (),
         notes=(
             *notes,
             *naming_notes(profile, facts, home),
@@ -98,6 +100,7 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, worker_co
     frontend_port = ports.fixed(profile.frontend.port, "frontend.port") if has_stack else None
     has_sidecar = profile.lmcache.enabled and has_stack
     sidecar_port = ports.free_from(profile.lmcache.port, "lmcache.zmq") if has_sidecar else None
+    metrics = _listener(profile, ports)
     # without a stack, too: parts of Dynamo that are units of one's own find each other by it
     discovery_dir = f"{home}/{name}/discovery" if profile.discovery.backend == "file" else None
     served_name, *aliases = served_names(profile, facts, home)
@@ -114,9 +117,18 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, worker_co
         worker_count=worker_count,
         frontend_port=frontend_port,
         sidecar_port=sidecar_port,
+        metrics=metrics,
         discovery_dir=discovery_dir,
         home=home,
     )
+
+
+def _listener(profile: Profile, ports: PortPlanner) -> Listener | None:
+    given = profile.metrics
+    if not given.enabled:
+        return None
+    port = ports.free_from(METRICS_FROM, METRICS) if given.port is None else ports.fixed(given.port, "metrics.port")
+    return Listener(given.host, port)
 
 
 def _frontend(ctx: Context) -> Frontend | None:

@@ -10,7 +10,7 @@ from dynkv.plan.model import HttpGet, Liveness, Probe, Probes, RestartPolicy, Ro
 from dynkv.plan.paths import expand
 from dynkv.plan.ports import PortPlanner
 from dynkv.plan.served_model import TINY
-from dynkv.plan.serving import Task
+from dynkv.plan.serving import Listener, Task
 from dynkv.profile.model import Profile
 from dynkv.profile.probes import LivenessSettings, ProbeSettings, UnitProbes
 
@@ -33,6 +33,8 @@ class Context:
     """None without a stack: only units of one's own."""
     sidecar_port: int | None
     """None without LMCache."""
+    metrics: Listener | None
+    """None where figures are read nowhere."""
     discovery_dir: str | None
     """None with etcd."""
     home: str

@@ -68,7 +68,12 @@ def _of_the_whole(plan: Plan) -> dict[str, object]:
     standbys = [
         (standby.name, standby.modules, standby.keep, standby.roles, standby.others) for standby in plan.standbys
     ]
-    return {"rotation of logs": plan.logs, "standby": standbys, "first prompt": plan.warm_up_tokens}
+    return {
+        "rotation of logs": plan.logs,
+        "standby": standbys,
+        "first prompt": plan.warm_up_tokens,
+        "metrics": plan.metrics,
+    }
 
 
 def _change(before: Unit | None, unit: Unit) -> UnitChange:

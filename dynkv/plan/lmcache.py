@@ -8,6 +8,7 @@ from typing import Any
 from dynkv.plan.context import Context, probes
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import HttpGet, Role, Unit
+from dynkv.profile.l2 import directory
 from dynkv.profile.l2_generic import Adapter
 from dynkv.profile.l2_kinds import FileSystem, NativeFileSystem
 from dynkv.profile.l2_nixl import NixlFileStore
@@ -47,6 +48,12 @@ def l1_size_gb(profile: Profile, facts: HostFacts) -> float:
         return 1.0
     quarter = facts.memory_available_bytes // (4 * _GIB)
     return float(min(_AUTO_L1_GB, max(1, quarter)))
+
+
+def l2_directories(ctx: Context) -> tuple[str, ...]:
+    """Where on disks KV blocks are kept, made absolute."""
+    named = (directory(adapter) for adapter in ctx.profile.lmcache.l2)
+    return tuple(dict.fromkeys(ctx.expand(path) for path in named if path is not None))
 
 
 def adapter_json(adapter: Adapter, ctx: Context) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dynkv.documents import encoded
-from dynkv.plan.serving import Frontend, Lora
+from dynkv.plan.serving import Frontend, Listener, Lora
 from dynkv.plan.steps import Step
 
 
@@ -235,6 +235,10 @@ class Plan:
     standbys: tuple[Standby, ...] = ()
     ports: tuple[int, ...] = ()
     """All that are planned, also those beside the one that a unit is told."""
+    metrics: Listener | None = None
+    """Where the figures of all units are read; None where nowhere."""
+    l2_directories: tuple[str, ...] = ()
+    """Those in which the sidecar keeps KV blocks."""
     notes: tuple[str, ...] = field(default=())
     """Decisions made for the person, in words."""
 
@@ -242,6 +246,11 @@ class Plan:
     def endpoint(self) -> str:
         """Where requests go in; empty where there is nothing for them."""
         return self.frontend.endpoint if self.frontend else ""
+
+    @property
+    def metrics_url(self) -> str:
+        """Empty where figures are read nowhere."""
+        return self.metrics.url if self.metrics else ""
 
     @property
     def model(self) -> str:

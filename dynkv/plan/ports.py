@@ -9,9 +9,10 @@ from dynkv.errors import PortTaken, PreflightRefused
 
 SYSTEM_PORT_MAX = 32767
 """Dynamo reads DYN_SYSTEM_PORT as a 16-bit signed number (ai-dynamo 1.6.1)."""
-
-
 PORT_MAX = 65535
+METRICS = "metrics"
+"""The name of the supervisor's own port."""
+METRICS_FROM = 9810
 
 
 def rank_port(name: str, rank: int) -> str:

@@ -36,13 +36,30 @@ class Frontend:
 
     @property
     def endpoint(self) -> str:
-        host = local_host(self.host)
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return f"http://{local_address(self.host, self.port)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where the supervisor's figures are read."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://{local_address(self.host, self.port)}/metrics"
 
 
 def local_host(host: str) -> str:
     """Where to reach on this host what listens on `host`."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
+def local_address(host: str, port: int) -> str:
+    """Host and port, as a URL on this host has them."""
+    host = local_host(host)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @dataclass(frozen=True, slots=True)

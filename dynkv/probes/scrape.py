@@ -46,23 +46,24 @@ class Figures:
         try:
             under_way.answer = answer = await _answer(source)
             if isinstance(answer, Response) and answer.status == 200:
-                self._newest[source] = _Scrape(_text(answer), anyio.current_time())
+                self._newest[source] = _Scrape(_text(answer), answer.is_whole, anyio.current_time())
         finally:
             del self._under_way[source]
             under_way.over.set()
         return _unless_error(answer)
 
-    async def get(self, source: HttpGet, *, max_age_s: float, timeout_s: float) -> str | None:
-        """A text not older than `max_age_s`, to be read with `text`; None where there is none, or not in time."""
+    async def get(self, source: HttpGet, *, max_age_s: float, timeout_s: float, only_whole: bool = False) -> str | None:
+        """A text not older than `max_age_s`, to be read with `text`; None where there is none, or not in time, and with
+        `only_whole` where it is too long, or broke off."""
         newest = self._newest.get(source)
         if newest is not None and newest.at > anyio.current_time() - max_age_s:
-            return newest.text
+            return newest.text if newest.is_whole or not only_whole else None
         try:
             with anyio.fail_after(timeout_s):
                 response = await self.ask(source)
         except (OSError, TimeoutError):
             return None
-        return self._newest[source].text if response.status == 200 else None
+        return self._newest[source].text if response.status == 200 and (response.is_whole or not only_whole) else None
 
     async def of(self, units: Iterable[str], *, max_age_s: float, timeout_s: float) -> dict[str, str]:
         """Those of several units, asked side by side; who does not answer is left out, and costs the others nothing."""
@@ -83,6 +84,7 @@ class Figures:
 @dataclass(frozen=True, slots=True)
 class _Scrape:
     text: str
+    is_whole: bool
     at: float
     """When it came, by anyio's clock."""
 

@@ -74,6 +74,17 @@ class FrontendSettings(Section):
     """Added to its environment alone, after the profile's `env`."""
 
 
+class MetricsSettings(Section):
+    """Figures for Prometheus, of all units at one address that can only be read."""
+
+    enabled: bool = True
+    """Whether anything listens there."""
+    host: Address = "127.0.0.1"
+    """The address it listens on: `0.0.0.0` for all. It asks for no password."""
+    port: Port | None = None
+    """The port; the first free one from 9810 on when left out, which a takeover keeps."""
+
+
 class Discovery(Section):
     """How frontend and workers find each other."""
 
@@ -137,6 +148,7 @@ class Profile(Section):
     workers: Workers = Workers()
     lmcache: LMCache = LMCache()
     frontend: FrontendSettings = FrontendSettings()
+    metrics: MetricsSettings = MetricsSettings()
     discovery: Discovery = Discovery()
     probes: ProbeGroups = ProbeGroups()
     restart: Restart = Restart()

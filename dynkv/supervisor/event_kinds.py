@@ -43,6 +43,8 @@ KINDS = {
         {
             "old": "the state before",
             "new": "the state now",
+            "reason": "why it stops serving, as it is counted: `died`, `hung`, `not-ready`, `asked`, `followed` or "
+            "`upkeep`",
             "killed": "how many processes of its tree had to be killed",
             "left": "pids that could not be ended",
         },

@@ -49,7 +49,7 @@ class EventLog:
     """Appends to events.jsonl and to whoever listens. Recording never fails and never waits."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._recent: deque[Event] = deque(maxlen=_REMEMBERED)
         self._listeners: set[MemoryObjectSendStream[Event]] = set()
         self._seq = _last_seq(path)
@@ -101,7 +101,7 @@ class EventLog:
 
     def _write(self, event: Event) -> None:
         try:
-            fd = open_own(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            fd = open_own(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             try:
                 os.write(fd, documents.encoded(event) + b"\n")
             finally:

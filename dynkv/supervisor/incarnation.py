@@ -38,7 +38,7 @@ from dynkv.supervisor.status import ProbeStatus
 from dynkv.supervisor.strangers import who_answers_instead
 from dynkv.supervisor.turns import Turn
 from dynkv.supervisor.upkeep import until_unrouted
-from dynkv.supervisor.verdict import IDLE_AFTER_FORK, Ending, Verdict, verdict
+from dynkv.supervisor.verdict import IDLE_AFTER_FORK, Ending, Reason, Verdict, verdict
 
 _LOOKED_AT_LINES = 1000
 _CPUS_LOOK_S = 0.5
@@ -144,13 +144,13 @@ class Incarnation:
         def end(new: Ending) -> None:
             nonlocal ending
             ending = new
-            self._life.go(State.STOPPING if new.is_stop else State.RECYCLING, new.cause)
+            self._life.go(State.STOPPING if new.is_stop else State.RECYCLING, new.cause, reason=new.reason)
             serving.cancel_scope.cancel()
 
-        async def on(what: str, reason: Callable[[], Awaitable[str]]) -> None:
-            cause = await self._outliving(what, reason)
+        async def on(what: str, why: Callable[[], Awaitable[str]], reason: Reason) -> None:
+            cause = await self._outliving(what, why)
             if ending is None:
-                end(Ending(cause))
+                end(Ending(cause, unasked=reason))
 
         async def on_request() -> None:
             while ending is None:
@@ -160,13 +160,13 @@ class Incarnation:
 
         async with anyio.create_task_group() as serving:
             serving.start_soon(on_request)
-            for what, reason in (
-                ("the end", self._exit),
-                ("probes", self._probes),
-                ("the hang check", self._hang),
-                ("the start", self._idle),
+            for what, why, reason in (
+                ("the end", self._exit, Reason.DIED),
+                ("probes", self._probes, Reason.NOT_READY),
+                ("the hang check", self._hang, Reason.HUNG),
+                ("the start", self._idle, Reason.NOT_READY),
             ):
-                serving.start_soon(on, what, reason)
+                serving.start_soon(on, what, why, reason)
             serving.start_soon(self._outliving, "discovery entries", partial(self._stay_routed, slot))
             serving.start_soon(self._outliving, "CPUs", self._keep_cpus)
         assert ending is not None, "nothing else ends the tasks"
@@ -189,8 +189,8 @@ class Incarnation:
         if liveness is None:
             await anyio.sleep_forever()
             raise AssertionError("never comes back")
-        figures = self._life.shared.figures
-        return await until_hung(self.child, liveness, self.first_ready, self._passes, figures=figures)
+        figures, note = self._life.shared.figures, self._life.note_hang_check
+        return await until_hung(self.child, liveness, self.first_ready, self._passes, figures=figures, note=note)
 
     async def _idle(self) -> str:
         if not self.is_from_standby:

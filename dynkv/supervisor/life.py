@@ -40,6 +40,8 @@ class Shared:
     standbys: tuple[StandbyRunner, ...] = ()
     figures: Figures = field(default_factory=Figures)
     """What units say at their /metrics: asked for once, for all who want to know."""
+    hang_checks: dict[str, int] = field(default_factory=dict)
+    """How often each unit was looked at, whether it makes progress."""
 
     def standby_of(self, unit: Unit) -> StandbyRunner | None:
         """The one that the unit may start from."""
@@ -103,6 +105,10 @@ class Life:
         """What keeps it from starting, in words."""
         if what != self._status.waiting_for:
             self.publish(waiting_for=what)
+
+    def note_hang_check(self) -> None:
+        checks = self.shared.hang_checks
+        checks[self.unit.name] = checks.get(self.unit.name, 0) + 1
 
     def event(
         self, kind: EventKind, message: str, *, cause: str = "", duration_s: float | None = None, **data: object

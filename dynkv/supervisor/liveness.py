@@ -35,12 +35,13 @@ async def until_hung(
     passes: Callable[[], bool],
     *,
     figures: Figures | None = None,
+    note: Callable[[], None] = lambda: None,
 ) -> str:
     """Sample the unit for as long as it does well; returns why it counts as hung.
 
     `passes`: whether its readiness probe has not failed as often in a row as counts.
     `figures`: where others put what its /metrics says; nothing is taken from there that is older than this call, as
-    that may be of an incarnation before.
+    that may be of an incarnation before. `note` is called at each look.
     Before it is first `ready`, its startup probe judges it; but one that is stopped by a signal is not slow.
     """
     figures = figures or Figures()
@@ -53,6 +54,7 @@ async def until_hung(
             samples.append(await _sample(child, liveness, passes, figures, max_age_s))
         else:
             samples.append(_early_sample(child))
+        note()
         reason = hung(tuple(samples), liveness)
         if reason is not None:
             return reason

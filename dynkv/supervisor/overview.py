@@ -15,6 +15,7 @@ from dynkv.plan.model import Plan
 from dynkv.supervisor.events import seconds_of
 from dynkv.supervisor.life import Shared
 from dynkv.supervisor.proof import Proof
+from dynkv.supervisor.restart import restarts_left
 from dynkv.supervisor.runner import Runner
 from dynkv.supervisor.states import is_well
 from dynkv.supervisor.status import (
@@ -64,10 +65,19 @@ class Overview:
             spares=standbys,
             task=self._proof.task if plan.frontend else "",
             model_aliases=plan.model_aliases,
+            metrics_url=plan.metrics_url,
         )
 
+    def pids(self) -> dict[str, frozenset[int]]:
+        """Of each unit's tree, as it is now."""
+        host = Host.now()
+        children = ((name, runner.child) for name, runner in self._runners.items())
+        return {name: frozenset(it.pid for it in child.tree(host)) for name, child in children if child is not None}
+
     def _with_live_figures(self, status: UnitStatus, host: Host) -> UnitStatus:
-        child = self._runners[status.name].child
+        runner = self._runners[status.name]
+        child, policy = runner.child, runner.unit.restart
+        status = replace(status, restarts_left=restarts_left(policy, runner.deaths, anyio.current_time()))
         if child is None or status.started_at is None:
             return status
         since = seconds_of(status.started_at)

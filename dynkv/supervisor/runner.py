@@ -54,7 +54,7 @@ class Runner:
         # what is taken over may be starting, so it has its turn before anyone else can take it
         self._turn = life.shared.turns.take_free(life.unit.gpus) if adopted else Turn()
         self._incarnation: Incarnation | None = None
-        self._deaths: list[float] = []
+        self.deaths: list[float] = []  # by the clock of anyio
         self._is_hopeless = False
         self._starts_plainly = False
 
@@ -134,7 +134,7 @@ class Runner:
             self._life.go(State.FAILED, "starting it again cannot help")
             return
         policy = self.unit.restart
-        delay = backoff_s(policy, self._deaths, anyio.current_time())
+        delay = backoff_s(policy, self.deaths, anyio.current_time())
         if delay is None:
             spent = f"{policy.max_restarts} restarts within {policy.window_s:g} s are used up"
             self._life.go(State.FAILED, spent)
@@ -151,7 +151,7 @@ class Runner:
         if request is not None and request.is_stop and self._life.state is State.FAILED and not request.final:
             self._stop_nothing(request.cause)
         elif request is not None and not request.is_stop:
-            self._deaths.clear()
+            self.deaths.clear()
             self._is_hopeless = False
             self._life.go(State.PENDING, request.cause)
 
@@ -179,7 +179,7 @@ class Runner:
         self._life.go(State.RECLAIMING, cause)
         is_worker, place = self.unit.role.is_worker, self._life.shared.place
         await self._give_back(registrations_of(self.unit.name, record, place) if is_worker else frozenset())
-        self._deaths.append(anyio.current_time())
+        self.deaths.append(anyio.current_time())
         self._life.go(State.BACKOFF, cause)
         return None
 
@@ -213,7 +213,7 @@ class Runner:
         if ended.has_completed(ending):
             self._life.go(State.COMPLETED, ending.cause)
         elif ending.request is None:
-            self._deaths.append(anyio.current_time())
+            self.deaths.append(anyio.current_time())
             self._life.go(State.BACKOFF, ending.cause)
         else:
             self._life.go(State.BACKOFF, ending.request.cause)
@@ -245,7 +245,7 @@ class Runner:
         except Exception as another:  # noqa: BLE001 (what could not be cleared up must not keep the rest from it)
             self._tell(another)
             self._life.part_with_child()
-        self._deaths.append(anyio.current_time())
+        self.deaths.append(anyio.current_time())
         for state in way_on(self._life.state):
             self._life.go(state, _FAULT)
         await anyio.sleep(_AFTER_FAULT_S)
@@ -294,7 +294,7 @@ class Runner:
     def _die_at_birth(self, error: OSError | ValueError) -> None:
         reason, hint = birth_fault(self.unit, error)
         self._life.publish(last_exit=LastExit(None, None, reason, hint, utc_now()))
-        self._deaths.append(anyio.current_time())
+        self.deaths.append(anyio.current_time())
         self._life.go(State.RECYCLING, reason)
         self._life.go(State.RECLAIMING, "nothing was started")
         self._life.go(State.BACKOFF, reason)

@@ -137,6 +137,14 @@ class Stack:
     def status(self) -> DeploymentStatus:
         return self._overview.status()
 
+    def pids(self) -> dict[str, frozenset[int]]:
+        """Of each unit's tree, as it is now."""
+        return self._overview.pids()
+
+    def hang_checks(self) -> dict[str, int]:
+        """How often each unit was looked at, whether it makes progress; by this supervisor."""
+        return self._shared.hang_checks
+
     @property
     def state(self) -> DeploymentState:
         return self._overview.state

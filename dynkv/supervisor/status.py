@@ -94,6 +94,8 @@ class UnitStatus:
     """False when it was stopped because fewer of its role are wanted."""
     outdated: bool = False
     """It runs as an earlier plan had it, and will be restarted."""
+    restarts_left: int | None = None
+    """How many more deaths it may die within the window, and be started again."""
     loras: tuple[LoraStatus, ...] = ()
     """Of a worker, the LoRA adapters that the profile names; empty until it first answers."""
 
@@ -176,6 +178,8 @@ class DeploymentStatus:
     """What the model is asked for: `auto` until it has answered; empty without a frontend."""
     model_aliases: tuple[str, ...] = ()
     """Other names that clients may ask for."""
+    metrics_url: str = ""
+    """Where Prometheus reads the figures of all units; empty where nowhere."""
 
 
 def deployment_state(units: Iterable[UnitStatus], *, answered: bool, stopping: bool) -> DeploymentState:

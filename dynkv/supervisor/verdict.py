@@ -6,6 +6,7 @@ import errno
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from dynkv.children.child import Exit
 from dynkv.children.lines import telling
@@ -26,6 +27,24 @@ _HUNG_STOP_S = 3.0
 _SENT_BY_OTHERS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
+class Reason(StrEnum):
+    """Why a unit stops serving, as it is counted."""
+
+    DIED = "died"
+    HUNG = "hung"
+    """It made no progress."""
+    NOT_READY = "not-ready"
+    """It never got ready."""
+    ASKED = "asked"
+    """A person has asked for it."""
+    FOLLOWED = "followed"
+    """Another unit's restart was the reason."""
+    UPKEEP = "upkeep"
+    """dynkv has seen a reason to restart it, as when nothing is routed to it any more."""
+    FAULT = "fault"
+    """Something in dynkv went wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """Why an incarnation has to end, or has ended."""
@@ -33,6 +52,14 @@ class Ending:
     cause: str
     request: Request | None = None
     """None where nobody asked."""
+    unasked: Reason = Reason.DIED
+    """Where nobody asked."""
+
+    @property
+    def reason(self) -> Reason:
+        if self.request is None:
+            return self.unasked
+        return Reason.FOLLOWED if self.request.follows else Reason.UPKEEP if self.request.by_itself else Reason.ASKED
 
     @property
     def is_stop(self) -> bool:

@@ -231,6 +231,8 @@ TABLE = [
     Row("served-name-not-found", versions(ai_dynamo="1.3.1"), {}, {"model.served_name": "chat"}),
     Row("router-sees-gpu-only", {}, {}, ROUTER, {}),
     Row("frontend-open", {}, {}, {"frontend.host": "0.0.0.0"}, {"frontend.host": "::1"}),
+    Row("metrics-address", {}, {}, {}, {"metrics.enabled": False}),
+    Row("metrics-open", {}, {}, {"metrics.host": "0.0.0.0"}, {"metrics.host": "::1"}),
     Row("kv-events-open", {}, {}, {"frontend.router_mode": "kv"}, {}),
     Row("lmcache-open", {}, {}, sidecar("0.0.0.0"), sidecar("127.0.0.1")),
     Row("other-users", {"other_users": ("alice",)}),
@@ -268,6 +270,7 @@ def test_a_host_that_has_everything_is_only_told_what_is_good_to_know(profile: s
         "kv-capacity",
         "router-sees-gpu-only",
         "kv-events-open",
+        "metrics-address",
     }
 
 

@@ -17,6 +17,7 @@ from dynkv.control.guests import Guests
 from dynkv.control.http import Reply, Request, _attend, error_reply, json_reply
 from dynkv.control.routes import ROUTES
 from dynkv.control.routing import Found, Refused, find
+from dynkv.owned import is_own_peer
 from dynkv.supervisor.events import Event
 
 pytestmark = pytest.mark.anyio
@@ -80,7 +81,7 @@ async def test_whatever_is_sent_is_answered_or_left(sent: bytes, first: int) -> 
         for end in (ours, theirs):
             end.setblocking(False)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_attend, answered, ours, Guests())
+            tasks.start_soon(_attend, answered, ours, Guests(), is_own_peer)
             theirs.send(sent[:first] or b"G")
             await anyio.lowlevel.checkpoint()
             theirs.send(sent[first:60_000])

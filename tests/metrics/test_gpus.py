@@ -54,6 +54,11 @@ class FakeNvml(SimpleNamespace):
             raise NvmlError
         return SimpleNamespace(gpu=43)
 
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: str) -> list[SimpleNamespace]:
+        if handle == "slice":
+            raise NvmlError
+        return [SimpleNamespace(pid=7, usedGpuMemory=50), SimpleNamespace(pid=8, usedGpuMemory=10)]
+
 
 @pytest.fixture
 def nvml(monkeypatch: pytest.MonkeyPatch) -> FakeNvml:
@@ -63,7 +68,10 @@ def nvml(monkeypatch: pytest.MonkeyPatch) -> FakeNvml:
 
 
 def test_by_the_names_that_were_asked_for(nvml: FakeNvml) -> None:
-    assert gpu_loads(["1", "MIG-a", "7"]) == {"1": GpuLoad(60, 80, 0.43), "MIG-a": GpuLoad(5, 10, None)}
+    assert gpu_loads(["1", "MIG-a", "7"]) == {
+        "1": GpuLoad(60, 80, 0.43, ((7, 50), (8, 10))),
+        "MIG-a": GpuLoad(5, 10, None),
+    }
     assert nvml.opened == 0
 
 

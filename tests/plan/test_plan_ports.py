@@ -90,7 +90,8 @@ class TestPortsOfAPlan:
         made = plan("disagg", host(4), {"workers.tensor_parallel_size": 2})
         told = {port for unit in made.units for port in unit.ports.values()}
         assert {unit.ports["nixl"] + 1 for unit in made.workers} <= told
-        assert {*made.ports} == told
+        assert made.metrics is not None
+        assert {*made.ports} == told | {made.metrics.port}
         assert list(made.ports) == sorted(set(made.ports))
 
     def test_kept_ports_of_all_ranks_are_planned_again(self) -> None:

@@ -1,0 +1,43 @@
+"""The ledger of a deployment, kept up: what a supervisor before has told of, then each event as it comes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from dynkv.host.asking import Questions
+from dynkv.metrics.ledger import Ledger
+from dynkv.owned import open_own
+from dynkv.supervisor.events import Event, EventLog, decoded
+
+_READ_BYTES = 4 * 1024**2
+"""Some 20,000 events; of a longer history the end counts, and sums begin lower, as after a reset."""
+_PATIENCE_S = 30.0
+
+
+async def keep_ledger(ledger: Ledger, events: EventLog, since: str) -> None:
+    """Until cancelled. `since`: when the deployment was started; ISO 8601, UTC."""
+    try:
+        before = await Questions().ask(partial(_history, events.path, since), _PATIENCE_S)
+    except (OSError, TimeoutError):
+        before = []  # there is none, or its disk does not answer: the sums begin now
+    for event in before:
+        ledger.note(event)
+    while True:
+        async for event in events.follow(ledger.seq):  # it ends for a listener that is too slow
+            ledger.note(event)
+
+
+def _history(path: Path, since: str) -> list[Event]:
+    """In a thread of its own."""
+    return [event for event in _events(path) if event.at >= since]
+
+
+def _events(path: Path) -> Iterator[Event]:
+    with os.fdopen(open_own(path, os.O_RDONLY), "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _READ_BYTES))
+        for line in file:
+            if (event := decoded(line)) is not None:
+                yield event

@@ -1,0 +1,100 @@
+"""How a deployment is just now, as families: states, budgets, caches, standbys, GPUs and disks. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from dynkv.host.gpus import GpuLoad
+from dynkv.metrics.exposition import unit_labels
+from dynkv.probes.text import Sample
+from dynkv.supervisor.events import seconds_of
+from dynkv.supervisor.status import DeploymentState, DeploymentStatus, StandbyState
+
+PRESENT_FAMILIES = {
+    "dynkv_deployment_state": ("gauge", "1 for the state that the deployment is in."),
+    "dynkv_deployment_start_time_seconds": ("gauge", "When the deployment was started, in seconds since 1970."),
+    "dynkv_supervisor_uptime_seconds": ("gauge", "How long this supervisor has run; it begins anew at a takeover."),
+    "dynkv_unit_restarts_left": ("gauge", "How many more deaths the unit may die now, and be started again."),
+    "dynkv_unit_hang_checks_total": ("counter", "Looks at whether the unit makes progress."),
+    "dynkv_unit_gpu_memory_bytes": ("gauge", "GPU memory that the unit's processes hold, by NVML."),
+    "dynkv_gpu_memory_used_bytes": ("gauge", "Memory of a GPU that anybody holds, by NVML."),
+    "dynkv_gpu_memory_size_bytes": ("gauge", "Memory that a GPU has, by NVML."),
+    "dynkv_gpu_utilization_ratio": ("gauge", "Share of the last moment in which a GPU computed, by NVML."),
+    "dynkv_l1_used_bytes": ("gauge", "What the sidecar holds in L1."),
+    "dynkv_l1_usage_ratio": ("gauge", "How much of L1 is taken, 0 to 1."),
+    "dynkv_l2_disk_free_bytes": ("gauge", "What is free on the disk of a directory of L2."),
+    "dynkv_l2_disk_size_bytes": ("gauge", "What the disk of a directory of L2 holds at all."),
+    "dynkv_sidecar_registered_workers": ("gauge", "Workers whose KV caches the sidecar knows."),
+    "dynkv_standby_state": ("gauge", "1 for the state that the standby is in."),
+    "dynkv_standby_launches_total": ("counter", "Units that have started from the standby."),
+    "dynkv_standby_resident_memory_bytes": ("gauge", "Resident memory of the standby, shared with what came from it."),
+}
+"""Type and description, by name. Counters begin with this supervisor."""
+_OF_CACHES = {
+    "l1_used_bytes": "dynkv_l1_used_bytes",
+    "l1_usage_ratio": "dynkv_l1_usage_ratio",
+    "registered_workers": "dynkv_sidecar_registered_workers",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What no status tells."""
+
+    hang_checks: Mapping[str, int] = field(default_factory=dict)
+    gpus: Mapping[str, GpuLoad] = field(default_factory=dict)
+    pids: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    """Of each unit's tree."""
+    disks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Free and all bytes, by directory of L2."""
+
+
+def present(status: DeploymentStatus, beside: Beside) -> Iterator[Sample]:
+    own = {"deployment": status.name}
+    for state in DeploymentState:
+        yield Sample("dynkv_deployment_state", {**own, "state": state}, int(status.state is state))
+    if (since := seconds_of(status.started_at)) is not None:
+        yield Sample("dynkv_deployment_start_time_seconds", own, since)
+    if status.supervisor is not None:
+        yield Sample("dynkv_supervisor_uptime_seconds", own, status.supervisor.uptime_s)
+    for figure, name in _OF_CACHES.items():
+        if (value := status.kv.get(figure)) is not None:
+            yield Sample(name, own, value)
+    for directory, (free, size) in beside.disks.items():
+        yield Sample("dynkv_l2_disk_free_bytes", {**own, "directory": directory}, free)
+        yield Sample("dynkv_l2_disk_size_bytes", {**own, "directory": directory}, size)
+    yield from _of_units(status, beside)
+    yield from _of_standbys(status)
+    yield from _of_gpus(status, beside)
+
+
+def _of_units(status: DeploymentStatus, beside: Beside) -> Iterator[Sample]:
+    for unit in status.units:
+        own = unit_labels(status.name, unit.name, unit.role)
+        yield Sample("dynkv_unit_hang_checks_total", own, beside.hang_checks.get(unit.name, 0))
+        if unit.restarts_left is not None:
+            yield Sample("dynkv_unit_restarts_left", own, unit.restarts_left)
+        for gpu in unit.gpus:
+            if (load := beside.gpus.get(gpu)) is not None and load.used_by is not None:
+                held = sum(used for pid, used in load.used_by if pid in beside.pids.get(unit.name, ()))
+                yield Sample("dynkv_unit_gpu_memory_bytes", {**own, "gpu": gpu}, held)
+
+
+def _of_standbys(status: DeploymentStatus) -> Iterator[Sample]:
+    for standby in status.standbys:
+        own = {"deployment": status.name, "standby": standby.name}
+        for state in StandbyState:
+            yield Sample("dynkv_standby_state", {**own, "state": state}, int(standby.state is state))
+        yield Sample("dynkv_standby_launches_total", own, standby.launched)
+        if standby.rss_bytes is not None:
+            yield Sample("dynkv_standby_resident_memory_bytes", own, standby.rss_bytes)
+
+
+def _of_gpus(status: DeploymentStatus, beside: Beside) -> Iterator[Sample]:
+    for gpu, load in beside.gpus.items():
+        own = {"deployment": status.name, "gpu": gpu}
+        yield Sample("dynkv_gpu_memory_used_bytes", own, load.used_bytes)
+        yield Sample("dynkv_gpu_memory_size_bytes", own, load.total_bytes)
+        if load.utilisation is not None:
+            yield Sample("dynkv_gpu_utilization_ratio", own, load.utilisation)

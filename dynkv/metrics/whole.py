@@ -1,0 +1,98 @@
+"""One scrape for everything: dynkv's own figures, and all that its units say, each with its labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import anyio
+
+from dynkv.metrics.exposition import unit_labels
+from dynkv.metrics.families import (
+    Families,
+    NotReadable,
+    Source,
+    as_openmetrics,
+    as_text,
+    families_of,
+    merged,
+    own_family,
+)
+from dynkv.metrics.own import OwnFigures
+from dynkv.plan.model import Plan, Unit
+from dynkv.probes.scrape import Figures
+from dynkv.probes.text import Sample
+from dynkv.secrets import hidden
+from dynkv.supervisor.life import secrets_of
+
+SCRAPE_FAMILIES = {
+    "dynkv_scrape_ok": ("gauge", "1 where the unit has said its figures in time, whole, and so that they can be read."),
+    "dynkv_scrape_duration_seconds": ("gauge", "How long the unit took to say them, or was waited for."),
+}
+"""Type and description, by name."""
+_TIMEOUT_S = 2.0
+_FRESH_S = 1.0
+_LONGEST = 2 * 1024**2
+"""Characters that one unit may say: a worker of vLLM says some 200,000."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    unit: Unit
+    families: Families | None
+    took_s: float
+
+
+class Whole:
+    """Who asks while it is gathered, or a moment later, is told the same: many who ask cost no more than one."""
+
+    def __init__(self, plan: Plan, figures: Figures, own: OwnFigures) -> None:
+        self._plan = plan
+        self._figures = figures
+        self._own = own
+        self._turn = anyio.Lock()
+        self._newest: Families = {}
+        self._at = -_FRESH_S
+
+    async def text(self, *, openmetrics: bool) -> str:
+        async with self._turn:
+            if anyio.current_time() >= self._at + _FRESH_S:
+                self._newest = await self._gathered()
+                self._at = anyio.current_time()
+            return as_openmetrics(self._newest) if openmetrics else as_text(self._newest)
+
+    async def _gathered(self) -> Families:
+        units = [unit for unit in self._plan.units if unit.name in self._figures.sources]
+        said: dict[str, _Said] = {}
+
+        async def ask(unit: Unit) -> None:
+            said[unit.name] = await self._ask(unit)
+
+        async with anyio.create_task_group() as tasks:
+            for unit in units:
+                tasks.start_soon(ask, unit)
+        in_order = [said[unit.name] for unit in units]
+        scrapes = self._scrapes(in_order)
+        return merged([await self._own.families(), scrapes, *(it.families for it in in_order if it.families)])
+
+    async def _ask(self, unit: Unit) -> _Said:
+        began = anyio.current_time()
+        source = self._figures.sources[unit.name]
+        text = await self._figures.get(source, max_age_s=_FRESH_S, timeout_s=_TIMEOUT_S, only_whole=True)
+        took_s = anyio.current_time() - began
+        if text is None or len(text) > _LONGEST:
+            return _Said(unit, None, took_s)
+        text = hidden(text, secrets_of(unit).values())
+        try:
+            return _Said(unit, families_of(text, Source(self._plan.name, unit.name, unit.role)), took_s)
+        except NotReadable:
+            return _Said(unit, None, took_s)
+
+    def _scrapes(self, said: list[_Said]) -> Families:
+        ok, took = [], []
+        for it in said:
+            labels = unit_labels(self._plan.name, it.unit.name, it.unit.role)
+            ok.append(Sample("dynkv_scrape_ok", labels, int(it.families is not None)))
+            took.append(Sample("dynkv_scrape_duration_seconds", labels, round(it.took_s, 4)))
+        return {
+            samples[0].name: own_family(*SCRAPE_FAMILIES[samples[0].name], samples) for samples in (ok, took) if samples
+        }
