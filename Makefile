@@ -8,7 +8,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install up down test check lint unit stack chaos fuzz bench docs requirements clean
+.PHONY: help install up down test check lint unit stack chaos fuzz bench docs dashboards requirements clean
 
 ifndef STACK
 STACK := $(shell timeout 20 nvidia-smi -L 2>/dev/null | grep -q '^GPU ' && echo gpu || echo cpu)
@@ -75,6 +75,9 @@ bench: $(CPU_VENV)/.installed-cpu $(CPU_VENV)/.installed-dynkv ## Measure dynkv 
 docs: $(DOCS_VENV)/.installed-docs ## Build the documentation into build/docs
 	@NO_MKDOCS_2_WARNING=1 "$(DOCS_VENV)/bin/mkdocs" build --strict
 	@echo "Documentation: build/docs/index.html"
+
+dashboards: $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## Make the dashboards that `dynkv observe` writes
+	@PYTHONPATH=docs "$(CPU_BIN)/python" -m generate.dashboards
 
 requirements: ## Compile requirements/*.txt from pyproject.toml; UPGRADE=1 takes new versions
 	@requirements/install.sh "$(CPU_VENV)" uv

@@ -14,8 +14,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "dynkv"
 ROWS = (
-    "__main__ cli daemon control metrics supervisor reclaim render init bash doctor probes children host plan profile "
-    "instack home short_paths locks owned documents readable secrets surroundings errors"
+    "__main__ cli daemon control metrics supervisor reclaim render observe init bash doctor probes children host plan "
+    "profile instack home short_paths locks owned documents readable secrets surroundings errors"
 ).split()
 """From top to bottom. `dynkv/__init__.py` holds the version and belongs to no row."""
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -143,7 +143,8 @@ def with_what_they_import(modules: Iterable[str]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "module", sorted(with_what_they_import(name for name in MODULES if row(name) in {"plan", "init", "bash"}))
+    "module",
+    sorted(with_what_they_import(name for name in MODULES if row(name) in {"plan", "observe", "init", "bash"})),
 )
 def test_the_plan_and_what_comes_before_it_do_no_io(module: str) -> None:
     """Nor does anything that it calls. What the host is, and where the person stands on it, comes in as facts."""

@@ -29,6 +29,7 @@ _VERBS = {
     "diff": "diff",
     "doctor": "doctor",
     "init": "init",
+    "observe": "observe",
     "profiles": "plan",
 }
 """Each verb, in the order of the help, with the file that has it."""

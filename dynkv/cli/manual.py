@@ -68,6 +68,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("dynkv init --from-script agg_lmcache_mp.sh --out -", "what a launch script does, printed"),
         ("dynkv init --from-script agg.sh -- --model Qwen/Qwen3-8B", "as the script does with these arguments"),
     ),
+    "observe": (
+        ("dynkv observe --out watch", "for all deployments that run"),
+        ("dynkv observe mine.yaml --out watch", "for one that does not run yet"),
+    ),
     "profiles": (("dynkv profiles", "what is shipped"),),
     "profiles show": (("dynkv profiles show agg", "to begin one of your own with"),),
     "profiles schema": (("dynkv profiles schema", "for editors"),),

@@ -1,0 +1,94 @@
+"""`observe`: files with which Prometheus and Grafana watch deployments."""
+
+from __future__ import annotations
+
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dynkv.cli.completion import profile_names
+from dynkv.cli.deployments import opened
+from dynkv.cli.options import NameOption, SetOption
+from dynkv.cli.planned import locate, make_plan
+from dynkv.cli.report import say
+from dynkv.errors import NotRunning, UsageError
+from dynkv.home import deployments, home
+from dynkv.observe.documents import documents
+from dynkv.plan.model import Plan
+from dynkv.profile.load import parse_set
+
+_FILES = resources.files("dynkv.observe") / "files"
+_BELOW = {"dashboards": "grafana/dashboards"}
+
+
+def observe(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write; the directory is made.")],
+    profile: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[PROFILE]",
+            help="What is to be watched, instead of what runs.",
+            autocompletion=profile_names,
+        ),
+    ] = None,
+    name: NameOption = None,
+    sets: SetOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there and differ.")] = False,
+) -> None:
+    """Write what Prometheus and Grafana need to watch the deployments that run, or one of a profile.
+
+    That is: prometheus.yml, rules with their tests, dashboards, and a compose file that starts both on this host.
+    """
+    plans = _running() if profile is None else [_planned(profile, name, sets)]
+    if not any(plan.metrics for plan in plans):
+        names = ", ".join(plan.name for plan in plans)
+        raise UsageError(f"figures of {names} are read nowhere", hint="metrics.enabled: true in the profile")
+    written = {**documents(plans), **_as_they_are(_FILES)}
+    _write(out, written, force=force)
+    say(f"{len(written)} files are in {out}, for {', '.join(plan.name for plan in plans if plan.metrics)}")
+    say(f"start both with docker: (cd {out} && docker compose up -d)")
+    say(f"or Prometheus by itself: prometheus --config.file={out / 'prometheus.yml'}")
+
+
+def _planned(profile: str, name: str | None, sets: list[str] | None) -> Plan:
+    return make_plan(*locate(profile, name, [parse_set(text) for text in sets or []])).plan
+
+
+def _running() -> list[Plan]:
+    """Of all that are up, supervised or not; raises NotRunning where nothing is."""
+    journals = (opened(name).journal for name in deployments(home()))
+    plans = [it.plan for it in journals if it is not None and it.plan is not None and not it.stopped]
+    if not plans:
+        raise NotRunning()
+    return plans
+
+
+def _as_they_are(folder: Traversable, below: str = "") -> dict[str, str]:
+    """Those that are the same for all, by path."""
+    found: dict[str, str] = {}
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            found |= _as_they_are(entry, f"{_BELOW.get(entry.name, entry.name)}/")
+        else:
+            found[f"{below}{entry.name}"] = entry.read_text(encoding="utf-8")
+    return found
+
+
+def _write(out: Path, texts: dict[str, str], *, force: bool) -> None:
+    """All or nothing of what is in the way: raises UsageError for a file that somebody has changed."""
+    try:
+        changed = [path for path, text in texts.items() if (out / path).exists() and (out / path).read_text() != text]
+        if changed and not force:
+            raise UsageError(
+                f"{out / min(changed)} is there already, and differs", hint="--force overwrites it, --out names another"
+            )
+        for path, text in texts.items():
+            (out / path).parent.mkdir(parents=True, exist_ok=True)
+            (out / path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {error.filename or out}: {error.strerror}", hint="--out names another"
+        ) from None
