@@ -1,4 +1,4 @@
-"""What all tests share: asyncio for the async ones, and the helpers beside the tests of four folders."""
+"""What all tests share: asyncio for the async ones, and the helpers beside the tests of six folders."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-sys.path += [str(Path(__file__).parent / folder) for folder in ("children", "hosts", "plan", "probes", "supervisor")]
+sys.path += [
+    str(Path(__file__).parent / folder) for folder in ("children", "hosts", "observe", "plan", "probes", "supervisor")
+]
 
 # a machine that others work on too is slow at times
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -33,7 +33,7 @@ def watching(
     """What has to go on so that figures can be read, by what it is; `since`: when the deployment was started."""
     work: dict[str, Callable[[], Awaitable[object]]] = {"the ledger": partial(keep_ledger, own.ledger, events, since)}
     if plan.metrics is not None:
-        answers = ReadOnly(plan, figures, Whole(plan, figures, own))
+        answers = ReadOnly(plan, figures, Whole(plan, figures, own.families))
         work["the listener for figures"] = partial(keep_listening, plan.metrics, answers.answer, events)
     return work
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import anyio
@@ -17,7 +18,6 @@ from dynkv.metrics.families import (
     merged,
     own_family,
 )
-from dynkv.metrics.own import OwnFigures
 from dynkv.plan.model import Plan, Unit
 from dynkv.probes.scrape import Figures
 from dynkv.probes.text import Sample
@@ -45,7 +45,8 @@ class _Said:
 class Whole:
     """Who asks while it is gathered, or a moment later, is told the same: many who ask cost no more than one."""
 
-    def __init__(self, plan: Plan, figures: Figures, own: OwnFigures) -> None:
+    def __init__(self, plan: Plan, figures: Figures, own: Callable[[], Awaitable[Families]]) -> None:
+        """`own`: what dynkv says itself."""
         self._plan = plan
         self._figures = figures
         self._own = own
@@ -72,7 +73,7 @@ class Whole:
                 tasks.start_soon(ask, unit)
         in_order = [said[unit.name] for unit in units]
         scrapes = self._scrapes(in_order)
-        return merged([await self._own.families(), scrapes, *(it.families for it in in_order if it.families)])
+        return merged([await self._own(), scrapes, *(it.families for it in in_order if it.families)])
 
     async def _ask(self, unit: Unit) -> _Said:
         began = anyio.current_time()

@@ -42,7 +42,6 @@ STACK_METRICS = {
     "dynamo_frontend_inter_token_latency_seconds": StackMetric(_DYNAMO, "histogram", "between two tokens"),
     "dynamo_frontend_input_sequence_tokens": StackMetric(_DYNAMO, "histogram", "tokens of prompts"),
     "dynamo_frontend_output_tokens_total": StackMetric(_DYNAMO, "counter", "tokens of answers"),
-    "dynamo_frontend_model_migration_total": StackMetric(_DYNAMO, "counter", "requests that went on elsewhere"),
     "vllm:num_requests_running": StackMetric(_VLLM, "gauge", "requests that an engine computes"),
     "vllm:num_requests_waiting": StackMetric(_VLLM, "gauge", "requests that wait for room in an engine"),
     "vllm:num_preemptions_total": StackMetric(_VLLM, "counter", "requests put back for want of KV cache"),
