@@ -61,7 +61,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         directory=f"{home}/{name}",
         prepare=preparation(ctx),
         warm_up_tokens=_warm_up_tokens(profile),
-        standbys=standbys(ctx, [unit for unit in units if unit.role.is_worker]),
+        standbys=standbys(ctx, units),
         ports=tuple(sorted(ctx.ports.given)),
         notes=(
             *notes,
