@@ -84,7 +84,10 @@ def _for_sidecar(ctx: Context, sidecar: Unit) -> Standby:
     new = at_least(ctx.facts.packages, "lmcache", 0, 5, 6)
     return Standby(
         name=SIDECARS_STANDBY,
-        modules=(f"{ctx.facts.scripts_directory}/server_imports.py", f"lmcache.v1.multiprocess.{'transport.factory' if new else 'mq'}"),
+        modules=(
+            f"{ctx.facts.scripts_directory}/server_imports.py",
+            f"lmcache.v1.multiprocess.{'transport.factory' if new else 'mq'}",
+        ),
         env=sidecar.env,
         roles=(Role.LMCACHE,),
         keep=True,

@@ -12,6 +12,7 @@ from dynkv.plan.model import Plan, Role, Unit
 from dynkv.plan.order import stop_stages
 from dynkv.reclaim.sidecar import Registrations
 from dynkv.supervisor.boundary import outliving
+from dynkv.supervisor.cuts import Cuts
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.housekeeping import release_what_is_left, rotate_logs, take_census
 from dynkv.supervisor.inbox import Ask, Request
@@ -58,7 +59,8 @@ class Stack:
             for unit in plan.units
         }
         self._proof = Proof(plan, shared, self._runners)
-        self._overview = Overview(plan, shared, self._runners, self._proof, supervisor_pid)
+        self._cuts = Cuts(plan, shared)
+        self._overview = Overview(plan, shared, self._runners, self._proof, self._cuts, supervisor_pid)
         self._down = anyio.Event()
         self.is_foreground = False
         """Its supervisor is somebody's child, who may end what it leaves."""
@@ -195,6 +197,7 @@ class Stack:
             "the proof that it serves": self._proof.run,
             "the census": partial(take_census, self._shared, self._runners),
             "releasing ended workers": self._release_what_is_left,
+            "counting cut requests": self._cuts.run,
             "bringing units up to date": self._renew,
             "rotating logs": partial(rotate_logs, self.plan, self._shared),
         }
