@@ -122,7 +122,8 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, worker_co
 def _frontend(ctx: Context) -> Frontend | None:
     if ctx.frontend_port is None:
         return None
-    return Frontend(ctx.profile.frontend.host, ctx.frontend_port, ctx.served_name, ctx.task, ctx.aliases)
+    settings = ctx.profile.frontend
+    return Frontend(settings.host, ctx.frontend_port, ctx.served_name, ctx.task, ctx.aliases, settings.migration_limit)
 
 
 def _units(ctx: Context, workers: list[Seat]) -> tuple[Unit, ...]:
