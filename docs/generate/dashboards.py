@@ -73,7 +73,7 @@ def _panel(wanted: Panel, number: int, at: GridPos) -> stat.Panel | timeseries.P
         panel = panel.description(wanted.description)
     if wanted.unit == "percentunit":
         panel = panel.min(0)
-    for letter, query in zip("ABCD", wanted.queries, strict=False):
+    for letter, query in zip("ABCDE", wanted.queries, strict=False):
         asked = prometheus.Dataquery().expr(query.expr).legend_format(query.legend).ref_id(letter).datasource(_SOURCE)
         panel = panel.with_target(asked.instant() if wanted.is_number else asked.range())
         if query.unit:

@@ -20,12 +20,14 @@ _RECOVERY = "dynkv_unit_recovery_seconds"
 _IN_STATE = "dynkv_unit_state_seconds_total"
 _STEP = "dynkv_unit_reclaim_seconds"
 _FAULTS = "dynkv_faults_total"
+_CUT = "dynkv_requests_cut_total"
 LEDGER_FAMILIES = {
     _OUTAGES: ("counter", "Times that the unit stopped serving, by reason."),
     _LOST: ("counter", "Seconds in which the unit did not serve, by the reason of the outage."),
     _RECOVERY: ("histogram", "Seconds from the end of an incarnation that served until the next one was ready."),
     _IN_STATE: ("counter", "Seconds that the unit has been in each state."),
     _STEP: ("summary", "Seconds that a step of clearing up behind the unit took, and how often it was needed."),
+    _CUT: ("counter", "Requests that an end of the unit has cut, and that could not go on elsewhere."),
     _FAULTS: ("counter", "Faults of dynkv itself, each of which is an event."),
 }
 """Type and description, by name. All sums begin with the deployment, and go on in a supervisor that takes over."""
@@ -103,6 +105,8 @@ class Ledger:
         """The number of the last event that is in it."""
         self._accounts: dict[str, _Account] = {}
         self._faults = 0
+        self._cut: dict[str, int] = {}
+        """Requests, by unit."""
 
     def note(self, event: Event) -> None:
         """Events come in their order; one that is in it already changes nothing."""
@@ -111,6 +115,9 @@ class Ledger:
             return
         self.seq = event.seq
         self._faults += event.kind == EventKind.FAULT
+        if event.kind == EventKind.CUT:
+            self._note_cut(event)
+            return
         if event.unit is None:
             return
         old, new = str(event.data.get("old")), str(event.data.get("new"))
@@ -126,6 +133,13 @@ class Ledger:
         elif event.kind in STEPS:
             account.step(event.kind, event.duration_s or 0.0)
 
+    def _note_cut(self, event: Event) -> None:
+        """Several that ended at once share what they have cut: it is told of the first."""
+        units, count = event.data.get("units"), event.data.get("requests")
+        unit = event.unit or (str(units[0]) if isinstance(units, list) and units else "")
+        if isinstance(count, int):
+            self._cut[unit] = self._cut.get(unit, 0) + count
+
     def samples(self, deployment: str, labels: Mapping[str, Mapping[str, str]], now: float) -> Iterator[Sample]:
         """Of these units, each with its labels, as it is `now`, in seconds since 1970."""
         yield Sample(_FAULTS, {"deployment": deployment}, self._faults)
@@ -133,6 +147,7 @@ class Ledger:
             account = self._accounts.get(unit) or _Account(State.PENDING, now)
             yield from _of_outages(account, own, now)
             yield from _of_recoveries(account, own)
+            yield Sample(_CUT, own, self._cut.get(unit, 0))
             for state, seconds in account.in_state_until(now).items():
                 yield Sample(_IN_STATE, {**own, "state": state}, round(seconds, 3))
             for step in STEPS:

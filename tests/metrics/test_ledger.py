@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -122,6 +123,15 @@ def test_steps_of_clearing_up() -> None:
     found = history.figures(40)
     assert (found["reclaim_seconds_count", "discovery"], found["reclaim_seconds_sum", "discovery"]) == (2, 0.75)
     assert found["reclaim_seconds_count", "sidecar"] == 0
+
+
+def test_cut_requests_are_told_of_the_first_that_ended() -> None:
+    history = died_and_came_back()
+    history.add(30, EventKind.CUT, None, requests=2, units=["worker-0"])
+    history.events.append(
+        replace(history.events[-1], seq=99, unit=None, data={"requests": 3, "units": ["worker-0", "x"]})
+    )
+    assert history.figures(40)["dynkv_requests_cut_total", ""] == 5
 
 
 def test_the_same_events_twice_count_once() -> None:

@@ -277,6 +277,27 @@ async def test_who_maps_the_memory_of_a_dead_unit_is_restarted(lab: Lab, gpu: Ma
         assert not gpu.mappers & running.pids
 
 
+async def test_without_a_grace_period_where_their_requests_go_on_elsewhere(lab: Lab, gpu: MappedGpu) -> None:
+    decode = [unit for unit in disagg(lab, 2, 1) if unit.role is Role.DECODE]
+    stubborn = [replace(unit, argv=_deaf(unit.argv), stop_timeout_s=600.0) for unit in decode]
+    async with deployment(lab, *stubborn, *disagg(lab, 2, 1)[2:]) as running:
+        await running.until("ready")
+        plan = running.stack.plan
+        assert plan.frontend is not None
+        running.stack.plan = replace(plan, frontend=replace(plan.frontend, migration_limit=3))
+        board = running.shared.board
+        gpu.mappers = {board["decode-0"].pid or 0, board["decode-1"].pid or 0}
+        await kill(running, "prefill-0")
+        await running.until("ready")
+        assert [board[name].restarts for name in ("decode-0", "decode-1")] == [1, 1]
+
+
+def _deaf(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """The same program, to which SIGTERM says nothing."""
+    *before, text, port, sick_file = argv
+    return (*before, f"import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n{text}", port, sick_file)
+
+
 async def test_they_are_restarted_one_by_one_while_another_serves(lab: Lab, gpu: MappedGpu) -> None:
     async with deployment(lab, *disagg(lab, 2, 2)) as running:
         await running.until("ready")
