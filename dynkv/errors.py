@@ -175,7 +175,7 @@ class PreflightRefused(DynkvError):
 
 
 class PortTaken(PreflightRefused):
-    """Something listens on the frontend's port, which is never moved."""
+    """Something listens on a port that people rely on, which is never moved."""
 
     def __init__(self, port: int, holder: str, *, key: str, where: str = "") -> None:
         super().__init__(

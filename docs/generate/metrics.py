@@ -2,49 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from dynkv.metrics.exposition import FAMILIES, REPLACED
+from dynkv.metrics.exposition import REPLACED
+from dynkv.metrics.ledger import STEPS
+from dynkv.metrics.own import OWN_FAMILIES
 from dynkv.metrics.traffic import PASSED_ON
+from dynkv.metrics.whole import SCRAPE_FAMILIES
+from dynkv.observe.names import STACK_METRICS, SUPPORTED
 from dynkv.supervisor.states import State
+from dynkv.supervisor.verdict import Reason
 from generate.markdown import code, table
 
 HEAD = """# Metrics
 
-`GET /metrics` on the deployment's [control socket](http-api.md), in Prometheus' text format. Prometheus itself cannot
-ask a Unix socket. Forward that socket to no TCP port: whoever reached it could stop the deployment, too. Let the text
-collector of node_exporter read a file instead, from a timer or a cron job of your own:
+`GET /metrics` at the address that `up` prints and `status --json` has as `metrics_url`: dynkv's own figures, and all that
+sidecar, frontend and workers say, in one answer. [Watch it](../howto/watch.md) has the way to a dashboard. It is
+Prometheus' text format, or OpenMetrics for who accepts that, as Prometheus does. `GET /sd` names the address of every unit.
+Nothing else is answered there: 404 for another path, 405 for a method that would change something, and on loopback 403 for
+a `Host` that is not this host's. Many who ask within a second cost no more than one.
 
-```text
-curl -sf --unix-socket ~/.local/state/dynkv/agg/control.sock http://dynkv/metrics -o agg.new && mv agg.new agg.prom
-```
-
-Every unit's own `/metrics` is on its port: `dynkv status` shows them.
+The deployment's [control socket](http-api.md) answers `GET /metrics` too, with dynkv's own figures and those of requests.
 """
 _LABELS = "`deployment`, `unit` and `role`"
 _COLUMNS = ("metric", "type", "meaning")
 
 
 def page() -> str:
-    own = {name: family for name, family in FAMILIES.items() if name not in REPLACED}
-    before = {name: family for name, family in FAMILIES.items() if name in REPLACED}
+    own = {name: family for name, family in OWN_FAMILIES.items() if name not in REPLACED}
+    before = {name: family for name, family in OWN_FAMILIES.items() if name in REPLACED}
     parts = [
         HEAD,
         "## dynkv's own",
-        f"Labels: {_LABELS}. `dynkv_build_info` has `version` alone. `dynkv_unit_state` has one series for each "
-        f"`state`: {', '.join(code(state) for state in State)}.",
+        f"Labels of what is a unit's: {_LABELS}. `dynkv_build_info` has `version` alone. `dynkv_unit_state` has one series "
+        f"for each `state`: {_listed(State)}. A `reason` of an outage is {_listed(Reason)}. A `step` of clearing up is "
+        f"{_listed(STEPS)}, as events name it. Outages, recoveries, times in states, steps, faults and cut requests are of "
+        "the whole deployment: a supervisor that takes over counts on, from events.jsonl. All other counters begin with "
+        "their supervisor. What is not known, as on a host without GPUs, is not there.",
         table(_COLUMNS, _rows(own)),
-        "## Passed on",
-        "What frontend and workers count about their requests, fetched when you ask. A unit that does not answer "
-        f"within a second is left out. The labels are those that the unit gives, and {_LABELS} before them; a label of "
-        "the unit's own with one of these names has `exported_` before it. `process` is the older name of `unit`, and "
-        "goes with the metrics below. Which of them there are depends on the engine.",
+        "## Of each scrape",
+        table(_COLUMNS, _rows(SCRAPE_FAMILIES)),
+        "## The stack's",
+        "What units say is passed on as it is, with "
+        f"{_LABELS} before a unit's own labels; one with such a name has `exported_` before it. Where two "
+        "units have a family as different kinds, the first one's is taken. Rules and dashboards rely on these:",
+        table(("metric", "program", "type", "meaning", "versions"), _of_the_stack()),
+        "## Passed on by the control socket",
+        "What frontend and workers count about their requests. `process` is the older name of `unit`.",
         table(_COLUMNS, _rows(PASSED_ON)),
         "## Deprecated",
         "The names of before, with the label `process` for `unit`. They stay for one version.",
         table(_COLUMNS, _rows(before)),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(code(name) for name in names)
+
+
+def _of_the_stack() -> list[tuple[str, str, str, str, str]]:
+    return [
+        (
+            code(name),
+            it.program,
+            it.kind,
+            it.meaning,
+            f"{it.since or SUPPORTED[it.program][0]} to {SUPPORTED[it.program][1]}",
+        )
+        for name, it in STACK_METRICS.items()
+    ]
 
 
 def _rows(families: Mapping[str, tuple[str, str]]) -> list[tuple[str, str, str]]:

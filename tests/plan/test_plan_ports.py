@@ -86,6 +86,21 @@ class TestPortsOfAPlan:
         assert made.unit("lmcache").ports == {"zmq": 5556, "http": 8082}
         assert made.unit("worker-0").ports == {"system": 8083, "kv_events": 20082}
 
+    def test_figures_have_the_first_free_one_unless_the_profile_names_it(self) -> None:
+        def port(taken: dict[int, str], kept: dict[str, int], **profile: object) -> int | None:
+            keys = {f"metrics.{key}": value for key, value in profile.items()}
+            made = plan("agg", host(1, taken_ports=taken, kept_ports=kept), keys)
+            assert made.metrics is None or made.metrics.port in made.ports
+            return made.metrics.port if made.metrics else None
+
+        assert port({}, {}) == 9810
+        assert port({9810: "another deployment"}, {}) == 9811
+        assert port({}, {"metrics": 9817}) == 9817
+        assert port({}, {"metrics": 9817}, port=9900) == 9900
+        assert port({}, {}, enabled=False) is None
+        with pytest.raises(PortTaken, match=r"metrics\.port"):
+            port({9900: "pid 7 (nginx)"}, {}, port=9900)
+
     def test_the_plan_knows_those_of_all_ranks(self) -> None:
         made = plan("disagg", host(4), {"workers.tensor_parallel_size": 2})
         told = {port for unit in made.units for port in unit.ports.values()}

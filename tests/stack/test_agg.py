@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from watching import watched
 
 from .asking import chat, chat_in_pieces, client, complete, prompt
 from .figures import figures, registered, sidecar
@@ -145,6 +147,28 @@ def test_the_sidecar_holds_the_living_worker_alone(agg: Agg) -> None:
     """The dead one's registration is released, or reaped after 30 s."""
     port = agg.sidecar_port()
     wait_for(lambda: len(registered(port)) == 1, f"one registered worker, not {registered(port)}", 60)
+
+
+EMPTY = {
+    "gpu": "the host of the tests has no GPU",
+    "nixl": "nothing is moved where workers prefill and decode",
+    "l2": "this deployment has no L2",
+    "recovery": "no outage lies within the window, or none",
+}
+"""What a dashboard asks that may give nothing here, and why; the mocker's table is in test_watched.py."""
+
+
+def test_no_query_of_a_dashboard_is_empty_without_a_reason(agg: Agg, tmp_path: Path) -> None:
+    agg.dynkv.do("observe", "--out", str(tmp_path))
+    units = [one["name"] for one in agg.dynkv.status()["units"]]
+    excused = re.compile("|".join(EMPTY))
+    with watched(tmp_path) as prometheus:
+
+        def missing() -> set[str]:
+            complete(agg.dynkv.endpoint, "random", prompt(PROMPT_TOKENS, seed=21))
+            return {query for query in prometheus.unanswered("agg", units) if not excused.search(query)}
+
+        wait_for(lambda: not missing(), f"an answer to {missing()}", 60)
 
 
 def test_a_new_supervisor_takes_over_what_it_may_and_the_sidecar_forgets_the_rest(agg: Agg) -> None:
