@@ -16,13 +16,14 @@ from generate.markdown import code, table
 
 HEAD = """# Metrics
 
-`GET /metrics` at the address that `up` prints and `status --json` has as `metrics_url`: dynkv's own figures, and all that
-sidecar, frontend and workers say, in one answer. [Watch it](../howto/watch.md) has the way to a dashboard. It is
-Prometheus' text format, or OpenMetrics for who accepts that, as Prometheus does. `GET /sd` names the address of every unit.
-Nothing else is answered there: 404 for another path, 405 for a method that would change something, and on loopback 403 for
-a `Host` that is not this host's. Many who ask within a second cost no more than one.
+`GET /metrics` at the address that `up` prints and `status --json` has as `metrics_url`: dynkv's own figures, and all
+that sidecar, frontend and workers say, in one answer. [Watch it](../howto/watch.md) has the way to a dashboard. It is
+Prometheus' text format, or OpenMetrics for who accepts that, as Prometheus does. `GET /sd` names the address of every
+unit. Nothing else is answered there: 404 for another path, 405 for a method that would change something, and on
+loopback 403 for a `Host` that is not this host's. Many who ask within a second cost no more than one.
 
-The deployment's [control socket](http-api.md) answers `GET /metrics` too, with dynkv's own figures and those of requests.
+The deployment's [control socket](http-api.md) answers `GET /metrics` too, with dynkv's own figures and those of
+requests.
 """
 _LABELS = "`deployment`, `unit` and `role`"
 _COLUMNS = ("metric", "type", "meaning")
@@ -34,11 +35,11 @@ def page() -> str:
     parts = [
         HEAD,
         "## dynkv's own",
-        f"Labels of what is a unit's: {_LABELS}. `dynkv_build_info` has `version` alone. `dynkv_unit_state` has one series "
-        f"for each `state`: {_listed(State)}. A `reason` of an outage is {_listed(Reason)}. A `step` of clearing up is "
-        f"{_listed(STEPS)}, as events name it. Outages, recoveries, times in states, steps, faults and cut requests are of "
-        "the whole deployment: a supervisor that takes over counts on, from events.jsonl. All other counters begin with "
-        "their supervisor. What is not known, as on a host without GPUs, is not there.",
+        f"Labels of what is a unit's: {_LABELS}. `dynkv_build_info` has `version` alone. `dynkv_unit_state` has one "
+        f"series for each `state`: {_listed(State)}. A `reason` of an outage is {_listed(Reason)}. A `step` of clearing up is "
+        f"{_listed(STEPS)}, as events name it. Outages, recoveries, times in states, steps, faults and cut requests are "
+        "of the whole deployment: a supervisor that takes over counts on, from events.jsonl. All other counters begin "
+        "with their supervisor. What is not known, as on a host without GPUs, is not there.",
         table(_COLUMNS, _rows(own)),
         "## Of each scrape",
         table(_COLUMNS, _rows(SCRAPE_FAMILIES)),
@@ -62,16 +63,11 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _of_the_stack() -> list[tuple[str, str, str, str, str]]:
-    return [
-        (
-            code(name),
-            it.program,
-            it.kind,
-            it.meaning,
-            f"{it.since or SUPPORTED[it.program][0]} to {SUPPORTED[it.program][1]}",
-        )
-        for name, it in STACK_METRICS.items()
-    ]
+    found = []
+    for name, it in STACK_METRICS.items():
+        oldest, newest = SUPPORTED[it.program]
+        found.append((code(name), str(it.program), it.kind, it.meaning, f"{it.since or oldest} to {newest}"))
+    return found
 
 
 def _rows(families: Mapping[str, tuple[str, str]]) -> list[tuple[str, str, str]]:
