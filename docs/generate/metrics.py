@@ -36,10 +36,10 @@ def page() -> str:
         HEAD,
         "## dynkv's own",
         f"Labels of what is a unit's: {_LABELS}. `dynkv_build_info` has `version` alone. `dynkv_unit_state` has one "
-        f"series for each `state`: {_listed(State)}. A `reason` of an outage is {_listed(Reason)}. A `step` of clearing "
-        f"up is {_listed(STEPS)}, as events name it. Outages, recoveries, times in states, steps, faults and cut "
-        "requests are of the whole deployment: a supervisor that takes over counts on, from events.jsonl. All others begin "
-        "with their supervisor. What is not known, as on a host without GPUs, is not there.",
+        f"series for each `state`: {_listed(State)}. A `reason` of an outage is {_listed(Reason)}. A `step` of "
+        f"clearing up is {_listed(STEPS)}, as events name it. Outages, recoveries, times in states, steps, faults and "
+        "cut requests are of the whole deployment: a supervisor that takes over counts on, from events.jsonl. Others "
+        "begin with their supervisor. What is not known, as on a host without GPUs, is not there.",
         table(_COLUMNS, _rows(own)),
         "## Of each scrape",
         table(_COLUMNS, _rows(SCRAPE_FAMILIES)),

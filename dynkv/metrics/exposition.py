@@ -36,11 +36,6 @@ FAMILIES = {
 """Type and description, by name. The reference is made from this."""
 
 
-def exposition(status: DeploymentStatus) -> str:
-    samples = own_samples(status)
-    return "".join(family(name, *FAMILIES[name], samples[name]) for name in FAMILIES)
-
-
 def own_samples(status: DeploymentStatus) -> dict[str, list[Sample]]:
     """By family."""
     found: dict[str, list[Sample]] = {name: [] for name in FAMILIES}

@@ -17,10 +17,8 @@ from dynkv.cli.commands import _VERBS
 from dynkv.cli.plan import profile_schema
 from dynkv.doctor.catalogue import CHECKS
 from dynkv.errors import EXIT_CODES, DynkvError
-from dynkv.metrics.exposition import exposition
 from dynkv.metrics.own import OWN_FAMILIES
 from dynkv.supervisor.event_kinds import KINDS, EventKind
-from dynkv.supervisor.status import DeploymentState, DeploymentStatus
 
 from .pages import ROOT
 
@@ -78,12 +76,6 @@ def test_every_error_says_when_it_comes() -> None:
     for kind in kinds:
         kinds += kind.__subclasses__()
         assert kind.__doc__
-
-
-def test_every_family_that_is_served_is_known() -> None:
-    served = exposition(DeploymentStatus("agg", "agg", DeploymentState.READY, "", "", "", None, ()))
-    names = [line.split()[2] for line in served.splitlines() if line.startswith("# TYPE")]
-    assert names == [*FAMILIES]
 
 
 def test_a_table() -> None:

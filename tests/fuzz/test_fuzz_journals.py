@@ -19,7 +19,7 @@ from dynkv.cli.commands import run
 from dynkv.cli.ink import Ink
 from dynkv.cli.status_text import status_text
 from dynkv.errors import DynkvError
-from dynkv.metrics.exposition import exposition
+from dynkv.metrics.present import Beside, present
 from dynkv.supervisor.events import decoded
 from dynkv.supervisor.journal import ChildRecord, read_journal
 from dynkv.supervisor.salvage import adoptable, orphaned_status, registrations_left
@@ -49,7 +49,7 @@ def seen_from_outside(lab: Lab, content: bytes) -> None:
             return
         status = orphaned_status(found, lab.place)
         status_text(status, Ink(io.StringIO()))
-        exposition(status)
+        list(present(status, Beside()))
         msgspec.json.encode(status)
         registrations_left(found, [*found.children][:1], lab.place)
         if found.plan is not None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from dynkv import __version__
-from dynkv.metrics.exposition import REPLACED, exposition, family
+from dynkv.metrics.exposition import FAMILIES, REPLACED, family, own_samples
 from dynkv.probes.text import Sample, samples
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
@@ -20,7 +20,8 @@ UNITS = (
 
 
 def served(name: str = "agg") -> str:
-    return exposition(DeploymentStatus(name, "agg", DeploymentState.READY, "", "", "", None, UNITS))
+    status = DeploymentStatus(name, "agg", DeploymentState.READY, "", "", "", None, UNITS)
+    return "".join(family(each, *FAMILIES[each], samples) for each, samples in own_samples(status).items())
 
 
 def parsed(name: str = "agg", label: str = "unit") -> dict[tuple[str, str], dict[str, float]]:
