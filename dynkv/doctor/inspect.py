@@ -69,10 +69,15 @@ def inspect(
     all deployments.
 
     Raises PreflightRefused when the interpreter does not work, there is no whole path of the model, or the frontend's
-    address is not one of this host's.
+    address, or that for figures, is not one of this host's.
     """
     if profile.topology != "none":
         _check_addresses(profile.frontend.host)
+    if profile.metrics.enabled and (closed := listen_problem(profile.metrics.host)):
+        raise PreflightRefused(
+            f"figures cannot be read on {profile.metrics.host}: {closed}",
+            hint="set `metrics.host` to an address that `ip address` lists, or to 127.0.0.1",
+        )
     python = find_python(profile.python)
     interpreter = look_into(python)
     own = left_over or LeftOver()
