@@ -208,7 +208,7 @@ class TestPreflight:
         done = dynkv("doctor", "agg", *TINY_CPU, "--set", stack, "--set", "lmcache.l1_size_gb=1000000", "--json")
         assert done.code == 4
         found = [(finding["severity"], finding["id"]) for finding in json.loads(done.out)]
-        assert found == [("error", "l1-too-large"), ("warning", "vllm-needs-gpus")]
+        assert found == [("error", "l1-too-large"), ("warning", "vllm-needs-gpus"), ("info", "metrics-address")]
         assert done.err == ""
 
 
