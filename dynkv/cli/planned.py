@@ -115,7 +115,7 @@ def _left_over(where: Place) -> LeftOver:
     found = orphans(where)
     children = {} if found.journal is None else found.journal.children
     ports = {f"{unit}.{name}": port for unit, record in children.items() for name, port in record.ports.items()}
-    plan = None if found.journal is None else found.journal.plan
+    plan = found.journal.plan if found.journal is not None and not found.journal.stopped else None
     if plan is not None and plan.metrics is not None:
         ports[METRICS] = plan.metrics.port
     supervisor = supervisor_of(where) if METRICS in ports else None
