@@ -2,7 +2,7 @@
 
     python docs/dashboard_pictures.py
 
-Brings up a deployment with the mocker, asks it for a few minutes, kills a worker meanwhile, and has a Prometheus read
+Brings up a deployment on the CPU, asks it for a few minutes, kills a worker meanwhile, and has a Prometheus read
 its figures. It needs the tests' packages and Debian's prometheus. Panels about what this host does not have stay empty.
 """
 
@@ -18,6 +18,7 @@ import time
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from threading import Event, Thread
 
@@ -25,14 +26,16 @@ ROOT = Path(__file__).parents[1]
 sys.path += [str(ROOT / "tests"), str(ROOT / "tests" / "observe")]
 
 import openai  # noqa: E402 (with what is found beside the tests)
-from stack.asking import chat_in_pieces  # noqa: E402
-from stack.harness import MOCKER, Dynkv, fresh_dynkv, unit  # noqa: E402
+from stack.asking import complete, prompt  # noqa: E402
+from stack.harness import Dynkv, fresh_dynkv, unit  # noqa: E402
 from watching import Prometheus, watched  # noqa: E402
 
 from dynkv.observe.panels import DASHBOARDS, Dashboard, Panel, Query  # noqa: E402
 
 PICTURES = ROOT / "docs" / "pictures"
 _MINUTES, _STEP_S = 4.0, 3
+_PROMPTS, _PROMPT_TOKENS = 20, 300
+"""Longer than one of LMCache's chunks."""
 _CELL, _LINE = 52, 30
 _GAP = 8
 _COLOURS = ("#4c9be8", "#e8a04c", "#67c587", "#d9646c", "#a98be0", "#5cc3c7", "#c7b35c", "#999999")
@@ -51,7 +54,7 @@ class Curve:
 
 def main() -> None:
     with fresh_dynkv() as dynkv, tempfile.TemporaryDirectory() as out:
-        dynkv.up("agg", *MOCKER)
+        dynkv.up("agg", "--device", "cpu", "--model", "tiny", timeout_s=300)
         dynkv.do("observe", "--out", out)
         with watched(Path(out)) as prometheus:
             began = time.time()
@@ -76,11 +79,13 @@ def _use(dynkv: Dynkv) -> None:
 
 
 def _ask(dynkv: Dynkv, over: Event, pause_s: float) -> None:
-    while not over.wait(pause_s):
+    for number in count():
+        if over.wait(pause_s):
+            return
         try:
-            chat_in_pieces(dynkv.endpoint, "tiny", "Hello, how are you?")
+            complete(dynkv.endpoint, "tiny", prompt(_PROMPT_TOKENS, seed=number % _PROMPTS))
         except openai.OpenAIError:
-            continue  # the worker is on its way back
+            time.sleep(1.0)  # the worker is on its way back
 
 
 def _curves(query: Query, prometheus: Prometheus, since: float, until: float) -> Iterator[Curve]:
@@ -133,9 +138,9 @@ def _panel(panel: Panel, curves: list[Curve], span: tuple[float, float], size: t
 def _lines(panel: Panel, curves: list[Curve], span: tuple[float, float], size: tuple[int, int]) -> str:
     wide, high = size
     left, bottom, top = 52, high - 22, 26
-    most = max(value for curve in curves for _, value in curve.points) or 1.0
-    parts = []
-    for share in (0.0, 0.5, 1.0):
+    highest = max(value for curve in curves for _, value in curve.points)
+    most, parts = highest or 1.0, []
+    for share in (0.0, 0.5, 1.0) if highest else (0.0,):
         y = bottom - share * (bottom - top)
         parts.append(f'<path d="M{left} {y:.0f}H{wide - 8}" stroke="#2c3235"/>')
         at = f'x="{left - 4}" y="{y + 3:.0f}" text-anchor="end"'
@@ -158,6 +163,10 @@ def _legend(curves: list[Curve], high: int) -> str:
 
 def _shown(value: float, unit: str) -> str:
     divisor, name = _SCALES.get(unit, (1.0, ""))
+    if unit == "s" and 0 < value < 1:
+        divisor, name = 0.001, "ms"
+    elif unit == "bytes" and 0 < value < 1e8:
+        divisor, name = 1e6, "MB"
     return f"{value / divisor:.3g} {name}".strip()
 
 

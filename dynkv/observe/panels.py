@@ -110,7 +110,7 @@ _WHAT_USERS_FEEL = Row(
                 Query(f"sum(rate(dynamo_frontend_output_tokens_total{{{_D}}}[{_RATE}]))", "tokens/s out"),
                 Query(f"sum(dynamo_frontend_inflight_requests{{{_D}}})", "in flight"),
                 Query(f"sum(dynamo_frontend_queued_requests{{{_D}}})", "queued"),
-                Query(f"sum(increase(dynkv_requests_cut_total{{{_D}}}[1h]))", "cut, last hour"),
+                Query(f"sum(increase(dynkv_requests_cut_total{{{_D}}}[1h]))", "cut, 1 h"),
             ),
         ),
     ),

@@ -24,7 +24,15 @@ def test_a_picture_has_the_text_and_the_colours_of_the_screen() -> None:
 
 
 def test_there_is_one_of_each() -> None:
-    assert [path.stem for path in FOLDER] == ["doctor", "status", "top", "up-ready", "up-starting"]
+    assert [path.stem for path in FOLDER] == [
+        "doctor",
+        "dynkv-deployment",
+        "dynkv-unit",
+        "status",
+        "top",
+        "up-ready",
+        "up-starting",
+    ]
 
 
 @pytest.mark.parametrize("path", FOLDER, ids=lambda path: path.stem)
