@@ -71,13 +71,7 @@ def inspect(
     Raises PreflightRefused when the interpreter does not work, there is no whole path of the model, or the frontend's
     address, or that for figures, is not one of this host's.
     """
-    if profile.topology != "none":
-        _check_addresses(profile.frontend.host)
-    if profile.metrics.enabled and (closed := listen_problem(profile.metrics.host)):
-        raise PreflightRefused(
-            f"figures cannot be read on {profile.metrics.host}: {closed}",
-            hint="set `metrics.host` to an address that `ip address` lists, or to 127.0.0.1",
-        )
+    _check_addresses(profile)
     python = find_python(profile.python)
     interpreter = look_into(python)
     own = left_over or LeftOver()
@@ -103,16 +97,22 @@ def inspect(
     )
 
 
-def _check_addresses(host: str) -> None:
-    if problem := loopback_problem():
+def _check_addresses(profile: Profile) -> None:
+    host = profile.frontend.host
+    if profile.topology != "none" and (problem := loopback_problem()):
         raise PreflightRefused(
             f"nothing can be reached on this host's loopback: {problem}",
             hint="`ip link set lo up`, or run it in a network namespace that has one",
         )
-    if problem := listen_problem(host):
+    if profile.topology != "none" and (problem := listen_problem(host)):
         raise PreflightRefused(
             f"the frontend cannot listen on {host}: {problem}",
             hint="set `frontend.host` to an address that `ip address` lists, or to 127.0.0.1",
+        )
+    if profile.metrics.enabled and (problem := listen_problem(profile.metrics.host)):
+        raise PreflightRefused(
+            f"figures cannot be read on {profile.metrics.host}: {problem}",
+            hint="set `metrics.host` to an address that `ip address` lists, or to 127.0.0.1",
         )
 
 
