@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 import os
 import signal
 import sys
@@ -147,10 +148,13 @@ def _lines(panel: Panel, curves: list[Curve], span: tuple[float, float], size: t
         parts.append(f'<text class="d" {at}>{_shown(share * most, panel.unit)}</text>')
     across, up = (wide - left - 8) / (span[1] - span[0]), (bottom - top) / most
     for number, curve in enumerate(curves[: len(_COLOURS)]):
-        steps = " ".join(
-            f"{left + (at - span[0]) * across:.1f},{bottom - value * up:.1f}" for at, value in curve.points
-        )
-        parts.append(f'<polyline points="{steps}" fill="none" stroke="{_COLOURS[number]}" stroke-width="1.5"/>')
+        steps, before = [], -math.inf
+        for moment, value in curve.points:
+            goes_on = moment - before <= _STEP_S * 1.5  # where nothing was said, there is a gap
+            steps.append(f"{'L' if goes_on else 'M'}{left + (moment - span[0]) * across:.1f} {bottom - value * up:.1f}")
+            before = moment
+        path = "".join(steps)
+        parts.append(f'<path d="{path}" fill="none" stroke="{_COLOURS[number]}" stroke-width="1.5"/>')
     parts.append(_legend(curves, high))
     return "".join(parts)
 
