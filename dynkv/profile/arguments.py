@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from dynkv.profile.fields import Section
+from dynkv.profile.fields import Section, Word
 from dynkv.profile.options import DYNAMO, MOCKER, VLLM
 from dynkv.profile.words import Given, OptionTable, option_table, read, values
 
@@ -137,16 +137,16 @@ def _named(given: Given) -> str:
     return name if given.written.replace("_", "-") == name and not given.keys else f"{written} ({name})"
 
 
-WorkerArgs = Annotated[list[str], AfterValidator(partial(_check_args, table=WORKER_OPTIONS, reserved=RESERVED_ARGS))]
+WorkerArgs = Annotated[list[Word], AfterValidator(partial(_check_args, table=WORKER_OPTIONS, reserved=RESERVED_ARGS))]
 
 
 SidecarArgs = Annotated[
-    list[str], AfterValidator(partial(_check_args, table=_SIDECAR_OPTIONS, reserved=RESERVED_SIDECAR_ARGS))
+    list[Word], AfterValidator(partial(_check_args, table=_SIDECAR_OPTIONS, reserved=RESERVED_SIDECAR_ARGS))
 ]
 
 
 FrontendArgs = Annotated[
-    list[str], AfterValidator(partial(_check_args, table=_FRONTEND_OPTIONS, reserved=RESERVED_FRONTEND_ARGS))
+    list[Word], AfterValidator(partial(_check_args, table=_FRONTEND_OPTIONS, reserved=RESERVED_FRONTEND_ARGS))
 ]
 
 

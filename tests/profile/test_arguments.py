@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from refusals import refuse
 
 from dynkv.profile.arguments import value_of
-from dynkv.profile.load import load
+from dynkv.profile.load import load, parse_set
 
 
 @pytest.mark.parametrize(
@@ -183,3 +184,39 @@ def test_the_same_for_both_roles_is_fine(tmp_path: Path) -> None:
 def test_more_ranks_than_a_machine_may_have_are_refused(tmp_path: Path) -> None:
     sizes = "tensor_parallel_size: 256, data_parallel_size: 256"
     assert "a worker of 65536 ranks" in refuse(tmp_path, f"workers: {{{sizes}}}\n").what
+
+
+NUMBERS = "[--a, 8, -1, 0.5, 1e-6, 0x10]"
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        (f"model: {{args: {NUMBERS}}}", "model.args"),
+        (f"model: {{role_args: {{decode: {NUMBERS}}}}}", "model.role_args.decode"),
+        (f"workers: {{each: {{worker-0: {{args: {NUMBERS}}}}}}}", "workers.each.worker-0.args"),
+        (f"lmcache: {{args: {NUMBERS}}}", "lmcache.args"),
+        (f"frontend: {{args: {NUMBERS}}}", "frontend.args"),
+        (f"units: [{{name: own, argv: {NUMBERS.replace('--a', 'sleep')}}}]", "units.0.argv"),
+    ],
+)
+def test_numbers_are_words(tmp_path: Path, text: str, path: str) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    found: Any = load(str(file)).profile.model_dump()
+    for part in path.split("."):
+        found = found[int(part) if part.isdecimal() else part]
+    assert found[1:] == ["8", "-1", "0.5", "1e-06", "16"]
+
+
+def test_numbers_of_the_command_line_are_words() -> None:
+    profile = load("agg", [parse_set("model.args=[--max-lora-rank,8]")]).profile
+    assert profile.model.args == ["--max-lora-rank", "8"]
+
+
+@pytest.mark.parametrize("word", ["true", "False"])
+def test_true_is_no_word(tmp_path: Path, word: str) -> None:
+    error = refuse(tmp_path, f"model:\n  args:\n    - --enable-lora\n    - {word}\n")
+    assert error.what == f"model.args.1: {word.lower()} is not a word"
+    assert error.where.endswith("mine.yaml:4:7")
+    assert "--no-enable-lora" in error.hint
