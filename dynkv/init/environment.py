@@ -51,13 +51,19 @@ def carried(groups: Groups, handled: frozenset[str] = frozenset()) -> Carried:
 def _carry(found: Carried, name: str, groups: Groups) -> None:
     values: dict[str, str] = {}
     for key, programs in groups.items():
-        first, *others = [program.env.get(name) for program in programs]
-        if any(other != first for other in others):
-            found.left_out.append((programs[0].line, f"{name} differs between workers of a role"))
-        elif first is not None:
-            values[key] = first
+        given = [program.env.get(name) for program in programs]
+        if len(set(given)) > 1:
+            for number, value in enumerate(given):
+                if value is not None:
+                    found.by_key.setdefault(f"workers.each.{_role(key)}-{number}.env", {})[name] = value
+        elif given[0] is not None:
+            values[key] = given[0]
     for key, value in _together(values, set(groups)):
         found.by_key.setdefault(key, {})[name] = value
+
+
+def _role(key: str) -> str:
+    return "worker" if key == _WORKERS else key.split(".")[1]
 
 
 def _together(values: Mapping[str, str], keys: set[str]) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,8 @@ from dynkv.init.conversion import Conversion
 from dynkv.init.given import Argument
 from dynkv.init.programs import Kind
 from dynkv.init.workers import NUMBERS, Worker
+from dynkv.profile.arguments import HANDSHAKE_ARGS
+from dynkv.profile.names import split
 
 VLLM_FRACTION = 0.92
 """Of a GPU's memory, where vLLM is told nothing. Source: vllm 0.31.0, CacheConfig.gpu_memory_utilization."""
@@ -37,8 +39,8 @@ def take_workers(found: Conversion, workers: Sequence[Worker]) -> None:
         draft.put("device", "cpu", f"line {first.program.line}")
     _take_model(found, workers)
     _take_numbers(found, workers)
-    _take_arguments(found, workers)
     _take_gpus(found, workers, is_disagg=is_disagg)
+    _take_arguments(found, workers)
 
 
 def _roles_in_words(workers: Sequence[Worker]) -> str:
@@ -52,14 +54,23 @@ def _take_model(found: Conversion, workers: Sequence[Worker]) -> None:
     first = workers[0]
     if first.model:
         found.draft.put("model.path", first.model, f"line {first.program.line}")
-    if first.served_names:
-        found.draft.put("model.served_name", first.served_names[0])
+    _take_names(found, workers)
     if first.task:
         found.draft.put("model.task", first.task)
         for one in workers:
             one.args = [arg for arg in one.args if arg.words != _POOLING]
-    for name in first.served_names[1:]:
-        found.leave_out(first.program.line, f"{name}: a second served name")
+
+
+def _take_names(found: Conversion, workers: Sequence[Worker]) -> None:
+    names, *others = [tuple(dict.fromkeys(split(" ".join(one.served_names)))) for one in workers]
+    if names:
+        found.draft.put("model.served_name", names[0] if len(names) == 1 else list(names))
+    for one, different in zip(workers[1:], others, strict=True):
+        if different != names:
+            called = " ".join(different) or "nothing"
+            found.leave_out(
+                one.program.line, f"--served-model-name {called}: a model has the same names at all workers"
+            )
 
 
 def _take_numbers(found: Conversion, workers: Sequence[Worker]) -> None:
@@ -133,18 +144,38 @@ def _share_fractions(found: Conversion, workers: Sequence[Worker]) -> None:
 
 
 def _take_arguments(found: Conversion, workers: Sequence[Worker]) -> None:
-    """What all have goes to `model.args`, what a role has to its own."""
-    shared = [arg for arg in workers[0].args if all(_has(one, arg) for one in workers)]
+    """What all have goes to `model.args`, what all of a role have to its own, and the rest to single workers."""
+    _leave_out_disagreements(found, workers)
+    shared = _common(workers)
     if shared:
         found.draft.put("model.args", _words(shared))
-    for role in dict.fromkeys(one.role for one in workers):
-        first, *others = [one for one in workers if one.role == role]
-        rest = [arg for arg in first.args if not any(arg.words == it.words for it in shared)]
-        if rest:
-            found.draft.put(f"model.role_args.{role}", _words(rest))
-        for other in others:
-            for arg in _differences(first, other):
-                found.leave_out(other.program.line, f"{arg.shown()}: all workers of a role have the same arguments")
+    for role, of_role in by_role(workers).items():
+        common = [arg for arg in _common(of_role) if arg not in shared]
+        if common:
+            found.draft.put(f"model.role_args.{role}", _words(common))
+        for number, one in enumerate(of_role):
+            if own := [arg for arg in one.args if arg not in (*shared, *common)]:
+                found.draft.put(f"workers.each.{role}-{number}.args", _words(own), f"line {one.program.line}")
+
+
+def by_role(workers: Sequence[Worker]) -> dict[str, list[Worker]]:
+    """In the order in which a plan numbers them."""
+    return {role: [one for one in workers if one.role == role] for role in dict.fromkeys(one.role for one in workers)}
+
+
+def _common(workers: Sequence[Worker]) -> list[Argument]:
+    return [arg for arg in workers[0].args if all(arg in one.args for one in workers)]
+
+
+def _leave_out_disagreements(found: Conversion, workers: Sequence[Worker]) -> None:
+    """Prefill and decode that differ in these do not understand each other, and no profile is valid with them."""
+    if found.draft.get("topology") != "disagg":
+        return
+    for one in workers:
+        for arg in [arg for arg in one.args if arg.name in HANDSHAKE_ARGS]:
+            if not all(arg in other.args for other in workers):
+                found.leave_out(one.program.line, f"{arg.shown()}: prefill and decode must agree on it")
+                one.args.remove(arg)
 
 
 def _words(args: Sequence[Argument]) -> list[str]:
@@ -157,11 +188,3 @@ def _on_one_line(word: str) -> str:
         return json.dumps(json.loads(word)) if "\n" in word else word
     except ValueError:
         return word
-
-
-def _differences(first: Worker, other: Worker) -> list[Argument]:
-    return [arg for arg in other.args if not _has(first, arg)] + [arg for arg in first.args if not _has(other, arg)]
-
-
-def _has(one: Worker, argument: Argument) -> bool:
-    return any(argument.words == arg.words for arg in one.args)

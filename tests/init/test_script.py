@@ -68,7 +68,7 @@ def test_arguments_of_the_script_and_variables_count() -> None:
 def test_options_that_are_keys_become_keys_however_they_are_written() -> None:
     words = "--max_model_len=4096 -tp 2 -pp 2 -dp 2 --gpu-memory-util .8 --block-size 64 --served-model-name a b"
     found = data(HEAD + FRONTEND + WORKER, *words.split())
-    assert found["model"] == {"path": "org/model", "served_name": "a", "max_length": 4096}
+    assert found["model"] == {"path": "org/model", "served_name": ["a", "b"], "max_length": 4096}
     assert found["workers"] == {
         "tensor_parallel_size": 2,
         "pipeline_parallel_size": 2,
@@ -77,7 +77,17 @@ def test_options_that_are_keys_become_keys_however_they_are_written() -> None:
         "block_size": 64,
         "replicas": 1,
     }
-    assert left_out(HEAD + FRONTEND + WORKER, *words.split()) == ["13: b: a second served name"]
+    assert left_out(HEAD + FRONTEND + WORKER, *words.split()) == []
+
+
+def test_names_as_the_workers_divide_them() -> None:
+    def named(*names: str) -> Any:
+        workers = "".join(f"python -m dynamo.vllm --model m --served-model-name {name} &\n" for name in names)
+        return FRONTEND + workers
+
+    assert data(named("a,b 'c a'"))["model"]["served_name"] == ["a", "b", "c"]
+    assert data(named("a", "b"))["model"]["served_name"] == "a"
+    assert left_out(named("a", "b")) == ["3: --served-model-name b: a model has the same names at all workers"]
 
 
 def test_a_sidecar() -> None:
@@ -201,8 +211,8 @@ NAME=b DYN_SYSTEM_PORT=8082 TWO=2 CUDA_VISIBLE_DEVICES=1 DYN_HEALTH_CHECK_ENABLE
     assert left_out(text) == [
         "2: AWS_SECRET_ACCESS_KEY is a secret; export it before `dynkv up`, which hands it on",
         "2: NATS_SERVER is needed by no deployment on one machine; discovery.nats_server makes use of NATS",
-        "3: NAME differs between workers of a role",
     ]
+    assert found["workers"]["each"] == {"worker-0": {"env": {"NAME": "a"}}, "worker-1": {"env": {"NAME": "b"}}}
 
 
 def test_variables_of_roles() -> None:
@@ -334,16 +344,33 @@ def test_no_secret_of_a_script_is_shown() -> None:
     assert len(found.left_out) == 4
 
 
-def test_workers_that_differ() -> None:
+def test_what_single_workers_have_is_theirs() -> None:
     text = FRONTEND + "".join(
-        f"CUDA_VISIBLE_DEVICES={n} python -m dynamo.vllm --model m --max-model-len {n}00 --seed {n} &\n" for n in (1, 2)
+        f"ONE={n} CUDA_VISIBLE_DEVICES={n} python -m dynamo.vllm --model m --max-model-len {n}00 --seed {n} {more} &\n"
+        for n, more in ((1, ""), (2, "--enforce-eager"))
     )
-    assert data(text)["model"] == {"path": "m", "max_length": 100, "role_args": {"worker": ["--seed", "1"]}}
-    assert [line for line in left_out(text) if line.startswith("3: ")] == [
-        "3: --max-model-len 200: model.max_length is one for all workers",
-        "3: --seed 2: all workers of a role have the same arguments",
-        "3: --seed 1: all workers of a role have the same arguments",
-    ]
+    found = data(text)
+    assert found["model"] == {"path": "m", "max_length": 100}
+    assert found["workers"]["each"] == {
+        "worker-0": {"args": ["--seed", "1"], "env": {"ONE": "1"}},
+        "worker-1": {"args": ["--seed", "2", "--enforce-eager"], "env": {"ONE": "2"}},
+    }
+    assert left_out(text) == ["3: --max-model-len 200: model.max_length is one for all workers"]
+
+
+def test_what_single_workers_of_a_role_have_is_theirs() -> None:
+    prefill = "--disaggregation-mode prefill --max-num-seqs 4"
+    text = ROUTER + roles("--disaggregation-mode decode", prefill).replace("eager --d", "eager --seed 1 --d", 1)
+    found = data(text.replace("CUDA_VISIBLE_DEVICES=1", "CUDA_VISIBLE_DEVICES=1 ONE=x"))
+    assert found["model"] == {"path": "m", "args": ["--enforce-eager"], "role_args": {"prefill": prefill.split()[2:]}}
+    assert found["workers"]["each"] == {"decode-0": {"args": ["--seed", "1"]}, "decode-1": {"env": {"ONE": "x"}}}
+
+
+def test_what_prefill_and_decode_must_agree_on_is_told_where_they_do_not() -> None:
+    """No profile is valid with it."""
+    text = ROUTER + roles("--disaggregation-mode decode", "--disaggregation-mode prefill --dtype half")
+    assert data(text)["model"] == {"path": "m", "args": ["--enforce-eager"]}
+    assert left_out(text) == ["4: --dtype half: prefill and decode must agree on it"]
 
 
 @pytest.mark.parametrize(
@@ -398,6 +425,9 @@ def test_the_text_is_the_draft_with_its_reasons(tmp_path: Path) -> None:
         ROUTER + roles("--disaggregation-mode decode", "--disaggregation-mode prefill"),
         FRONTEND + RANKS.replace("SIZE", "4"),
         FRONTEND + "for i in 1 2; do CUDA_VISIBLE_DEVICES=$i python -m dynamo.vllm --model m -tp 1 & done\n",
+        FRONTEND + "for i in 1 2; do ONE=$i CUDA_VISIBLE_DEVICES=$i python -m dynamo.vllm --model m --seed $i & done\n",
+        FRONTEND + "python -m dynamo.vllm --served-model-name a,b &\n",
+        ROUTER + roles("--disaggregation-mode decode", "--disaggregation-mode prefill --dtype half"),
         FRONTEND + "for i in 1 2; do python -m dynamo.vllm --model m --gpu-memory-utilization 0.3 & done\n",
         ROUTER + "python -m dynamo.vllm --model m &\npython -m dynamo.vllm --disaggregation-mode encode &\n",
         "vllm serve m\n",
