@@ -10,13 +10,10 @@ from dynkv.profile.arguments import worker_problems
 
 def checks(case: Case) -> Iterator[Finding]:
     """Only where the stack knows other options than those by which the profile was judged."""
-    table, profile = case.facts.worker_options, case.profile
+    table = case.facts.worker_options
     if table is None:
         return
-    given: dict[tuple[str, ...], list[str]] = {("model", "args"): profile.model.args}
-    given |= {("model", "role_args", role): args for role, args in profile.model.role_args}
-    given |= {("workers", "each", name, "args"): one.args for name, one in profile.workers.each.items()}
-    for key, args in given.items():
+    for key, args in case.profile.worker_args_by_key.items():
         for problem in worker_problems(args, table):
             yield finding(
                 "argument-planned",

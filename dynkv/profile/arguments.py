@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Self
@@ -37,6 +38,10 @@ RESERVED_ARGS = {
 }
 """Worker arguments that the plan writes itself, with the profile key that decides them."""
 
+
+_SIZE = re.compile(r"\s*(\d{1,18}(?:\.\d{1,18})?)([kKmMgGtT]?)\s*", re.ASCII)
+_UNITS = {"": 1, **{unit: 1000**power for power, unit in enumerate("kmgt", 1)}}
+_UNITS |= {unit: 1024**power for power, unit in enumerate("KMGT", 1)}
 
 _ONE_MACHINE = "a deployment is on one machine"
 _ONE_PROCESS = "the ranks of a worker are in one process tree, which numbers them itself"
@@ -176,3 +181,16 @@ def value_of(name: str, args: list[str]) -> str | None:
     """What a worker's option is set to, however it was written; None without it."""
     value: Any = values(args, WORKER_OPTIONS).get(name)
     return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+def kv_cache_bytes(args: list[str]) -> int:
+    """What the KV cache of a worker takes of each of its GPUs, where that is told in bytes; else 0.
+
+    vLLM then takes as much whatever the share of memory, which only has to be free at its start. Source: vllm 0.31.0,
+    gpu_worker.py, and `human_readable_int`.
+    """
+    found = _SIZE.fullmatch(value_of("--kv-cache-memory-bytes", args) or "")
+    if found is None:
+        return 0
+    number, unit = found.groups()
+    return int(float(number) * _UNITS[unit]) if "." in number else int(number) * _UNITS[unit]
