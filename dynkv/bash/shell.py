@@ -10,6 +10,7 @@ from dynkv.bash.expansion import Expander, array_items
 from dynkv.bash.syntax import Block
 from dynkv.bash.values import Value, Variables, readable
 from dynkv.bash.words import Reader
+from dynkv.errors import ScriptError
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Record:
     remarks: list[Remark] = field(default_factory=list)
     ended: Remark | None = None
     """Where it ends itself with an error, and what it says before."""
+    unread: ScriptError | None = None
+    """Why what follows cannot be read, where something cannot."""
     statements: int = 0
     """How many have been gone through."""
 

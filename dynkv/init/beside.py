@@ -18,6 +18,7 @@ from dynkv.secrets import is_secret
 
 _FIRST_SYSTEM_PORT = 9081
 """Beyond those that workers have."""
+_FIRST_NIXL_PORT, _NIXL_PORT = 20197, "VLLM_NIXL_SIDE_CHANNEL_PORT"
 _STARTUP_S = 900.0
 _SERVERS = ("nats-server", "etcd")
 
@@ -84,6 +85,9 @@ def _unit(found: Conversion, program: Program, number: int) -> dict[str, Any]:
     )
     if "system" in ports:
         made["env"] = {**made.get("env", {}), "DYN_SYSTEM_PORT": str(ports["system"])}
+    if _NIXL_PORT in program.env and "ports" in made:
+        made["ports"]["nixl"] = _FIRST_NIXL_PORT + number
+        made["env"] = {**made.get("env", {}), _NIXL_PORT: str(made["ports"]["nixl"])}
     return made
 
 

@@ -38,6 +38,8 @@ def of_config(config: Mapping[str, Any]) -> Connectors:
             interval = extra.get(_HEARTBEAT)
             found.heartbeat_interval_s = float(interval) if isinstance(interval, int | float) else None
             found.left_out += [key for key in extra if key not in _PLANNED_EXTRA and key != _HEARTBEAT]
+        elif name == _NIXL and isinstance(extra, Mapping):
+            found.left_out += extra
         found.left_out += [key for key in ("kv_load_failure_policy", "kv_connector_module_path") if key in one]
     return found
 

@@ -29,6 +29,10 @@ def take_workers(found: Conversion, workers: Sequence[Worker]) -> None:
         found.planned |= one.planned
         for line, text in one.left_out:
             found.leave_out(line, text)
+        for name in one.connectors.left_out:
+            found.leave_out(one.program.line, f"{name} of --kv-transfer-config: the plan writes the connector")
+        if one.connectors.has_nixl and not is_disagg:
+            found.leave_out(one.program.line, "NixlConnector: no other worker of the script hands KV blocks on to it")
         if one.program.before:
             found.leave_out(one.program.line, f"{' '.join(one.program.before)}, which stands before the worker")
     draft, first = found.draft, workers[0]

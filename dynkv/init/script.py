@@ -33,6 +33,7 @@ def converted(text: str, path: str, arguments: Sequence[str], environ: Mapping[s
     programs = [program for program in map(recognized, record.started) if program.argv]
     _refuse_other_devices(programs)
     found = Conversion()
+    programs = _until_it_waits(found, record, programs)
     for remark in record.remarks:
         found.leave_out(remark.line, remark.text)
     if any(program.kind in (Kind.WORKER, Kind.MOCKER) for program in programs):
@@ -46,6 +47,23 @@ def converted(text: str, path: str, arguments: Sequence[str], environ: Mapping[s
     found.left_out.sort(key=lambda remark: remark.line)
     found.left_out = list(dict.fromkeys(found.left_out))
     return found
+
+
+def _until_it_waits(found: Conversion, record: Record, programs: list[Program]) -> list[Program]:
+    """Without what the script does only when a server that it runs in the foreground has ended.
+
+    Raises ScriptError for what cannot be read and does not stand there.
+    """
+    serving = [at for at, program in enumerate(programs) if program.kind is not Kind.OTHER]
+    if record.unread is not None and (not serving or programs[serving[-1]].is_background):
+        raise record.unread
+    if not serving or programs[serving[-1]].is_background:
+        return programs
+    behind = programs[serving[-1] + 1 :]
+    if behind or record.unread is not None:
+        line = behind[0].line if behind else record.unread.line if record.unread else None
+        found.leave_out(line or 0, "what the script does from here on, when the server above has ended")
+    return programs[: serving[-1] + 1]
 
 
 def _refuse_other_devices(programs: Sequence[Program]) -> None:

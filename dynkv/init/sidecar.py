@@ -32,8 +32,6 @@ def take_sidecar(found: Conversion, workers: Sequence[Worker], servers: Sequence
         found.draft.put("lmcache.enabled", False, "the script has none")
         return
     for one in users:
-        for name in one.connectors.left_out:
-            found.leave_out(one.program.line, f"{name} of --kv-transfer-config: the plan writes the connector")
         if one.connectors.heartbeat_interval_s is not None:
             found.draft.put("lmcache.heartbeat_interval_s", one.connectors.heartbeat_interval_s)
     if any(one.role == "decode" for one in users):

@@ -336,6 +336,38 @@ def test_gpus_that_only_a_run_would_tell() -> None:
     ]
 
 
+AFTERWARDS = 'curl x/v1/models | jq .\n{\n  "choices": {\n    "n": null\n  }\n}\n'
+"""What a person is shown below the last command, which runs until somebody ends it."""
+
+
+def test_what_stands_behind_a_server_in_the_foreground_does_not_count() -> None:
+    text = FRONTEND + "python -m dynamo.vllm --model m\n" + AFTERWARDS
+    assert data(text)["model"] == {"path": "m"}
+    assert left_out(text) == ["3: what the script does from here on, when the server above has ended"]
+
+
+def test_what_cannot_be_read_counts_where_it_is_reached() -> None:
+    with pytest.raises(ScriptError, match="} is not expected here") as raised:
+        convert(FRONTEND + "python -m dynamo.vllm --model m &\n" + AFTERWARDS)
+    assert raised.value.line == 8
+
+
+def test_settings_of_nixl_are_told_and_nixl_alone_too() -> None:
+    extra = """'{"kv_connector": "NixlConnector", "kv_connector_extra_config": {"x": 1},
+        "kv_load_failure_policy": "x"}'"""
+    told = ["1: x of", "1: kv_load_failure_policy of", "1: NixlConnector: no other worker"]
+    remarks = left_out(f"python -m dynamo.vllm --model m --kv-transfer-config {extra} &\n" + FRONTEND)
+    assert [remark.startswith(words) for remark, words in zip(remarks, told, strict=True)] == [True] * 3
+
+
+def test_a_side_channel_of_a_unit_is_its_own() -> None:
+    encoder = "python -m dynamo.vllm --model m --disaggregation-mode encode &\n"
+    text = FRONTEND + WORKER + 2 * f"VLLM_NIXL_SIDE_CHANNEL_PORT=20097 {encoder}" + encoder
+    units = data(text, MODEL="m")["units"]
+    assert [unit["env"].get("VLLM_NIXL_SIDE_CHANNEL_PORT") for unit in units] == ["20197", "20198", None]
+    assert [unit["ports"].get("nixl") for unit in units] == [20197, 20198, None]
+
+
 def test_no_secret_of_a_script_is_shown() -> None:
     key = "s3cr3tv4lu3"
     text = f"export MY_TOKEN={key}\nsetup --api-key {key}\n" + FRONTEND
