@@ -12,7 +12,7 @@ from dynkv.init.conversion import Conversion
 from dynkv.init.environment import PLANNED
 from dynkv.init.given import arguments, whole
 from dynkv.init.programs import Kind, Program
-from dynkv.init.workers import Worker
+from dynkv.init.workers import MULTIMODAL, Worker
 from dynkv.profile.arguments import WORKER_OPTIONS
 from dynkv.secrets import is_secret
 
@@ -57,6 +57,8 @@ def _worker_unit(found: Conversion, worker: Worker, number: int) -> dict[str, An
     ]
     if "--disaggregation-mode" not in words:
         words += ["--disaggregation-mode", worker.role]
+    if worker.is_older_multimodal and MULTIMODAL not in words:
+        words.append(MULTIMODAL)
     for line, text in worker.left_out:
         found.leave_out(line, text)
     return _unit(found, replace(program, argv=(*program.argv[:3], *words), args=tuple(words)), number)

@@ -113,6 +113,7 @@ def _convert(found: Conversion, programs: list[Program], script: str) -> None:
     if not own:
         raise ScriptError("it starts no worker that answers requests", workers[0].program.line)
     _refuse_several_models(own)
+    _route_to_encoders(found, own, others)
     frontends = [program for program in programs if program.kind is Kind.FRONTEND]
     sidecars = [program for program in programs if program.kind is Kind.LMCACHE]
     found.draft.put("description", f"as {script}")
@@ -130,6 +131,17 @@ def _others(found: Conversion, workers: list[Worker]) -> list[Worker]:
             line = one.program.line
             found.leave_out(line, f"`{one.program.shown()}`: since 1.6 Dynamo's frontend does what a processor did")
     return [one for one in workers if not one.is_own_role and one.role != "processor"]
+
+
+def _route_to_encoders(found: Conversion, workers: list[Worker], others: list[Worker]) -> None:
+    """Whoever computes prompts asks the encoders, which a processor did before Dynamo 1.6."""
+    if not any(other.role == "encode" for other in others):
+        return
+    is_disagg = any(one.role == "prefill" for one in workers)
+    for one in workers:
+        if one.is_older_multimodal and one.role == ("prefill" if is_disagg else "worker"):
+            one.add_flag("--route-to-encoder")
+            found.leave_out(one.program.line, "--route-to-encoder is given to it: before 1.6 a processor did that")
 
 
 def _refuse_several_models(workers: list[Worker]) -> None:

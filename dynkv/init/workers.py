@@ -30,6 +30,7 @@ _TOGETHER = frozenset(
 )
 """With which processes become the ranks of one engine; a worker of dynkv's is one process tree, and needs none."""
 _MANY_MACHINES = frozenset("--nnodes --node-rank --master-addr --master-port --headless".split())
+MULTIMODAL = "--enable-multimodal"
 _OLD_ROLES = {
     "--multimodal-worker": "worker",
     "--multimodal-encode-prefill-worker": "worker",
@@ -55,6 +56,8 @@ class Worker:
     connectors: Connectors = field(default_factory=Connectors)
     publishes_events: bool = False
     rank: int | None = None
+    is_older_multimodal: bool = False
+    """It is told what it does as Dynamo was told before 1.6."""
     task: str = ""
     """Of `model.task`, where it is another than to generate."""
     args: list[Argument] = field(default_factory=list)
@@ -74,6 +77,10 @@ class Worker:
         """That of dynkv's workers."""
         return self.role in ("worker", "decode", "prefill")
 
+    def add_flag(self, flag: str) -> None:
+        if not any(argument.name == flag for argument in self.args):
+            self.args.append(Argument(flag, (flag,), True))
+
     def leave_out(self, argument: Argument, why: str) -> None:
         self.left_out.append((self.program.line, f"{argument.shown()}: {why}"))
 
@@ -87,6 +94,8 @@ def worker(program: Program) -> Worker:
         )
     for argument in arguments(program.args, WORKER_OPTIONS):
         _take(found, argument)
+    if found.is_older_multimodal:
+        found.add_flag(MULTIMODAL)
     return found
 
 
@@ -100,7 +109,8 @@ def _take(found: Worker, argument: Argument) -> None:
         _take_number(found, argument)
     elif name in _OLD_ROLES:
         found.role = _OLD_ROLES[name] if found.role == "worker" else found.role
-        found.leave_out(argument, "an option of Dynamo before 1.6; what it means is told by other means now")
+        found.is_older_multimodal = True
+        found.leave_out(argument, f"an option of Dynamo before 1.6, in whose place there is {MULTIMODAL} now")
     elif name in _TASKS:
         found.task = _TASKS[name]
     elif name in RESERVED_ARGS:

@@ -265,21 +265,25 @@ def test_other_parts_of_dynamo_become_units() -> None:
 
 def test_roles_as_dynamo_was_told_them_before() -> None:
     text = FRONTEND + "".join(
-        f"python -m dynamo.vllm --model m --enable-multimodal {words} &\n"
+        f"python -m dynamo.vllm --model m {words} &\n"
         for words in ("--multimodal-processor", "--multimodal-encode-worker", "--multimodal-worker --seed 1")
     )
     found = data(text)
-    assert (found["topology"], found["model"]["args"]) == ("agg", ["--enable-multimodal", "--seed", "1"])
+    assert found["topology"] == "agg"
+    assert found["model"]["args"] == ["--seed", "1", "--enable-multimodal", "--route-to-encoder"]
     (encode,) = found["units"]
-    assert encode["argv"][3:] == ["--model", "m", "--enable-multimodal", "--disaggregation-mode", "encode"]
+    assert encode["argv"][3:] == ["--model", "m", "--disaggregation-mode", "encode", "--enable-multimodal"]
     told = left_out(text)
     assert sum("an option of Dynamo before 1.6" in line for line in told) == 2
-    assert told[0].startswith(
-        "2: `python -m dynamo.vllm --model m --enable-multimodal --multimodal-processor`: since 1.6"
-    )
+    assert told[0].startswith("2: `python -m dynamo.vllm --model m --multimodal-processor`: since 1.6")
+    assert "4: --route-to-encoder is given to it: before 1.6 a processor did that" in told
+
+
+def test_prefill_and_decode_as_dynamo_was_told_them_before() -> None:
     pair = "--multimodal-worker --disaggregation-mode prefill", "--multimodal-decode-worker"
-    workers = data(FRONTEND + "".join(f"python -m dynamo.vllm --model m {words} &\n" for words in pair))["workers"]
-    assert (workers["decode"]["replicas"], workers["prefill"]["replicas"]) == (1, 1)
+    found = data(FRONTEND + "".join(f"python -m dynamo.vllm --model m {words} &\n" for words in pair))
+    assert (found["workers"]["decode"]["replicas"], found["workers"]["prefill"]["replicas"]) == (1, 1)
+    assert found["model"]["args"] == ["--enable-multimodal"], "without an encoder nothing is asked of one"
 
 
 def test_an_engine_alone_becomes_a_unit() -> None:
