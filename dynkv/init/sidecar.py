@@ -8,8 +8,7 @@ from dynkv.init.conversion import Conversion
 from dynkv.init.given import Argument, arguments
 from dynkv.init.programs import Program
 from dynkv.init.workers import Worker
-from dynkv.profile.arguments import RESERVED_SIDECAR_ARGS
-from dynkv.profile.words import option_table
+from dynkv.profile.arguments import REFUSED_SIDECAR_ARGS, SIDECAR_OPTIONS
 
 _NUMBERS = {
     "--l1-size-gb": "lmcache.l1_size_gb",
@@ -23,7 +22,6 @@ _IN_PROCESS = {"LMCACHE_MAX_LOCAL_CPU_SIZE": "lmcache.l1_size_gb", "LMCACHE_CHUN
 HANDLED_ENV = frozenset(_IN_PROCESS)
 """Variables that become keys, or are told about, here."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_OPTIONS = option_table(" ".join(name.removeprefix("--") for name in (*RESERVED_SIDECAR_ARGS, *_NUMBERS)))
 
 
 def take_sidecar(found: Conversion, workers: Sequence[Worker], servers: Sequence[Program]) -> None:
@@ -48,7 +46,7 @@ def take_sidecar(found: Conversion, workers: Sequence[Worker], servers: Sequence
 def _take_server(found: Conversion, server: Program) -> None:
     rest: list[str] = []
     adapters = []
-    for argument in arguments(server.args, _OPTIONS):
+    for argument in arguments(server.args, SIDECAR_OPTIONS):
         if not argument.is_known:
             found.leave_out(server.line, f"{argument.shown()}: its value is only known where the script runs")
         elif argument.name in _NUMBERS:
@@ -59,6 +57,10 @@ def _take_server(found: Conversion, server: Program) -> None:
             found.draft.put("lmcache.eviction_policy", argument.value, f"line {server.line}")
         elif argument.name in ("--host", "--http-host"):
             _take_host(found, argument, server.line)
+        elif argument.name in REFUSED_SIDECAR_ARGS:
+            found.leave_out(server.line, f"{argument.shown()}: {REFUSED_SIDECAR_ARGS[argument.name]}")
+        elif not argument.is_option_known:
+            found.leave_out(server.line, f"{argument.shown()}: lmcache 0.5.6 has no such option")
         else:
             rest += argument.words
     if adapters:

@@ -10,7 +10,7 @@ from dynkv.errors import ScriptError
 from dynkv.init.connectors import Connectors, of_config, of_names
 from dynkv.init.given import Argument, arguments, whole
 from dynkv.init.programs import Kind, Program
-from dynkv.profile.arguments import RESERVED_ARGS, WORKER_OPTIONS
+from dynkv.profile.arguments import REFUSED_ARGS, RESERVED_ARGS, WORKER_OPTIONS
 
 NUMBERS = {
     "--max-model-len": "model.max_length",
@@ -120,6 +120,8 @@ def _take(found: Worker, argument: Argument) -> None:
         found.planned.add(name)
     elif name in _TOGETHER:
         found.planned.add(name)
+    elif name in REFUSED_ARGS:
+        found.leave_out(argument, REFUSED_ARGS[name])
     elif argument.is_option_known or found.program.kind is Kind.MOCKER:
         found.args.append(argument)
     else:

@@ -104,6 +104,9 @@ def gpus(**change: Any) -> dict[str, Any]:
     return {"gpus": tuple(replace(gpu, **change) for gpu in GPUS)}
 
 
+CHAT = ["--dyn-chat-processor", "vllm"]
+
+
 def sized(size: str) -> dict[str, Any]:
     return {"model.args": ["--kv-cache-memory", size]}
 
@@ -153,6 +156,10 @@ TABLE = [
     Row("cuda-driver-too-old", {"driver": Driver(cuda_major=12)}, {"driver": Driver()}),
     Row("gpus-hidden", {"driver": Driver(hidden=("2",))}),
     Row("gpu-memory-held", gpus(memory_free_bytes=60 * GIB), gpus(memory_free_bytes=68 * GIB)),
+    Row("argument-unknown", {}, {}, {"model.args": ["--no-such"]}, {"model.args": ["--enforce_eager", "--seed=-1"]}),
+    Row("argument-unknown", {}, {}, {"lmcache.args": ["--l1"]}, {"lmcache.args": ["--l1-use-l"]}),
+    Row("argument-unknown", {}, {}, {"frontend.args": ["--no-such"]}, {"frontend.args": [*CHAT, "--no-such"]}),
+    Row("argument-unknown", {}, versions(ai_dynamo="1.7.0"), {"workers.each.worker-1.args": ["--no-such"]}),
     Row("gpu-memory-held", {}, {}, sized("70G"), sized("60G")),
     Row("gpu-memory-held", {}, {}, sized("30G"), sized("20G"), profile="disagg-1gpu"),
     Row("gpu-memory-held", {}, {}, {**sized("8G"), **WHOLE}, {**sized("1G"), **WHOLE}, profile="disagg-1gpu"),

@@ -321,6 +321,21 @@ my-exporter --port 9 &
     ]
 
 
+def test_what_no_profile_may_give_is_told() -> None:
+    """Or the profile that comes of it would be no valid one."""
+    text = """\
+lmcache server --l1-manager '{}' --no-such &
+python -m dynamo.frontend --tls-cert-path x &
+python -m dynamo.vllm --model m --enable-elastic-ep --request-plane tcp &
+"""
+    assert [line.partition(":")[0] + line.partition(": ")[2][:15] for line in left_out(text)] == [
+        "1--l1-manager {}",
+        "1--no-such: lmca",
+        "2--tls-cert-path",
+        "3--enable-elasti",
+    ]
+
+
 def test_what_is_no_number_is_told() -> None:
     text = "exec >log 2>&1\nlmcache server --port x &\npython -m dynamo.frontend --http-port &\n"
     assert left_out(text + "python -m dynamo.vllm --model m --max-model-len 16k &\n") == [

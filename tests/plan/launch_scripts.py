@@ -599,4 +599,15 @@ NO_PROFILE = [
         "xpu/video_agg_xpu.sh",
     ),
 ]
+CONVERTED = frozenset(
+    "agg_asr.sh agg_classify.sh agg_embed_multiworker.sh agg_kvbm.sh agg_lmcache_mp.sh agg_multimodal.sh "
+    "agg_multimodal_approx.sh agg_multimodal_ec_connector.sh agg_multimodal_epd.sh agg_multimodal_llama.sh "
+    "agg_multimodal_router.sh agg_realtime_transcription.sh agg_request_planes.sh agg_router_replicas.sh "
+    "agg_spec_decoding.sh agg_transcription.sh agg_vllm_serve.sh audio_disagg.sh conditional_prefill_v1_smoke_test.sh "
+    "dep.sh disagg_lmcache.sh disagg_multi_cluster_infra.sh disagg_multimodal_epd.sh disagg_multimodal_p_d.sh "
+    "disagg_router.sh disagg_same_gpu.sh disagg_tracing.sh dsr1_dep.sh dual_encoder_epd.sh enc_textonly_pd.sh "
+    "lora/agg_lora_router.sh lora/agg_lora_s3.sh lora/multimodal/lora_agg.sh multi_node_tp.sh sidecar_disagg.sh "
+    "xpu/disagg_hetero_cpu_decode.sh xpu/disagg_xpu.sh".split()
+)
+"""Those whose text `dynkv init --from-script` was tried on, each in one of its versions."""
 SCRIPTS = sorted([*PROFILES, *NO_PROFILE], key=lambda script: ("/" in script.name, script.name))
