@@ -179,7 +179,8 @@ class Hf3fs(Adapter):
     mount_point: Text
     """Where it is mounted. `~` and `${DYNKV_HOME}` are expanded."""
     base_paths: Text
-    """Directories below the mount point, with commas between them; they must be there. `~` and `${DYNKV_HOME}` are expanded."""
+    """Directories below the mount point, with commas between them; they must be there. `~` and
+    `${DYNKV_HOME}` are expanded."""
     num_workers: PositiveInt | None = None
     """Threads; LMCache's own is 4."""
     per_op_workers: Lanes | None = None
@@ -224,7 +225,7 @@ class NixlNative(Bounded):
 
 class DaxDevice(Section):
     device_path: Text
-    """Of the device."""
+    """Of the device. `~` and `${DYNKV_HOME}` are expanded."""
     max_dax_size_gb: Annotated[float, Field(gt=0)]
     """How much of it is used, in GiB."""
 
