@@ -180,9 +180,7 @@ class _Walk:
         try:
             return self._shell.expander.number(text) != 0
         except Unknown:
-            self._shell.remark(
-                f"whether `(({text.strip()}))` holds is only known where it runs; it was taken for false"
-            )
+            self._shell.remark(f"whether `(({text.strip()}))` holds is known only when it runs; it was taken as false")
             return None
 
     def _chain(self, chain: Chain) -> bool | None:

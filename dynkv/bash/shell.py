@@ -120,7 +120,7 @@ class Shell:
         found = judge(parts, self.expander.number, lambda name: self.variables.get(name) is not None)
         if found is None:
             shown = " ".join(readable(part.text) for part in parts)
-            self.remark(f"whether `{shown}` holds is only known where it runs; it was taken for false")
+            self.remark(f"whether `{shown}` holds is known only when it runs; it was taken as false")
         return found
 
 

@@ -1,4 +1,4 @@
-"""From the frontend of a script to that of a profile."""
+"""Turn the frontend of a script into that of a profile."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ _PLANNED = frozenset(
 
 def take_frontend(found: Conversion, frontends: Sequence[Program], workers: Sequence[Worker]) -> None:
     if not frontends:
-        found.leave_out(workers[0].program.line, "the script starts no frontend for its workers; a deployment has one")
+        found.leave_out(
+            workers[0].program.line, "the script starts no frontend for its workers; every deployment has one"
+        )
         return
     frontend = frontends[0]
     if port := whole(frontend.env.get("DYN_HTTP_PORT", "")):
@@ -35,7 +37,7 @@ def take_frontend(found: Conversion, frontends: Sequence[Program], workers: Sequ
 
 def _tell_of_events(found: Conversion, publishing: Sequence[Worker]) -> None:
     if found.draft.get("frontend.router_mode") != "kv":
-        publishing, why = publishing[:1], "KV events are published where the router is kv"
+        publishing, why = publishing[:1], "KV events are published only with router_mode kv"
     else:
         publishing, why = [one for one in publishing if one.role == "decode"], "decode workers publish no KV events"
     for one in publishing:
@@ -43,10 +45,10 @@ def _tell_of_events(found: Conversion, publishing: Sequence[Worker]) -> None:
 
 
 def _take(found: Conversion, argument: Argument, line: int) -> tuple[str, ...]:
-    """The words that stay arguments."""
+    """Returns the words that remain arguments."""
     why = f"line {line}: {argument.name}"
     if not argument.is_known:
-        found.leave_out(line, f"{argument.shown()}: its value is only known where the script runs")
+        found.leave_out(line, f"{argument.shown()}: its value is known only when the script runs")
     elif argument.name in _KEYS:
         found.draft.put(_KEYS[argument.name], argument.value, why)
     elif argument.name in _NUMBERS:

@@ -1,4 +1,4 @@
-"""The functions that Dynamo's launch scripts source, as far as they decide what is started.
+"""Stand-ins for the functions that Dynamo's launch scripts source, as far as they affect what is started.
 
 Source: ai-dynamo/dynamo, examples/common/gpu_utils.sh (075644f2) and launch_utils.sh (00207a2e).
 """
@@ -23,7 +23,7 @@ def _nothing(given: list[str], variables: Variables) -> str:
 
 
 def _gpu_memory_args(given: list[str], variables: Variables) -> str:
-    """Two arguments of vLLM's where a variable gives the size of the KV cache, else none."""
+    """Two vLLM arguments if a variable gives the size of the KV cache, or else none."""
     size = whole(variables.text(_KV_BYTES) or "")
     if not size:
         return ""
@@ -33,7 +33,7 @@ def _gpu_memory_args(given: list[str], variables: Variables) -> str:
 
 
 def _port(given: list[str], variables: Variables) -> str:
-    """Of a variable with a number at its end, else the one that is given."""
+    """The port in a numbered variable, or else the given default."""
     name, number, default = [*given, "", "", ""][:3]
     return variables.text(f"{name}{number}") or default
 

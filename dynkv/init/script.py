@@ -1,4 +1,4 @@
-"""From a launch script of Dynamo's to a profile that does the same, with what could not be carried over."""
+"""Turn one of Dynamo's launch scripts into a profile that does the same, and say what could not be carried over."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OTHER_DEVICES = {
 
 
 def converted(text: str, path: str, arguments: Sequence[str], environ: Mapping[str, str]) -> Conversion:
-    """Of the script's text; `arguments` are what it would be called with.
+    """Convert the text of a script that would be called with `arguments`.
 
     Raises ScriptError where it is no bash, starts nothing of Dynamo's, or what no profile can ask for.
     """
@@ -50,7 +50,7 @@ def converted(text: str, path: str, arguments: Sequence[str], environ: Mapping[s
 
 
 def _until_it_waits(found: Conversion, record: Record, programs: list[Program]) -> list[Program]:
-    """Without what the script does only when a server that it runs in the foreground has ended.
+    """Drop what the script would only do after a server that it runs in the foreground has exited.
 
     Raises ScriptError for what cannot be read and does not stand there.
     """
@@ -62,12 +62,12 @@ def _until_it_waits(found: Conversion, record: Record, programs: list[Program]) 
     behind = programs[serving[-1] + 1 :]
     if behind or record.unread is not None:
         line = behind[0].line if behind else record.unread.line if record.unread else None
-        found.leave_out(line or 0, "what the script does from here on, when the server above has ended")
+        found.leave_out(line or 0, "everything from here on runs only after the server above has exited")
     return programs[: serving[-1] + 1]
 
 
 def _refuse_other_devices(programs: Sequence[Program]) -> None:
-    """Raises ScriptError for what runs on no device of dynkv's."""
+    """Raises ScriptError for devices that dynkv does not support."""
     for program in programs:
         target = program.env.get("VLLM_TARGET_DEVICE", "")
         other = next((device for name, device in _OTHER_DEVICES.items() if program.env.get(name)), "")
@@ -78,7 +78,7 @@ def _refuse_other_devices(programs: Sequence[Program]) -> None:
 
 
 def _refuse_engines_beside(programs: Sequence[Program]) -> None:
-    """Raises ScriptError where what answers requests is an engine and a part of Dynamo that speaks with it."""
+    """Raises ScriptError if a worker is an engine together with a part of Dynamo that talks to it."""
     for program in programs:
         if program.argv[0].rpartition("/")[2] == "dynamo-vllm-sidecar" or program.kind is Kind.FRONTEND:
             raise ScriptError(
@@ -90,7 +90,7 @@ def _nothing_to_do(record: Record, programs: Sequence[Program]) -> ScriptError:
     if record.ended is not None:
         said = f": {record.ended.text}" if record.ended.text else ""
         return ScriptError(
-            f"with these arguments the script ends itself{said}",
+            f"with these arguments the script exits{said}",
             record.ended.line,
             hint="give what it needs after --: `dynkv init --from-script FILE -- --its-option value`",
         )
@@ -99,7 +99,7 @@ def _nothing_to_do(record: Record, programs: Sequence[Program]) -> ScriptError:
         return ScriptError(f"{other.module} is no worker that dynkv plans", other.line, hint=_PLANNED)
     if any(program.kind is Kind.FRONTEND for program in programs):
         return ScriptError("the script starts a frontend and no worker", hint=_PLANNED)
-    return ScriptError("the script starts nothing of Dynamo's", hint=_PLANNED)
+    return ScriptError("the script starts no part of Dynamo", hint=_PLANNED)
 
 
 _PLANNED = "dynkv plans `python -m dynamo.frontend`, `dynamo.vllm` or `dynamo.mocker`, and `lmcache server`"
@@ -111,7 +111,7 @@ def _convert(found: Conversion, programs: list[Program], script: str) -> None:
     own = list(as_ranks([one for one in workers if one.is_own_role]))
     refuse_connectors(own)
     if not own:
-        raise ScriptError("it starts no worker that answers requests", workers[0].program.line)
+        raise ScriptError("it starts no worker that serves requests", workers[0].program.line)
     _refuse_several_models(own)
     _route_to_encoders(found, own, others)
     frontends = [program for program in programs if program.kind is Kind.FRONTEND]
@@ -125,23 +125,23 @@ def _convert(found: Conversion, programs: list[Program], script: str) -> None:
 
 
 def _others(found: Conversion, workers: list[Worker]) -> list[Worker]:
-    """Those that have another role than dynkv's workers, and have to run."""
+    """Workers with a role that dynkv does not have, but which still have to run."""
     for one in workers:
         if one.role == "processor":
             line = one.program.line
-            found.leave_out(line, f"`{one.program.shown()}`: since 1.6 Dynamo's frontend does what a processor did")
+            found.leave_out(line, f"`{one.program.shown()}`: since 1.6 Dynamo's frontend does the work of a processor")
     return [one for one in workers if not one.is_own_role and one.role != "processor"]
 
 
 def _route_to_encoders(found: Conversion, workers: list[Worker], others: list[Worker]) -> None:
-    """Whoever computes prompts asks the encoders, which a processor did before Dynamo 1.6."""
+    """Let the workers that compute prompts ask the encoders, which a processor did before Dynamo 1.6."""
     if not any(other.role == "encode" for other in others):
         return
     is_disagg = any(one.role == "prefill" for one in workers)
     for one in workers:
         if one.is_older_multimodal and one.role == ("prefill" if is_disagg else "worker"):
             one.add_flag("--route-to-encoder")
-            found.leave_out(one.program.line, "--route-to-encoder is given to it: before 1.6 a processor did that")
+            found.leave_out(one.program.line, "--route-to-encoder was added: before 1.6 a processor did that")
 
 
 def _refuse_several_models(workers: list[Worker]) -> None:

@@ -1,4 +1,4 @@
-"""From LMCache in a script, as a server or within its workers, to the sidecar of a profile."""
+"""Turn LMCache in a script, as a server or inside workers, into the sidecar of a profile."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NUMBERS = {
 }
 _IN_PROCESS = {"LMCACHE_MAX_LOCAL_CPU_SIZE": "lmcache.l1_size_gb", "LMCACHE_CHUNK_SIZE": "lmcache.chunk_size"}
 HANDLED_ENV = frozenset(_IN_PROCESS)
-"""Variables that become keys, or are told about, here."""
+"""Variables that are handled here."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -34,7 +34,7 @@ def take_sidecar(found: Conversion, workers: Sequence[Worker], servers: Sequence
             found.draft.put("lmcache.heartbeat_interval_s", one.connectors.heartbeat_interval_s)
     if any(one.role == "decode" for one in users):
         line = next(one.program.line for one in users if one.role == "decode")
-        found.leave_out(line, "LMCache at decode: dynkv gives the sidecar to prefill, which computes prompts")
+        found.leave_out(line, "LMCache on decode: dynkv attaches the sidecar to prefill, which computes the prompts")
     if servers:
         _take_server(found, servers[0])
         for other in servers[1:]:
@@ -48,7 +48,7 @@ def _take_server(found: Conversion, server: Program) -> None:
     adapters = []
     for argument in arguments(server.args, SIDECAR_OPTIONS):
         if not argument.is_known:
-            found.leave_out(server.line, f"{argument.shown()}: its value is only known where the script runs")
+            found.leave_out(server.line, f"{argument.shown()}: its value is known only when the script runs")
         elif argument.name in _NUMBERS:
             found.put_number(_NUMBERS[argument.name], argument, server.line)
         elif argument.name == "--l2-adapter" and argument.mapping:
@@ -79,7 +79,7 @@ def _take_in_process(found: Conversion, users: Sequence[Worker]) -> None:
     first = users[0].program
     found.leave_out(
         first.line,
-        "LMCache within the worker: here it is a process of its own, which a dead worker leaves alone",
+        "LMCache inside the worker: dynkv runs it as a process of its own, which outlives a worker",
     )
     for name, key in _IN_PROCESS.items():
         if (given := first.env.get(name)) is not None:

@@ -77,7 +77,7 @@ def _expanded(value: Any, key: str, ctx: Context, adapter: Adapter) -> Any:
     if needs_expansion(value):
         raise PreflightRefused(
             f"lmcache.l2: {key} of {adapter.type} is handed on as it stands, so nothing expands {value}",
-            hint="write the whole path, from / on",
+            hint="write the full path, starting with /",
         )
     return value
 

@@ -22,7 +22,7 @@ def refuse_variables(path: str) -> None:
     variable = _VARIABLE.search(path.replace(_OWN, ""))
     if variable is not None:
         rest = path.removeprefix(variable[0])
-        hint = f"write ~{rest}" if variable[0] in _HOMES and rest != path else "write the whole path, from / on"
+        hint = f"write ~{rest}" if variable[0] in _HOMES and rest != path else "write the full path, starting with /"
         raise PreflightRefused(f"a profile expands {_OWN} and ~, and not {variable[0]}: {path}", hint=hint)
 
 
@@ -36,7 +36,8 @@ def expand(path: str, home: str, facts: PathFacts) -> str:
     expanded = PurePosixPath(facts.working_directory or "", _from_home(text, facts))
     if not expanded.is_absolute():
         raise PreflightRefused(
-            f"there is no working directory that {path} could be relative to", hint="write the whole path, from / on"
+            f"there is no working directory that {path} could be relative to",
+            hint="write the full path, starting with /",
         )
     return str(expanded)
 
@@ -52,5 +53,5 @@ def _from_home(path: str, facts: PathFacts) -> PurePosixPath:
         return PurePosixPath(path)
     if user not in facts.homes:
         what = f"there is no user {user} on this host" if user else "the user has no home on this host"
-        raise PreflightRefused(f"{what}, and {path} begins in a home", hint="write the whole path, from / on")
+        raise PreflightRefused(f"{what}, and {path} begins in a home", hint="write the full path, starting with /")
     return PurePosixPath(facts.homes[user], path[1 + len(user) :].lstrip("/"))

@@ -43,7 +43,7 @@ def test_a_condition_that_only_a_run_decides_is_false_and_remarked() -> None:
     record = read("if [[ -f /etc/x ]]; then run 1; else run 2; fi\n")
     assert [one.argv[1] for one in record.started] == ["2"]
     assert [(it.line, it.text) for it in record.remarks] == [
-        (1, "whether `-f /etc/x` holds is only known where it runs; it was taken for false")
+        (1, "whether `-f /etc/x` holds is known only when it runs; it was taken as false")
     ]
 
 

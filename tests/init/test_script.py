@@ -119,7 +119,7 @@ def test_lmcache_within_the_worker_becomes_a_sidecar() -> None:
     text = FRONTEND + "LMCACHE_MAX_LOCAL_CPU_SIZE=20 python -m dynamo.vllm --model m --connector lmcache &"
     assert data(text)["lmcache"] == {"l1_size_gb": 20}
     assert left_out(text) == [
-        "2: LMCache within the worker: here it is a process of its own, which a dead worker leaves alone"
+        "2: LMCache inside the worker: dynkv runs it as a process of its own, which outlives a worker"
     ]
 
 
@@ -158,7 +158,7 @@ def test_events_that_nobody_publishes() -> None:
         f"{line}: --kv-events-config: decode workers publish no KV events" for line in (2, 3)
     ]
     assert left_out(FRONTEND + f"python -m dynamo.vllm --model m {events}") == [
-        "2: --kv-events-config: KV events are published where the router is kv"
+        "2: --kv-events-config: KV events are published only with router_mode kv"
     ]
 
 
@@ -173,7 +173,7 @@ def test_both_roles_on_one_gpu() -> None:
         "decode": {"gpu_memory_fraction": 0.45, "replicas": 1},
         "prefill": {"gpu_memory_fraction": 0.4, "replicas": 1},
     }
-    assert left_out(text)[0].startswith("2: --gpu-memory-utilization $(ask): its value is only known where")
+    assert left_out(text)[0].startswith("2: --gpu-memory-utilization $(ask): its value is known only when")
     fitting = text.replace("$(ask)", "0.3")
     assert data(fitting)["workers"]["gpu_memory_fraction"] == 0.3
 
@@ -209,8 +209,8 @@ NAME=b DYN_SYSTEM_PORT=8082 TWO=2 CUDA_VISIBLE_DEVICES=1 DYN_HEALTH_CHECK_ENABLE
     assert found["frontend"] == {"port": 8002, "env": {"ONE": "1"}}
     assert found["probes"] == {"canary": {"enabled": True}}
     assert left_out(text) == [
-        "2: AWS_SECRET_ACCESS_KEY is a secret; export it before `dynkv up`, which hands it on",
-        "2: NATS_SERVER is needed by no deployment on one machine; discovery.nats_server makes use of NATS",
+        "2: AWS_SECRET_ACCESS_KEY is a secret; export it before `dynkv up`, which passes it on",
+        "2: NATS_SERVER is not needed on one machine; to use NATS, set discovery.nats_server",
     ]
     assert found["workers"]["each"] == {"worker-0": {"env": {"NAME": "a"}}, "worker-1": {"env": {"NAME": "b"}}}
 
@@ -274,9 +274,9 @@ def test_roles_as_dynamo_was_told_them_before() -> None:
     (encode,) = found["units"]
     assert encode["argv"][3:] == ["--model", "m", "--disaggregation-mode", "encode", "--enable-multimodal"]
     told = left_out(text)
-    assert sum("an option of Dynamo before 1.6" in line for line in told) == 2
+    assert sum("an option from before Dynamo 1.6" in line for line in told) == 2
     assert told[0].startswith("2: `python -m dynamo.vllm --model m --multimodal-processor`: since 1.6")
-    assert "4: --route-to-encoder is given to it: before 1.6 a processor did that" in told
+    assert "4: --route-to-encoder was added: before 1.6 a processor did that" in told
 
 
 def test_prefill_and_decode_as_dynamo_was_told_them_before() -> None:
@@ -310,14 +310,14 @@ numactl -N 0 python -m dynamo.vllm --model m --no-such-option 3 --max-num-seqs $
 my-exporter --port 9 &
 """
     assert left_out(text) == [
-        "1: `mkdir -p /tmp/x` is not done by dynkv",
+        "1: dynkv does not run `mkdir -p /tmp/x`",
         "2: `nats-server --jetstream`: dynkv needs no nats-server",
         "3: --router-reset-states: the frontend of ai-dynamo 1.6.1 has no such option",
-        "3: --router-ttl-secs $(ask): its value is only known where the script runs",
+        "3: --router-ttl-secs $(ask): its value is known only when the script runs",
         "4: --no-such-option 3: vllm 0.31.0 and ai-dynamo 1.6.1 have no such option",
-        "4: --max-num-seqs $(ask): its value is only known where the script runs",
-        "4: numactl -N 0, which stands before the worker",
-        "5: `my-exporter --port 9` is not done by dynkv",
+        "4: --max-num-seqs $(ask): its value is known only when the script runs",
+        "4: numactl -N 0, in front of the worker",
+        "5: dynkv does not run `my-exporter --port 9`",
     ]
 
 
@@ -339,9 +339,9 @@ python -m dynamo.vllm --model m --enable-elastic-ep --request-plane tcp &
 def test_what_is_no_number_is_told() -> None:
     text = "exec >log 2>&1\nlmcache server --port x &\npython -m dynamo.frontend --http-port &\n"
     assert left_out(text + "python -m dynamo.vllm --model m --max-model-len 16k &\n") == [
-        "2: --port x: set lmcache.port to the number that it means",
-        "3: --http-port: set frontend.port to the number that it means",
-        "4: --max-model-len 16k: set model.max_length to the number that it means",
+        "2: --port x: set lmcache.port to the number you want",
+        "3: --http-port: set frontend.port to the number you want",
+        "4: --max-model-len 16k: set model.max_length to the number you want",
     ]
 
 
@@ -351,7 +351,7 @@ def test_gpus_that_only_a_run_would_tell() -> None:
     assert "gpus" not in data(text)["workers"]
     assert left_out(text) == [
         "3: CUDA_VISIBLE_DEVICES=$(nvidia-smi -L | wc -l): list the GPUs under workers.gpus",
-        "4: whether `((i < N))` holds is only known where it runs; it was taken for false",
+        "4: whether `((i < N))` holds is known only when it runs; it was taken as false",
     ]
 
 
@@ -362,7 +362,7 @@ AFTERWARDS = 'curl x/v1/models | jq .\n{\n  "choices": {\n    "n": null\n  }\n}\
 def test_what_stands_behind_a_server_in_the_foreground_does_not_count() -> None:
     text = FRONTEND + "python -m dynamo.vllm --model m\n" + AFTERWARDS
     assert data(text)["model"] == {"path": "m"}
-    assert left_out(text) == ["3: what the script does from here on, when the server above has ended"]
+    assert left_out(text) == ["3: everything from here on runs only after the server above has exited"]
 
 
 def test_what_cannot_be_read_counts_where_it_is_reached() -> None:
@@ -406,7 +406,7 @@ def test_what_single_workers_have_is_theirs() -> None:
         "worker-0": {"args": ["--seed", "1"], "env": {"ONE": "1"}},
         "worker-1": {"args": ["--seed", "2", "--enforce-eager"], "env": {"ONE": "2"}},
     }
-    assert left_out(text) == ["3: --max-model-len 200: model.max_length is one for all workers"]
+    assert left_out(text) == ["3: --max-model-len 200: model.max_length is the same for all workers"]
 
 
 def test_what_single_workers_of_a_role_have_is_theirs() -> None:
@@ -427,7 +427,7 @@ def test_what_prefill_and_decode_must_agree_on_is_told_where_they_do_not() -> No
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("echo hello\n", None, "nothing of Dynamo's"),
+        ("echo hello\n", None, "no part of Dynamo"),
         (FRONTEND, None, "a frontend and no worker"),
         ("python -m dynamo.sglang --model m\n", 1, "dynamo.sglang is no worker"),
         ("python -m dynamo.vllm.omni --model m\n", 1, "dynamo.vllm.omni is no worker"),
@@ -443,7 +443,7 @@ def test_what_prefill_and_decode_must_agree_on_is_told_where_they_do_not() -> No
         (RANKS.replace("SIZE", "8"), 2, "4 of the 8 data parallel ranks"),
         ("export ZE_AFFINITY_MASK=0\npython -m dynamo.vllm --model m\n", 2, "Intel's GPUs"),
         ("VLLM_TARGET_DEVICE=xpu python -m dynamo.vllm --model m\n", 1, "Intel's GPUs"),
-        ("python -m dynamo.vllm --model m --disaggregation-mode encode\n", 1, "no worker that answers requests"),
+        ("python -m dynamo.vllm --model m --disaggregation-mode encode\n", 1, "no worker that serves requests"),
         ("vllm-rs serve m &\ndynamo-vllm-sidecar --grpc-endpoint x:1 &\n", 2, "this worker is two programs"),
         (FRONTEND + "vllm serve m &\n", 1, "this worker is two programs"),
         ('[ -z "$1" ] && { echo "needs --head"; exit 1; }\npython -m dynamo.vllm\n', 1, "needs --head"),
