@@ -38,7 +38,7 @@ from dynkv.host.processes import Identity, read_process
 from dynkv.host.subreaper import subreaper_problem
 from dynkv.locks import take_lock
 from dynkv.metrics.gather import gather_forever
-from dynkv.plan.model import SIDECAR_HELPER, Plan, Role
+from dynkv.plan.model import SIDECARS_STANDBY, Plan, Role
 from dynkv.probes.scrape import Figures, sources
 from dynkv.reclaim.sidecar import Sidecar
 from dynkv.supervisor.board import Board
@@ -228,7 +228,7 @@ def _standbys(
 
 
 def _sidecar(plan: Plan, place: Place, standbys: tuple[StandbyRunner, ...]) -> Sidecar | None:
-    helper = next((standby for standby in standbys if standby.planned.name == SIDECAR_HELPER), None)
+    helper = next((standby for standby in standbys if standby.planned.name == SIDECARS_STANDBY), None)
     for unit in plan.units:
         if unit.role is Role.LMCACHE:
             log = place.logs / "reclaim.log"

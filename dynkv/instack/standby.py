@@ -1,11 +1,12 @@
-"""Import what programs need ahead, and become such programs on request: `PYTHON standby.py FD MODULE ...`.
+"""Import what programs need ahead, and become such programs on request: `PYTHON standby.py FD MODULE|FILE ...`.
 
-A worker's start is mostly imports, and they are the same for every worker. This process does them once and waits
-("parked"). For each order it forks a process that becomes the program, as if it had been started as
-`python -m PROGRAM` or `python SCRIPT`, with -P or without it: the same arguments, environment, log, session of its own,
-and what /proc shows of them. With --spawns, processes that the program starts by multiprocessing's spawn method, as
-vLLM starts its engine, are forked from the same imports, with the environment of their parent at that moment, as spawn
-gives it to them. With --cuda the programs use GPUs, so it fails where the imports alone have begun with CUDA.
+The start of a worker, or of the sidecar, is mostly imports, the same each time. This process does them once and waits
+("parked"). For each order it forks a process that becomes the program, as if it had been started as `python -m
+PROGRAM`, `python -c CODE` or `python SCRIPT`, with -P or without it: the same arguments, environment, log, session of
+its own, and what /proc shows of them. With --spawns, processes that the program starts by multiprocessing's spawn
+method, as vLLM starts its engine, are forked from the same imports, with the environment of their parent at that
+moment, as spawn gives it to them. With --cuda the programs use GPUs, so it fails where the imports alone have begun
+with CUDA.
 
 FD is a SOCK_SEQPACKET socket; each message is one JSON object. First this sends {"parked": true} or {"failed": why} and
 ends. Then for each {"argv", "env", "log"} it answers {"pid"} or {"failed": why}. A forked process is given to the
@@ -18,6 +19,7 @@ what lies beside it: standby_identity (what a forked process goes by) and standb
 from __future__ import annotations
 
 import argparse
+import ctypes
 import gc
 import importlib
 import json
@@ -28,6 +30,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 if sys.flags.safe_path:  # otherwise its directory stands there already
@@ -39,6 +42,7 @@ from standby_spawns import serve_spawns  # type: ignore[import-not-found]
 
 MAX_MESSAGE_BYTES = 256 * 1024
 SAFE_PATH = "-P"
+CUDA_ERROR_NOT_INITIALIZED = 3
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -73,24 +77,38 @@ def reply(channel: socket.socket, content: dict[str, Any]) -> None:
 
 
 def import_all(modules: Sequence[str]) -> str | None:
-    """Why it failed, if it did."""
+    """Why it failed, if it did. A module's name may be the path of a script that imports others."""
     for module in modules:
         try:
-            importlib.import_module(module)
+            if module.endswith(".py"):
+                runpy.run_path(module)
+            else:
+                importlib.import_module(module)
         except BaseException as error:  # noqa: BLE001 (whatever a module raises, SystemExit too, is the answer)
             return f"{module} cannot be imported: {type(error).__name__}: {error}"
     return None
 
 
 def has_begun_with_cuda() -> str | None:
-    """Ask torch in a fork: what only looks for GPUs does no harm (measured), but with CUDA in use it refuses there."""
+    """Ask in a fork: what only looks for GPUs does no harm (measured), but with CUDA in use both refuse there.
+
+    torch knows what it has begun itself; the driver knows of everybody, as an extension module that begins with it.
+    """
     pid = os.fork()
     if pid == 0:
         torch = sys.modules.get("torch")
-        os._exit(int(torch is not None and bool(torch.cuda._is_in_bad_fork())))
+        os._exit(int((torch is not None and bool(torch.cuda._is_in_bad_fork())) or not can_begin_with_driver()))
     if os.waitpid(pid, 0)[1]:
         return "the imports have begun with CUDA, which what is forked could not use any more"
     return None
+
+
+def can_begin_with_driver() -> bool:
+    """False in a process whose parent has begun with CUDA before the fork; true where there is no driver."""
+    try:
+        return bool(ctypes.CDLL("libcuda.so.1").cuInit(0) != CUDA_ERROR_NOT_INITIALIZED)
+    except OSError:
+        return True
 
 
 def orders(channel: socket.socket) -> dict[str, Any] | None:
@@ -142,7 +160,7 @@ def schedule(nice: int, cpus: Sequence[int]) -> None:
 
 
 def become(argv: Sequence[str], *, spawns: bool) -> None:
-    """Run the program as the interpreter would have: `argv` is `python -m MODULE ...` or `python FILE ...`.
+    """Run the program as the interpreter would have: `argv` is `python -m MODULE ...`, `-c CODE ...` or `FILE ...`.
 
     With -P after `python` nothing is imported from where it runs.
     """
@@ -151,16 +169,23 @@ def become(argv: Sequence[str], *, spawns: bool) -> None:
     sys.orig_argv = list(argv)
     is_safe = argv[1] == SAFE_PATH
     words = argv[2:] if is_safe else argv[1:]
-    is_module = words[0] == "-m"
     if not sys.flags.safe_path:
         del sys.path[0]
+    match words[0]:
+        case "-m":
+            first, sys.argv = str(Path.cwd()), ["-m", *words[2:]]
+        case "-c":
+            first, sys.argv = "", ["-c", *words[2:]]
+        case file:
+            first, sys.argv = str(Path(file).parent), list(words)
     if not is_safe:
-        sys.path.insert(0, str(Path.cwd() if is_module else Path(words[0]).parent))
-    if is_module:
-        sys.argv = ["-m", *words[2:]]
+        sys.path.insert(0, first)
+    if words[0] == "-m":
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+    elif words[0] == "-c":
+        main_module = sys.modules["__main__"] = ModuleType("__main__")
+        exec(compile(words[1], "<string>", "exec"), main_module.__dict__)
     else:
-        sys.argv = list(words)
         runpy.run_path(words[0], run_name="__main__")
 
 

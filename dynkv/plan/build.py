@@ -61,7 +61,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         directory=f"{home}/{name}",
         prepare=preparation(ctx),
         warm_up_tokens=_warm_up_tokens(profile),
-        standbys=standbys(ctx, [unit for unit in units if unit.role.is_worker]),
+        standbys=standbys(ctx, units),
         ports=tuple(sorted(ctx.ports.given)),
         notes=(
             *notes,
@@ -122,7 +122,8 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, workers: 
 def _frontend(ctx: Context) -> Frontend | None:
     if ctx.frontend_port is None:
         return None
-    return Frontend(ctx.profile.frontend.host, ctx.frontend_port, ctx.served_name, ctx.task, ctx.aliases)
+    settings = ctx.profile.frontend
+    return Frontend(settings.host, ctx.frontend_port, ctx.served_name, ctx.task, ctx.aliases, settings.migration_limit)
 
 
 def _units(ctx: Context, workers: list[Seat]) -> tuple[Unit, ...]:

@@ -182,8 +182,8 @@ class Unit:
 
 WORKERS_STANDBY = "standby"
 """The standby from which workers start."""
-SIDECAR_HELPER = "standby-helper"
-"""The standby from which the supervisor starts what talks to the sidecar."""
+SIDECARS_STANDBY = "standby-helper"
+"""The standby from which the sidecar starts, and what the supervisor has talk to it."""
 
 
 @dataclass(frozen=True, slots=True)

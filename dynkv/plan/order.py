@@ -7,7 +7,7 @@ from graphlib import TopologicalSorter
 
 from dynkv.plan.model import Condition, Dependency, Role, Unit
 
-_STOP_ORDER = (Role.FRONTEND, Role.PREFILL, Role.DECODE, Role.WORKER, Role.LMCACHE)
+_STOP_ORDER = ((Role.FRONTEND,), (Role.PREFILL, Role.DECODE, Role.WORKER, Role.LMCACHE))
 
 
 def start_stages(units: Sequence[Unit]) -> list[list[str]]:
@@ -23,11 +23,11 @@ def start_stages(units: Sequence[Unit]) -> list[list[str]]:
 
 
 def stop_stages(units: Sequence[Unit]) -> list[list[str]]:
-    """One's own units first, since they use the stack; then the frontend drains, so that no request meets a dead
-    worker; the sidecar goes last."""
+    """Custom units first, since they use the stack; then the frontend drains, so that no request meets a dead worker;
+    after that nothing runs any more, and all the rest ends side by side."""
     own = {u.name for u in units if u.role.is_own}
     stages = [[name for name in stage if name in own] for stage in reversed(start_stages(units))]
-    stages += [[u.name for u in units if u.role is role] for role in _STOP_ORDER]
+    stages += [[u.name for role in roles for u in units if u.role is role] for roles in _STOP_ORDER]
     return [stage for stage in stages if stage]
 
 

@@ -33,6 +33,8 @@ class Frontend:
     task: Task = Task.AUTO
     aliases: tuple[str, ...] = ()
     """Other names that it answers to."""
+    migration_limit: int = 0
+    """How often a request may go on at another worker when its own has ended."""
 
     @property
     def endpoint(self) -> str:

@@ -1,21 +1,24 @@
-"""What is imported ahead, so that a worker's start, or a message to the sidecar, does not take that long.
+"""What is imported ahead, so that the start of a worker or of the sidecar, or a message to it, does not take that long.
 
-Source: ai-dynamo 1.3.1 with vllm 0.23.0 and 1.6.1 with 0.31.0, in which `dynamo.vllm.main` imports nearly all of it.
+Source: ai-dynamo 1.3.1 with vllm 0.23.0 and 1.6.1 with 0.31.0, in which `dynamo.vllm.main` imports nearly all of it;
+lmcache 0.5.2 and 0.5.6, cli/commands/server.py and v1/multiprocess/http_server.py.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dynkv.plan.context import Context
 from dynkv.plan.environment import given_environment, unit_environment
-from dynkv.plan.model import SIDECAR_HELPER, WORKERS_STANDBY, Standby, Unit
+from dynkv.plan.model import SIDECARS_STANDBY, WORKERS_STANDBY, Role, Standby, Unit
 from dynkv.plan.versions import at_least
 from dynkv.secrets import without_secrets
 
 _GIB = 1024**3
 _WORKERS_BYTES = {"vllm": int(1.5 * _GIB), "mocker": int(0.25 * _GIB)}
 """Measured: 1.0 GB on a CPU, 1.1 GB on an H200."""
-_HELPER_BYTES = int(0.75 * _GIB)
-"""Measured: 0.6 GB."""
+_SIDECARS_BYTES = int(0.75 * _GIB)
+"""Measured: 0.7 GB."""
 _ENGINE = ("vllm.v1.engine.core", "vllm.v1.executor.multiproc_executor", "vllm.v1.worker.worker_base")
 _ENGINE_ON = {
     "cpu": ("vllm.v1.worker.cpu_worker",),
@@ -29,17 +32,18 @@ _SHARED_BY_WORKERS = frozenset(
 """What workers have beyond every process's environment, and may be read while modules are imported."""
 
 
-def standbys(ctx: Context, workers: list[Unit]) -> tuple[Standby, ...]:
-    """One for all workers, whatever their role; with `always` also one for what talks to the sidecar."""
-    mode = ctx.profile.standby
+def standbys(ctx: Context, units: Sequence[Unit]) -> tuple[Standby, ...]:
+    """One for all workers, whatever their role; with `always` also one for the sidecar and what talks to it."""
+    mode, workers = ctx.profile.standby, [unit for unit in units if unit.role.is_worker]
     if mode == "off" or not workers:
         return ()
     keep = mode == "always"
     alike = _alike(ctx, workers)
     others = tuple(unit.name for unit in workers if unit not in alike)
     found = [_for_workers(ctx, alike, others, keep=keep)]
-    if keep and ctx.profile.engine == "vllm" and ctx.sidecar_port is not None:
-        found.append(_for_helper(ctx))
+    sidecar = next((unit for unit in units if unit.role is Role.LMCACHE), None)
+    if keep and ctx.profile.engine == "vllm" and sidecar is not None:
+        found.append(_for_sidecar(ctx, sidecar))
     return tuple(found)
 
 
@@ -75,14 +79,19 @@ def _common(ctx: Context, workers: list[Unit]) -> dict[str, str]:
     return {name: value for name, value in first.items() if name in kept and all(env[name] == value for env in rest)}
 
 
-def _for_helper(ctx: Context) -> Standby:
+def _for_sidecar(ctx: Context, sidecar: Unit) -> Standby:
+    """Its programs are given the sidecar's variables, so that what was imported may have read them."""
     new = at_least(ctx.facts.packages, "lmcache", 0, 5, 6)
     return Standby(
-        name=SIDECAR_HELPER,
-        modules=("lmcache.v1.multiprocess.transport.factory" if new else "lmcache.v1.multiprocess.mq",),
-        env=ctx.env,
-        roles=(),
+        name=SIDECARS_STANDBY,
+        modules=(
+            f"{ctx.facts.scripts_directory}/server_imports.py",
+            f"lmcache.v1.multiprocess.{'transport.factory' if new else 'mq'}",
+        ),
+        env=sidecar.env,
+        roles=(Role.LMCACHE,),
         keep=True,
-        memory_bytes=_HELPER_BYTES,
+        memory_bytes=_SIDECARS_BYTES,
+        cuda=ctx.profile.device == "cuda",
         python_options=ctx.facts.python_options,
     )

@@ -42,7 +42,8 @@ async def probing(probes: Probes, *, figures: Figures | None = None) -> AsyncGen
                 return
             if verdict is Verdict.PASSED:
                 break
-    # who waits for a start wants to know of its end at once, so until then readiness keeps startup's pace
+    # who waits for a start wants to know of its end at once, so until then readiness keeps startup's pace; so does who
+    # waits for one that has failed: the frontend reports on workers, and one that is back would be seen a period later
     pace = min(probes.startup.period_seconds, probes.readiness.period_seconds)
     async with aclosing(_results(probes.readiness, pace, figures)) as results:
         async for verdict, result in results:
@@ -52,20 +53,28 @@ async def probing(probes: Probes, *, figures: Figures | None = None) -> AsyncGen
     if not probes.readiness.checks:
         await anyio.sleep_forever()
     async with aclosing(
-        _results(probes.readiness, probes.readiness.period_seconds, figures, wait_first=True)
+        _results(probes.readiness, probes.readiness.period_seconds, figures, wait_first=True, failed_period_s=pace)
     ) as results:
         async for verdict, result in results:
             yield News(Phase.READINESS, verdict, result)
 
 
 async def _results(
-    probe: Probe, period_s: float, figures: Figures | None = None, *, wait_first: bool = False
+    probe: Probe,
+    period_s: float,
+    figures: Figures | None = None,
+    *,
+    wait_first: bool = False,
+    failed_period_s: float | None = None,
 ) -> AsyncGenerator[tuple[Verdict, Attempt], None]:
+    """`failed_period_s`: from one try to the next as long as it has failed."""
     await anyio.sleep(period_s if wait_first else probe.initial_delay_seconds)
     streak = Streak()
     while True:
         result = await attempt(probe, figures)
         if result.is_known:
             streak = streak.after(result.ok)
-        yield streak.verdict(probe) if result.is_known else Verdict.OPEN, result
-        await anyio.sleep(max(0.0, period_s - result.latency_s))
+        verdict = streak.verdict(probe) if result.is_known else Verdict.OPEN
+        yield verdict, result
+        wait_s = failed_period_s if failed_period_s and verdict is Verdict.FAILED else period_s
+        await anyio.sleep(max(0.0, wait_s - result.latency_s))

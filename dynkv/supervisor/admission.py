@@ -13,7 +13,7 @@ from dynkv.supervisor.turns import Turn
 
 _IMPORTS_DEADLINE_S = 120.0
 """Measured: 8 to 22 s, on a cold disk too."""
-_FREED_WITHIN_S = 2.0
+_FREED_WITHIN_S = 0.5
 """Measured: 0.1 s after the last process that mapped it has let go (H100)."""
 
 

@@ -26,6 +26,7 @@ class EventKind(StrEnum):
     SIDECAR = "sidecar"
     DISCOVERY = "discovery"
     LORA = "lora"
+    CUT = "cut"
     PORT = "port"
     SHARED_MEMORY = "shared-memory"
     LOG = "log"
@@ -60,6 +61,10 @@ KINDS = {
         {"entries": "the entries' names"},
     ),
     EventKind.LORA: Kind("a worker has loaded a LoRA adapter; the cause is where it was found"),
+    EventKind.CUT: Kind(
+        "requests ended with an error because a unit had ended; those that went on at another unit are not counted",
+        {"requests": "how many", "units": "which units had ended"},
+    ),
     EventKind.PORT: Kind("a port of a dead unit is still held"),
     EventKind.SHARED_MEMORY: Kind("what a dead unit left in /dev/shm was removed", {"files": "the files' names"}),
     EventKind.LOG: Kind("a unit's log was rotated"),

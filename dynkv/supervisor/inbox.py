@@ -26,6 +26,8 @@ class Request:
     """dynkv sees a reason; it gives way to what a person asks."""
     follows: bool = False
     """Another unit's restart is the reason."""
+    drained: bool = False
+    """Nothing runs in it that a grace period could save: it is killed at once."""
     is_scaling: bool = False
     """It is stopped because fewer of its role are wanted."""
 

@@ -22,6 +22,7 @@ _IDLE_S, _IDLE_PERIOD_S = 120.0, 5.0
 _IDLE_READ_BYTES = 1_000_000
 _ENGINE = "VLLM::EngineCore"[:15]
 _RUNNING = "vllm:num_requests_running"
+_UNDER_WAY = (_RUNNING, "vllm:num_requests_waiting")
 _MOVING = ("vllm:iteration_tokens_total_sum", "vllm:prompt_tokens_total", "vllm:generation_tokens_total")
 """Source: vllm 0.23.0 and 0.31.0, /metrics; the first moves with every step of the engine."""
 _MAX_AGE_S = 5.0
@@ -57,6 +58,13 @@ async def until_hung(
         if reason is not None:
             return reason
         await _until_next(liveness.period_seconds, ready)
+
+
+async def is_idle(unit: str, figures: Figures, timeout_s: float) -> bool:
+    """Whether a worker says that it has no request, running or waiting; False if it does not say."""
+    texts = await figures.of([unit], max_age_s=0.0, timeout_s=timeout_s)
+    said = read(texts.get(unit, ""), _UNDER_WAY)
+    return total(said, _RUNNING) is not None and not any(total(said, name) for name in _UNDER_WAY)
 
 
 async def _until_next(period_s: float, ready: anyio.Event) -> None:

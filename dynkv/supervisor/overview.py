@@ -12,6 +12,7 @@ from dynkv import __version__
 from dynkv.children.tree import Host
 from dynkv.host.processes import resident_bytes
 from dynkv.plan.model import Plan
+from dynkv.supervisor.cuts import Cuts
 from dynkv.supervisor.events import seconds_of
 from dynkv.supervisor.life import Shared
 from dynkv.supervisor.proof import Proof
@@ -27,13 +28,16 @@ from dynkv.supervisor.status import (
 
 
 class Overview:
-    def __init__(self, plan: Plan, shared: Shared, runners: Mapping[str, Runner], proof: Proof, pid: int) -> None:
+    def __init__(
+        self, plan: Plan, shared: Shared, runners: Mapping[str, Runner], proof: Proof, cuts: Cuts, pid: int
+    ) -> None:
         """`pid` is the supervisor's."""
         self.is_stopping = False
         self._plan = plan
         self._shared = shared
         self._runners = runners
         self._proof = proof
+        self._cuts = cuts
         self._pid = pid
         self._began = anyio.current_time()
         self._kv: dict[str, float | int | None] = {}
@@ -67,6 +71,7 @@ class Overview:
         )
 
     def _with_live_figures(self, status: UnitStatus, host: Host) -> UnitStatus:
+        status = replace(status, requests_cut=self._cuts.requests.get(status.name, 0))
         child = self._runners[status.name].child
         if child is None or status.started_at is None:
             return status

@@ -12,11 +12,13 @@ from dynkv.plan.model import Plan, Role, Unit
 from dynkv.plan.order import stop_stages
 from dynkv.reclaim.sidecar import Registrations
 from dynkv.supervisor.boundary import outliving
+from dynkv.supervisor.cuts import Cuts
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.housekeeping import release_what_is_left, rotate_logs, take_census
 from dynkv.supervisor.inbox import Ask, Request
 from dynkv.supervisor.journal import ChildRecord
 from dynkv.supervisor.life import Life, Shared
+from dynkv.supervisor.liveness import is_idle
 from dynkv.supervisor.overview import Overview
 from dynkv.supervisor.proof import Proof
 from dynkv.supervisor.renewal import renew
@@ -27,6 +29,9 @@ from dynkv.supervisor.status import DeploymentState, DeploymentStatus
 
 _MAPPER_DEADLINE_S = 300.0
 """One that has been restarted may wait for what never comes, and so would the one that waits for it."""
+
+
+_FIGURES_DEADLINE_S = 1.0
 
 
 class Stack:
@@ -58,7 +63,8 @@ class Stack:
             for unit in plan.units
         }
         self._proof = Proof(plan, shared, self._runners)
-        self._overview = Overview(plan, shared, self._runners, self._proof, supervisor_pid)
+        self._cuts = Cuts(plan, shared)
+        self._overview = Overview(plan, shared, self._runners, self._proof, self._cuts, supervisor_pid)
         self._down = anyio.Event()
         self.is_foreground = False
         """Its supervisor is somebody's child, who may end what it leaves."""
@@ -174,10 +180,17 @@ class Stack:
             if self._down.is_set() or not (runner.has_been_ready or name in self._heirs):
                 continue
             why = f"it maps GPU memory of {owner}, which died, through CUDA IPC"
-            mapper.ask(Request(Ask.RESTART, why, follows=True))
+            mapper.ask(Request(Ask.RESTART, why, follows=True, drained=await self._is_drained(mapper.unit)))
             if is_served:
                 with anyio.move_on_after(_MAPPER_DEADLINE_S):
                     await board.until(partial(self._is_over, name, before))
+
+    async def _is_drained(self, worker: Unit) -> bool:
+        """Its requests go on at another one of its role, or it has none."""
+        frontend, others = self.plan.frontend, [u for u in self._shared.board.units if u.role is worker.role]
+        if frontend is not None and frontend.migration_limit and sum(u.state is State.READY for u in others) > 1:
+            return True
+        return await is_idle(worker.name, self._shared.figures, _FIGURES_DEADLINE_S)
 
     def _is_over(self, name: str, before: int | None) -> bool:
         unit = self._shared.board[name]
@@ -195,6 +208,7 @@ class Stack:
             "the proof that it serves": self._proof.run,
             "the census": partial(take_census, self._shared, self._runners),
             "releasing ended workers": self._release_what_is_left,
+            "counting cut requests": self._cuts.run,
             "bringing units up to date": self._renew,
             "rotating logs": partial(rotate_logs, self.plan, self._shared),
         }

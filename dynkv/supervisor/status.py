@@ -70,6 +70,8 @@ class UnitStatus:
     """By name."""
     restarts: int = 0
     """Since this supervisor began."""
+    requests_cut: int = 0
+    """Requests that ended with an error because it had ended, since this supervisor began."""
     uptime_s: float | None = None
     """Of this incarnation."""
     ready_after_s: float | None = None

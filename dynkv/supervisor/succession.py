@@ -10,7 +10,7 @@ from dynkv.children.marks import MARK_UNIT
 from dynkv.children.tree import Host
 from dynkv.home import Place
 from dynkv.host.processes import Identity, Process
-from dynkv.plan.model import SIDECAR_HELPER, WORKERS_STANDBY, Plan, Role, Unit
+from dynkv.plan.model import SIDECARS_STANDBY, WORKERS_STANDBY, Plan, Role, Unit
 from dynkv.reclaim.discovery import purge
 from dynkv.reclaim.sidecar import Registrations
 from dynkv.supervisor.event_kinds import EventKind
@@ -64,7 +64,7 @@ def unclear(journal: JournalFile | None, plan: Plan, place: Place) -> list[Proce
 
 def _only_waits(process: Process, host: Host) -> bool:
     """A standby serves nobody, and ends with its supervisor; it may take a moment."""
-    return (host.environment(process.pid) or {}).get(MARK_UNIT) in (WORKERS_STANDBY, SIDECAR_HELPER)
+    return (host.environment(process.pid) or {}).get(MARK_UNIT) in (WORKERS_STANDBY, SIDECARS_STANDBY)
 
 
 def _outdated(left: JournalFile, plan: Plan, adopted: dict[str, ChildRecord]) -> dict[str, Unit]:

@@ -122,8 +122,8 @@ def stop_deadline_s(unit: Unit, ending: Ending, *, has_exited: bool) -> float:
 
 
 def is_drained(unit: Unit, ending: Ending) -> bool:
-    """Whether nothing can run in it any more that Dynamo's grace period of 5 s could save: the frontend has ended."""
-    return ending.is_final and unit.role.is_worker
+    """Whether nothing can run in it any more that Dynamo's grace period of 5 s could save."""
+    return unit.role.is_worker and ending.request is not None and (ending.request.final or ending.request.drained)
 
 
 def in_words(stopped: Stopped, *, is_drained: bool = False) -> str:

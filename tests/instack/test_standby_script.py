@@ -85,9 +85,11 @@ def test_it_finds_its_parts_where_dynkv_cannot_be_imported(tmp_path: Path, flags
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("how", ["-m", "file"])
+PROGRAMS = {"-m": '"-m", "tells"', "-c": '"-c", (here / "tells.py").read_text()', "file": 'str(here / "tells.py")'}
+
+
+@pytest.mark.parametrize("how", PROGRAMS)
 def test_a_program_finds_everything_as_if_it_had_been_started(tmp_path: Path, how: str) -> None:
-    words = '"-m", "tells"' if how == "-m" else 'str(here / "tells.py")'
     said = story(
         tmp_path,
         f"""
@@ -95,7 +97,7 @@ it = standby("colorsys")
 await it.parked()
 log = here / "unit.log"
 log.write_text("before\\n")
-argv = [sys.executable, {words}, "--one", "two"]
+argv = [sys.executable, {PROGRAMS[how]}, "--one", "two"]
 child = await it.launch(argv, {{"OWN": "x", "CODE": "7", "TMPDIR": str(here)}}, log)
 said["log_start"] = child.log_start_byte
 said["exit"] = (await over(child)).code
@@ -109,13 +111,31 @@ await end(it)
     told = said["told"]
     assert said["exit"] == 7
     assert (said["first"], said["log_start"]) == ("before", len("before\n"))
-    assert told["argv"] == [str(tmp_path / "tells.py"), "--one", "two"]
-    assert told["orig"] == [sys.executable, *(["-m", "tells"] if how == "-m" else told["argv"][:1]), "--one", "two"]
-    assert told["path"] == str(tmp_path)
+    assert told["argv"] == ["-c" if how == "-c" else str(tmp_path / "tells.py"), "--one", "two"]
+    program = {"-m": ["-m", "tells"], "-c": ["-c", TELLS], "file": told["argv"][:1]}[how]
+    assert told["orig"] == [sys.executable, *program, "--one", "two"]
+    assert told["path"] == ("" if how == "-c" else str(tmp_path))
     assert told["env"] == {"GIVEN": None, "OWN": "x", "DYNKV_ROOM": None}
     assert told["pid"] == told["sid"] == said["pid"]
     assert told["imported"]
     assert told["tmp"] == str(tmp_path)
+
+
+def test_code_is_the_main_module_and_has_nothing_of_the_launcher(tmp_path: Path) -> None:
+    said = story(
+        tmp_path,
+        """
+it = standby("colorsys")
+await it.parked()
+code = "import sys; print(sorted(vars(sys.modules['__main__'])))"
+await over(await it.launch([sys.executable, "-c", code], {}, here / "log"))
+said["names"] = (here / "log").read_text()
+await end(it)
+""",
+    )
+    own = subprocess.check_output([sys.executable, "-c", "import sys; print(sorted(vars(sys.modules['__main__'])))"])
+    launched = set(said["names"].strip("[]\n").split(", "))
+    assert launched == set(own.decode().strip("[]\n").split(", ")) - {"'__annotations__'"}
 
 
 @pytest.mark.parametrize("words", ['"-m", "wherever"', 'str(here / "somewhere" / "tells.py")'], ids=["-m", "file"])

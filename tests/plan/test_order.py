@@ -11,7 +11,7 @@ from dynkv.plan.order import start_stages, stop_stages
 def test_disagg() -> None:
     units = plan("disagg", host(3)).units
     assert start_stages(units) == [["frontend", "lmcache"], ["decode-0", "decode-1"], ["prefill-0"]]
-    assert stop_stages(units) == [["frontend"], ["prefill-0"], ["decode-0", "decode-1"], ["lmcache"]]
+    assert stop_stages(units) == [["frontend"], ["prefill-0", "decode-0", "decode-1", "lmcache"]]
 
 
 def test_agg_without_sidecar() -> None:

@@ -76,7 +76,7 @@ def test_beside_the_stack_they_stop_first_and_in_reverse(tmp_path: Path) -> None
     text = TWO.replace("depends_on: [web]", "depends_on: [web, frontend]")
     plan = planned(tmp_path, f"extends: agg\n{text}", host(1))
     assert [unit.name for unit in plan.units] == ["lmcache", "frontend", "worker-0", "web", "proxy"]
-    assert stop_stages(plan.units) == [["proxy"], ["web"], ["frontend"], ["worker-0"], ["lmcache"]]
+    assert stop_stages(plan.units) == [["proxy"], ["web"], ["frontend"], ["worker-0", "lmcache"]]
     assert "web" in start_stages(plan.units)[0]
 
 

@@ -266,12 +266,12 @@ async def test_a_completion_with_nonsense_in_it(body: bytes) -> None:
 # --- the order of a unit's probes ---
 
 
-async def news_of(answers: list[int], number: int, **startup: Any) -> list[News]:
+async def news_of(answers: list[int], number: int, *, readiness_period_s: float = 0.01, **startup: Any) -> list[News]:
     """What `probing` tells, up to `number` results; the answers come in turn, the last for ever."""
     left = iter(answers[:-1])
     async with serving(lambda path: http(next(left, answers[-1]))) as server:
         settings: dict[str, Any] = {"period_seconds": 0.01, "failure_threshold": 3, **startup}
-        readiness = server.probe(period_seconds=0.01, failure_threshold=2)
+        readiness = server.probe(period_seconds=readiness_period_s, failure_threshold=2)
         told: list[News] = []
         results = probing(Probes(server.probe(**settings), readiness))
         with anyio.fail_after(10):
@@ -294,6 +294,12 @@ async def test_startup_until_it_passes_then_readiness() -> None:
         (Phase.READINESS, Verdict.PASSED),
         (Phase.READINESS, Verdict.PASSED),
     ]
+
+
+async def test_readiness_that_has_failed_is_tried_at_the_pace_of_startup_until_it_passes() -> None:
+    told = await news_of([200, 200, 503, 503, *[503] * 100, 200], 105, readiness_period_s=0.5)
+    assert [news.verdict for news in told[1:4]] == [Verdict.PASSED, Verdict.OPEN, Verdict.FAILED]
+    assert told[-1].verdict is Verdict.PASSED
 
 
 async def test_it_ends_when_startup_fails_for_good() -> None:

@@ -155,7 +155,7 @@ def test_order_and_what_each_needs() -> None:
     assert "make_directory 0700 '/state of things/disagg/discovery'" in script
     assert "tiny_model.py '/state of things/_models/tiny'" in script
     stages = script.partition("end_all() {\n")[2].partition("\n}")[0].splitlines()
-    assert [line.strip() for line in stages[:-1]] == ["end 0", "end 5", "end 2 3 4", "end 1"]
+    assert [line.strip() for line in stages[:-1]] == ["end 0", "end 5 2 3 4 1"]
     assert stages[-1].endswith("rm -rf -- '/state of things/disagg/discovery'")
 
 

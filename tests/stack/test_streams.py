@@ -2,50 +2,23 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
 import signal
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
-from .harness import MOCKER, Dynkv, pids
+from .harness import MOCKER, Dynkv, pids, unit
+from .streams import Stream, stream
 
 pytestmark = pytest.mark.stack
 
-STREAMS, TOKENS = 24, 400
-"""At the pace of the mocker itself they take more than a second."""
+STREAMS = 24
 UNDER_WAY_S = 0.7
 TWO_OF_EACH = ("--set", "workers.decode.replicas=2", "--set", "workers.prefill.replicas=2")
-
-
-@dataclass(frozen=True)
-class Stream:
-    tokens: int
-    reason: str | None
-    """Why it ended, as the frontend says it; None where it was cut."""
-
-
-def stream(port: int, number: int) -> Stream:
-    prompt = " ".join(f"{number} {word}" for word in range(40))
-    asked = {"model": "tiny", "prompt": prompt, "max_tokens": TOKENS, "stream": True, "ignore_eos": True}
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    tokens, reason = 0, None
-    try:
-        connection.request("POST", "/v1/completions", json.dumps(asked), {"Content-Type": "application/json"})
-        for line in connection.getresponse():
-            if line.startswith(b"data: {"):
-                (choice,) = json.loads(line[6:])["choices"]
-                tokens, reason = tokens + bool(choice.get("text")), choice.get("finish_reason") or reason
-    except (OSError, http.client.HTTPException, ValueError, KeyError):
-        return Stream(tokens, None)
-    finally:
-        connection.close()
-    return Stream(tokens, reason)
 
 
 @pytest.fixture(scope="module", params=["agg-router", "disagg"])
@@ -75,10 +48,7 @@ def _words(topology: str) -> tuple[str, ...]:
 def test_no_stream_is_cut(two_of_a_role: tuple[Dynkv, str], words: str) -> None:
     dynkv, role = two_of_a_role
     name = dynkv.status()["name"]
-    with ThreadPoolExecutor(STREAMS) as pool:
-        streams = [pool.submit(stream, dynkv.port, number) for number in range(STREAMS)]
-        time.sleep(UNDER_WAY_S)
-        assert [it.result() for it in streams if it.done()] == [], "all have to be under way"
+    with under_way(dynkv.port, STREAMS) as streams:
         verb, *rest = words.format(*[role] * 2).split()
         if verb == "kill":
             os.kill(pids(dynkv.status())[rest[-1]], signal.SIGKILL)
@@ -87,5 +57,35 @@ def test_no_stream_is_cut(two_of_a_role: tuple[Dynkv, str], words: str) -> None:
         else:
             dynkv.do(verb, *rest)
         ended = [it.result() for it in streams]
-    assert [it for it in ended if (it.tokens, it.reason) != (TOKENS, "length")] == []
+    assert [it for it in ended if not it.is_whole] == []
+    assert cuts(dynkv, name) == []
     dynkv.wait_until(lambda status: status["state"] == "ready", name)
+
+
+@pytest.mark.parametrize("victim", ["worker-0", "frontend"])
+def test_what_could_not_be_saved_is_counted(dynkv: Dynkv, victim: str) -> None:
+    dynkv.up("agg", *MOCKER, "--no-lmcache")
+    with under_way(dynkv.port, 5) as streams:
+        os.kill(pids(dynkv.status())[victim], signal.SIGKILL)
+        assert [it.result().reason for it in streams] == [None] * 5
+    dynkv.wait_until(lambda status: unit(status, victim)["requests_cut"] > 0, "agg")
+    assert cuts(dynkv, "agg") == [(victim, "5 requests were cut", {"requests": 5, "units": [victim]})]
+    dynkv.wait_until(lambda status: status["state"] == "ready", "agg")
+    os.kill(pids(dynkv.status())[victim], signal.SIGKILL)  # with nobody asking for anything
+    dynkv.wait_until(lambda status: unit(status, victim)["restarts"] == 2 and status["state"] == "ready", "agg")
+    time.sleep(1.5)
+    assert unit(dynkv.status(), victim)["requests_cut"] == 5
+
+
+@contextmanager
+def under_way(port: int, count: int) -> Iterator[list[Future[Stream]]]:
+    with ThreadPoolExecutor(count) as pool:
+        streams = [pool.submit(stream, port, number) for number in range(count)]
+        time.sleep(UNDER_WAY_S)
+        assert [it.result() for it in streams if it.done()] == [], "all have to be under way"
+        yield streams
+
+
+def cuts(dynkv: Dynkv, name: str) -> list[tuple[str, str, dict[str, object]]]:
+    told = [event for event in dynkv.events(name) if event["kind"] == "cut"]
+    return [(event["unit"], event["message"], event["data"]) for event in told]

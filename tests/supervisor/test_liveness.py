@@ -20,7 +20,7 @@ from dynkv.metrics.traffic import traffic
 from dynkv.plan.model import HttpGet, Liveness, Plan, Probe, Probes, Role
 from dynkv.probes.scrape import Figures, sources
 from dynkv.probes.worker import Phase, probing
-from dynkv.supervisor.liveness import until_hung
+from dynkv.supervisor.liveness import is_idle, until_hung
 
 pytestmark = pytest.mark.anyio
 
@@ -61,6 +61,22 @@ async def until_ready(probes: Probes, figures: Figures, ready: anyio.Event) -> N
 
 def requests_for_figures(server: Server) -> int:
     return [path for path, _ in server.asked].count("/metrics")
+
+
+@pytest.mark.parametrize(
+    ("said", "idle"),
+    [
+        ("vllm:num_requests_running 0\nvllm:num_requests_waiting 0\n", True),
+        ("vllm:num_requests_running 0\nvllm:num_requests_waiting 1\n", False),
+        ("vllm:num_requests_running 1\n", False),
+        ("", False),
+    ],
+)
+async def test_a_worker_is_idle_when_it_says_so(tmp_path: Path, said: str, idle: bool) -> None:
+    async with serving(lambda path: http(200, said.encode())) as server:
+        lab = Lab(tmp_path)
+        plan = lab.plan(replace(lab.unit("decode-0", role=Role.DECODE), ports={"system": server.port}))
+        assert await is_idle("decode-0", Figures(sources(plan)), 20.0) is idle
 
 
 async def test_readiness_liveness_caches_and_traffic_share_one_request(tmp_path: Path, child: Child) -> None:

@@ -277,6 +277,27 @@ async def test_who_maps_the_memory_of_a_dead_unit_is_restarted(lab: Lab, gpu: Ma
         assert not gpu.mappers & running.pids
 
 
+async def test_without_a_grace_period_where_their_requests_go_on_elsewhere(lab: Lab, gpu: MappedGpu) -> None:
+    decode = [unit for unit in disagg(lab, 2, 1) if unit.role is Role.DECODE]
+    stubborn = [replace(unit, argv=_deaf(unit.argv), stop_timeout_s=600.0) for unit in decode]
+    async with deployment(lab, *stubborn, *disagg(lab, 2, 1)[2:]) as running:
+        await running.until("ready")
+        plan = running.stack.plan
+        assert plan.frontend is not None
+        running.stack.plan = replace(plan, frontend=replace(plan.frontend, migration_limit=3))
+        board = running.shared.board
+        gpu.mappers = {board["decode-0"].pid or 0, board["decode-1"].pid or 0}
+        await kill(running, "prefill-0")
+        await running.until("ready")
+        assert [board[name].restarts for name in ("decode-0", "decode-1")] == [1, 1]
+
+
+def _deaf(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """The same program, to which SIGTERM says nothing."""
+    *before, text, port, sick_file = argv
+    return (*before, f"import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n{text}", port, sick_file)
+
+
 async def test_they_are_restarted_one_by_one_while_another_serves(lab: Lab, gpu: MappedGpu) -> None:
     async with deployment(lab, *disagg(lab, 2, 2)) as running:
         await running.until("ready")
@@ -300,13 +321,19 @@ async def test_on_shared_gpus_nobody_waits_for_one_that_waits_for_its_turn(lab: 
         assert [board[name].restarts for name in ("decode-0", "decode-1", "prefill-0", "prefill-1")] == [1, 1, 0, 1]
 
 
-@pytest.mark.parametrize(("fraction", "restarts"), [(0.1, [1, 1]), (0.45, [0, 0])], ids=["beyond it", "within it"])
+@pytest.mark.parametrize(
+    ("fraction", "kv_cache_bytes", "restarts"),
+    [(0.1, 0, [1, 1]), (0.45, 0, [0, 0]), (0.1, 45, [0, 0])],
+    ids=["beyond it", "within it", "within a KV cache of a size of its own"],
+)
 async def test_who_maps_it_on_the_same_gpu_is_known_by_what_it_uses_beyond_its_share(
-    lab: Lab, gpu: MappedGpu, fraction: float, restarts: list[int]
+    lab: Lab, gpu: MappedGpu, fraction: float, kv_cache_bytes: int, restarts: list[int]
 ) -> None:
     gpu.is_counted_as_theirs = True
     units = [
-        replace(unit, gpus=("0",), gpu_memory_fraction=0.85 if unit.role is Role.PREFILL else fraction)
+        replace(unit, gpus=("0",), gpu_memory_fraction=0.85)
+        if unit.role is Role.PREFILL
+        else replace(unit, gpus=("0",), gpu_memory_fraction=fraction, kv_cache_bytes=kv_cache_bytes)
         for unit in disagg(lab, 2, 1)
     ]
     async with deployment(lab, *units) as running:

@@ -1,0 +1,85 @@
+"""Requests that ended with an error because a unit had ended: the stack counts them, and this says whose end it was.
+
+The frontend counts those that lost their worker and could not go on at another; workers count those whose frontend took
+no more of their answer. Source: ai-dynamo 1.6.1, /metrics, by killing each of them under load; 1.3.1 has neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import anyio
+
+from dynkv.plan.model import Plan, Role
+from dynkv.probes.text import read
+from dynkv.supervisor.event_kinds import EventKind
+from dynkv.supervisor.life import Shared
+
+_SETTLED_S = 1.0
+"""After the end of a worker the frontend tries the others first; without one it gives up at once."""
+_TIMEOUT_S = 5.0
+_BY_FRONTEND, _LOST = "dynamo_frontend_failures_total", ("reason", "transport.")
+_BY_WORKER, _UNHEARD = "dynamo_component_errors_total", ("error_type", "publish_response")
+
+
+def cut_requests(text: str, *, by_frontend: bool) -> int:
+    """What a frontend or a worker has counted in its /metrics, since it began."""
+    name, (label, beginning) = (_BY_FRONTEND, _LOST) if by_frontend else (_BY_WORKER, _UNHEARD)
+    series = read(text, {name}).get(name, {})
+    return int(sum(value for labels, value in series.items() if dict(labels).get(label, "").startswith(beginning)))
+
+
+class Cuts:
+    def __init__(self, plan: Plan, shared: Shared) -> None:
+        self.requests: dict[str, int] = {}
+        """How many each unit's ends have cut, since this supervisor began."""
+        self._frontends = [unit.name for unit in plan.units if unit.role is Role.FRONTEND]
+        self._workers = [unit.name for unit in plan.workers]
+        self._shared = shared
+        self._counted: dict[str, tuple[int | None, int]] = {}
+        """By unit, of which process, and how many."""
+        self._pids: dict[str, int | None] = {}
+
+    async def run(self) -> None:
+        """Look after each end of a frontend or a worker; what was counted before this began is nobody's."""
+        await self._new_cuts(self._frontends + self._workers)
+        while True:
+            ended = await self._next_ends()
+            await anyio.sleep(_SETTLED_S)
+            is_worker = any(name in self._workers for name in ended)
+            is_frontend = any(name in self._frontends for name in ended)
+            asked = [*(self._frontends if is_worker else ()), *(self._workers if is_frontend else ())]
+            if asked and (cut := await self._new_cuts(asked)):
+                self._tell(ended, cut)
+
+    async def _next_ends(self) -> list[str]:
+        board, ended = self._shared.board, list[str]()
+
+        def look() -> bool:
+            for name in self._frontends + self._workers:
+                before, self._pids[name] = self._pids.get(name), board[name].pid
+                if before is not None and board[name].pid != before:
+                    ended.append(name)
+            return bool(ended)
+
+        await board.until(look)
+        return ended
+
+    async def _new_cuts(self, units: Collection[str]) -> int:
+        """Those that these units have counted since they were last asked."""
+        board, found = self._shared.board, 0
+        texts = await self._shared.figures.of(units, max_age_s=0.0, timeout_s=_TIMEOUT_S)
+        for name, text in texts.items():
+            pid, count = board[name].pid, cut_requests(text, by_frontend=name in self._frontends)
+            counted_by, before = self._counted.get(name, (pid, 0))
+            self._counted[name] = pid, count
+            found += max(0, count - (before if counted_by == pid else 0))
+        return found
+
+    def _tell(self, ended: list[str], cut: int) -> None:
+        first, *others = ended
+        self.requests[first] = self.requests.get(first, 0) + cut
+        what = "a request was cut" if cut == 1 else f"{cut} requests were cut"
+        cause = f"{' and '.join(ended)} ended, and {'they' if cut > 1 else 'it'} could not go on elsewhere"
+        unit = None if others else first
+        self._shared.events.record(EventKind.CUT, what, unit=unit, cause=cause, requests=cut, units=ended)
