@@ -83,6 +83,8 @@ def _problem(name: str, values: Sequence[str]) -> str | None:
         return _SERVERS[name]
     if name in SECRETS:
         return "is a secret; export it before `dynkv up`, which passes it on"
+    if name == "PYTHONPATH" and any(not part.startswith("/") for value in values for part in value.split(":")):
+        return "has entries that are relative to the script; write full paths"
     if any(is_secret(name, value) for value in values):
         return "is a secret; write it under env yourself, or keep it out of files"
     unknown = next((value for value in values if not is_known(value)), None)

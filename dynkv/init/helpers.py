@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dynkv.bash.reading import Helper
-from dynkv.bash.values import Variables
+from dynkv.bash.values import Variables, unknown
 from dynkv.init.given import whole
 
 _THAT_START_NOTHING = (
-    "print_launch_banner print_curl_footer wait_any_exit wait_for_ready dynamo_exit_trap dynamo_reap_and_exit "
-    "allocate_free_port"
+    "print_launch_banner print_curl_footer wait_any_exit wait_for_ready dynamo_exit_trap dynamo_reap_and_exit"
 )
 _KV_BYTES = "_PROFILE_OVERRIDE_VLLM_KV_CACHE_BYTES"
 
@@ -42,5 +41,6 @@ HELPERS: Mapping[str, Helper] = {
     "build_vllm_gpu_mem_args": _gpu_memory_args,
     "build_gpu_mem_args": lambda given, variables: _gpu_memory_args(given[1:], variables),
     "dyn_port": _port,
+    "allocate_free_port": lambda given, variables: unknown("$(allocate_free_port)"),
     **dict.fromkeys(_THAT_START_NOTHING.split(), _nothing),
 }

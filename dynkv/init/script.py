@@ -113,6 +113,7 @@ def _convert(found: Conversion, programs: list[Program], script: str) -> None:
     if not own:
         raise ScriptError("it starts no worker that serves requests", workers[0].program.line)
     _refuse_several_models(own)
+    _refuse_prefill_alone(own)
     _route_to_encoders(found, own, others)
     frontends = [program for program in programs if program.kind is Kind.FRONTEND]
     sidecars = [program for program in programs if program.kind is Kind.LMCACHE]
@@ -152,6 +153,13 @@ def _refuse_several_models(workers: list[Worker]) -> None:
             f"its workers serve {names}, and a deployment serves one model",
             list(models.values())[1],
             hint="make a profile for each; both run at the same time, with a frontend each",
+        )
+
+
+def _refuse_prefill_alone(workers: list[Worker]) -> None:
+    if all(one.role == "prefill" for one in workers):
+        raise ScriptError(
+            "it starts prefill workers and no decode worker, and a deployment has both", workers[0].program.line
         )
 
 

@@ -215,6 +215,19 @@ NAME=b DYN_SYSTEM_PORT=8082 TWO=2 CUDA_VISIBLE_DEVICES=1 DYN_HEALTH_CHECK_ENABLE
     assert found["workers"]["each"] == {"worker-0": {"env": {"NAME": "a"}}, "worker-1": {"env": {"NAME": "b"}}}
 
 
+def test_variables_that_mean_something_else_elsewhere_are_told() -> None:
+    text = f"""\
+export PYTHONPATH=$(dirname $0)/src PORT=$(allocate_free_port) WHOLE=/src
+{FRONTEND}cd /src
+PYTHONPATH=src python -m dynamo.vllm --model m &
+"""
+    assert data(text)["env"] == {"WHOLE": "/src"}
+    assert left_out(text) == [
+        "2: PORT has a value, $(allocate_free_port), that is known only when the script runs",
+        "2: PYTHONPATH has entries that are relative to the script; write full paths",
+    ]
+
+
 def test_variables_of_roles() -> None:
     text = "export NAME=frontend\n" + FRONTEND + "export NAME=decode BOTH=1\nlmcache server &\n"
     worker = "python -m dynamo.vllm --model m --gpu-memory-utilization 0.4 --disaggregation-mode"
@@ -444,6 +457,7 @@ def test_what_prefill_and_decode_must_agree_on_is_told_where_they_do_not() -> No
         ("export ZE_AFFINITY_MASK=0\npython -m dynamo.vllm --model m\n", 2, "Intel's GPUs"),
         ("VLLM_TARGET_DEVICE=xpu python -m dynamo.vllm --model m\n", 1, "Intel's GPUs"),
         ("python -m dynamo.vllm --model m --disaggregation-mode encode\n", 1, "no worker that serves requests"),
+        ("python -m dynamo.vllm --is-prefill-worker\n" + FRONTEND, 1, "no decode worker"),
         ("vllm-rs serve m &\ndynamo-vllm-sidecar --grpc-endpoint x:1 &\n", 2, "this worker is two programs"),
         (FRONTEND + "vllm serve m &\n", 1, "this worker is two programs"),
         ('[ -z "$1" ] && { echo "needs --head"; exit 1; }\npython -m dynamo.vllm\n', 1, "needs --head"),

@@ -409,7 +409,15 @@ PROFILES = [
         {**epd("llava-hf/llava-1.5-7b-hf"), "env": {"UCX_TLS": "sm,self,tcp"}},
         f"{UNIT}; an older form of disagg_multimodal_epd.sh",
     ),
-    Script("cpu_encoder.sh", "disagg", epd("llava-hf/llava-1.5-7b-hf"), f"{UNIT}; it also has DYN_ENCODER_DEVICE=cpu"),
+    Script(
+        "cpu_encoder.sh",
+        "disagg",
+        {
+            **epd("llava-hf/llava-1.5-7b-hf"),
+            "units": [encode(0, "llava-hf/llava-1.5-7b-hf", DYN_ENCODER_DEVICE="cpu", VLLM_ENCODER="0")],
+        },
+        UNIT,
+    ),
     Script(
         "dual_encoder_epd.sh",
         "disagg",
@@ -602,7 +610,8 @@ NO_PROFILE = [
 CONVERTED = frozenset(
     "agg_asr.sh agg_classify.sh agg_embed_multiworker.sh agg_kvbm.sh agg_lmcache_mp.sh agg_multimodal.sh "
     "agg_multimodal_approx.sh agg_multimodal_ec_connector.sh agg_multimodal_epd.sh agg_multimodal_llama.sh "
-    "agg_multimodal_router.sh agg_realtime_transcription.sh agg_request_planes.sh agg_router_replicas.sh "
+    "agg_multimodal_router.sh agg_realtime_transcription.sh agg_request_planes.sh agg_router_approx.sh "
+    "agg_router_replicas.sh disagg_multimodal_llama.sh video_agg.sh xpu/agg_xpu.sh "
     "agg_spec_decoding.sh agg_transcription.sh agg_vllm_serve.sh audio_disagg.sh conditional_prefill_v1_smoke_test.sh "
     "dep.sh disagg_lmcache.sh disagg_multi_cluster_infra.sh disagg_multimodal_epd.sh disagg_multimodal_p_d.sh "
     "disagg_router.sh disagg_same_gpu.sh disagg_tracing.sh dsr1_dep.sh dual_encoder_epd.sh enc_textonly_pd.sh "
