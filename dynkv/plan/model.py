@@ -158,6 +158,8 @@ class Unit:
     restart: RestartPolicy = RestartPolicy()
     stop_timeout_s: float = 30.0
     """Seconds from SIGTERM to SIGKILL of the whole tree."""
+    saves_at_end: bool = True
+    """It may have something to write when it is asked to end, even if nobody has asked it for anything for a while."""
     loras: tuple[Lora, ...] = ()
     """What it has to be told to load after each of its starts."""
     circumstances: tuple[str, ...] = ()
