@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from dynkv.profile.fields import Environment, Period, Port, PositiveInt, PositiveSeconds, Seconds, Section
+from dynkv.profile.fields import Environment, Period, Port, PositiveInt, PositiveSeconds, Seconds, Section, Word
 
 
 def _check_words(argv: list[str]) -> list[str]:
@@ -78,7 +78,7 @@ class OwnUnit(Section):
     """A `service` is to run for ever. A `job` runs once: when it has exited with 0 it is completed, and what is left of
     its processes is ended; when it has failed it is tried again, as `restart` has it. It may run twice where nobody
     saw how it ended."""
-    argv: Annotated[list[str], Field(min_length=1), AfterValidator(_check_words)]
+    argv: Annotated[list[Word], Field(min_length=1), AfterValidator(_check_words)]
     """The program, by its whole path or by its name on the unit's PATH, and its arguments, one list item for each word;
     no shell reads them. It runs in the deployment's directory."""
     env: Environment = {}
