@@ -47,6 +47,7 @@ from dynkv.supervisor.claim import until_lost
 from dynkv.supervisor.events import EventLog
 from dynkv.supervisor.journal import VERSION, ChildRecord, Journal, JournalFile, boot_id, read_journal
 from dynkv.supervisor.life import Shared
+from dynkv.supervisor.notify import keep_notified
 from dynkv.supervisor.printing import print_events
 from dynkv.supervisor.reach import keep_reachable, plain_socket
 from dynkv.supervisor.salvage import clear_files, strays_of
@@ -151,6 +152,7 @@ async def _run(plan: Plan, place: Place, lock: int, notify_fd: int, foreground: 
                 "the figures of the KV caches": partial(gather_forever, plan, stack.note_kv, figures),
                 "short paths": partial(keep_reachable, place, journal, events),
                 "the control API": partial(keep_serving, ControlApi(stack, events, figures).answer, made),
+                "notifications": partial(keep_notified, plan, place, lambda: stack.state, board, journal, events),
                 **(_foreground(events, board, stack) if foreground else {}),
             }
             for what, work in beside.items():
@@ -258,6 +260,7 @@ def _first_journal(plan: Plan, place: Place, left: Inheritance) -> JournalFile:
         completed=left.completed,
         strays=left.strays,
         directory=str(place.directory),
+        told=left.told,
     )
 
 

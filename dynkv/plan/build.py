@@ -16,6 +16,7 @@ from dynkv.plan.environment import (
 )
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.frontend import frontend_unit
+from dynkv.plan.hooks import planned_hooks
 from dynkv.plan.hub import one_cache
 from dynkv.plan.lmcache import lmcache_unit
 from dynkv.plan.mocker import mocker_unit
@@ -63,6 +64,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         warm_up_tokens=_warm_up_tokens(profile),
         standbys=standbys(ctx, units),
         ports=tuple(sorted(ctx.ports.given)),
+        hooks=planned_hooks(ctx),
         notes=(
             *notes,
             *naming_notes(profile, facts, home),

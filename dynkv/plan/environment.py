@@ -178,7 +178,8 @@ def kept_secrets(profile: Profile, plan: Plan) -> dict[str, str]:
     own = {unit.name: unit.env for unit in profile.units}
     given = ((unit, own.get(unit.name) or unit_environment(profile, unit.role, unit.name)) for unit in plan.units)
     kept = {name_kept: env[name] for unit, env in given for name, name_kept in unit.own_secrets.items()}
-    return {**only_secrets(profile.env), **kept}
+    addresses = {hook.kept_as: hook.webhook for hook in profile.notify if hook.webhook}
+    return {**only_secrets(profile.env), **kept, **addresses}
 
 
 def _discovery(profile: Profile, discovery_dir: str | None, deployment: str) -> dict[str, str]:

@@ -207,6 +207,31 @@ class Standby:
     """Of its interpreter: those that what starts from it has."""
 
 
+HOOKS = "notify"
+"""By what processes of hooks are known, in the place of a unit's name; and what their log is called."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A program that is run, or an address that is posted to, when the deployment is not well or well again."""
+
+    name: str
+    """In words, without secrets: the program, or the address's host."""
+    on: tuple[str, ...]
+    """`degraded`, `failed`, `recovered`."""
+    env: dict[str, str]
+    argv: tuple[str, ...] = ()
+    """Empty where something is posted."""
+    url_in: str = ""
+    """The variable in which the supervisor has the address; another one for another address."""
+    url_file: str = ""
+    """The file that holds the address."""
+    secret_env: tuple[str, ...] = ()
+    timeout_s: float = 30.0
+    interval_s: float = 10.0
+    retries: int = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One deployment, resolved for one host."""
@@ -235,6 +260,8 @@ class Plan:
     standbys: tuple[Standby, ...] = ()
     ports: tuple[int, ...] = ()
     """All that are planned, also those beside the one that a unit is told."""
+    hooks: tuple[Hook, ...] = ()
+    """Who is told when it is not well."""
     notes: tuple[str, ...] = field(default=())
     """Decisions made for the person, in words."""
 
