@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Footer, RichLog, Static
 
+from dynkv.children.json_lines import in_text
 from dynkv.children.lines import Line, LineReader
 from dynkv.cli.log_files import Follower
 from dynkv.cli.logs import LEVEL_STYLE, Wanted, last_lines
@@ -53,7 +54,7 @@ class LogScreen(Screen[None]):
 
     def _write(self, line: Line) -> None:
         style = "" if line.level is None else LEVEL_STYLE.get(line.level, "")
-        self.query_one(RichLog).write(Text(readable(line.text), style))
+        self.query_one(RichLog).write(Text(readable(in_text(line.text)), style))
 
 
 class Confirmation(ModalScreen[bool]):

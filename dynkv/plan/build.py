@@ -21,6 +21,7 @@ from dynkv.plan.hub import one_cache
 from dynkv.plan.lmcache import lmcache_unit
 from dynkv.plan.mocker import mocker_unit
 from dynkv.plan.model import LogPolicy, Plan, Role, Unit
+from dynkv.plan.observability import named
 from dynkv.plan.order import worker_dependencies
 from dynkv.plan.own import with_own_units
 from dynkv.plan.ports import PortPlanner
@@ -104,6 +105,7 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, worker_co
     discovery_dir = f"{home}/{name}/discovery" if profile.discovery.backend == "file" else None
     served_name, *aliases = served_names(profile, facts, home)
     return Context(
+        deployment=name,
         profile=profile,
         facts=facts,
         ports=ports,
@@ -140,7 +142,7 @@ def _units(ctx: Context, workers: list[Seat]) -> tuple[Unit, ...]:
 def _surrounded(ctx: Context, unit: Unit) -> Unit:
     """With what the profile gives to its role alone; what its plan has changed is no circumstance any more."""
     untouched = tuple(name for name in ctx.circumstances if unit.env.get(name) == ctx.facts.environ[name])
-    own = unit_environment(ctx.profile, unit.role, unit.name)
+    own = {**named(ctx.profile, ctx.deployment, unit.name), **unit_environment(ctx.profile, unit.role, unit.name)}
     made = with_environment(replace(unit, circumstances=untouched), own)
     return made if ctx.facts.model.is_local else replace(made, env={**made.env, **one_cache(made.env)})
 
