@@ -102,6 +102,8 @@ class GpuLoad:
     total_bytes: int
     utilisation: float | None
     """0 to 1; None where NVML does not tell."""
+    power_w: float | None = None
+    temperature_c: float | None = None
 
 
 def gpu_loads(wanted: Iterable[str]) -> dict[str, GpuLoad]:
@@ -130,7 +132,15 @@ def _load(gpu: str) -> GpuLoad | None:
         utilisation = pynvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100
     except pynvml.NVMLError:  # a MIG slice has none
         utilisation = None
-    return GpuLoad(int(memory.used), int(memory.total), utilisation)
+    milliwatts = _asked(pynvml.nvmlDeviceGetPowerUsage, handle)
+    celsius = _asked(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU)
+    return GpuLoad(
+        int(memory.used),
+        int(memory.total),
+        utilisation,
+        power_w=None if milliwatts is None else milliwatts / 1000,
+        temperature_c=None if celsius is None else float(celsius),
+    )
 
 
 def _handle(gpu: str) -> object:

@@ -37,7 +37,7 @@ class GpuFigures:
         if time.monotonic() >= self._loaded_at + _STALE_S:
             return ()
         return tuple(
-            GpuStatus(gpu, load.used_bytes, load.total_bytes, load.utilisation)
+            GpuStatus(gpu, load.used_bytes, load.total_bytes, load.utilisation, load.power_w, load.temperature_c)
             for gpu in wanted
             if (load := self._loads.get(gpu)) is not None
         )
