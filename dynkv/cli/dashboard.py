@@ -118,6 +118,7 @@ class Dashboard(App[None]):
         self._head.update(_head(status))
         self._detail.update(Text(readable(status.detail)))
         self._trend.take(look)
+        self._tiles.display = bool(status.endpoint or status.gpus)
         self._gpus |= {gpu.id: gpu for gpu in status.gpus}
         self._tiles.show(gauges(self._trend.readings, list(self._gpus.values())))
         self._show_units()

@@ -62,7 +62,7 @@ class EventsPane(RichLog):
     can_focus = False
 
     def __init__(self) -> None:
-        super().__init__(max_lines=_EVENTS_KEPT, id="events")
+        super().__init__(max_lines=_EVENTS_KEPT, min_width=0, id="events")
         self.border_title = "events"
         self._events: list[Event] = []
         self._filter = ""
@@ -94,7 +94,7 @@ class LogPane(RichLog):
     """The last lines of a log, then what comes; also across rotation."""
 
     def __init__(self, *, wrap: bool = False, id: str | None = None) -> None:
-        super().__init__(max_lines=_KEPT, wrap=wrap, id=id)
+        super().__init__(max_lines=_KEPT, min_width=0, wrap=wrap, id=id)
         self._path: Path | None = None
         self._filter = ""
 

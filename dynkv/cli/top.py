@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Annotated
@@ -12,6 +13,7 @@ from dynkv.children.output import tail
 from dynkv.cli.deployments import Deployment, find
 from dynkv.cli.log_files import Follower
 from dynkv.cli.options import NameArgument
+from dynkv.cli.report import say
 from dynkv.cli.status import read_status
 from dynkv.errors import UsageError
 from dynkv.metrics.trend import Look
@@ -27,6 +29,13 @@ def top(
     interval: Annotated[
         float, typer.Option("--interval", min=0.2, max=5.0, metavar="SECONDS", help="How often it looks again.")
     ] = 1.0,
+    web: Annotated[bool, typer.Option("--web", help="Show it in a browser, at the address that is printed.")] = False,
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Where the browser's page is served.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, metavar="PORT", help="At which port; 0 for any that is free.")
+    ] = 0,
 ) -> None:
     """Watch a deployment live: its requests, caches, GPUs, units and events, and the log of a unit.
 
@@ -35,11 +44,25 @@ def top(
     """
     deployment = find(name)
     read_status(deployment)  # says so if there is nothing to watch
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if web:
+        _serve(deployment, host, port, interval)
+        return
+    is_served = os.environ.get("TEXTUAL_DRIVER", "").startswith("textual.drivers.web_driver:")
+    if not is_served and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("top needs a terminal", hint="`dynkv status --watch` goes on in a pipe too")
     from dynkv.cli.dashboard import Dashboard  # takes 300 ms
 
     Dashboard(Watched(deployment), interval).run()
+
+
+def _serve(deployment: Deployment, host: str, port: int, interval_s: float) -> None:
+    try:
+        from dynkv.cli.web import serve
+    except ModuleNotFoundError as missing:
+        raise UsageError(
+            f"top --web needs {missing.name}, which is not installed", hint="pip install 'dynkv[web]'"
+        ) from None
+    serve(deployment.place.name, host, port, interval_s, say)
 
 
 class Watched:

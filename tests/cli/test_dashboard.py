@@ -70,7 +70,7 @@ def planned(*seen: DeploymentStatus | DynkvError, requests: Iterable[int] = coun
 
 @asynccontextmanager
 async def shown(source: Planned, size: tuple[int, int] = (100, 30)) -> AsyncIterator[Pilot[None]]:
-    app = Dashboard(source, 0.01)
+    app = Dashboard(source, 0.1)
     async with app.run_test(size=size) as pilot:
         yield pilot
 
