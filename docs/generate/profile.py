@@ -7,7 +7,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dynkv.cli.plan import profile_schema
-from dynkv.profile.arguments import REFUSED_ARGS, RESERVED_ARGS, RESERVED_FRONTEND_ARGS, RESERVED_SIDECAR_ARGS
+from dynkv.profile.arguments import (
+    REFUSED_ARGS,
+    REFUSED_FRONTEND_ARGS,
+    REFUSED_SIDECAR_ARGS,
+    RESERVED_ARGS,
+    RESERVED_FRONTEND_ARGS,
+    RESERVED_SIDECAR_ARGS,
+)
 from dynkv.profile.environment import FORBIDDEN_ENV
 from generate.markdown import code, sentence, table
 
@@ -20,7 +27,8 @@ out. A profile begins with another one when it says `extends`, and then only nam
 overrides one key, with dots between the parts: `--set frontend.port=8001`.
 
 A key whose name ends in `_s` or `_seconds` is in seconds, one in `_gb` is in GiB, one in `_mb` in MB. Nothing is
-converted: `no` is a text, and `"8000"` is no number. A key that dynkv does not know is an error, and the message names
+converted: `no` is a text, and `"8000"` is no number; only where a text has to be a word of a command line or a variable
+of the environment a number will do. A key that dynkv does not know is an error, and the message names
 the one that you probably meant.
 
 `dynkv profiles schema` prints the JSON Schema that this page is made from, for your editor.
@@ -42,12 +50,17 @@ def page() -> str:
             ("argument of sidecar or frontend", "set instead"),
             [(f"{code(arg)} of {of}", _instead(key)) for of, reserved in _SERVERS for arg, key in reserved.items()],
         ),
+        table(
+            ("argument of sidecar or frontend", "cannot be given, because"),
+            [(f"{code(arg)} of {of}", why) for of, refused in _REFUSED for arg, why in refused.items()],
+        ),
         table(("variable", "because"), [(code(name), why) for name, why in FORBIDDEN_ENV.items()]),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
 _SERVERS = (("the sidecar", RESERVED_SIDECAR_ARGS), ("the frontend", RESERVED_FRONTEND_ARGS))
+_REFUSED = (("the sidecar", REFUSED_SIDECAR_ARGS), ("the frontend", REFUSED_FRONTEND_ARGS))
 
 
 def _instead(key: str) -> str:

@@ -40,8 +40,23 @@ def parse(text: str, first_line: int = 1) -> Block:
     return block
 
 
+def parse_script(text: str) -> tuple[Block, ScriptError | None]:
+    """What can be read of it, and why the rest cannot: bash, too, runs what stands before a mistake.
+
+    Raises ScriptError where a quote or a bracket has no end.
+    """
+    parser = _Parser(Reader(text, 1).tokens())
+    try:
+        parser.block()
+        return tuple(parser.read), None if parser.is_at_end else parser.unexpected()
+    except ScriptError as problem:
+        return tuple(parser.read), problem
+
+
 class _Parser:
     def __init__(self, tokens: list[Token]) -> None:
+        self.read: list[Statement] = []
+        """Statements that stand in no other one."""
         self._tokens = tokens
         self._at = 0
         self._depth = 0
@@ -64,7 +79,7 @@ class _Parser:
         if self._depth == _DEPTH_MAX:
             raise ScriptError("this is nested too deeply", self._next.line)
         self._depth += 1
-        found: list[Statement] = []
+        found: list[Statement] = self.read if self._depth == 1 else []
         while True:
             while self._next.is_op("\n", ";"):
                 self._at += 1

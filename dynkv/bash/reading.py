@@ -11,7 +11,7 @@ from functools import partial
 from dynkv.bash.arithmetic import Unknown
 from dynkv.bash.builtins import BUILTINS
 from dynkv.bash.conditions import Part, negated
-from dynkv.bash.grammar import parse
+from dynkv.bash.grammar import parse, parse_script
 from dynkv.bash.programs import told_by
 from dynkv.bash.shell import Break, Continue, Exit, Record, Remark, Return, Shell, Started
 from dynkv.bash.syntax import (
@@ -42,15 +42,18 @@ Helper = Callable[[list[str], Variables], str]
 def read_script(
     text: str, path: str, arguments: Sequence[str], environ: Mapping[str, str], helpers: Mapping[str, Helper]
 ) -> Record:
-    """Raises ScriptError where the text is no bash, or more than is understood here."""
+    """Raises ScriptError where the text is no bash from its beginning, or more than is understood here."""
     record = Record()
     shell = Shell(Variables.of(environ, path, list(arguments)), record, partial(_substituted, helpers))
     try:
-        _Walk(shell, helpers).to_the_end(parse(text))
+        block, record.unread = parse_script(text)
+        _Walk(shell, helpers).to_the_end(block)
     except RecursionError:
         raise ScriptError("this is nested too deeply", shell.line) from None
     except Unclosed:
         raise ScriptError("a quotation or an expansion in this command has no end", shell.line) from None
+    if record.unread is not None and not record.started:
+        raise record.unread
     return record
 
 
@@ -177,9 +180,7 @@ class _Walk:
         try:
             return self._shell.expander.number(text) != 0
         except Unknown:
-            self._shell.remark(
-                f"whether `(({text.strip()}))` holds is only known where it runs; it was taken for false"
-            )
+            self._shell.remark(f"whether `(({text.strip()}))` holds is known only when it runs; it was taken as false")
             return None
 
     def _chain(self, chain: Chain) -> bool | None:

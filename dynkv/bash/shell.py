@@ -10,6 +10,7 @@ from dynkv.bash.expansion import Expander, array_items
 from dynkv.bash.syntax import Block
 from dynkv.bash.values import Value, Variables, readable
 from dynkv.bash.words import Reader
+from dynkv.errors import ScriptError
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Record:
     remarks: list[Remark] = field(default_factory=list)
     ended: Remark | None = None
     """Where it ends itself with an error, and what it says before."""
+    unread: ScriptError | None = None
+    """Why what follows cannot be read, where something cannot."""
     statements: int = 0
     """How many have been gone through."""
 
@@ -117,7 +120,7 @@ class Shell:
         found = judge(parts, self.expander.number, lambda name: self.variables.get(name) is not None)
         if found is None:
             shown = " ".join(readable(part.text) for part in parts)
-            self.remark(f"whether `{shown}` holds is only known where it runs; it was taken for false")
+            self.remark(f"whether `{shown}` holds is known only when it runs; it was taken as false")
         return found
 
 

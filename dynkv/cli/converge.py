@@ -3,12 +3,15 @@ changed. What comes to nothing is taken back."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import typer
 
 from dynkv import __version__
+from dynkv.children.held import send_to
 from dynkv.cli import view
 from dynkv.cli.attempt import LONGER, NOT_READY, Attempt, failed
 from dynkv.cli.deployments import Deployment, opened
@@ -22,9 +25,9 @@ from dynkv.cli.takedown import see_off
 from dynkv.cli.takeover import orphans
 from dynkv.control.client import Client
 from dynkv.control.deadline import Deadline
-from dynkv.errors import DynkvError, PreflightRefused
+from dynkv.errors import DynkvError, PreflightRefused, UsageError
 from dynkv.home import Place
-from dynkv.host.processes import environment_of
+from dynkv.host.processes import command_line, environment_of
 from dynkv.plan.difference import Action, Difference, difference
 from dynkv.plan.model import Plan
 from dynkv.supervisor.neighbours import supervisor_of
@@ -135,7 +138,9 @@ def _start_again(deployment: Deployment, names: list[str]) -> None:
 def _let_go(deployment: Deployment, deadline: Deadline) -> None:
     name = deployment.place.name
     try:
-        see_off(deployment, deadline, Client.release, goal=f"the supervisor of {name} had not let go")
+        see_off(
+            deployment, deadline, partial(_released, deployment.place), goal=f"the supervisor of {name} had not let go"
+        )
     except DynkvError as error:
         if not deployment.is_supervised:
             return
@@ -143,6 +148,20 @@ def _let_go(deployment: Deployment, deadline: Deadline) -> None:
             f"the supervisor of {name} does not let go of it: {error.what}",
             hint=f"`dynkv down {name}`, or stop what has started it, and `dynkv up` again",
         ) from None
+
+
+def _released(place: Place, client: Client) -> None:
+    """One of a version that cannot let go, as it was before 0.2, is killed: what it leaves is taken over all the same.
+
+    Not one in the foreground: whoever has started it would start it again.
+    """
+    try:
+        client.release()
+    except UsageError:
+        old = supervisor_of(place)
+        if old is None or b"--foreground" in command_line(old.pid):
+            raise
+        send_to(old.identity, signal.SIGKILL)
 
 
 def _bring_back(before: _Before) -> None:

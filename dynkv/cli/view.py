@@ -120,6 +120,8 @@ def show_difference(found: Difference) -> None:
         console.print(Text.assemble((unit.name, "bold"), f": {unit.action}", f": {reasons}" if reasons else ""))
     if found.reasons:
         console.print(Text(f"without a restart: {', '.join(found.reasons)}"))
+    for loss in found.losses:
+        console.print(Text.assemble(("lost", "bold yellow"), f": {loss}"))
 
 
 def show_profiles(rows: Iterable[tuple[str, str]]) -> None:

@@ -9,13 +9,14 @@ from dynkv.doctor.findings import Case, Finding, finding
 from dynkv.doctor.fit import KvShape, kv_shape, tokens_in
 from dynkv.plan.lmcache import l1_size_gb
 from dynkv.plan.model import Unit
-from dynkv.profile.arguments import value_of
+from dynkv.profile.arguments import WORKER_OPTIONS, kv_cache_bytes
+from dynkv.profile.words import values
 
 _GIB = 1024**3
-_UNKNOWN = (
-    "--pipeline-parallel-size -pp --data-parallel-size -dp --cpu-offload-gb --quantization -q --load-format "
-    "--num-gpu-blocks-override --kv-cache-memory-bytes --speculative-config --hf-overrides --enable-expert-parallel"
-).split()
+_UNKNOWN = frozenset(
+    "--cpu-offload-gb --quantization --load-format --num-gpu-blocks-override --speculative-config --spec-model "
+    "--hf-overrides".split()
+)
 """Arguments with which the sums below would be wrong."""
 
 
@@ -36,8 +37,9 @@ class Room:
 def checks(case: Case) -> Iterator[Finding]:
     """What vLLM takes for itself while it computes is not counted, so what does not fit here fits nowhere."""
     files = case.facts.model_files
-    words = {arg.partition("=")[0] for arg in case.profile.model.args}
-    if not case.has_engine or files is None or files.config is None or files.missing_weights or words & {*_UNKNOWN}:
+    if not case.has_engine or files is None or files.config is None or files.missing_weights:
+        return
+    if any(_UNKNOWN & values(case.words_of(unit), WORKER_OPTIONS).keys() for unit in case.plan.workers):
         return
     rooms = list(_rooms(case, files.weights_bytes))
     if not rooms:
@@ -46,25 +48,20 @@ def checks(case: Case) -> Iterator[Finding]:
     if least.for_kv <= 0:
         yield _too_large(case, least)
         return
-    shape = kv_shape(files.config, case.profile.model.args)
+    shape = kv_shape(files.config, case.words_of(least.unit))
     if shape is not None:
         yield from _tokens(case, least, shape)
 
 
 def _rooms(case: Case, weights_bytes: int) -> Iterator[Room]:
-    ranks = _weights_ranks(case)
+    weights = weights_bytes / case.weights_ranks
     for unit in case.plan.workers:
         if case.plan.device == "cpu":
-            yield Room(unit, case.profile.workers.cpu_kv_cache_gb * _GIB, 0)
+            own = kv_cache_bytes(case.words_of(unit))
+            yield Room(unit, own or case.profile.workers.cpu_kv_cache_gb * _GIB, 0)
         elif totals := [gpu.memory_total_bytes for gpu in case.facts.gpus if gpu.visible_as in unit.gpus]:
-            yield Room(unit, min(totals) * (unit.gpu_memory_fraction or 1.0), weights_bytes / ranks)
-
-
-def _weights_ranks(case: Case) -> int:
-    """Among how many the weights are divided; with expert parallelism at most among all copies of the engine."""
-    workers = case.profile.workers
-    shares_experts = value_of("--enable-expert-parallel", case.profile.model.args) == "true"
-    return workers.ranks if shares_experts else workers.engine_ranks
+            share = min(totals) * (unit.gpu_memory_fraction or 1.0)
+            yield Room(unit, unit.kv_cache_bytes + weights if unit.kv_cache_bytes else share, weights)
 
 
 def _too_large(case: Case, room: Room) -> Finding:

@@ -48,6 +48,7 @@ CHECKS = {
     "lmcache-too-old": Check(_E, "a version of lmcache that is known to fail with this topology"),
     "versions-untested": Check(_W, "versions that neither Dynamo's pins nor a run of dynkv bring together"),
     "argument-planned": Check(_E, "the installed stack reads an argument of `model` as one that the plan decides"),
+    "argument-unknown": Check(_W, "an argument that the installed program has no option for"),
     "torch-builds-differ": Check(_E, "torch and torchvision are of different builds, one for the CPU only"),
     "torchvision-mismatch": Check(_W, "torch and torchvision are not of the same release"),
     "cuda-driver-too-old": Check(_E, "torch was built for a newer CUDA than the driver can run"),

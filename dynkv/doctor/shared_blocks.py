@@ -18,10 +18,7 @@ _WITHOUT = "use --no-lmcache (lmcache.enabled: false)"
 def checks(case: Case) -> Iterator[Finding]:
     if not (case.has_sidecar and case.has_engine):
         return
-    model = case.profile.model
-    alone = [word for one in case.profile.workers.each.values() for word in one.args]
-    args = [*model.args, *model.role_args.worker, *model.role_args.decode, *model.role_args.prefill, *alone]
-    if model.loras or value_of("--enable-lora", args) == "true":
+    if case.profile.model.loras or _is_told(case, "--enable-lora"):
         yield finding(
             "lmcache-ignores-loras",
             "LMCache serves one LoRA adapter's KV blocks to another, and to the base model",
@@ -29,7 +26,7 @@ def checks(case: Case) -> Iterator[Finding]:
             _WITHOUT,
             case.loaded.where("model", "loras"),
         )
-    if value_of("--enable-multimodal", args) == "true":
+    if _is_told(case, "--enable-multimodal"):
         yield finding(
             "lmcache-ignores-media",
             "LMCache serves one image's KV blocks to another",
@@ -37,3 +34,8 @@ def checks(case: Case) -> Iterator[Finding]:
             _WITHOUT,
             case.loaded.where("model", "args"),
         )
+
+
+def _is_told(case: Case, flag: str) -> bool:
+    """Of any worker."""
+    return any(value_of(flag, case.words_of(unit)) == "true" for unit in case.plan.workers)

@@ -70,8 +70,8 @@ class GpuMemory:
     """Used, and by no process that NVML shows: by the driver, or mapped through CUDA IPC into a process on another
     GPU. 0 where NVML does not tell how much each process uses."""
 
-    def needed(self, fraction: float) -> int:
-        return int(self.total_bytes * fraction)
+    def needed(self, fraction: float, kv_cache_bytes: int = 0) -> int:
+        return max(int(self.total_bytes * fraction), kv_cache_bytes)
 
 
 def gpu_memory(gpu: str) -> GpuMemory:

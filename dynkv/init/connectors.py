@@ -19,13 +19,13 @@ class Connectors:
 
     has_lmcache: bool = False
     is_in_process: bool = False
-    """LMCache in the worker itself, as before there was a sidecar."""
+    """LMCache inside the worker, without a server."""
     has_nixl: bool = False
     others: list[str] = field(default_factory=list)
-    """That no profile can ask for."""
+    """Connectors that no profile can express."""
     heartbeat_interval_s: float | None = None
     left_out: list[str] = field(default_factory=list)
-    """Settings of theirs, that dynkv has no key for."""
+    """Settings that dynkv has no key for."""
 
 
 def of_config(config: Mapping[str, Any]) -> Connectors:
@@ -38,12 +38,14 @@ def of_config(config: Mapping[str, Any]) -> Connectors:
             interval = extra.get(_HEARTBEAT)
             found.heartbeat_interval_s = float(interval) if isinstance(interval, int | float) else None
             found.left_out += [key for key in extra if key not in _PLANNED_EXTRA and key != _HEARTBEAT]
+        elif name == _NIXL and isinstance(extra, Mapping):
+            found.left_out += extra
         found.left_out += [key for key in ("kv_load_failure_policy", "kv_connector_module_path") if key in one]
     return found
 
 
 def of_names(names: tuple[str, ...]) -> Connectors:
-    """Of Dynamo's own `--connector`, which took short names."""
+    """Of Dynamo's former `--connector`, which took short names."""
     found = Connectors()
     for name in names:
         if name not in ("none", "null"):

@@ -1,4 +1,4 @@
-"""A profile that comes of a script, and what does not."""
+"""A profile made from a script, and what was left out."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from dynkv.secrets import masked
 class Conversion:
     draft: Draft = field(default_factory=Draft)
     left_out: list[Remark] = field(default_factory=list)
-    """By line, what the profile does not do of what the script does."""
+    """What the script does and the profile does not, by line."""
     planned: set[str] = field(default_factory=set)
-    """Options and variables that dynkv gives itself."""
+    """Options and variables that dynkv sets itself."""
 
     def leave_out(self, line: int, text: str) -> None:
         self.left_out.append(Remark(line, masked(text)))
 
     def put_number(self, key: str, argument: Argument, line: int) -> None:
         if argument.number is None:
-            self.leave_out(line, f"{argument.shown()}: set {key} to the number that it means")
+            self.leave_out(line, f"{argument.shown()}: set {key} to the number you want")
         else:
             self.draft.put(key, argument.number, f"line {line}: {argument.name}")
 
     def text(self, script: str) -> str:
-        """The profile, with what was left out above it."""
+        """The profile, below a comment on what was left out."""
         head = [f"From {script}, by `dynkv init --from-script`."]
         if self.left_out:
-            head += ["", "Not carried over, or not as it was, by line of the script:"]
+            head += ["", "Not carried over, or changed, by line of the script:"]
             head += [f"  {remark.line}: {remark.text}" for remark in self.left_out]
         if self.planned:
-            head += ["", "What dynkv gives by itself stands in no key: " + ", ".join(sorted(self.planned)) + "."]
+            head += ["", "dynkv sets these itself: " + ", ".join(sorted(self.planned)) + "."]
         return self.draft.text(head)

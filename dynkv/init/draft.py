@@ -1,4 +1,4 @@
-"""A profile while it is made: keys in their order, each with the reason why it has its value; and as YAML."""
+"""A profile in the making: keys in order, each with the reason for its value, and the YAML that comes of it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Draft:
         return None if entry is None else entry.value
 
     def data(self) -> dict[str, Any]:
-        """As a profile has it."""
+        """The nested mapping that a profile is."""
         found: dict[str, Any] = {}
         for key, entry in self.entries.items():
             *outer, last = key.split(".")
@@ -45,7 +45,7 @@ class Draft:
         return found
 
     def text(self, head: Sequence[str] = ()) -> str:
-        """As YAML, with the reasons as comments; `head` stands above, a comment a line."""
+        """As YAML with the reasons as comments; each item of `head` becomes a comment at the top."""
         lines = [line for paragraph in head for line in _comment(paragraph)]
         return "\n".join([*lines, *self._lines(self.data(), (), 0)]) + "\n"
 
@@ -62,7 +62,7 @@ class Draft:
 
 
 def _comment(paragraph: str) -> list[str]:
-    """Lines of a comment; those that follow the first are indented as far as it is, and a little more."""
+    """The lines of a comment, continued with a hanging indent."""
     depth = len(paragraph) - len(paragraph.lstrip())
     first, others = (f"#{' ' * (depth + 1 + more)}" for more in (0, 2 if depth else 0))
     lines = textwrap.wrap(
@@ -72,7 +72,7 @@ def _comment(paragraph: str) -> list[str]:
 
 
 def _with_reason(head: str, value: Any, why: str, depth: int) -> Iterator[str]:
-    """On one line where it has room there; a long reason stands above."""
+    """The reason goes on the same line if it fits, and above it otherwise."""
     is_short = len(head) + len(_flow(value)) < _WIDTH and not (isinstance(value, list) and _is_mapping(value))
     is_block = isinstance(value, Mapping | list) and bool(value) and (isinstance(value, Mapping) or not is_short)
     first = head if is_block else f"{head} {_flow(value)}"

@@ -1,4 +1,4 @@
-"""What becomes of the variables that a script sets for its processes."""
+"""Where the variables that a script sets for its processes go in a profile."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ PLANNED = frozenset(FORBIDDEN_ENV) | frozenset(
     "DYN_REQUEST_PLANE DYN_EVENT_PLANE DYN_DISCOVERY_BACKEND DYN_STORE_KV PYTHONUNBUFFERED VLLM_TARGET_DEVICE "
     "DYN_HEALTH_CHECK_ENABLED".split()
 )
-"""That the plan gives, or that a key of the profile stands for."""
+"""Variables that the plan sets, or that a profile has a key for."""
 _SERVERS = {
-    "NATS_SERVER": "is needed by no deployment on one machine; discovery.nats_server makes use of NATS",
-    "ETCD_ENDPOINTS": "is needed by no deployment on one machine; discovery.backend makes use of etcd",
+    "NATS_SERVER": "is not needed on one machine; to use NATS, set discovery.nats_server",
+    "ETCD_ENDPOINTS": "is not needed on one machine; to use etcd, set discovery.backend",
 }
 _ALL, _WORKERS = "env", "workers.env"
 Groups = Mapping[str, Sequence[Program]]
-"""The processes of each key that holds variables for them alone, as `frontend.env`."""
+"""The processes that each key, such as `frontend.env`, is for."""
 
 
 @dataclass(slots=True)
 class Carried:
     by_key: dict[str, dict[str, str]] = field(default_factory=dict)
     left_out: list[tuple[int, str]] = field(default_factory=list)
-    """Lines, and what is not carried over from them."""
+    """What is not carried over, by line."""
     planned: set[str] = field(default_factory=set)
 
 
 def carried(groups: Groups, handled: frozenset[str] = frozenset()) -> Carried:
-    """Of the stack's processes; `handled` are variables that have become keys already."""
+    """Sort the variables of the stack's processes; those in `handled` have already become keys."""
     found = Carried()
     everyone = [program for programs in groups.values() for program in programs]
     for name in sorted({name for program in everyone for name in program.env}):
@@ -51,17 +51,23 @@ def carried(groups: Groups, handled: frozenset[str] = frozenset()) -> Carried:
 def _carry(found: Carried, name: str, groups: Groups) -> None:
     values: dict[str, str] = {}
     for key, programs in groups.items():
-        first, *others = [program.env.get(name) for program in programs]
-        if any(other != first for other in others):
-            found.left_out.append((programs[0].line, f"{name} differs between workers of a role"))
-        elif first is not None:
-            values[key] = first
+        given = [program.env.get(name) for program in programs]
+        if len(set(given)) > 1:
+            for number, value in enumerate(given):
+                if value is not None:
+                    found.by_key.setdefault(f"workers.each.{_role(key)}-{number}.env", {})[name] = value
+        elif given[0] is not None:
+            values[key] = given[0]
     for key, value in _together(values, set(groups)):
         found.by_key.setdefault(key, {})[name] = value
 
 
+def _role(key: str) -> str:
+    return "worker" if key == _WORKERS else key.split(".")[1]
+
+
 def _together(values: Mapping[str, str], keys: set[str]) -> Iterator[tuple[str, str]]:
-    """One key in place of several, where all that it is for have the same value."""
+    """Merge keys into a more general one where all its processes have the same value."""
     roles = {key for key in keys if key.startswith("workers.")}
     if len(set(values.values())) == 1 and set(values) == keys:
         yield _ALL, next(iter(values.values()))
@@ -76,8 +82,10 @@ def _problem(name: str, values: Sequence[str]) -> str | None:
     if name in _SERVERS:
         return _SERVERS[name]
     if name in SECRETS:
-        return "is a secret; export it before `dynkv up`, which hands it on"
+        return "is a secret; export it before `dynkv up`, which passes it on"
+    if name == "PYTHONPATH" and any(not part.startswith("/") for value in values for part in value.split(":")):
+        return "has entries that are relative to the script; write full paths"
     if any(is_secret(name, value) for value in values):
         return "is a secret; write it under env yourself, or keep it out of files"
     unknown = next((value for value in values if not is_known(value)), None)
-    return unknown and f"has a value, {readable(unknown)}, that is only known where the script runs"
+    return unknown and f"has a value, {readable(unknown)}, that is known only when the script runs"

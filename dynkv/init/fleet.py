@@ -1,4 +1,4 @@
-"""From the workers of a script to topology, model and workers of a profile."""
+"""Turn the workers of a script into topology, model and workers of a profile."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from dynkv.init.conversion import Conversion
 from dynkv.init.given import Argument
 from dynkv.init.programs import Kind
 from dynkv.init.workers import NUMBERS, Worker
+from dynkv.profile.arguments import HANDSHAKE_ARGS
+from dynkv.profile.names import split
 
 VLLM_FRACTION = 0.92
-"""Of a GPU's memory, where vLLM is told nothing. Source: vllm 0.31.0, CacheConfig.gpu_memory_utilization."""
+"""vLLM's default share of a GPU's memory. Source: vllm 0.31.0, CacheConfig.gpu_memory_utilization."""
 _SHARED_FRACTIONS = {"decode": 0.45, "prefill": 0.4}
-"""As the shipped profile disagg-1gpu has them."""
+"""Those of the shipped profile disagg-1gpu."""
 _POOLING = ("--runner", "pooling")
-"""That the plan gives where the task needs it."""
+"""The plan adds this if the task needs it."""
 _FRACTION = "workers.gpu_memory_fraction"
 _OPTIONS = {key: option for option, key in NUMBERS.items()}
 
@@ -27,8 +29,14 @@ def take_workers(found: Conversion, workers: Sequence[Worker]) -> None:
         found.planned |= one.planned
         for line, text in one.left_out:
             found.leave_out(line, text)
+        for name in one.connectors.left_out:
+            found.leave_out(one.program.line, f"{name} of --kv-transfer-config: the plan writes the connector")
+        if one.connectors.has_nixl and not is_disagg:
+            found.leave_out(
+                one.program.line, "NixlConnector: no other worker in the script exchanges KV blocks with it"
+            )
         if one.program.before:
-            found.leave_out(one.program.line, f"{' '.join(one.program.before)}, which stands before the worker")
+            found.leave_out(one.program.line, f"{' '.join(one.program.before)}, in front of the worker")
     draft, first = found.draft, workers[0]
     draft.put("topology", "disagg" if is_disagg else "agg", _roles_in_words(workers))
     if first.program.kind is Kind.MOCKER:
@@ -37,8 +45,8 @@ def take_workers(found: Conversion, workers: Sequence[Worker]) -> None:
         draft.put("device", "cpu", f"line {first.program.line}")
     _take_model(found, workers)
     _take_numbers(found, workers)
-    _take_arguments(found, workers)
     _take_gpus(found, workers, is_disagg=is_disagg)
+    _take_arguments(found, workers)
 
 
 def _roles_in_words(workers: Sequence[Worker]) -> str:
@@ -52,18 +60,27 @@ def _take_model(found: Conversion, workers: Sequence[Worker]) -> None:
     first = workers[0]
     if first.model:
         found.draft.put("model.path", first.model, f"line {first.program.line}")
-    if first.served_names:
-        found.draft.put("model.served_name", first.served_names[0])
+    _take_names(found, workers)
     if first.task:
         found.draft.put("model.task", first.task)
         for one in workers:
             one.args = [arg for arg in one.args if arg.words != _POOLING]
-    for name in first.served_names[1:]:
-        found.leave_out(first.program.line, f"{name}: a second served name")
+
+
+def _take_names(found: Conversion, workers: Sequence[Worker]) -> None:
+    names, *others = [tuple(dict.fromkeys(split(" ".join(one.served_names)))) for one in workers]
+    if names:
+        found.draft.put("model.served_name", names[0] if len(names) == 1 else list(names))
+    for one, different in zip(workers[1:], others, strict=True):
+        if different != names:
+            called = " ".join(different) or "nothing"
+            found.leave_out(
+                one.program.line, f"--served-model-name {called}: a model has the same names at all workers"
+            )
 
 
 def _take_numbers(found: Conversion, workers: Sequence[Worker]) -> None:
-    """Those on which all agree; the share of GPU memory may be a role's own."""
+    """Take the numbers that all workers share; the share of GPU memory may differ by role."""
     for key in _OPTIONS:
         values = [one.numbers.get(key) for one in workers]
         is_gpu = found.draft.get("device") is None and found.draft.get("engine") is None
@@ -73,7 +90,7 @@ def _take_numbers(found: Conversion, workers: Sequence[Worker]) -> None:
             found.draft.put(key, values[0], _why(key, workers[0]))
         for one, value in zip(workers, values, strict=True):
             if value != values[0] and key != _FRACTION:
-                found.leave_out(one.program.line, f"{_OPTIONS[key]} {value}: {key} is one for all workers")
+                found.leave_out(one.program.line, f"{_OPTIONS[key]} {value}: {key} is the same for all workers")
 
 
 def _why(key: str, first: Worker) -> str:
@@ -85,10 +102,10 @@ def _take_fractions(found: Conversion, workers: Sequence[Worker]) -> None:
     fractions = {one.role: one.numbers.get(_FRACTION) for one in reversed(workers)}
     for one in workers:
         if one.numbers.get(_FRACTION) != fractions[one.role]:
-            found.leave_out(one.program.line, "--gpu-memory-utilization: it is one for all workers of a role")
+            found.leave_out(one.program.line, "--gpu-memory-utilization: all workers of a role have the same")
     if len(set(fractions.values())) == 1:
         value = next(iter(fractions.values()))
-        why = _OPTIONS[_FRACTION] if value else "what vLLM takes where it is told nothing"
+        why = _OPTIONS[_FRACTION] if value else "vLLM's default"
         found.draft.put(_FRACTION, value or VLLM_FRACTION, why)
         return
     for role, value in fractions.items():
@@ -117,7 +134,7 @@ def _take_gpus(found: Conversion, workers: Sequence[Worker], *, is_disagg: bool)
 
 
 def _share_fractions(found: Conversion, workers: Sequence[Worker]) -> None:
-    """Shares with which prefill and decode fit on one GPU, where the script has none that do."""
+    """Choose shares with which prefill and decode fit on one GPU, if those of the script do not."""
     roles = {one.role for one in workers}
     given = {
         role: found.draft.get(f"workers.{role}.gpu_memory_fraction") or found.draft.get(_FRACTION) for role in roles
@@ -129,26 +146,46 @@ def _share_fractions(found: Conversion, workers: Sequence[Worker]) -> None:
         found.draft.put(
             f"workers.{role}.gpu_memory_fraction", share, "a share of the GPU that both have, as disagg-1gpu"
         )
-    found.leave_out(workers[0].program.line, "shares of GPU memory that fit together were chosen: set your own")
+    found.leave_out(workers[0].program.line, "GPU memory fractions that fit together were chosen; set your own")
 
 
 def _take_arguments(found: Conversion, workers: Sequence[Worker]) -> None:
-    """What all have goes to `model.args`, what a role has to its own."""
-    shared = [arg for arg in workers[0].args if all(_has(one, arg) for one in workers)]
+    """Put what all workers share into `model.args`, what a role shares into its own list, and the rest into `each`."""
+    _leave_out_disagreements(found, workers)
+    shared = _common(workers)
     if shared:
         found.draft.put("model.args", _words(shared))
-    for role in dict.fromkeys(one.role for one in workers):
-        first, *others = [one for one in workers if one.role == role]
-        rest = [arg for arg in first.args if not any(arg.words == it.words for it in shared)]
-        if rest:
-            found.draft.put(f"model.role_args.{role}", _words(rest))
-        for other in others:
-            for arg in _differences(first, other):
-                found.leave_out(other.program.line, f"{arg.shown()}: all workers of a role have the same arguments")
+    for role, of_role in by_role(workers).items():
+        common = [arg for arg in _common(of_role) if arg not in shared]
+        if common:
+            found.draft.put(f"model.role_args.{role}", _words(common))
+        for number, one in enumerate(of_role):
+            if own := [arg for arg in one.args if arg not in (*shared, *common)]:
+                found.draft.put(f"workers.each.{role}-{number}.args", _words(own), f"line {one.program.line}")
+
+
+def by_role(workers: Sequence[Worker]) -> dict[str, list[Worker]]:
+    """In the order in which the plan numbers them."""
+    return {role: [one for one in workers if one.role == role] for role in dict.fromkeys(one.role for one in workers)}
+
+
+def _common(workers: Sequence[Worker]) -> list[Argument]:
+    return [arg for arg in workers[0].args if all(arg in one.args for one in workers)]
+
+
+def _leave_out_disagreements(found: Conversion, workers: Sequence[Worker]) -> None:
+    """Prefill and decode cannot differ in these: the NIXL handshake would fail, and a profile refuses it."""
+    if found.draft.get("topology") != "disagg":
+        return
+    for one in workers:
+        for arg in [arg for arg in one.args if arg.name in HANDSHAKE_ARGS]:
+            if not all(arg in other.args for other in workers):
+                found.leave_out(one.program.line, f"{arg.shown()}: prefill and decode must agree on it")
+                one.args.remove(arg)
 
 
 def _words(args: Sequence[Argument]) -> list[str]:
-    """As they are, but for JSON over several lines."""
+    """Unchanged, except that JSON over several lines is put on one."""
     return [_on_one_line(word) for arg in args for word in arg.words]
 
 
@@ -157,11 +194,3 @@ def _on_one_line(word: str) -> str:
         return json.dumps(json.loads(word)) if "\n" in word else word
     except ValueError:
         return word
-
-
-def _differences(first: Worker, other: Worker) -> list[Argument]:
-    return [arg for arg in other.args if not _has(first, arg)] + [arg for arg in first.args if not _has(other, arg)]
-
-
-def _has(one: Worker, argument: Argument) -> bool:
-    return any(argument.words == arg.words for arg in one.args)

@@ -1,4 +1,4 @@
-"""The arguments of one process, taken apart: each option with the words that belong to it."""
+"""A process's arguments, split into options with the words that belong to each."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _NUMBER = re.compile(r"-\.?\d")
 @dataclass(frozen=True, slots=True)
 class Argument:
     name: str
-    """The option's first spelling; as it is written where no parser knows it."""
+    """The option's main spelling, or as written if no parser knows it."""
     words: tuple[str, ...]
-    """As they stand in the command."""
+    """As written in the command."""
     is_option_known: bool
 
     @property
     def value(self) -> str:
-        """What it is set to; empty for a flag."""
+        """Its value; empty for a flag."""
         _, equals, attached = self.words[0].partition("=")
         return attached if equals else " ".join(self.words[1:])
 
@@ -36,11 +36,11 @@ class Argument:
 
     @property
     def is_known(self) -> bool:
-        """No part of it is what only running the script would tell."""
+        """Whether it is fully known without running the script."""
         return all(map(is_known, self.words))
 
     def shown(self) -> str:
-        """As it is written, on one line, for a message."""
+        """As written, shortened to one line for a message."""
         text = " ".join(readable(" ".join(self.words)).split())
         return text if len(text) <= _SHOWN_MAX else f"{text[: _SHOWN_MAX - 1]}…"
 
@@ -50,7 +50,7 @@ class Argument:
 
     @property
     def mapping(self) -> dict[str, Any]:
-        """A JSON object; empty where it is none."""
+        """The JSON object that the value is; empty if it is none."""
         try:
             found = json.loads(self.value)
         except ValueError:
@@ -64,7 +64,7 @@ def whole(text: str) -> int | None:
 
 
 def arguments(words: Sequence[str], table: OptionTable | None = None) -> Iterator[Argument]:
-    """In their order. What stands before the first option belongs to an argument without a name."""
+    """In order. Words before the first option form an argument without a name."""
     group: list[str] = []
     for word in words:
         is_option = word.startswith("-") and word.strip("-") and not _NUMBER.match(word)
@@ -77,7 +77,7 @@ def arguments(words: Sequence[str], table: OptionTable | None = None) -> Iterato
 
 
 def _arguments(words: list[str], table: OptionTable | None) -> Iterator[Argument]:
-    """One, and what stands behind a flag that takes no value."""
+    """One argument, followed by a nameless one if a flag is followed by words."""
     flag = words[0].partition("=")[0]
     if not flag.startswith("-"):
         yield Argument("", ("", *words), False)

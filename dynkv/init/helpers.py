@@ -1,4 +1,4 @@
-"""The functions that Dynamo's launch scripts source, as far as they decide what is started.
+"""Stand-ins for the functions that Dynamo's launch scripts source, as far as they affect what is started.
 
 Source: ai-dynamo/dynamo, examples/common/gpu_utils.sh (075644f2) and launch_utils.sh (00207a2e).
 """
@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dynkv.bash.reading import Helper
-from dynkv.bash.values import Variables
+from dynkv.bash.values import Variables, unknown
 from dynkv.init.given import whole
 
 _THAT_START_NOTHING = (
-    "print_launch_banner print_curl_footer wait_any_exit wait_for_ready dynamo_exit_trap dynamo_reap_and_exit "
-    "allocate_free_port"
+    "print_launch_banner print_curl_footer wait_any_exit wait_for_ready dynamo_exit_trap dynamo_reap_and_exit"
 )
 _KV_BYTES = "_PROFILE_OVERRIDE_VLLM_KV_CACHE_BYTES"
 
@@ -23,7 +22,7 @@ def _nothing(given: list[str], variables: Variables) -> str:
 
 
 def _gpu_memory_args(given: list[str], variables: Variables) -> str:
-    """Two arguments of vLLM's where a variable gives the size of the KV cache, else none."""
+    """Two vLLM arguments if a variable gives the size of the KV cache, or else none."""
     size = whole(variables.text(_KV_BYTES) or "")
     if not size:
         return ""
@@ -33,7 +32,7 @@ def _gpu_memory_args(given: list[str], variables: Variables) -> str:
 
 
 def _port(given: list[str], variables: Variables) -> str:
-    """Of a variable with a number at its end, else the one that is given."""
+    """The port in a numbered variable, or else the given default."""
     name, number, default = [*given, "", "", ""][:3]
     return variables.text(f"{name}{number}") or default
 
@@ -42,5 +41,6 @@ HELPERS: Mapping[str, Helper] = {
     "build_vllm_gpu_mem_args": _gpu_memory_args,
     "build_gpu_mem_args": lambda given, variables: _gpu_memory_args(given[1:], variables),
     "dyn_port": _port,
+    "allocate_free_port": lambda given, variables: unknown("$(allocate_free_port)"),
     **dict.fromkeys(_THAT_START_NOTHING.split(), _nothing),
 }

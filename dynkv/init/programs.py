@@ -1,4 +1,4 @@
-"""Which of the stack's programs a command of a script is."""
+"""Recognise which of the stack's programs a command in a script runs."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Program:
     kind: Kind
     line: int
     argv: tuple[str, ...]
-    """From the program on, without `env` and the like."""
+    """Starting with the program, without `env` and the like."""
     args: tuple[str, ...]
-    """Behind `-m module`, or behind a sub-command."""
+    """What follows `-m module` or a sub-command."""
     env: Mapping[str, str]
     before: tuple[str, ...] = ()
-    """What stood before it and is no part of it: `numactl …`."""
+    """A wrapper in front of it, such as `numactl …`."""
     is_background: bool = False
 
     @property
@@ -69,7 +69,7 @@ def recognized(started: Started) -> Program:
 
 
 def _unwrapped(env: dict[str, str], argv: list[str]) -> tuple[dict[str, str], list[str]]:
-    """Without `env NAME=value …` and what else only surrounds a command."""
+    """Without `env NAME=value …` and other wrappers that change nothing else."""
     while argv and argv[0] in (*_PREFIXES, "env"):
         is_env = argv.pop(0) == "env"
         while argv and is_env:

@@ -1,4 +1,4 @@
-"""From a launch script of Dynamo's to a profile that does the same, with what could not be carried over."""
+"""Turn one of Dynamo's launch scripts into a profile that does the same, and say what could not be carried over."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OTHER_DEVICES = {
 
 
 def converted(text: str, path: str, arguments: Sequence[str], environ: Mapping[str, str]) -> Conversion:
-    """Of the script's text; `arguments` are what it would be called with.
+    """Convert the text of a script that would be called with `arguments`.
 
     Raises ScriptError where it is no bash, starts nothing of Dynamo's, or what no profile can ask for.
     """
@@ -33,6 +33,7 @@ def converted(text: str, path: str, arguments: Sequence[str], environ: Mapping[s
     programs = [program for program in map(recognized, record.started) if program.argv]
     _refuse_other_devices(programs)
     found = Conversion()
+    programs = _until_it_waits(found, record, programs)
     for remark in record.remarks:
         found.leave_out(remark.line, remark.text)
     if any(program.kind in (Kind.WORKER, Kind.MOCKER) for program in programs):
@@ -48,8 +49,25 @@ def converted(text: str, path: str, arguments: Sequence[str], environ: Mapping[s
     return found
 
 
+def _until_it_waits(found: Conversion, record: Record, programs: list[Program]) -> list[Program]:
+    """Drop what the script would only do after a server that it runs in the foreground has exited.
+
+    Raises ScriptError for what cannot be read and does not stand there.
+    """
+    serving = [at for at, program in enumerate(programs) if program.kind is not Kind.OTHER]
+    if record.unread is not None and (not serving or programs[serving[-1]].is_background):
+        raise record.unread
+    if not serving or programs[serving[-1]].is_background:
+        return programs
+    behind = programs[serving[-1] + 1 :]
+    if behind or record.unread is not None:
+        line = behind[0].line if behind else record.unread.line if record.unread else None
+        found.leave_out(line or 0, "everything from here on runs only after the server above has exited")
+    return programs[: serving[-1] + 1]
+
+
 def _refuse_other_devices(programs: Sequence[Program]) -> None:
-    """Raises ScriptError for what runs on no device of dynkv's."""
+    """Raises ScriptError for devices that dynkv does not support."""
     for program in programs:
         target = program.env.get("VLLM_TARGET_DEVICE", "")
         other = next((device for name, device in _OTHER_DEVICES.items() if program.env.get(name)), "")
@@ -60,7 +78,7 @@ def _refuse_other_devices(programs: Sequence[Program]) -> None:
 
 
 def _refuse_engines_beside(programs: Sequence[Program]) -> None:
-    """Raises ScriptError where what answers requests is an engine and a part of Dynamo that speaks with it."""
+    """Raises ScriptError if a worker is an engine together with a part of Dynamo that talks to it."""
     for program in programs:
         if program.argv[0].rpartition("/")[2] == "dynamo-vllm-sidecar" or program.kind is Kind.FRONTEND:
             raise ScriptError(
@@ -72,7 +90,7 @@ def _nothing_to_do(record: Record, programs: Sequence[Program]) -> ScriptError:
     if record.ended is not None:
         said = f": {record.ended.text}" if record.ended.text else ""
         return ScriptError(
-            f"with these arguments the script ends itself{said}",
+            f"with these arguments the script exits{said}",
             record.ended.line,
             hint="give what it needs after --: `dynkv init --from-script FILE -- --its-option value`",
         )
@@ -81,7 +99,7 @@ def _nothing_to_do(record: Record, programs: Sequence[Program]) -> ScriptError:
         return ScriptError(f"{other.module} is no worker that dynkv plans", other.line, hint=_PLANNED)
     if any(program.kind is Kind.FRONTEND for program in programs):
         return ScriptError("the script starts a frontend and no worker", hint=_PLANNED)
-    return ScriptError("the script starts nothing of Dynamo's", hint=_PLANNED)
+    return ScriptError("the script starts no part of Dynamo", hint=_PLANNED)
 
 
 _PLANNED = "dynkv plans `python -m dynamo.frontend`, `dynamo.vllm` or `dynamo.mocker`, and `lmcache server`"
@@ -93,8 +111,10 @@ def _convert(found: Conversion, programs: list[Program], script: str) -> None:
     own = list(as_ranks([one for one in workers if one.is_own_role]))
     refuse_connectors(own)
     if not own:
-        raise ScriptError("it starts no worker that answers requests", workers[0].program.line)
+        raise ScriptError("it starts no worker that serves requests", workers[0].program.line)
     _refuse_several_models(own)
+    _refuse_prefill_alone(own)
+    _route_to_encoders(found, own, others)
     frontends = [program for program in programs if program.kind is Kind.FRONTEND]
     sidecars = [program for program in programs if program.kind is Kind.LMCACHE]
     found.draft.put("description", f"as {script}")
@@ -106,12 +126,23 @@ def _convert(found: Conversion, programs: list[Program], script: str) -> None:
 
 
 def _others(found: Conversion, workers: list[Worker]) -> list[Worker]:
-    """Those that have another role than dynkv's workers, and have to run."""
+    """Workers with a role that dynkv does not have, but which still have to run."""
     for one in workers:
         if one.role == "processor":
             line = one.program.line
-            found.leave_out(line, f"`{one.program.shown()}`: since 1.6 Dynamo's frontend does what a processor did")
+            found.leave_out(line, f"`{one.program.shown()}`: since 1.6 Dynamo's frontend does the work of a processor")
     return [one for one in workers if not one.is_own_role and one.role != "processor"]
+
+
+def _route_to_encoders(found: Conversion, workers: list[Worker], others: list[Worker]) -> None:
+    """Let the workers that compute prompts ask the encoders, which a processor did before Dynamo 1.6."""
+    if not any(other.role == "encode" for other in others):
+        return
+    is_disagg = any(one.role == "prefill" for one in workers)
+    for one in workers:
+        if one.is_older_multimodal and one.role == ("prefill" if is_disagg else "worker"):
+            one.add_flag("--route-to-encoder")
+            found.leave_out(one.program.line, "--route-to-encoder was added: before 1.6 a processor did that")
 
 
 def _refuse_several_models(workers: list[Worker]) -> None:
@@ -122,6 +153,13 @@ def _refuse_several_models(workers: list[Worker]) -> None:
             f"its workers serve {names}, and a deployment serves one model",
             list(models.values())[1],
             hint="make a profile for each; both run at the same time, with a frontend each",
+        )
+
+
+def _refuse_prefill_alone(workers: list[Worker]) -> None:
+    if all(one.role == "prefill" for one in workers):
+        raise ScriptError(
+            "it starts prefill workers and no decode worker, and a deployment has both", workers[0].program.line
         )
 
 

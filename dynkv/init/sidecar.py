@@ -1,4 +1,4 @@
-"""From LMCache in a script, as a server or within its workers, to the sidecar of a profile."""
+"""Turn LMCache in a script, as a server or inside workers, into the sidecar of a profile."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from dynkv.init.conversion import Conversion
 from dynkv.init.given import Argument, arguments
 from dynkv.init.programs import Program
 from dynkv.init.workers import Worker
-from dynkv.profile.arguments import RESERVED_SIDECAR_ARGS
-from dynkv.profile.words import option_table
+from dynkv.profile.arguments import REFUSED_SIDECAR_ARGS, SIDECAR_OPTIONS
 
 _NUMBERS = {
     "--l1-size-gb": "lmcache.l1_size_gb",
@@ -21,9 +20,8 @@ _NUMBERS = {
 }
 _IN_PROCESS = {"LMCACHE_MAX_LOCAL_CPU_SIZE": "lmcache.l1_size_gb", "LMCACHE_CHUNK_SIZE": "lmcache.chunk_size"}
 HANDLED_ENV = frozenset(_IN_PROCESS)
-"""Variables that become keys, or are told about, here."""
+"""Variables that are handled here."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_OPTIONS = option_table(" ".join(name.removeprefix("--") for name in (*RESERVED_SIDECAR_ARGS, *_NUMBERS)))
 
 
 def take_sidecar(found: Conversion, workers: Sequence[Worker], servers: Sequence[Program]) -> None:
@@ -32,13 +30,11 @@ def take_sidecar(found: Conversion, workers: Sequence[Worker], servers: Sequence
         found.draft.put("lmcache.enabled", False, "the script has none")
         return
     for one in users:
-        for name in one.connectors.left_out:
-            found.leave_out(one.program.line, f"{name} of --kv-transfer-config: the plan writes the connector")
         if one.connectors.heartbeat_interval_s is not None:
             found.draft.put("lmcache.heartbeat_interval_s", one.connectors.heartbeat_interval_s)
     if any(one.role == "decode" for one in users):
         line = next(one.program.line for one in users if one.role == "decode")
-        found.leave_out(line, "LMCache at decode: dynkv gives the sidecar to prefill, which computes prompts")
+        found.leave_out(line, "LMCache on decode: dynkv attaches the sidecar to prefill, which computes the prompts")
     if servers:
         _take_server(found, servers[0])
         for other in servers[1:]:
@@ -50,9 +46,9 @@ def take_sidecar(found: Conversion, workers: Sequence[Worker], servers: Sequence
 def _take_server(found: Conversion, server: Program) -> None:
     rest: list[str] = []
     adapters = []
-    for argument in arguments(server.args, _OPTIONS):
+    for argument in arguments(server.args, SIDECAR_OPTIONS):
         if not argument.is_known:
-            found.leave_out(server.line, f"{argument.shown()}: its value is only known where the script runs")
+            found.leave_out(server.line, f"{argument.shown()}: its value is known only when the script runs")
         elif argument.name in _NUMBERS:
             found.put_number(_NUMBERS[argument.name], argument, server.line)
         elif argument.name == "--l2-adapter" and argument.mapping:
@@ -61,6 +57,10 @@ def _take_server(found: Conversion, server: Program) -> None:
             found.draft.put("lmcache.eviction_policy", argument.value, f"line {server.line}")
         elif argument.name in ("--host", "--http-host"):
             _take_host(found, argument, server.line)
+        elif argument.name in REFUSED_SIDECAR_ARGS:
+            found.leave_out(server.line, f"{argument.shown()}: {REFUSED_SIDECAR_ARGS[argument.name]}")
+        elif not argument.is_option_known:
+            found.leave_out(server.line, f"{argument.shown()}: lmcache 0.5.6 has no such option")
         else:
             rest += argument.words
     if adapters:
@@ -79,7 +79,7 @@ def _take_in_process(found: Conversion, users: Sequence[Worker]) -> None:
     first = users[0].program
     found.leave_out(
         first.line,
-        "LMCache within the worker: here it is a process of its own, which a dead worker leaves alone",
+        "LMCache inside the worker: dynkv runs it as a process of its own, which outlives a worker",
     )
     for name, key in _IN_PROCESS.items():
         if (given := first.env.get(name)) is not None:

@@ -1,4 +1,4 @@
-"""A worker of a script: what becomes keys of the profile, and what stays an argument."""
+"""A worker in a script: which of its arguments become keys of the profile, and which remain arguments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dynkv.errors import ScriptError
 from dynkv.init.connectors import Connectors, of_config, of_names
 from dynkv.init.given import Argument, arguments, whole
 from dynkv.init.programs import Kind, Program
-from dynkv.profile.arguments import RESERVED_ARGS, WORKER_OPTIONS
+from dynkv.profile.arguments import REFUSED_ARGS, RESERVED_ARGS, WORKER_OPTIONS
 
 NUMBERS = {
     "--max-model-len": "model.max_length",
@@ -20,16 +20,17 @@ NUMBERS = {
     "--gpu-memory-utilization": "workers.gpu_memory_fraction",
     "--block-size": "workers.block_size",
 }
-"""Options whose number is a key's."""
+"""Options whose number becomes the value of a key."""
 _TASKS = {"--embedding-worker": "embed", "--classify-worker": "classify", "--realtime": "realtime"}
-"""Options that tell what clients ask of a worker, with the task of the profile that stands for them."""
+"""Options that say what clients ask of a worker, with the task that replaces them."""
 _RANKS = frozenset("--data-parallel-rank --data-parallel-start-rank".split())
 _TOGETHER = frozenset(
     "--data-parallel-address --data-parallel-rpc-port --data-parallel-external-lb --data-parallel-hybrid-lb "
     "--data-parallel-size-local".split()
 )
-"""With which processes become the ranks of one engine; a worker of dynkv's is one process tree, and needs none."""
+"""They make separate processes the ranks of one engine; for dynkv a worker is one process tree and needs none."""
 _MANY_MACHINES = frozenset("--nnodes --node-rank --master-addr --master-port --headless".split())
+MULTIMODAL = "--enable-multimodal"
 _OLD_ROLES = {
     "--multimodal-worker": "worker",
     "--multimodal-encode-prefill-worker": "worker",
@@ -40,14 +41,14 @@ _OLD_ROLES = {
     "--multimodal-processor": "processor",
     "--ec-processor": "processor",
 }
-"""How Dynamo before 1.6 was told what a worker does; its frontend now does what processors did."""
+"""How a worker was given its role before Dynamo 1.6, whose frontend now does the work of processors."""
 
 
 @dataclass(slots=True)
 class Worker:
     program: Program
     role: str = "worker"
-    """`encode` and whatever else is none of dynkv's stands in it as well."""
+    """Also roles that dynkv does not have, such as `encode`."""
     model: str = ""
     served_names: tuple[str, ...] = ()
     numbers: dict[str, int | float] = field(default_factory=dict)
@@ -55,31 +56,37 @@ class Worker:
     connectors: Connectors = field(default_factory=Connectors)
     publishes_events: bool = False
     rank: int | None = None
+    is_older_multimodal: bool = False
+    """Its role is given the way it was before Dynamo 1.6."""
     task: str = ""
-    """Of `model.task`, where it is another than to generate."""
+    """The value for `model.task`, unless it generates."""
     args: list[Argument] = field(default_factory=list)
     planned: set[str] = field(default_factory=set)
-    """Options that the plan gives."""
+    """Options that the plan sets."""
     left_out: list[tuple[int, str]] = field(default_factory=list)
 
     @property
     def gpus(self) -> list[int | str]:
-        """None where the script does not say which, or only when it runs."""
+        """Empty if the script does not say, or only when it runs."""
         listed = self.program.env.get("CUDA_VISIBLE_DEVICES", "")
         names = [gpu.strip() for gpu in listed.split(",") if gpu.strip() and is_known(listed)]
         return [name if (index := whole(name)) is None else index for name in names]
 
     @property
     def is_own_role(self) -> bool:
-        """That of dynkv's workers."""
+        """Whether dynkv has that role."""
         return self.role in ("worker", "decode", "prefill")
+
+    def add_flag(self, flag: str) -> None:
+        if not any(argument.name == flag for argument in self.args):
+            self.args.append(Argument(flag, (flag,), True))
 
     def leave_out(self, argument: Argument, why: str) -> None:
         self.left_out.append((self.program.line, f"{argument.shown()}: {why}"))
 
 
 def worker(program: Program) -> Worker:
-    """Raises ScriptError for what no profile can ask for."""
+    """Raises ScriptError for what no profile can express."""
     found = Worker(program)
     if not is_known(gpus := program.env.get("CUDA_VISIBLE_DEVICES", "")):
         found.left_out.append(
@@ -87,20 +94,23 @@ def worker(program: Program) -> Worker:
         )
     for argument in arguments(program.args, WORKER_OPTIONS):
         _take(found, argument)
+    if found.is_older_multimodal:
+        found.add_flag(MULTIMODAL)
     return found
 
 
 def _take(found: Worker, argument: Argument) -> None:
     line, name = found.program.line, argument.name
     if name in _MANY_MACHINES:
-        raise ScriptError(f"{argument.shown()} spreads a worker over machines, and a deployment is on one", line)
+        raise ScriptError(f"{argument.shown()} spreads a worker over machines, and a deployment runs on one", line)
     if not argument.is_known:
-        found.leave_out(argument, "its value is only known where the script runs")
+        found.leave_out(argument, "its value is known only when the script runs")
     elif name in NUMBERS:
         _take_number(found, argument)
     elif name in _OLD_ROLES:
         found.role = _OLD_ROLES[name] if found.role == "worker" else found.role
-        found.leave_out(argument, "an option of Dynamo before 1.6; what it means is told by other means now")
+        found.is_older_multimodal = True
+        found.leave_out(argument, f"an option from before Dynamo 1.6, now {MULTIMODAL}")
     elif name in _TASKS:
         found.task = _TASKS[name]
     elif name in RESERVED_ARGS:
@@ -110,6 +120,8 @@ def _take(found: Worker, argument: Argument) -> None:
         found.planned.add(name)
     elif name in _TOGETHER:
         found.planned.add(name)
+    elif name in REFUSED_ARGS:
+        found.leave_out(argument, REFUSED_ARGS[name])
     elif argument.is_option_known or found.program.kind is Kind.MOCKER:
         found.args.append(argument)
     else:
@@ -119,7 +131,7 @@ def _take(found: Worker, argument: Argument) -> None:
 def _take_number(found: Worker, argument: Argument) -> None:
     number = argument.number
     if number is None:
-        found.leave_out(argument, f"set {NUMBERS[argument.name]} to the number that it means")
+        found.leave_out(argument, f"set {NUMBERS[argument.name]} to the number you want")
     else:
         found.numbers[NUMBERS[argument.name]] = number
 
@@ -149,19 +161,19 @@ def _take_reserved(found: Worker, argument: Argument) -> None:
 
 
 def refuse_connectors(workers: list[Worker]) -> None:
-    """Raises ScriptError for those that no profile can ask for."""
+    """Raises ScriptError for connectors that no profile can express."""
     for one in workers:
         if one.connectors.others:
             name = one.connectors.others[0] or "a connector without a name"
             raise ScriptError(
-                f"{name} keeps the KV blocks of this worker, and dynkv plans LMCache and NIXL alone",
+                f"{name} keeps the KV blocks of this worker, and dynkv supports only LMCache and NIXL",
                 one.program.line,
-                hint="without it the script does something else: `dynkv plan agg` shows what dynkv has for KV blocks",
+                hint="`dynkv plan agg` shows how dynkv keeps KV blocks",
             )
 
 
 def as_ranks(workers: list[Worker]) -> Iterator[Worker]:
-    """Workers, with processes that are the data parallel ranks of one engine put together.
+    """Yield the workers, with processes that are data parallel ranks of one engine merged into one.
 
     Raises ScriptError where some of the ranks are elsewhere.
     """
@@ -175,7 +187,7 @@ def as_ranks(workers: list[Worker]) -> Iterator[Worker]:
         first, size = group[0], int(group[0].numbers.get("workers.data_parallel_size", 1))
         if sorted(one.rank or 0 for one in group) != list(range(size)):
             raise ScriptError(
-                f"{len(group)} of the {size} data parallel ranks start here, and a deployment has all of them",
+                f"{len(group)} of the {size} data parallel ranks start here, and a deployment needs all of them",
                 first.program.line,
             )
         gpus = ",".join(str(gpu) for one in sorted(group, key=lambda it: it.rank or 0) for gpu in one.gpus)

@@ -46,7 +46,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         _refuse_bytes(facts, home)
     workers = seats(profile, facts) if profile.topology != "none" else []
     _refuse_strangers(profile, workers)
-    ctx = _context(profile, facts, name, home, len(workers))
+    ctx = _context(profile, facts, name, home, workers)
     units = _units(ctx, workers)
     return Plan(
         name=name,
@@ -94,7 +94,7 @@ def _refuse_bytes(facts: HostFacts, home: str) -> None:
             )
 
 
-def _context(profile: Profile, facts: HostFacts, name: str, home: str, worker_count: int) -> Context:
+def _context(profile: Profile, facts: HostFacts, name: str, home: str, workers: list[Seat]) -> Context:
     has_stack = profile.topology != "none"
     ports = PortPlanner(facts.taken_ports, facts.kept_ports)
     # first those that others are told, so that they have their usual ones
@@ -114,8 +114,8 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, worker_co
         model_path=model_path(profile, facts, home),
         served_name=served_name,
         aliases=tuple(aliases),
-        task=task_of(profile),
-        worker_count=worker_count,
+        task=task_of(profile, workers),
+        worker_count=len(workers),
         frontend_port=frontend_port,
         sidecar_port=sidecar_port,
         discovery_dir=discovery_dir,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dynkv.plan.environment import secret_names
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import HttpGet, Liveness, Probe, Probes, RestartPolicy, Role
-from dynkv.plan.paths import expand
+from dynkv.plan.paths import expand, refuse_variables
 from dynkv.plan.ports import PortPlanner
 from dynkv.plan.served_model import TINY
 from dynkv.plan.serving import Task
@@ -53,6 +53,7 @@ class Context:
 
     def expand(self, path: str) -> str:
         """A path of the profile, made absolute; raises PreflightRefused where it cannot be."""
+        refuse_variables(path)
         return expand(path, self.home, self.facts.paths)
 
     def secrets(self, role: Role) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from dynkv.plan.losses import losses
 from dynkv.plan.model import Plan, Unit
 from dynkv.profile.source import short
 
@@ -46,6 +47,8 @@ class Difference:
     """Those of the new plan in its order, then those that it has no more."""
     reasons: tuple[str, ...] = ()
     """What changes of the deployment as a whole, without a restart of any unit."""
+    losses: tuple[str, ...] = ()
+    """What it costs of what is under way, in words."""
 
     @property
     def is_none(self) -> bool:
@@ -60,7 +63,16 @@ def difference(running: Plan, wanted: Plan, *, is_same_version: bool) -> Differe
     gone = [UnitChange(name, Action.STOP, ("no longer in the profile",)) for name in before if name not in names]
     before_it, after_it = _of_the_whole(running), _of_the_whole(wanted)
     reasons = tuple(words for words in after_it if before_it[words] != after_it[words])
-    return Difference("keep" if is_same_version else "replace", (*changes, *gone), reasons)
+    restarts = {change.name for change in changes if change.action is Action.RESTART}
+    restarted = [before[name] for name in before if name in restarts]
+    options = {
+        name
+        for unit in wanted.workers
+        if unit.name in restarts
+        for name, _, _ in _changed(_options(before[unit.name].argv), _options(unit.argv))
+    }
+    lost = tuple(losses(running, restarted, options))
+    return Difference("keep" if is_same_version else "replace", (*changes, *gone), reasons, lost)
 
 
 def _of_the_whole(plan: Plan) -> dict[str, object]:
@@ -99,10 +111,13 @@ def _differences(before: Unit, unit: Unit) -> Iterator[str]:
 
 
 def _of_mappings(what: str, before: Mapping[str, object], after: Mapping[str, object]) -> Iterator[str]:
+    yield from (f"{what}{name}: {_shown(old)} → {_shown(new)}" for name, old, new in _changed(before, after))
+
+
+def _changed(before: Mapping[str, object], after: Mapping[str, object]) -> Iterator[tuple[str, object, object]]:
     for name in sorted({*before, *after}):
-        old, new = before.get(name), after.get(name)
-        if old != new:
-            yield f"{what}{name}: {_shown(old)} → {_shown(new)}"
+        if (old := before.get(name)) != (new := after.get(name)):
+            yield name, old, new
 
 
 def _options(argv: Sequence[str]) -> dict[str, str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from dynkv.errors import PreflightRefused
 from dynkv.plan.context import Context, probes
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import HttpGet, Role, Unit
 from dynkv.plan.observability import KEEPS_FIGURES, sidecar_tracing
-from dynkv.profile.l2_generic import Adapter
-from dynkv.profile.l2_kinds import FileSystem, NativeFileSystem
+from dynkv.plan.paths import needs_expansion
+from dynkv.profile.l2_generic import Adapter, RawAdapter
 from dynkv.profile.l2_nixl import NixlFileStore
 from dynkv.profile.model import Profile
 
@@ -23,6 +24,8 @@ _AUTO_L1_GB = 20.0
 _FIRST_PINNED_GB = 1.0
 """What is pinned before it answers; it pins the rest of L1 while it serves. Its own default of 20 takes 7 s."""
 _NIXL_FILE_BYTES = 16 * 1024**2
+_PATHS = ("base_path", "file_path", "device_path", "mount_point", "download_tmp_dir")
+"""Keys of the adapters that dynkv knows."""
 
 
 def lmcache_unit(ctx: Context, zmq_port: int) -> Unit:
@@ -38,6 +41,7 @@ def lmcache_unit(ctx: Context, zmq_port: int) -> Unit:
         secret_env=ctx.secrets(Role.LMCACHE),
         restart=ctx.restart(),
         stop_timeout_s=ctx.profile.stop.lmcache_s,
+        saves_at_end=bool(ctx.profile.lmcache.l2 or ctx.profile.lmcache.args),
     )
 
 
@@ -53,15 +57,33 @@ def l1_size_gb(profile: Profile, facts: HostFacts) -> float:
 
 
 def adapter_json(adapter: Adapter, ctx: Context) -> str:
-    """An adapter as `--l2-adapter` takes it, with its directory made absolute."""
-    given: dict[str, Any] = adapter.model_dump(exclude_none=True)
-    if isinstance(adapter, NixlFileStore):
-        given["backend_params"]["file_path"] = ctx.expand(adapter.backend_params.file_path)
-        if adapter.type == "nixl_store":
-            given["backend_params"].setdefault("file_size", str(_NIXL_FILE_BYTES))
-    elif isinstance(adapter, FileSystem | NativeFileSystem):
-        given["base_path"] = ctx.expand(adapter.base_path)
+    """An adapter as `--l2-adapter` takes it, with its paths made absolute.
+
+    Raises PreflightRefused for a path that is none of those that dynkv knows, and would have to be expanded.
+    """
+    given: dict[str, Any] = _expanded(adapter.model_dump(exclude_none=True), "", ctx, adapter)
+    if isinstance(adapter, NixlFileStore) and adapter.type == "nixl_store":
+        given["backend_params"].setdefault("file_size", str(_NIXL_FILE_BYTES))
     return json.dumps(given)
+
+
+def _expanded(value: Any, key: str, ctx: Context, adapter: Adapter) -> Any:
+    if isinstance(value, dict):
+        return {name: _expanded(inner, name, ctx, adapter) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_expanded(inner, key, ctx, adapter) for inner in value]
+    if not isinstance(value, str):
+        return value
+    if key in _PATHS and not isinstance(adapter, RawAdapter):
+        return ctx.expand(value)
+    if key == "base_paths":  # relative ones are below the mount point
+        return ",".join(ctx.expand(path) if needs_expansion(path) else path for path in value.split(","))
+    if needs_expansion(value):
+        raise PreflightRefused(
+            f"lmcache.l2: {key} of {adapter.type} is handed on as it stands, so nothing expands {value}",
+            hint="write the full path, starting with /",
+        )
+    return value
 
 
 def _argv(ctx: Context, zmq_port: int, http_port: int) -> tuple[str, ...]:

@@ -143,6 +143,8 @@ class Unit:
     """Secrets that no other unit is given: each by the name under which the supervisor has it."""
     gpus: tuple[str, ...] = ()
     gpu_memory_fraction: float | None = None
+    kv_cache_bytes: int = 0
+    """What its KV cache takes of each GPU where that is told, whatever the fraction; weights come beside it."""
     nice: int = 0
     """From -20, served first, to 19. Source: setpriority(2)."""
     cpus: tuple[int, ...] = ()
@@ -156,6 +158,8 @@ class Unit:
     restart: RestartPolicy = RestartPolicy()
     stop_timeout_s: float = 30.0
     """Seconds from SIGTERM to SIGKILL of the whole tree."""
+    saves_at_end: bool = True
+    """It may have something to write when it is asked to end, even if nobody has asked it for anything for a while."""
     loras: tuple[Lora, ...] = ()
     """What it has to be told to load after each of its starts."""
     circumstances: tuple[str, ...] = ()
@@ -165,6 +169,10 @@ class Unit:
     def heeded_env(self) -> dict[str, str]:
         """What of `env` a child would have to be restarted for."""
         return {name: value for name, value in self.env.items() if name not in self.circumstances}
+
+    def gpu_share_bytes(self, total_bytes: int) -> int:
+        """What it takes at least of a GPU of that size, as far as its plan tells."""
+        return max(int(total_bytes * (self.gpu_memory_fraction or 0.0)), self.kv_cache_bytes)
 
     def digest(self) -> str:
         """Changes when anything does that a running child would have to be restarted for, and with nothing else."""

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 
 from dynkv.errors import PreflightRefused
 from dynkv.plan.facts import PathFacts
+
+_VARIABLE = re.compile(r"\$\{?[A-Za-z_]\w*\}?", re.ASCII)
+_OWN, _HOMES = "${DYNKV_HOME}", ("$HOME", "${HOME}")
+
+
+def needs_expansion(path: str) -> bool:
+    """Whether it means another path than it says."""
+    return path == "~" or path.startswith("~/") or _VARIABLE.search(path) is not None
+
+
+def refuse_variables(path: str) -> None:
+    """Raises PreflightRefused for one that nobody expands."""
+    variable = _VARIABLE.search(path.replace(_OWN, ""))
+    if variable is not None:
+        rest = path.removeprefix(variable[0])
+        hint = f"write ~{rest}" if variable[0] in _HOMES and rest != path else "write the full path, starting with /"
+        raise PreflightRefused(f"a profile expands {_OWN} and ~, and not {variable[0]}: {path}", hint=hint)
 
 
 def expand(path: str, home: str, facts: PathFacts) -> str:
@@ -14,11 +32,12 @@ def expand(path: str, home: str, facts: PathFacts) -> str:
     Raises PreflightRefused for a user without a home on this host, and for a relative path where there is nothing that
     it could be relative to.
     """
-    text = path.replace("${DYNKV_HOME}", home)
+    text = path.replace(_OWN, home)
     expanded = PurePosixPath(facts.working_directory or "", _from_home(text, facts))
     if not expanded.is_absolute():
         raise PreflightRefused(
-            f"there is no working directory that {path} could be relative to", hint="write the whole path, from / on"
+            f"there is no working directory that {path} could be relative to",
+            hint="write the full path, starting with /",
         )
     return str(expanded)
 
@@ -34,5 +53,5 @@ def _from_home(path: str, facts: PathFacts) -> PurePosixPath:
         return PurePosixPath(path)
     if user not in facts.homes:
         what = f"there is no user {user} on this host" if user else "the user has no home on this host"
-        raise PreflightRefused(f"{what}, and {path} begins in a home", hint="write the whole path, from / on")
+        raise PreflightRefused(f"{what}, and {path} begins in a home", hint="write the full path, starting with /")
     return PurePosixPath(facts.homes[user], path[1 + len(user) :].lstrip("/"))

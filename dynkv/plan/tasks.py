@@ -5,6 +5,10 @@ Source: ai-dynamo 1.6.1, vllm/backend_args.py; each was run on a CPU with vllm 0
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from dynkv.plan.model import Role
+from dynkv.plan.seats import Seat
 from dynkv.plan.serving import Task
 from dynkv.profile.arguments import value_of
 from dynkv.profile.model import Profile
@@ -16,14 +20,18 @@ _ARGS = {
 }
 
 
-def task_of(profile: Profile) -> Task:
-    """As the profile says, or as its arguments do; the mocker only generates."""
+def task_of(profile: Profile, workers: Sequence[Seat]) -> Task:
+    """As the profile says, or as the arguments of all its workers do; the mocker only generates."""
     if profile.engine == "mocker":
         return Task.GENERATE
     if profile.model.task != "auto":
         return Task(profile.model.task)
-    args = [*profile.model.args, *profile.model.role_args.worker]
-    return next((task for task, words in _ARGS.items() if value_of(words[0], args) is not None), Task.AUTO)
+    told = {_told(profile.worker_args(seat.role, seat.unit)) for seat in workers if seat.role is Role.WORKER}
+    return told.pop() if len(told) == 1 else Task.AUTO
+
+
+def _told(args: list[str]) -> Task:
+    return next((task for task, words in _ARGS.items() if value_of(words[0], args) == "true"), Task.AUTO)
 
 
 def task_args(task: Task) -> list[str]:

@@ -18,7 +18,7 @@ from dynkv.plan.ports import rank_port
 from dynkv.plan.seats import Seat, share_cpus
 from dynkv.plan.tasks import task_args, task_environment
 from dynkv.plan.worker import FIRST_KV_EVENTS_PORT, FIRST_NIXL_PORT, own_args, publishes_kv_events, worker_unit
-from dynkv.profile.arguments import value_of
+from dynkv.profile.arguments import kv_cache_bytes, value_of
 
 _THREADS_BIND = "VLLM_CPU_OMP_THREADS_BIND"
 _CPU_NICE = 10
@@ -116,7 +116,9 @@ def _environment(ctx: Context, seat: Seat, ports: dict[str, int]) -> dict[str, s
         env |= {"VLLM_NIXL_SIDE_CHANNEL_HOST": "127.0.0.1", "VLLM_NIXL_SIDE_CHANNEL_PORT": str(ports["nixl"])}
     if seat.gpus:
         return env | {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(seat.gpus)}
-    env |= {"CUDA_VISIBLE_DEVICES": "", "VLLM_CPU_KVCACHE_SPACE": str(ctx.profile.workers.cpu_kv_cache_gb)}
+    env["CUDA_VISIBLE_DEVICES"] = ""
+    if not kv_cache_bytes(own_args(ctx, seat)):  # over which the variable would win (vllm 0.31.0)
+        env["VLLM_CPU_KVCACHE_SPACE"] = str(ctx.profile.workers.cpu_kv_cache_gb)
     if ctx.facts.cpus_worth is not None and not _binds_threads(ctx, seat):
         env[_THREADS_BIND] = "nobind"  # else it starts a thread for each CPU, however little of their time it may use
     elif own := _own_cpus(ctx, seat):

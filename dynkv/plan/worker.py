@@ -9,7 +9,7 @@ from dynkv.plan.environment import given_environment
 from dynkv.plan.model import Dependency, HttpGet, Probes, Role, Unit
 from dynkv.plan.ports import SYSTEM_PORT_MAX, rank_port
 from dynkv.plan.seats import Seat
-from dynkv.profile.arguments import value_of
+from dynkv.profile.arguments import kv_cache_bytes, value_of
 
 FIRST_SYSTEM_PORT = 8081
 FIRST_KV_EVENTS_PORT = 20081
@@ -25,7 +25,8 @@ def worker_unit(
     depends_on: tuple[Dependency, ...],
 ) -> Unit:
     """A worker is ready when its engine serves: `/health` answers 503 until then."""
-    processes = _serving_processes(own_args(ctx, seat))
+    own = own_args(ctx, seat)
+    processes = _serving_processes(own)
     system = ctx.ports.free_from(FIRST_SYSTEM_PORT, f"{seat.unit}.system", processes, SYSTEM_PORT_MAX)
     serving = (HttpGet(system, "/health"), HttpGet(system, "/metrics"))
     on_gpu = bool(seat.gpus) and ctx.profile.engine == "vllm"
@@ -46,6 +47,7 @@ def worker_unit(
         secret_env=ctx.secrets(seat.role),
         gpus=seat.gpus,
         gpu_memory_fraction=ctx.profile.gpu_memory_fraction(seat.role) if on_gpu else None,
+        kv_cache_bytes=kv_cache_bytes(own) if on_gpu else 0,
         depends_on=depends_on,
         restart=ctx.restart(),
         stop_timeout_s=ctx.profile.stop.worker_s,
@@ -85,6 +87,4 @@ def publishes_kv_events(ctx: Context, role: Role) -> bool:
 
 def own_args(ctx: Context, seat: Seat) -> list[str]:
     """The person's own arguments: for every worker, then for the role, then for this one."""
-    of_role = getattr(ctx.profile.model.role_args, seat.role.value)
-    one = ctx.profile.workers.each.get(seat.unit)
-    return [*ctx.profile.model.args, *of_role, *(one.args if one else ())]
+    return ctx.profile.worker_args(seat.role, seat.unit)

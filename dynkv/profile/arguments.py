@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Self
@@ -10,8 +11,8 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from dynkv.profile.fields import Section
-from dynkv.profile.options import DYNAMO, MOCKER, VLLM
+from dynkv.profile.fields import Section, Word
+from dynkv.profile.options import DYNAMO, FRONTEND, MOCKER, SIDECAR, VLLM
 from dynkv.profile.words import Given, OptionTable, option_table, read, values
 
 RESERVED_ARGS = {
@@ -34,9 +35,15 @@ RESERVED_ARGS = {
     "--disable-hybrid-kv-cache-manager": "lmcache.enabled",
     "--device-ids": "workers.gpus",
     "--discovery-backend": "discovery.backend",
+    "--request-plane": "discovery.nats_server",
+    "--event-plane": "discovery.nats_server",
 }
 """Worker arguments that the plan writes itself, with the profile key that decides them."""
 
+
+_SIZE = re.compile(r"\s*(\d{1,18}(?:\.\d{1,18})?)([kKmMgGtT]?)\s*", re.ASCII)
+_UNITS = {"": 1, **{unit: 1000**power for power, unit in enumerate("kmgt", 1)}}
+_UNITS |= {unit: 1024**power for power, unit in enumerate("KMGT", 1)}
 
 _ONE_MACHINE = "a deployment is on one machine"
 _ONE_PROCESS = "the ranks of a worker are in one process tree, which numbers them itself"
@@ -84,8 +91,12 @@ RESERVED_SIDECAR_ARGS = {
     "--http-port": "lmcache.http_port",
     "--l1-size-gb": "lmcache.l1_size_gb",
     "--chunk-size": "lmcache.chunk_size",
+    "--eviction-policy": "lmcache.eviction_policy",
+    "--worker-reap-timeout-seconds": "lmcache.worker_reap_timeout_s",
+    "--worker-registration-grace-seconds": "lmcache.worker_registration_grace_s",
     "--l2-adapter": "lmcache.l2",
 }
+REFUSED_SIDECAR_ARGS = {"--l1-manager": "the sidecar does not start with it and --l1-size-gb, which it is always given"}
 
 
 RESERVED_FRONTEND_ARGS = {
@@ -93,23 +104,32 @@ RESERVED_FRONTEND_ARGS = {
     "--http-port": "frontend.port",
     "--router-mode": "frontend.router_mode",
     "--migration-limit": "frontend.migration_limit",
+    "--discovery-backend": "discovery.backend",
+    "--request-plane": "discovery.nats_server",
+    "--event-plane": "discovery.nats_server",
 }
-
-
-def _reserved_only(reserved: Mapping[str, str]) -> OptionTable:
-    return option_table(" ".join(name.removeprefix("--") for name in reserved))
+_PLAIN_HTTP = "dynkv asks the frontend over plain HTTP; for clients let a proxy before it speak TLS"
+REFUSED_FRONTEND_ARGS = {
+    "--tls-cert-path": _PLAIN_HTTP,
+    "--tls-key-path": _PLAIN_HTTP,
+    "--tls-client-ca-cert-path": _PLAIN_HTTP,
+    "--interactive": "it reads from a terminal, and a unit has none",
+    "--version": "with it the frontend ends at once",
+}
+"""Arguments of sidecar and frontend with which no plan works, with the reason."""
 
 
 # no beginning of another word means --config: vLLM looks for the whole one before it parses
 _EXACT = option_table(f"{DYNAMO} {MOCKER} config", is_exact=True)
 WORKER_OPTIONS = OptionTable((*_EXACT.options, *option_table(VLLM).options))
-_SIDECAR_OPTIONS, _FRONTEND_OPTIONS = _reserved_only(RESERVED_SIDECAR_ARGS), _reserved_only(RESERVED_FRONTEND_ARGS)
+SIDECAR_OPTIONS, FRONTEND_OPTIONS = option_table(SIDECAR), option_table(FRONTEND)
 
 
-def _check_args(args: list[str], table: OptionTable, reserved: Mapping[str, str]) -> list[str]:
+def _check_args(
+    args: list[str], table: OptionTable, reserved: Mapping[str, str], refused: Mapping[str, str]
+) -> list[str]:
     if any("\0" in arg for arg in args):
         raise PydanticCustomError("nul", "an argument cannot hold a NUL character")
-    refused = REFUSED_ARGS if table is WORKER_OPTIONS else {}
     for problem in _problems(args, table, reserved, refused):
         raise PydanticCustomError("reserved", "{problem}", {"problem": problem})
     return args
@@ -137,17 +157,13 @@ def _named(given: Given) -> str:
     return name if given.written.replace("_", "-") == name and not given.keys else f"{written} ({name})"
 
 
-WorkerArgs = Annotated[list[str], AfterValidator(partial(_check_args, table=WORKER_OPTIONS, reserved=RESERVED_ARGS))]
+def _checked(table: OptionTable, reserved: Mapping[str, str], refused: Mapping[str, str]) -> AfterValidator:
+    return AfterValidator(partial(_check_args, table=table, reserved=reserved, refused=refused))
 
 
-SidecarArgs = Annotated[
-    list[str], AfterValidator(partial(_check_args, table=_SIDECAR_OPTIONS, reserved=RESERVED_SIDECAR_ARGS))
-]
-
-
-FrontendArgs = Annotated[
-    list[str], AfterValidator(partial(_check_args, table=_FRONTEND_OPTIONS, reserved=RESERVED_FRONTEND_ARGS))
-]
+WorkerArgs = Annotated[list[Word], _checked(WORKER_OPTIONS, RESERVED_ARGS, REFUSED_ARGS)]
+SidecarArgs = Annotated[list[Word], _checked(SIDECAR_OPTIONS, RESERVED_SIDECAR_ARGS, REFUSED_SIDECAR_ARGS)]
+FrontendArgs = Annotated[list[Word], _checked(FRONTEND_OPTIONS, RESERVED_FRONTEND_ARGS, REFUSED_FRONTEND_ARGS)]
 
 
 class RoleArgs(Section):
@@ -174,5 +190,23 @@ class RoleArgs(Section):
 
 def value_of(name: str, args: list[str]) -> str | None:
     """What a worker's option is set to, however it was written; None without it."""
-    value: Any = values(args, WORKER_OPTIONS).get(name)
+    return value_in(name, args, WORKER_OPTIONS)
+
+
+def value_in(name: str, args: list[str], table: OptionTable) -> str | None:
+    """As value_of, of the program whose options `table` has."""
+    value: Any = values(args, table).get(name)
     return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+def kv_cache_bytes(args: list[str]) -> int:
+    """What the KV cache of a worker takes of each of its GPUs, where that is told in bytes; else 0.
+
+    vLLM then takes as much whatever the share of memory, which only has to be free at its start. Source: vllm 0.31.0,
+    gpu_worker.py, and `human_readable_int`.
+    """
+    found = _SIZE.fullmatch(value_of("--kv-cache-memory-bytes", args) or "")
+    if found is None:
+        return 0
+    number, unit = found.groups()
+    return int(float(number) * _UNITS[unit]) if "." in number else int(number) * _UNITS[unit]

@@ -20,6 +20,21 @@ def _number_to_text(value: Any) -> Any:
     return str(value) if is_number else value
 
 
+def _word(value: Any) -> Any:
+    if isinstance(value, bool):
+        hint = (
+            "a flag stands alone, as --enable-lora, or --no-enable-lora for false; where an option takes it as its "
+            "value, put it in quotes, spelled as the program spells it"
+        )
+        raise PydanticCustomError("word", "{given} is not a word", {"given": str(value).lower(), "hint": hint})
+    return _number_to_text(value)
+
+
+Word = Annotated[str, BeforeValidator(_word, json_schema_input_type=str | float)]
+"""One of a command line. A number is written as text; `true` is refused: after a flag it would be one word too many,
+and programs that take it as a value disagree on how to spell it."""
+
+
 def _check_name(name: str) -> str:
     if not name or "=" in name or "\0" in name:
         raise PydanticCustomError("env", f"{name!r} cannot be a variable of an environment")

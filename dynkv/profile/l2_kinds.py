@@ -163,7 +163,7 @@ class HuggingFaceBucket(Bounded):
     create_bucket_if_missing: bool | None = None
     """Whether the first block makes it."""
     download_tmp_dir: Text | None = None
-    """Where downloads lie until they are read."""
+    """Where downloads lie until they are read. `~` and `${DYNKV_HOME}` are expanded."""
     metadata_cache_ttl_secs: Seconds | None = None
     """How long what is known of the bucket holds, in seconds; LMCache's own is 30."""
     num_workers: PositiveInt | None = None
@@ -177,9 +177,10 @@ class Hf3fs(Adapter):
     type: Literal["hf3fs"]
     """This adapter."""
     mount_point: Text
-    """Where it is mounted."""
+    """Where it is mounted. `~` and `${DYNKV_HOME}` are expanded."""
     base_paths: Text
-    """Directories below the mount point, with commas between them; they must be there."""
+    """Directories below the mount point, with commas between them; they must be there. `~` and
+    `${DYNKV_HOME}` are expanded."""
     num_workers: PositiveInt | None = None
     """Threads; LMCache's own is 4."""
     per_op_workers: Lanes | None = None
@@ -224,7 +225,7 @@ class NixlNative(Bounded):
 
 class DaxDevice(Section):
     device_path: Text
-    """Of the device."""
+    """Of the device. `~` and `${DYNKV_HOME}` are expanded."""
     max_dax_size_gb: Annotated[float, Field(gt=0)]
     """How much of it is used, in GiB."""
 
@@ -237,7 +238,7 @@ class Dax(Adapter):
     slot_bytes: Bytes
     """Of one place for a block."""
     device_path: Text | None = None
-    """Of the device, where there is one."""
+    """Of the device, where there is one. `~` and `${DYNKV_HOME}` are expanded."""
     max_dax_size_gb: Annotated[float, Field(gt=0)] | None = None
     """How much of it is used, in GiB."""
     devices: list[DaxDevice] | None = None
@@ -259,7 +260,7 @@ class RawBlock(Adapter):
     type: Literal["raw_block"]
     """This adapter."""
     device_path: Text
-    """Of the disk or the file."""
+    """Of the disk or the file. `~` and `${DYNKV_HOME}` are expanded."""
     slot_bytes: Bytes
     """Of one place for a block; a multiple of 4096."""
     capacity_bytes: Annotated[int, Field(ge=0)] | None = None

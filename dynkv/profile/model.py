@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from dynkv.profile.arguments import FrontendArgs, RoleArgs, WorkerArgs
+from dynkv.profile.arguments import FrontendArgs, RoleArgs, WorkerArgs, kv_cache_bytes
 from dynkv.profile.environment import StackEnvironment
 from dynkv.profile.fields import (
     Address,
@@ -199,7 +199,9 @@ class Profile(Section):
     def _shared_gpus_fit(self) -> Self:
         if self.topology != "disagg" or self.device != "cuda" or not self.workers.share_gpus:
             return self
-        total = sum(self.gpu_memory_fraction(role) for role in ("decode", "prefill"))
+        sized = {role for role in ("decode", "prefill") if kv_cache_bytes(self.worker_args(role))}
+        # of the others it is known when GPUs are
+        total = sum(self.gpu_memory_fraction(role) for role in {"decode", "prefill"} - sized)
         if total > 1:
             raise PydanticCustomError(
                 "fractions",
@@ -219,3 +221,15 @@ class Profile(Section):
     def gpu_memory_fraction(self, role: str) -> float:
         own: Any = getattr(self.workers, role, None)
         return (own and own.gpu_memory_fraction) or self.workers.gpu_memory_fraction
+
+    def worker_args(self, role: str, name: str = "") -> list[str]:
+        """The person's own arguments of a worker: for all of them, then for its role, then for it alone."""
+        one = self.workers.each.get(name)
+        return [*self.model.args, *getattr(self.model.role_args, role), *(one.args if one else ())]
+
+    @property
+    def worker_args_by_key(self) -> dict[tuple[str, ...], list[str]]:
+        """Each list of arguments of workers, by where it stands."""
+        found: dict[tuple[str, ...], list[str]] = {("model", "args"): self.model.args}
+        found |= {("model", "role_args", role): args for role, args in self.model.role_args}
+        return found | {("workers", "each", name, "args"): one.args for name, one in self.workers.each.items()}

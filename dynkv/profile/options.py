@@ -1,13 +1,16 @@
-"""The options that the worker's parsers know, where the stack's own cannot be asked.
+"""The options that the parsers of worker, frontend and sidecar know, where the stack's own are not asked.
 
 Each by its name, then its other spellings; `!` has a `--no-` form, `.` takes no value, `+` several.
-Source: the parsers of `python -m dynamo.vllm` in ai-dynamo 1.6.1 and vllm 0.31.0, written down from their actions.
+Source: the parsers of `python -m dynamo.vllm` and `dynamo.frontend` in ai-dynamo 1.6.1 and vllm 0.31.0, and of
+`lmcache server` in lmcache 0.5.6, written down from their actions.
 """
 
 from __future__ import annotations
 
 RECORDED = {"ai-dynamo": "1.6.1", "vllm": "0.31.0"}
 """Of these versions; other ones are asked."""
+RECORDED_SIDECAR = {"lmcache": "0.5.6"}
+RECORDED_FRONTEND = {"ai-dynamo": "1.6.1"}
 
 
 VLLM = """
@@ -88,3 +91,53 @@ tcp-tls-server-name use-vllm-tokenizer! version.
 
 MOCKER = "model-path model-name is-prefill-worker. is-decode-worker."
 """Of `python -m dynamo.mocker` where vLLM has none of that name."""
+
+
+FRONTEND = """
+active-decode-blocks-threshold active-prefill-tokens-threshold active-prefill-tokens-threshold-frac admission-control
+ais-attention-dp-size|aic-attention-dp-size ais-backend-version|aic-backend-version ais-backend|aic-backend
+ais-model-path|aic-model-path ais-moe-ep-size|aic-moe-ep-size ais-moe-tp-size|aic-moe-tp-size
+ais-mtp-seed|aic-mtp-seed ais-nextn-accept-rates|aic-nextn-accept-rates ais-nextn|aic-nextn ais-perf-config
+ais-system|aic-system ais-tp-size|aic-tp-size discovery-backend dump-config-to dyn-chat-processor dyn-debug-perf!
+dyn-preprocess-workers enable-anthropic-api! enable-session-prefix-index! enable-streaming-reasoning-dispatch!
+enable-streaming-tool-dispatch! enforce-disagg! event-plane exclude-tools-when-tool-choice-none!
+frontend-route-extension grpc-metrics-port http-host http-port interactive|-i! kserve-grpc-server! kv-cache-block-size
+load-aware! metrics-prefix migration-limit migration-max-seq-len model-name model-path namespace namespace-prefix
+nats-tls-ca-cert-path nats-tls-client-cert-path nats-tls-client-key-path nats-tls-insecure! reasoning-field-name
+request-plane response-plane router-approximate-cache-policy router-assume-kv-reuse|assume-kv-reuse!
+router-conditional-disagg! router-conditional-disagg-config router-decode-active-request-weight router-decode-policy
+router-disk-cache-hit-weight router-event-threads router-host-cache-hit-weight router-kv-events|kv-events!
+router-kv-overlap-score-credit router-kv-overlap-score-credit-decay
+router-kv-overlap-score-weight|kv-overlap-score-weight router-min-initial-workers router-mode router-policy-config
+router-predicted-ttl-secs router-prefill-load-model router-prefill-load-scale router-prefill-policy
+router-queue-policy router-queue-threshold router-replica-sync! router-session-affinity-mode
+router-session-affinity-ttl-secs router-temperature router-track-active-blocks|track-active-blocks!
+router-track-output-blocks|track-output-blocks! router-track-prefill-tokens! router-tracking-hash
+router-tracking-key-file router-tracking-key-id router-ttl-secs serve-indexer! shared-cache-multiplier
+shared-cache-type strip-anthropic-preamble! tcp-tls-ca-cert-path tcp-tls-cert-path tcp-tls-client-ca-cert-path
+tcp-tls-client-cert-path tcp-tls-client-key-path tcp-tls-key-path tls-cert-path tls-client-ca-cert-path tls-key-path
+tokenizer tokenizer-fallback! trust-remote-code! use-remote-indexer! version.
+"""
+"""Of `python -m dynamo.frontend`. What it does not know goes to the parser of a chat processor, where one is named."""
+
+
+SIDECAR = """
+chunk-size coordinator-advertise-ip coordinator-blend-match-concurrency coordinator-blend-timeout
+coordinator-event-flush-interval coordinator-event-reporting. coordinator-event-transport
+coordinator-heartbeat-interval coordinator-kafka-bootstrap-servers coordinator-kafka-delivery-timeout
+coordinator-kafka-topic coordinator-l2-event-flush-interval coordinator-l2-event-reporting. coordinator-url
+disable-grpc-metrics. disable-logging. disable-metrics. disable-observability. enable+ enable-blend-reorder.
+enable-dedup-content. enable-extra-logging. enable-gc-monitor. enable-segmented-prefix. enable-tracing. engine-type
+event-bus-queue-size eviction-policy eviction-ratio eviction-trigger-watermark extra-logging-interval
+gc-monitor-min-pause-ms gc-monitor-top-objects gds-l1-backend gds-l1-path gds-l1-use-direct-io! grpc-server-workers
+hash-algorithm host http-host http-port instance-id isolated-ipc! kv-event-log-size l1-align-bytes l1-devdax-path
+l1-init-size-gb l1-manager l1-read-ttl-seconds l1-size-gb l1-use-hugepages! l1-use-lazy! l1-write-ttl-seconds
+l2-adapter l2-prefetch-max-in-flight l2-prefetch-policy l2-store-policy lookup-hash-log-dir lookup-hash-log-max-files
+lookup-hash-log-rotation-interval lookup-hash-log-rotation-max-size max-cpu-workers max-gpu-workers max-workers
+metrics-sample-rate null-block-id otlp-endpoint p2p-advertise-url p2p-listen-url p2p-load-timeout p2p-lookup-timeout
+p2p-transfer-engine periodic-notifier-interval-ms port prometheus-port run-script-api-enabled! runtime-plugin-config
+runtime-plugin-locations+ script-allowed-imports+ separate-object-groups! server-module session-ttl-seconds shm-name
+supported-transfer-mode trace-level trace-output transport worker-reap-timeout-seconds
+worker-registration-grace-seconds
+"""
+"""Of `lmcache server`."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from dynkv.profile.fields import Environment, Period, Port, PositiveInt, PositiveSeconds, Seconds, Section
+from dynkv.profile.fields import Environment, Period, Port, PositiveInt, PositiveSeconds, Seconds, Section, Word
 
 
 def _check_words(argv: list[str]) -> list[str]:
@@ -20,7 +20,7 @@ def _check_words(argv: list[str]) -> list[str]:
     return argv
 
 
-Argv = Annotated[list[str], Field(min_length=1), AfterValidator(_check_words)]
+Argv = Annotated[list[Word], Field(min_length=1), AfterValidator(_check_words)]
 """A program, by its whole path or by its name on PATH, and its arguments."""
 
 

@@ -86,6 +86,12 @@ def read(words: Sequence[str], table: OptionTable) -> list[Given]:
     return found
 
 
+def unknown(words: Sequence[str], table: OptionTable) -> list[str]:
+    """Long options that `table` does not know, or that may be several of its options."""
+    flags = [word.partition("=")[0].partition(".")[0] for word in words if word.startswith("--")]
+    return [flag for flag in flags if flag.strip("-") and table.find(flag) is None]
+
+
 def _until_option(words: Iterable[str]) -> Iterable[str]:
     for word in words:
         if word.startswith("-"):

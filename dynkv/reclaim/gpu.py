@@ -53,9 +53,15 @@ Short = list[Shortage | Unknown]
 
 
 async def wait_for_memory(
-    gpus: Sequence[str], fraction: float, waiting: Callable[[str], None], deadline_s: float = DEADLINE_S
+    gpus: Sequence[str],
+    fraction: float,
+    waiting: Callable[[str], None],
+    deadline_s: float = DEADLINE_S,
+    kv_cache_bytes: int = 0,
 ) -> Short:
     """Return when `fraction` of each GPU is free, or at the deadline with what is still short, or not known.
+
+    A KV cache of a size of its own has to have room, too, however small the fraction.
 
     `waiting` is told, in words, what is waited for, whenever that changes. vLLM refuses to start with less (vllm 0.23,
     0.31: "Free memory on device … is less than desired GPU memory utilization").
@@ -63,7 +69,7 @@ async def wait_for_memory(
     known_at, told = anyio.current_time(), ""
     until = known_at + deadline_s
     while True:
-        short, now = await _shortages(gpus, fraction), anyio.current_time()
+        short, now = await _shortages(gpus, fraction, kv_cache_bytes), anyio.current_time()
         known_at = now if any(isinstance(shortage, Shortage) for shortage in short) else known_at
         if not short or now >= min(until, known_at + _UNKNOWN_S):
             return short
@@ -73,9 +79,9 @@ async def wait_for_memory(
         await anyio.sleep(_PERIOD_S)  # nothing tells when GPU memory is given back
 
 
-async def _shortages(gpus: Sequence[str], fraction: float) -> Short:
+async def _shortages(gpus: Sequence[str], fraction: float, kv_cache_bytes: int) -> Short:
     def look() -> Short:
-        return [short for gpu in gpus if (short := _short_of(gpu, fraction)) is not None]
+        return [short for gpu in gpus if (short := _short_of(gpu, fraction, kv_cache_bytes)) is not None]
 
     try:
         return await _NVML.ask(look, _PATIENCE_S)
@@ -83,12 +89,12 @@ async def _shortages(gpus: Sequence[str], fraction: float) -> Short:
         return [Unknown(gpu, "NVML does not answer") for gpu in gpus]
 
 
-def _short_of(gpu: str, fraction: float) -> Shortage | Unknown | None:
+def _short_of(gpu: str, fraction: float, kv_cache_bytes: int) -> Shortage | Unknown | None:
     try:
         memory = gpu_memory(gpu)
     except Exception as error:  # noqa: BLE001 (whatever the driver's library raises: it cannot say)
         return Unknown(gpu, f"NVML says {str(error) or type(error).__name__}")
-    needed = memory.needed(fraction)
+    needed = memory.needed(fraction, kv_cache_bytes)
     if memory.free_bytes >= needed:
         return None
     return Shortage(gpu, needed, memory)

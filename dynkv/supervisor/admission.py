@@ -69,7 +69,8 @@ async def _turn_and_shortage(life: Life, deadline_s: float) -> tuple[Turn, Short
     if fraction is None:
         return turn, []
     try:
-        return turn, await wait_for_memory(life.unit.gpus, fraction, life.wait_for, deadline_s)
+        unit = life.unit
+        return turn, await wait_for_memory(unit.gpus, fraction, life.wait_for, deadline_s, unit.kv_cache_bytes)
     except BaseException:
         turn.release()
         raise

@@ -80,6 +80,8 @@ class Proof:
         took = anyio.current_time() - began
         what = "answers requests again" if self.answered else "answers requests"
         cause = "one request" if number == 1 else f"{number} requests"
+        if answer.workers and len(seen) < wanted:
+            cause += f", of which {wanted - len(seen)} of {wanted} workers answered none"
         self._shared.events.record(EventKind.DEPLOYMENT, f"{self._plan.name} {what}", cause=cause, duration_s=took)
 
     async def _is_known_to_sidecar(self) -> bool:

@@ -33,7 +33,7 @@ RULES = (
     _rule(
         r"(?:error|Unknown arguments specified): (.*)",
         "its arguments are wrong",
-        "check model.args, model.role_args, frontend.args and lmcache.args in the profile",
+        "check model.args, model.role_args, workers.each, frontend.args and lmcache.args in the profile",
         permanent=True,
         is_usage=True,
     ),

@@ -163,7 +163,7 @@ class Stack:
         host, found = Host.now(), 0
         for mapper in (self._runners[name] for name in self._runners[owner].unit.mapped_by):
             own = sum(used.get(process.pid, 0) for process in mapper.child.tree(host)) if mapper.child else 0
-            found += max(0, own - int(total_bytes * (mapper.unit.gpu_memory_fraction or 1.0)))
+            found += max(0, own - (mapper.unit.gpu_share_bytes(total_bytes) or total_bytes))
         return found
 
     async def restart_mappers(self, owner: str) -> None:

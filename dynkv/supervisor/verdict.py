@@ -122,12 +122,14 @@ def stop_deadline_s(unit: Unit, ending: Ending, *, has_exited: bool) -> float:
 
 
 def is_drained(unit: Unit, ending: Ending) -> bool:
-    """Whether nothing can run in it any more that Dynamo's grace period of 5 s could save."""
+    """Whether a grace period could save nothing: a worker has no request, a sidecar nothing to write."""
+    if unit.role is Role.LMCACHE:
+        return ending.is_final and not unit.saves_at_end
     return unit.role.is_worker and ending.request is not None and (ending.request.final or ending.request.drained)
 
 
 def in_words(stopped: Stopped, *, is_drained: bool = False) -> str:
-    late = "was killed: nothing ran in it any more" if is_drained else "did not end before its deadline and was killed"
+    late = "was killed: it had nothing left to do" if is_drained else "did not end before its deadline and was killed"
     words = "ended in time" if stopped.in_time else late
     if stopped.in_time and stopped.killed:
         words += f"; {stopped.killed} processes it left behind were killed"

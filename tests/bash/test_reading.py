@@ -43,7 +43,7 @@ def test_a_condition_that_only_a_run_decides_is_false_and_remarked() -> None:
     record = read("if [[ -f /etc/x ]]; then run 1; else run 2; fi\n")
     assert [one.argv[1] for one in record.started] == ["2"]
     assert [(it.line, it.text) for it in record.remarks] == [
-        (1, "whether `-f /etc/x` holds is only known where it runs; it was taken for false")
+        (1, "whether `-f /etc/x` holds is known only when it runs; it was taken as false")
     ]
 
 
@@ -88,7 +88,7 @@ def test_a_variable_of_the_environment_counts_and_is_no_part_of_what_the_script_
         ("run $(a\n", 1, "begins with ("),
         ("if true; then\n  run\n", 2, "ends in the middle"),
         ("fi\n", 1, "fi is not expected"),
-        ("x=1\nrun )\n", 2, ") is not expected"),
+        ("x=1\n)\n", 2, ") is not expected"),
         ("<<<<<<< HEAD\n", 1, "not expected"),
         ("f() { f; }\nf\n", 1, "calls itself"),
         ("x=1\nrun ${x+'}\n", 2, "has no end"),
@@ -102,3 +102,11 @@ def test_what_is_no_script(text: str, line: int, words: str) -> None:
         read(text)
     assert words in raised.value.what
     assert raised.value.line == line
+
+
+def test_what_stands_before_a_mistake_is_run() -> None:
+    """As bash does, which reads on only when it has run what it has read."""
+    record = read("run 1\nif run 2; then run 3; fi\nfi\nrun 4\n")
+    assert [started.argv[1] for started in record.started] == ["1", "2", "3"]
+    assert record.unread is not None
+    assert (record.unread.what, record.unread.line) == ("fi is not expected here", 3)

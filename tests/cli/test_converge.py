@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 from command import QUICK, UNITS, Command, command_in, is_alive, until
 
+from dynkv.cli.converge import _let_go
+from dynkv.cli.deployments import opened
 from dynkv.control.client import Client
+from dynkv.control.deadline import Deadline
+from dynkv.errors import UsageError
 from dynkv.host.processes import environment_of
 
 SLEEPS = "  - {{name: {}, argv: [sleep, '{}']}}\n"
@@ -176,3 +180,20 @@ def test_one_in_the_foreground_does_not(dynkv: Command) -> None:
         until(lambda: dynkv.pids().keys() == {"first", "second"})
         os.kill(foreground.pid, signal.SIGTERM)
         assert foreground.wait(30) == 0
+
+
+def test_a_supervisor_that_cannot_let_go_yet_is_killed_and_nothing_else(
+    dynkv: Command, running: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one of a version before there was such a request answers it."""
+
+    def release(client: Client) -> None:
+        raise UsageError("there is no POST /v1/release")
+
+    monkeypatch.setattr(Client, "release", release)
+    monkeypatch.setenv("DYNKV_HOME", str(dynkv.home))
+    _let_go(opened("mine"), Deadline(20.0))
+    assert not opened("mine").is_supervised
+    assert all(map(is_alive, running.values()))
+    assert dynkv("up", "mine.yaml").returncode == 0
+    assert dynkv.pids() == running

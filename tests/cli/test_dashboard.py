@@ -86,7 +86,7 @@ def text(pilot: Pilot[None], selector: str) -> str:
 
 
 def tiles(pilot: Pilot[None]) -> list[str]:
-    return [str(it.query_one(Static).render()) for it in pilot.app.query(Tile)]
+    return [str(label.render()) for it in pilot.app.query(Tile) for label in it.query(Static)]
 
 
 def screen(pilot: Pilot[None]) -> list[str]:

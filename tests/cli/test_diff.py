@@ -34,6 +34,7 @@ def test_what_would_change_and_nothing_does(command: Command) -> None:
             {"name": "second", "action": "stop", "reasons": ["no longer in the profile"]},
         ],
         "reasons": [],
+        "losses": [],
     }
     assert "first: restart: arguments: 1000 → 1001\n" in command("diff", changed, "--name", "mine").stdout
     assert command.pids() == before

@@ -67,7 +67,7 @@ def test_a_script(dynkv: Command) -> None:
         (["--from-script", "launch.sh", "--", "--oh"], "launch.sh:5"),
         (["--from-script", "launch.sh", "--model", "m"], "it is the script that names model and device"),
         (["--from-script", "none.sh"], "cannot read none.sh"),
-        (["--from-script", "empty.sh"], "nothing of Dynamo's"),
+        (["--from-script", "empty.sh"], "no part of Dynamo"),
         (["--from-script", "broken.sh"], "broken.sh:1"),
         (["agg"], "'agg' is no option"),
     ],

@@ -22,6 +22,11 @@ PLANTED = {
     "proxy of the person": "plantedG7",
     "--set": "plantedH8",
     "of a bad password": "plantedI9",
+    "of the sidecar": "plantedJ1",
+    "of the frontend": "plantedK2",
+    "of all workers": "plantedL3",
+    "of a role": "plantedM4",
+    "of one worker": "plantedN5",
 }
 KEEPS = "import json, os, sys, time; json.dump(dict(os.environ), open(sys.argv[1], 'w')); time.sleep(1000)"
 DIES = 'echo "RuntimeError: nobody is called $DB_PASS" >&2; exit 3'
@@ -55,6 +60,20 @@ def _profile(directory: Path) -> str:
         "    argv: [sleep, '1000']\n"
         f"    env: {{NATS: 'nats://{PLANTED['address of a unit']}@hub:4222', HTTPS_PROXY: 'http://proxy:3128'}}\n"
         f"  - {{name: dies, argv: [sh, -c, {DIES!r}], env: {{DB_PASS: {PLANTED['of a bad password']}}}}}\n"
+    )
+
+
+def _of_the_stack() -> str:
+    def env(name: str) -> str:
+        return f"{{DB_PASSWORD: {PLANTED[name]}, DATABASE: 'pg://me:{PLANTED[name]}@db/x'}}"
+
+    return (
+        "extends: disagg\nengine: mocker\n"
+        f"lmcache: {{env: {env('of the sidecar')}}}\n"
+        f"frontend: {{env: {env('of the frontend')}}}\n"
+        f"workers:\n  env: {env('of all workers')}\n"
+        f"  prefill: {{env: {env('of a role')}}}\n"
+        f"  each: {{prefill-0: {{env: {env('of one worker')}}}}}\n"
     )
 
 
@@ -103,6 +122,28 @@ def test_each_unit_is_given_its_own(command: Command) -> None:
 )
 def test_no_verb_prints_one(command: Command, words: tuple[str, ...]) -> None:
     done = _do(command, *words)
+    assert done.stdout + done.stderr
+    assert _shows(done.stdout + done.stderr) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("plan", "--json"),
+        ("plan", "--shell"),
+        ("plan",),
+        ("doctor", "--json"),
+        ("diff",),
+        ("profiles", "show"),
+        ("plan", "--set", "workers.each.decode-9.env.DB_PASSWORD=" + PLANTED["of one worker"]),
+        ("plan", "--set", "workers.each.decode-0.env.DB_PASSWORD=[" + PLANTED["of one worker"] + "]"),
+    ],
+    ids=" ".join,
+)
+def test_none_of_a_part_of_the_stack_is_printed(command: Command, words: tuple[str, ...]) -> None:
+    (command.directory / "stack.yaml").write_text(_of_the_stack())
+    verb = words[:2] if words[0] == "profiles" else words[:1]
+    done = _do(command, *verb, "./stack.yaml", *words[len(verb) :])
     assert done.stdout + done.stderr
     assert _shows(done.stdout + done.stderr) == []
 

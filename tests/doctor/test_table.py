@@ -104,6 +104,17 @@ def gpus(**change: Any) -> dict[str, Any]:
     return {"gpus": tuple(replace(gpu, **change) for gpu in GPUS)}
 
 
+CHAT = ["--dyn-chat-processor", "vllm"]
+
+
+def sized(size: str) -> dict[str, Any]:
+    return {"model.args": ["--kv-cache-memory", size]}
+
+
+WHOLE = {"workers.decode.gpu_memory_fraction": 0.75, "workers.prefill.gpu_memory_fraction": 0.75}
+"""What has to be free when each starts, of a GPU that both have."""
+
+
 def versions(**change: str | None) -> dict[str, Any]:
     given = {**STACK, **{name.replace("_", "-"): version for name, version in change.items()}}
     return {"packages": {name: version for name, version in given.items() if version}}
@@ -145,6 +156,13 @@ TABLE = [
     Row("cuda-driver-too-old", {"driver": Driver(cuda_major=12)}, {"driver": Driver()}),
     Row("gpus-hidden", {"driver": Driver(hidden=("2",))}),
     Row("gpu-memory-held", gpus(memory_free_bytes=60 * GIB), gpus(memory_free_bytes=68 * GIB)),
+    Row("argument-unknown", {}, {}, {"model.args": ["--no-such"]}, {"model.args": ["--enforce_eager", "--seed=-1"]}),
+    Row("argument-unknown", {}, {}, {"lmcache.args": ["--l1"]}, {"lmcache.args": ["--l1-use-l"]}),
+    Row("argument-unknown", {}, {}, {"frontend.args": ["--no-such"]}, {"frontend.args": [*CHAT, "--no-such"]}),
+    Row("argument-unknown", {}, versions(ai_dynamo="1.7.0"), {"workers.each.worker-1.args": ["--no-such"]}),
+    Row("gpu-memory-held", {}, {}, sized("70G"), sized("60G")),
+    Row("gpu-memory-held", {}, {}, sized("30G"), sized("20G"), profile="disagg-1gpu"),
+    Row("gpu-memory-held", {}, {}, {**sized("8G"), **WHOLE}, {**sized("1G"), **WHOLE}, profile="disagg-1gpu"),
     Row("gpu-memory-held", gpus(memory_free_bytes=60 * GIB), {**gpus(memory_free_bytes=GIB), "is_taken_over": True}),
     Row("gpu-compute-prohibited", gpus(compute_mode=ComputeMode.PROHIBITED), gpus(compute_mode=ComputeMode.EXCLUSIVE)),
     Row(
@@ -200,6 +218,7 @@ TABLE = [
     Row("lmcache-ignores-loras", loras(rank=8), loras(rank=8), LORAS, LORAS | NO_LMCACHE),
     Row("lmcache-ignores-loras", {}, {}, {"model.args": ["--enable-lora"]}, {"model.args": ["--no-enable-lora"]}),
     Row("lmcache-ignores-media", {}, {}, MEDIA, MEDIA | NO_LMCACHE),
+    Row("lmcache-ignores-media", {}, {}, MEDIA | {"workers.each.worker-1.args": ["--no-enable-multimodal"]}, {}),
     Row("model-not-cached", {"model": HUB, "model_files": None, "environ": NO_HUB}, {"model": HUB, "environ": NO_HUB}),
     Row("model-download", {"model": HUB, "model_files": None}, {"model": HUB}),
     Row(
@@ -224,7 +243,11 @@ TABLE = [
         {"workers.pipeline_parallel_size": 2},
     ),
     Row("context-too-long", {}, {}, {"model.max_length": 500_000}, {"model.max_length": 400_000}),
+    Row(
+        "context-too-long", {}, {}, {**sized("1G"), "model.max_length": 8193}, {**sized("1G"), "model.max_length": 8192}
+    ),
     Row("kv-capacity", {}, {"model_files": None}),
+    Row("kv-capacity", {}, {}, {}, {"workers.each.worker-1.args": ["--load-format", "dummy"]}),
     Row("l1-below-prompt", {}, {}, {"model.max_length": 16384, "lmcache.l1_size_gb": 1}, {"model.max_length": 4096}),
     Row("chunk-above-prompt", {}, {}, {"model.max_length": 200}, {"model.max_length": 256}),
     Row("served-names-several", versions(ai_dynamo="1.3.1"), {}, {"model.served_name": ["/m", "chat"]}),

@@ -66,7 +66,7 @@ ROWS = {
         LAPTOP,
         {"device": "cpu", "model.path": "tiny", "workers.cpu_kv_cache_gb": 1, "lmcache.l1_size_gb": 1},
         Wish(),
-        ("no GPU that can be used was found", "no model was named (--model)"),
+        ("no usable GPU was found", "no model was named (--model)"),
     ),
     "a server without GPUs, and a model": Row(
         host(memory_gib=128),
@@ -94,7 +94,7 @@ ROWS = {
     "two of 80 GB": Row(
         host(gpus(2, 80)),
         {"topology": "agg", "workers.replicas": 2, "frontend.router_mode": "kv"},
-        says=("disagg parts them", "one for each GPU"),
+        says=("disagg separates them", "one for each GPU"),
         warnings=("kv-events-open",),
     ),
     "eight of 80 GB, 70 billion parameters": Row(
@@ -125,7 +125,7 @@ ROWS = {
     "a GPU with a desktop on it": Row(
         host(gpus(1, 24, memory_free_bytes=20 * GIB), memory_gib=64, model_files=replace(EIGHT, weights_bytes=2 * GIB)),
         {"workers.gpu_memory_fraction": 0.8},
-        says=("17% of a GPU is held by others now",),
+        says=("17% of a GPU is in use by others now",),
     ),
     "a GPU that is prohibited": Row(
         host(gpus(1, 24, compute_mode=ComputeMode.PROHIBITED), packages=CPU_STACK, memory_gib=64), {"device": "cpu"}
@@ -156,14 +156,14 @@ ROWS = {
         host(gpus(8, 80), **ELSEWHERE),
         {"workers.tensor_parallel_size": 4, "workers.replicas": 2, "model.max_length": None},
         Wish("org/Some-70B-Instruct"),
-        ("by its name about 140 GB of weights",),
+        ("judging by its name, about 140 GB of weights",),
         warnings=("kv-events-open",),
     ),
     "a model of the hub in 4 bits": Row(
         host(gpus(1, 80), **ELSEWHERE), {"workers.tensor_parallel_size": None}, Wish("org/Some-70B-AWQ"), ("42 GB",)
     ),
     "a model of which nothing is known": Row(
-        host(gpus(1, 80), **ELSEWHERE), {"workers.tensor_parallel_size": None}, Wish("org/some"), ("nothing tells",)
+        host(gpus(1, 80), **ELSEWHERE), {"workers.tensor_parallel_size": None}, Wish("org/some"), ("nobody knows",)
     ),
     "a state that is not KV alone": Row(
         host(gpus(1, 24), memory_gib=64, model_files=replace(EIGHT, config={**LLAMA_8B, "mamba_d_state": 16})),
@@ -182,7 +182,7 @@ ROWS = {
         replace(LAPTOP, packages=STACK),
         {"device": "cuda"},
         Wish(None, "cuda"),
-        ("no GPU that can be used",),
+        ("no usable GPU",),
         errors=("plan-refused",),
     ),
 }

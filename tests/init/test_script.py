@@ -68,7 +68,7 @@ def test_arguments_of_the_script_and_variables_count() -> None:
 def test_options_that_are_keys_become_keys_however_they_are_written() -> None:
     words = "--max_model_len=4096 -tp 2 -pp 2 -dp 2 --gpu-memory-util .8 --block-size 64 --served-model-name a b"
     found = data(HEAD + FRONTEND + WORKER, *words.split())
-    assert found["model"] == {"path": "org/model", "served_name": "a", "max_length": 4096}
+    assert found["model"] == {"path": "org/model", "served_name": ["a", "b"], "max_length": 4096}
     assert found["workers"] == {
         "tensor_parallel_size": 2,
         "pipeline_parallel_size": 2,
@@ -77,7 +77,17 @@ def test_options_that_are_keys_become_keys_however_they_are_written() -> None:
         "block_size": 64,
         "replicas": 1,
     }
-    assert left_out(HEAD + FRONTEND + WORKER, *words.split()) == ["13: b: a second served name"]
+    assert left_out(HEAD + FRONTEND + WORKER, *words.split()) == []
+
+
+def test_names_as_the_workers_divide_them() -> None:
+    def named(*names: str) -> Any:
+        workers = "".join(f"python -m dynamo.vllm --model m --served-model-name {name} &\n" for name in names)
+        return FRONTEND + workers
+
+    assert data(named("a,b 'c a'"))["model"]["served_name"] == ["a", "b", "c"]
+    assert data(named("a", "b"))["model"]["served_name"] == "a"
+    assert left_out(named("a", "b")) == ["3: --served-model-name b: a model has the same names at all workers"]
 
 
 def test_a_sidecar() -> None:
@@ -109,7 +119,7 @@ def test_lmcache_within_the_worker_becomes_a_sidecar() -> None:
     text = FRONTEND + "LMCACHE_MAX_LOCAL_CPU_SIZE=20 python -m dynamo.vllm --model m --connector lmcache &"
     assert data(text)["lmcache"] == {"l1_size_gb": 20}
     assert left_out(text) == [
-        "2: LMCache within the worker: here it is a process of its own, which a dead worker leaves alone"
+        "2: LMCache inside the worker: dynkv runs it as a process of its own, which outlives a worker"
     ]
 
 
@@ -148,7 +158,7 @@ def test_events_that_nobody_publishes() -> None:
         f"{line}: --kv-events-config: decode workers publish no KV events" for line in (2, 3)
     ]
     assert left_out(FRONTEND + f"python -m dynamo.vllm --model m {events}") == [
-        "2: --kv-events-config: KV events are published where the router is kv"
+        "2: --kv-events-config: KV events are published only with router_mode kv"
     ]
 
 
@@ -163,7 +173,7 @@ def test_both_roles_on_one_gpu() -> None:
         "decode": {"gpu_memory_fraction": 0.45, "replicas": 1},
         "prefill": {"gpu_memory_fraction": 0.4, "replicas": 1},
     }
-    assert left_out(text)[0].startswith("2: --gpu-memory-utilization $(ask): its value is only known where")
+    assert left_out(text)[0].startswith("2: --gpu-memory-utilization $(ask): its value is known only when")
     fitting = text.replace("$(ask)", "0.3")
     assert data(fitting)["workers"]["gpu_memory_fraction"] == 0.3
 
@@ -199,9 +209,22 @@ NAME=b DYN_SYSTEM_PORT=8082 TWO=2 CUDA_VISIBLE_DEVICES=1 DYN_HEALTH_CHECK_ENABLE
     assert found["frontend"] == {"port": 8002, "env": {"ONE": "1"}}
     assert found["probes"] == {"canary": {"enabled": True}}
     assert left_out(text) == [
-        "2: AWS_SECRET_ACCESS_KEY is a secret; export it before `dynkv up`, which hands it on",
-        "2: NATS_SERVER is needed by no deployment on one machine; discovery.nats_server makes use of NATS",
-        "3: NAME differs between workers of a role",
+        "2: AWS_SECRET_ACCESS_KEY is a secret; export it before `dynkv up`, which passes it on",
+        "2: NATS_SERVER is not needed on one machine; to use NATS, set discovery.nats_server",
+    ]
+    assert found["workers"]["each"] == {"worker-0": {"env": {"NAME": "a"}}, "worker-1": {"env": {"NAME": "b"}}}
+
+
+def test_variables_that_mean_something_else_elsewhere_are_told() -> None:
+    text = f"""\
+export PYTHONPATH=$(dirname $0)/src PORT=$(allocate_free_port) WHOLE=/src
+{FRONTEND}cd /src
+PYTHONPATH=src python -m dynamo.vllm --model m &
+"""
+    assert data(text)["env"] == {"WHOLE": "/src"}
+    assert left_out(text) == [
+        "2: PORT has a value, $(allocate_free_port), that is known only when the script runs",
+        "2: PYTHONPATH has entries that are relative to the script; write full paths",
     ]
 
 
@@ -255,21 +278,25 @@ def test_other_parts_of_dynamo_become_units() -> None:
 
 def test_roles_as_dynamo_was_told_them_before() -> None:
     text = FRONTEND + "".join(
-        f"python -m dynamo.vllm --model m --enable-multimodal {words} &\n"
+        f"python -m dynamo.vllm --model m {words} &\n"
         for words in ("--multimodal-processor", "--multimodal-encode-worker", "--multimodal-worker --seed 1")
     )
     found = data(text)
-    assert (found["topology"], found["model"]["args"]) == ("agg", ["--enable-multimodal", "--seed", "1"])
+    assert found["topology"] == "agg"
+    assert found["model"]["args"] == ["--seed", "1", "--enable-multimodal", "--route-to-encoder"]
     (encode,) = found["units"]
-    assert encode["argv"][3:] == ["--model", "m", "--enable-multimodal", "--disaggregation-mode", "encode"]
+    assert encode["argv"][3:] == ["--model", "m", "--disaggregation-mode", "encode", "--enable-multimodal"]
     told = left_out(text)
-    assert sum("an option of Dynamo before 1.6" in line for line in told) == 2
-    assert told[0].startswith(
-        "2: `python -m dynamo.vllm --model m --enable-multimodal --multimodal-processor`: since 1.6"
-    )
+    assert sum("an option from before Dynamo 1.6" in line for line in told) == 2
+    assert told[0].startswith("2: `python -m dynamo.vllm --model m --multimodal-processor`: since 1.6")
+    assert "4: --route-to-encoder was added: before 1.6 a processor did that" in told
+
+
+def test_prefill_and_decode_as_dynamo_was_told_them_before() -> None:
     pair = "--multimodal-worker --disaggregation-mode prefill", "--multimodal-decode-worker"
-    workers = data(FRONTEND + "".join(f"python -m dynamo.vllm --model m {words} &\n" for words in pair))["workers"]
-    assert (workers["decode"]["replicas"], workers["prefill"]["replicas"]) == (1, 1)
+    found = data(FRONTEND + "".join(f"python -m dynamo.vllm --model m {words} &\n" for words in pair))
+    assert (found["workers"]["decode"]["replicas"], found["workers"]["prefill"]["replicas"]) == (1, 1)
+    assert found["model"]["args"] == ["--enable-multimodal"], "without an encoder nothing is asked of one"
 
 
 def test_an_engine_alone_becomes_a_unit() -> None:
@@ -296,23 +323,38 @@ numactl -N 0 python -m dynamo.vllm --model m --no-such-option 3 --max-num-seqs $
 my-exporter --port 9 &
 """
     assert left_out(text) == [
-        "1: `mkdir -p /tmp/x` is not done by dynkv",
+        "1: dynkv does not run `mkdir -p /tmp/x`",
         "2: `nats-server --jetstream`: dynkv needs no nats-server",
         "3: --router-reset-states: the frontend of ai-dynamo 1.6.1 has no such option",
-        "3: --router-ttl-secs $(ask): its value is only known where the script runs",
+        "3: --router-ttl-secs $(ask): its value is known only when the script runs",
         "4: --no-such-option 3: vllm 0.31.0 and ai-dynamo 1.6.1 have no such option",
-        "4: --max-num-seqs $(ask): its value is only known where the script runs",
-        "4: numactl -N 0, which stands before the worker",
-        "5: `my-exporter --port 9` is not done by dynkv",
+        "4: --max-num-seqs $(ask): its value is known only when the script runs",
+        "4: numactl -N 0, in front of the worker",
+        "5: dynkv does not run `my-exporter --port 9`",
+    ]
+
+
+def test_what_no_profile_may_give_is_told() -> None:
+    """Or the profile that comes of it would be no valid one."""
+    text = """\
+lmcache server --l1-manager '{}' --no-such &
+python -m dynamo.frontend --tls-cert-path x &
+python -m dynamo.vllm --model m --enable-elastic-ep --request-plane tcp &
+"""
+    assert [line.partition(":")[0] + line.partition(": ")[2][:15] for line in left_out(text)] == [
+        "1--l1-manager {}",
+        "1--no-such: lmca",
+        "2--tls-cert-path",
+        "3--enable-elasti",
     ]
 
 
 def test_what_is_no_number_is_told() -> None:
     text = "exec >log 2>&1\nlmcache server --port x &\npython -m dynamo.frontend --http-port &\n"
     assert left_out(text + "python -m dynamo.vllm --model m --max-model-len 16k &\n") == [
-        "2: --port x: set lmcache.port to the number that it means",
-        "3: --http-port: set frontend.port to the number that it means",
-        "4: --max-model-len 16k: set model.max_length to the number that it means",
+        "2: --port x: set lmcache.port to the number you want",
+        "3: --http-port: set frontend.port to the number you want",
+        "4: --max-model-len 16k: set model.max_length to the number you want",
     ]
 
 
@@ -322,8 +364,40 @@ def test_gpus_that_only_a_run_would_tell() -> None:
     assert "gpus" not in data(text)["workers"]
     assert left_out(text) == [
         "3: CUDA_VISIBLE_DEVICES=$(nvidia-smi -L | wc -l): list the GPUs under workers.gpus",
-        "4: whether `((i < N))` holds is only known where it runs; it was taken for false",
+        "4: whether `((i < N))` holds is known only when it runs; it was taken as false",
     ]
+
+
+AFTERWARDS = 'curl x/v1/models | jq .\n{\n  "choices": {\n    "n": null\n  }\n}\n'
+"""What a person is shown below the last command, which runs until somebody ends it."""
+
+
+def test_what_stands_behind_a_server_in_the_foreground_does_not_count() -> None:
+    text = FRONTEND + "python -m dynamo.vllm --model m\n" + AFTERWARDS
+    assert data(text)["model"] == {"path": "m"}
+    assert left_out(text) == ["3: everything from here on runs only after the server above has exited"]
+
+
+def test_what_cannot_be_read_counts_where_it_is_reached() -> None:
+    with pytest.raises(ScriptError, match="} is not expected here") as raised:
+        convert(FRONTEND + "python -m dynamo.vllm --model m &\n" + AFTERWARDS)
+    assert raised.value.line == 8
+
+
+def test_settings_of_nixl_are_told_and_nixl_alone_too() -> None:
+    extra = """'{"kv_connector": "NixlConnector", "kv_connector_extra_config": {"x": 1},
+        "kv_load_failure_policy": "x"}'"""
+    told = ["1: x of", "1: kv_load_failure_policy of", "1: NixlConnector: no other worker"]
+    remarks = left_out(f"python -m dynamo.vllm --model m --kv-transfer-config {extra} &\n" + FRONTEND)
+    assert [remark.startswith(words) for remark, words in zip(remarks, told, strict=True)] == [True] * 3
+
+
+def test_a_side_channel_of_a_unit_is_its_own() -> None:
+    encoder = "python -m dynamo.vllm --model m --disaggregation-mode encode &\n"
+    text = FRONTEND + WORKER + 2 * f"VLLM_NIXL_SIDE_CHANNEL_PORT=20097 {encoder}" + encoder
+    units = data(text, MODEL="m")["units"]
+    assert [unit["env"].get("VLLM_NIXL_SIDE_CHANNEL_PORT") for unit in units] == ["20197", "20198", None]
+    assert [unit["ports"].get("nixl") for unit in units] == [20197, 20198, None]
 
 
 def test_no_secret_of_a_script_is_shown() -> None:
@@ -334,22 +408,39 @@ def test_no_secret_of_a_script_is_shown() -> None:
     assert len(found.left_out) == 4
 
 
-def test_workers_that_differ() -> None:
+def test_what_single_workers_have_is_theirs() -> None:
     text = FRONTEND + "".join(
-        f"CUDA_VISIBLE_DEVICES={n} python -m dynamo.vllm --model m --max-model-len {n}00 --seed {n} &\n" for n in (1, 2)
+        f"ONE={n} CUDA_VISIBLE_DEVICES={n} python -m dynamo.vllm --model m --max-model-len {n}00 --seed {n} {more} &\n"
+        for n, more in ((1, ""), (2, "--enforce-eager"))
     )
-    assert data(text)["model"] == {"path": "m", "max_length": 100, "role_args": {"worker": ["--seed", "1"]}}
-    assert [line for line in left_out(text) if line.startswith("3: ")] == [
-        "3: --max-model-len 200: model.max_length is one for all workers",
-        "3: --seed 2: all workers of a role have the same arguments",
-        "3: --seed 1: all workers of a role have the same arguments",
-    ]
+    found = data(text)
+    assert found["model"] == {"path": "m", "max_length": 100}
+    assert found["workers"]["each"] == {
+        "worker-0": {"args": ["--seed", "1"], "env": {"ONE": "1"}},
+        "worker-1": {"args": ["--seed", "2", "--enforce-eager"], "env": {"ONE": "2"}},
+    }
+    assert left_out(text) == ["3: --max-model-len 200: model.max_length is the same for all workers"]
+
+
+def test_what_single_workers_of_a_role_have_is_theirs() -> None:
+    prefill = "--disaggregation-mode prefill --max-num-seqs 4"
+    text = ROUTER + roles("--disaggregation-mode decode", prefill).replace("eager --d", "eager --seed 1 --d", 1)
+    found = data(text.replace("CUDA_VISIBLE_DEVICES=1", "CUDA_VISIBLE_DEVICES=1 ONE=x"))
+    assert found["model"] == {"path": "m", "args": ["--enforce-eager"], "role_args": {"prefill": prefill.split()[2:]}}
+    assert found["workers"]["each"] == {"decode-0": {"args": ["--seed", "1"]}, "decode-1": {"env": {"ONE": "x"}}}
+
+
+def test_what_prefill_and_decode_must_agree_on_is_told_where_they_do_not() -> None:
+    """No profile is valid with it."""
+    text = ROUTER + roles("--disaggregation-mode decode", "--disaggregation-mode prefill --dtype half")
+    assert data(text)["model"] == {"path": "m", "args": ["--enforce-eager"]}
+    assert left_out(text) == ["4: --dtype half: prefill and decode must agree on it"]
 
 
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("echo hello\n", None, "nothing of Dynamo's"),
+        ("echo hello\n", None, "no part of Dynamo"),
         (FRONTEND, None, "a frontend and no worker"),
         ("python -m dynamo.sglang --model m\n", 1, "dynamo.sglang is no worker"),
         ("python -m dynamo.vllm.omni --model m\n", 1, "dynamo.vllm.omni is no worker"),
@@ -365,7 +456,8 @@ def test_workers_that_differ() -> None:
         (RANKS.replace("SIZE", "8"), 2, "4 of the 8 data parallel ranks"),
         ("export ZE_AFFINITY_MASK=0\npython -m dynamo.vllm --model m\n", 2, "Intel's GPUs"),
         ("VLLM_TARGET_DEVICE=xpu python -m dynamo.vllm --model m\n", 1, "Intel's GPUs"),
-        ("python -m dynamo.vllm --model m --disaggregation-mode encode\n", 1, "no worker that answers requests"),
+        ("python -m dynamo.vllm --model m --disaggregation-mode encode\n", 1, "no worker that serves requests"),
+        ("python -m dynamo.vllm --is-prefill-worker\n" + FRONTEND, 1, "no decode worker"),
         ("vllm-rs serve m &\ndynamo-vllm-sidecar --grpc-endpoint x:1 &\n", 2, "this worker is two programs"),
         (FRONTEND + "vllm serve m &\n", 1, "this worker is two programs"),
         ('[ -z "$1" ] && { echo "needs --head"; exit 1; }\npython -m dynamo.vllm\n', 1, "needs --head"),
@@ -398,6 +490,9 @@ def test_the_text_is_the_draft_with_its_reasons(tmp_path: Path) -> None:
         ROUTER + roles("--disaggregation-mode decode", "--disaggregation-mode prefill"),
         FRONTEND + RANKS.replace("SIZE", "4"),
         FRONTEND + "for i in 1 2; do CUDA_VISIBLE_DEVICES=$i python -m dynamo.vllm --model m -tp 1 & done\n",
+        FRONTEND + "for i in 1 2; do ONE=$i CUDA_VISIBLE_DEVICES=$i python -m dynamo.vllm --model m --seed $i & done\n",
+        FRONTEND + "python -m dynamo.vllm --served-model-name a,b &\n",
+        ROUTER + roles("--disaggregation-mode decode", "--disaggregation-mode prefill --dtype half"),
         FRONTEND + "for i in 1 2; do python -m dynamo.vllm --model m --gpu-memory-utilization 0.3 & done\n",
         ROUTER + "python -m dynamo.vllm --model m &\npython -m dynamo.vllm --disaggregation-mode encode &\n",
         "vllm serve m\n",

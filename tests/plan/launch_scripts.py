@@ -41,6 +41,19 @@ LORA = {
         "AWS_ALLOW_HTTP": "true",
     },
 }
+EMBEDDING = {
+    "model.path": "Qwen/Qwen3-Embedding-0.6B",
+    "model.task": "embed",
+    "model.max_length": 2048,
+    "model.args": [
+        "--dtype",
+        "float32",
+        "--pooler-config",
+        '{"pooling_type": "MEAN", "use_activation": false}',
+        "--no-enable-prefix-caching",
+        "--trust-remote-code",
+    ],
+}
 TRACING = {
     "model.args": [EAGER, "--otlp-traces-endpoint=http://localhost:4317"],
     "env": {
@@ -53,14 +66,17 @@ TRACING = {
 LORAS = "the script loads none by itself; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY come from the environment"
 
 
-def encode(gpu: int, model: str, *more: str) -> dict[str, Any]:
+def encode(gpu: int, model: str, *more: str, number: int | None = None, **env: str) -> dict[str, Any]:
     """A worker that encodes images, as a unit: dynkv has no role for it."""
     words = ["-m", "dynamo.vllm", "--model", model, "--disaggregation-mode", "encode", "--enable-multimodal", *more]
+    number = gpu if number is None else number
+    system, nixl = 9081 + number, 20197 + number
+    ports = {"DYN_SYSTEM_PORT": str(system), "VLLM_NIXL_SIDE_CHANNEL_PORT": str(nixl)}
     return {
-        "name": f"encode-{gpu}",
+        "name": f"encode-{number}",
         "argv": ["python3", *words],
-        "env": {"CUDA_VISIBLE_DEVICES": str(gpu), "DYN_SYSTEM_PORT": str(9081 + gpu)},
-        "ports": {"system": 9081 + gpu},
+        "env": {"CUDA_VISIBLE_DEVICES": str(gpu), **ports, **env},
+        "ports": {"system": system, "nixl": nixl},
         "probes": {"http_get": {"port": "system", "path": "/health"}, "startup_seconds": 900},
     }
 
@@ -89,6 +105,8 @@ def behind_an_encoder(model: str, encoder: str, *args: str) -> dict[str, Any]:
     }
 
 
+LOCAL = ("--embedding-transfer-mode", "local")
+"""How the encoder hands embeddings on."""
 UNIT = "the encoder is a unit: dynkv does not plan its GPU, and the stack's interpreter has to be the first on PATH"
 PROFILES = [
     # --- one worker ---
@@ -391,16 +409,27 @@ PROFILES = [
         {**epd("llava-hf/llava-1.5-7b-hf"), "env": {"UCX_TLS": "sm,self,tcp"}},
         f"{UNIT}; an older form of disagg_multimodal_epd.sh",
     ),
-    Script("cpu_encoder.sh", "disagg", epd("llava-hf/llava-1.5-7b-hf"), f"{UNIT}; it also has DYN_ENCODER_DEVICE=cpu"),
+    Script(
+        "cpu_encoder.sh",
+        "disagg",
+        {
+            **epd("llava-hf/llava-1.5-7b-hf"),
+            "units": [encode(0, "llava-hf/llava-1.5-7b-hf", DYN_ENCODER_DEVICE="cpu", VLLM_ENCODER="0")],
+        },
+        UNIT,
+    ),
     Script(
         "dual_encoder_epd.sh",
         "disagg",
         {
             **epd("llava-hf/llava-1.5-7b-hf"),
-            "units": [encode(0, "llava-hf/llava-1.5-7b-hf"), encode(3, "llava-hf/llava-1.5-7b-hf")],
-            "env": {"DYN_ENCODER_SCHEDULER": "per_request", "DYN_ENCODER_SPLIT_RATIO": "1:1"},
+            "units": [
+                encode(0, "llava-hf/llava-1.5-7b-hf", DYN_ENCODER_DEVICE="cpu", VLLM_ENCODER="0"),
+                encode(0, "llava-hf/llava-1.5-7b-hf", number=1),
+            ],
+            "workers.prefill.env": {"DYN_ENCODER_SCHEDULER": "per_request", "DYN_ENCODER_SPLIT_RATIO": "1:1"},
         },
-        UNIT,
+        f"{UNIT}; one encodes on the CPU",
     ),
     Script(
         "disagg_multimodal_e_pd.sh",
@@ -420,8 +449,16 @@ PROFILES = [
         "enc_textonly_pd.sh",
         "agg",
         {
-            **behind_an_encoder("Qwen/Qwen3-0.6B", "Qwen/Qwen2.5-VL-3B-Instruct", "--enable-prompt-embeds"),
-            "env": {"DYN_EXTERNAL_PROMPT_EMBEDS": "1", "DYN_TCP_MAX_MESSAGE_SIZE": "209715200"},
+            **behind_an_encoder("Qwen/Qwen3-0.6B", "", "--enable-prompt-embeds", *LOCAL),
+            "workers.gpu_memory_fraction": 0.7,
+            "units": [
+                encode(2, "Qwen/Qwen2.5-VL-3B-Instruct", "--served-model-name", "Qwen/Qwen3-0.6B", *LOCAL),
+            ],
+            "env": {
+                "DYN_EXTERNAL_PROMPT_EMBEDS": "1",
+                "DYN_HTTP_BODY_LIMIT_MB": "200",
+                "DYN_TCP_MAX_MESSAGE_SIZE": "209715200",
+            },
         },
         f"{UNIT}; its chat template has to be written to a file first, for `--custom-jinja-template`",
     ),
@@ -443,7 +480,7 @@ PROFILES = [
             "workers.gpus": [0],
             "workers.env": {"DYN_LORA_PATH": "/tmp/loras"},
             "model.max_length": 8192,
-            "model.args": ["--enable-multimodal", "--max-lora-rank", "64"],
+            "model.args": ["--enable-multimodal", "--max-lora-rank", "64", "--max-num-batched-tokens", "8192"],
             "model.loras": [{"name": "my-adapter", "path": "/loras/my-adapter"}],
         },
         "the script loads none by itself",
@@ -455,18 +492,22 @@ PROFILES = [
         {
             **ALONE,
             **ONE,
-            "model.path": "Qwen/Qwen3-Embedding-0.6B",
-            "model.task": "embed",
-            "model.max_length": 2048,
-            "model.args": [
-                "--dtype",
-                "float32",
-                "--pooler-config",
-                '{"pooling_type": "MEAN", "use_activation": false}',
-                "--no-enable-prefix-caching",
-                "--trust-remote-code",
-            ],
+            **EMBEDDING,
         },
+    ),
+    Script(
+        "agg_embed_multiworker.sh",
+        "agg",
+        {
+            **ALONE,
+            **TWO,
+            **EMBEDDING,
+            "workers.each": {
+                f"worker-{number}": {"args": ["--endpoint", f"embed-worker-{number + 1}.vllm.generate"]}
+                for number in range(2)
+            },
+        },
+        "with the same model twice; of two models each is a deployment of its own",
     ),
     Script(
         "agg_classify.sh",
@@ -514,11 +555,10 @@ NO_PROFILE = [
     ),
     *refused("embeds with adapters: workers that embed load none in ai-dynamo 1.6.1", "lora/agg_embed_lora.sh"),
     *refused("`--transcription-worker` is newer than ai-dynamo 1.6.1", "agg_transcription.sh"),
-    *refused("two models behind one frontend: a deployment serves one", "agg_embed_multiworker.sh"),
     *refused(
         "a worker of two programs, an engine and `dynamo-vllm-sidecar`: a worker of dynkv's is one",
-        "sidecar_agg.sh sidecar_agg_kvbm.sh sidecar_agg_multimodal.sh sidecar_disagg.sh sidecar_disagg_kvbm.sh "
-        "sidecar_disagg_multimodal_p_d.sh lora/sidecar_agg_lora.sh",
+        "sidecar_agg.sh sidecar_agg_kvbm.sh sidecar_agg_kvbm_router.sh sidecar_agg_multimodal.sh sidecar_disagg.sh "
+        "sidecar_disagg_kvbm.sh sidecar_disagg_multimodal_p_d.sh lora/sidecar_agg_lora.sh",
     ),
     *refused(
         "a worker, or a deployment, over several machines: a deployment is on one",
@@ -544,6 +584,7 @@ NO_PROFILE = [
         "bench_mm_transfer.sh check_ucx_transport.sh conditional_prefill_v1_container_smoke_test.sh "
         "lora/setup_minio.sh",
     ),
+    *refused("the decode half of a deployment that prefills on Intel's GPUs", "xpu/disagg_hetero_cpu_decode.sh"),
     *refused("runs on Gaudi: a profile's device is cuda or cpu", "disagg_router_gaudi.sh"),
     *refused("runs on TPUs: a profile's device is cuda or cpu", "tpu/agg_tpu.sh"),
     *refused(
@@ -556,8 +597,8 @@ NO_PROFILE = [
         "xpu/agg_lmcache_xpu.sh xpu/agg_multimodal_router_chat_processor_xpu.sh xpu/agg_multimodal_router_xpu.sh "
         "xpu/agg_multimodal_xpu.sh xpu/agg_omni_realtime_xpu.sh xpu/agg_omni_video_xpu.sh "
         "xpu/agg_request_planes_xpu.sh xpu/agg_router_approx_xpu.sh xpu/agg_router_xpu.sh xpu/agg_xpu.sh "
-        "xpu/cpu_encoder_for_epd.sh xpu/dep_xpu.sh xpu/disagg_hetero_cpu_decode.sh "
-        "xpu/disagg_hetero_xpu_prefill.sh xpu/disagg_hetero_xpu_prefill_cpu_decode.sh "
+        "xpu/cpu_encoder_for_epd.sh xpu/dep_xpu.sh xpu/disagg_hetero_xpu_prefill.sh "
+        "xpu/disagg_hetero_xpu_prefill_cpu_decode.sh "
         "xpu/disagg_hetero_xpu_prefill_proxy.sh xpu/disagg_lmcache_xpu.sh xpu/disagg_multimodal_encode_cpu.sh "
         "xpu/disagg_multimodal_epd_xpu.sh xpu/disagg_router_xpu_gdr.sh xpu/disagg_same_xpu.sh xpu/disagg_xpu.sh "
         "xpu/dual_encoders_for_epd.sh xpu/full_test_device_aware_router_xpu_epd.sh "
@@ -566,4 +607,16 @@ NO_PROFILE = [
         "xpu/video_agg_xpu.sh",
     ),
 ]
+CONVERTED = frozenset(
+    "agg_asr.sh agg_classify.sh agg_embed_multiworker.sh agg_kvbm.sh agg_lmcache_mp.sh agg_multimodal.sh "
+    "agg_multimodal_approx.sh agg_multimodal_ec_connector.sh agg_multimodal_epd.sh agg_multimodal_llama.sh "
+    "agg_multimodal_router.sh agg_realtime_transcription.sh agg_request_planes.sh agg_router_approx.sh "
+    "agg_router_replicas.sh disagg_multimodal_llama.sh video_agg.sh xpu/agg_xpu.sh "
+    "agg_spec_decoding.sh agg_transcription.sh agg_vllm_serve.sh audio_disagg.sh conditional_prefill_v1_smoke_test.sh "
+    "dep.sh disagg_lmcache.sh disagg_multi_cluster_infra.sh disagg_multimodal_epd.sh disagg_multimodal_p_d.sh "
+    "disagg_router.sh disagg_same_gpu.sh disagg_tracing.sh dsr1_dep.sh dual_encoder_epd.sh enc_textonly_pd.sh "
+    "lora/agg_lora_router.sh lora/agg_lora_s3.sh lora/multimodal/lora_agg.sh multi_node_tp.sh sidecar_disagg.sh "
+    "xpu/disagg_hetero_cpu_decode.sh xpu/disagg_xpu.sh".split()
+)
+"""Those whose text `dynkv init --from-script` was tried on, each in one of its versions."""
 SCRIPTS = sorted([*PROFILES, *NO_PROFILE], key=lambda script: ("/" in script.name, script.name))

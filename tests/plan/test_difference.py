@@ -91,3 +91,34 @@ def test_another_version_replaces_the_supervisor() -> None:
 def test_who_asks_from_where_is_no_difference(name: str) -> None:
     one, other = (plan("agg", host(1, environ={name: f"/{n}"})) for n in (1, 2))
     assert difference(one, other, is_same_version=True).is_none
+
+
+ONE_OF_EACH, CARD = "running requests: nobody does the work of", "the frontend accepts no worker with another "
+
+
+@pytest.mark.parametrize(
+    ("profile", "before", "after", "lost"),
+    [
+        ("agg", {}, {}, []),
+        ("agg", {}, {"model.args": ["--max-num-seqs=64"]}, []),
+        ("agg", {"workers.replicas": 1}, {"model.args": ["--max-num-seqs=64"]}, [f"{ONE_OF_EACH} worker-0 meanwhile"]),
+        ("disagg", {}, {"model.args": ["--max-num-seqs=64"]}, [f"{ONE_OF_EACH} decode-0 and prefill-0 meanwhile"]),
+        ("agg", {}, {"workers.each": {"worker-0": {"env": {"VLLM_X": "1"}}}}, []),
+        ("agg", {}, {"model.max_length": 4096}, [f"{CARD}--max-model-len beside the others"]),
+        ("agg", {}, {"workers.block_size": 32}, [f"{CARD}--block-size beside the others"]),
+        ("agg", {}, {"model.served_name": "other"}, [f"{CARD}--served-model-name beside the others"]),
+        (
+            "agg",
+            {"frontend.migration_limit": 0},
+            {"model.args": ["--max-num-seqs=64"]},
+            ["running requests of each worker: frontend.migration_limit is 0"],
+        ),
+        ("agg", {}, {"frontend.router_mode": "kv"}, ["running requests: the frontend restarts"]),
+        ("agg", {}, {"lmcache.chunk_size": 512}, ["what the sidecar holds in L1"]),
+        ("agg", {}, {"restart.max_restarts": 1}, []),
+    ],
+)
+def test_what_it_costs(profile: str, before: dict[str, Any], after: dict[str, Any], lost: list[str]) -> None:
+    found = between(before, {**before, **after}, profile=profile)
+    assert len(found.losses) == len(lost)
+    assert [loss for loss, words in zip(found.losses, lost, strict=True) if words not in loss] == []

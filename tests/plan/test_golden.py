@@ -72,7 +72,7 @@ def plan_lines(made: Plan) -> Iterator[str]:
         gpus = f" on {','.join(unit.gpus)}" if unit.gpus else ""
         yield f"{unit.name} ({unit.role}{gpus}) {ports}; after {after}"
         first = next(other for other in made.units if other.role is unit.role)
-        yield from _whole(unit, made) if unit is first else _differences(unit, first)
+        yield from _whole(unit, made) if unit is first or unit.role is Role.UNIT else _differences(unit, first)
 
 
 def _whole(unit: Unit, made: Plan) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hosts import host, plan
-from launch_scripts import PROFILES, SCRIPTS, Script
+from launch_scripts import CONVERTED, PROFILES, SCRIPTS, Script
 from test_golden import check, plan_lines
 
 
@@ -11,6 +11,7 @@ def test_each_script_stands_there_once_with_a_profile_or_a_reason() -> None:
     names = [script.name for script in SCRIPTS]
     assert len(names) == len(set(names))
     assert all(bool(script.profile) != bool(script.reason) for script in SCRIPTS)
+    assert set(names) >= CONVERTED
     assert len(PROFILES) >= 35
     assert len(names) >= 130
 

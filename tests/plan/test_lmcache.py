@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hosts import GIB, host, plan, profile
 
+from dynkv.errors import PreflightRefused
 from dynkv.plan.lmcache import l1_size_gb
 
 
@@ -36,3 +38,55 @@ def test_nixl_store_gets_files_with_room_for_a_chunk() -> None:
     assert first["backend_params"] == {"file_path": "/kv", "use_direct_io": "false", "file_size": "16777216"}
     assert second["backend_params"]["file_size"] == "4096"
     assert second["backend_params"]["file_path"].startswith("/")
+
+
+RAW_BLOCK = {"type": "raw_block", "slot_bytes": 4096}
+HF3FS = {"type": "hf3fs", "mount_point": "~/m", "base_paths": "a,~/b,${DYNKV_HOME}/c"}
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"type": "fs", "base_path": "${DYNKV_HOME}/kv"}, {"base_path": "/state/kv"}),
+        ({"type": "fs_native", "base_path": "kv"}, {"base_path": "/there/kv"}),
+        ({**RAW_BLOCK, "device_path": "~/disk"}, {"device_path": "/home/me/disk"}),
+        (HF3FS, {"mount_point": "/home/me/m", "base_paths": "a,/home/me/b,/state/c"}),
+        (
+            {"type": "dax", "slot_bytes": 1, "devices": [{"device_path": "~/d", "max_dax_size_gb": 1}]},
+            {"devices": [{"device_path": "/home/me/d", "max_dax_size_gb": 1}]},
+        ),
+        (
+            {"type": "nixl_native", "backend": "POSIX", "backend_params": {"file_path": "~/n"}},
+            {"backend_params": {"file_path": "/home/me/n"}},
+        ),
+        (
+            {"type": "hfbucket", "bucket_handle": "hf://buckets/a/b", "download_tmp_dir": "~/t"},
+            {"download_tmp_dir": "/home/me/t"},
+        ),
+        ({"type": "of_tomorrow", "base_path": "/x", "name": "a~b"}, {"base_path": "/x", "name": "a~b"}),
+    ],
+    ids=lambda it: it.get("type"),
+)
+def test_paths_of_every_adapter_are_made_absolute(given: dict[str, Any], found: dict[str, Any]) -> None:
+    argv = plan("agg", host(1), {"lmcache.l2": [given]}).unit("lmcache").argv
+    (adapter,) = (json.loads(word) for flag, word in pairwise(argv) if flag == "--l2-adapter")
+    assert {key: adapter[key] for key in found} == found
+
+
+@pytest.mark.parametrize(
+    ("given", "words", "hint"),
+    [
+        ({"type": "fs", "base_path": "$HOME/kv"}, "and not \\$HOME: ", "write ~/kv"),
+        ({"type": "fs", "base_path": "/data/${USER}/kv"}, "and not \\${USER}: ", "starting with /"),
+        (
+            {"type": "of_tomorrow", "base_path": "~/kv"},
+            "base_path of of_tomorrow is handed on as it stands",
+            "starting with /",
+        ),
+        ({"type": "mooncake_store", "x": {"y": ["$HOME/a"]}}, "y of mooncake_store is handed on", "starting with /"),
+    ],
+)
+def test_what_nobody_expands_is_refused(given: dict[str, Any], words: str, hint: str) -> None:
+    with pytest.raises(PreflightRefused, match=words) as refused:
+        plan("agg", host(1), {"lmcache.l2": [given]})
+    assert hint in refused.value.hint

@@ -53,7 +53,7 @@ def test_what_means_nothing_here_is_refused_in_words(written: str, facts: PathFa
     with pytest.raises(PreflightRefused) as refused:
         expand(written, "/state", facts)
     assert words in refused.value.what
-    assert refused.value.hint == "write the whole path, from / on"
+    assert refused.value.hint == "write the full path, starting with /"
 
 
 @pytest.mark.parametrize(

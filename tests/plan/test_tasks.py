@@ -42,11 +42,20 @@ def test_a_task_tells_the_workers(task: str, args: list[str]) -> None:
         (["--max-num-seqs", "4"], Task.AUTO),
     ],
 )
-@pytest.mark.parametrize("key", ["model.args", "model.role_args.worker"])
+@pytest.mark.parametrize("key", ["model.args", "model.role_args.worker", "workers.each.worker-0.args"])
 def test_arguments_tell_the_task_too(key: str, words: list[str], task: Task) -> None:
     made = plan("agg", host(0), {**CPU, key: words})
     assert made.frontend is not None
     assert made.frontend.task is task
+
+
+def test_workers_that_differ_tell_no_task() -> None:
+    """And none is told what another one is."""
+    settings = {"workers.replicas": 2, "workers.each.worker-0.args": ["--realtime"]}
+    made = plan("agg", host(0), {**CPU, **settings})
+    assert made.frontend is not None
+    assert made.frontend.task is Task.AUTO
+    assert ["--realtime" in made.unit(f"worker-{n}").argv for n in (0, 1)] == [True, False]
 
 
 def test_only_a_realtime_workers_health_is_read_from_its_endpoint() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hosts import host, option, plan
+from hosts import GIB, host, option, plan
 
 
 def test_threads_are_shared_out() -> None:
@@ -80,3 +80,25 @@ def test_the_persons_arguments_come_last() -> None:
 )
 def test_with_vllms_tokenizer_a_worker_serves_chat_alone(args: list[str], told: str | None) -> None:
     assert option(plan("agg", host(1), {"model.args": args}).unit("worker-0").argv, "--endpoint-types") == told
+
+
+@pytest.mark.parametrize(
+    ("size", "counted"),
+    [("2G", 2 * GIB), ("1.5g", 1_500_000_000), ("4096", 4096), ("0", 0), ("much", 0)],
+)
+def test_a_kv_cache_of_a_size_of_its_own_is_counted(size: str, counted: int) -> None:
+    unit = plan("agg", host(1), {"model.args": [f"--kv_cache_memory={size}"]}).unit("worker-0")
+    assert (unit.kv_cache_bytes, unit.gpu_memory_fraction) == (counted, 0.85)
+    assert unit.gpu_share_bytes(1000) == max(850, counted)
+
+
+def test_on_a_cpu_nothing_overrides_it() -> None:
+    settings = {"device": "cpu", "workers.each.worker-0.args": ["--kv-cache-memory-bytes", "2G"], "workers.replicas": 2}
+    made = plan("agg", host(0), settings)
+    assert ["VLLM_CPU_KVCACHE_SPACE" in made.unit(f"worker-{n}").env for n in (0, 1)] == [False, True]
+    assert made.unit("worker-0").kv_cache_bytes == 0
+
+
+def test_roles_on_one_gpu_with_kv_caches_of_their_own_need_no_shares() -> None:
+    settings = {"topology": "disagg", "workers.share_gpus": True, "model.args": ["--kv-cache-memory-bytes", "2G"]}
+    assert len(plan("agg", host(1), settings).workers) == 2

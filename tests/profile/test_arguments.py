@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from refusals import refuse
 
 from dynkv.profile.arguments import value_of
-from dynkv.profile.load import load
+from dynkv.profile.load import load, parse_set
 
 
 @pytest.mark.parametrize(
@@ -43,15 +44,23 @@ def test_reserved(tmp_path: Path, place: str, argument: str, key: str) -> None:
 
 @pytest.mark.parametrize(
     ("section", "flag"),
-    [("lmcache", "--port"), ("lmcache", "--http-port"), ("lmcache", "--http-host"), ("frontend", "--http-port")],
+    [
+        ("lmcache", "--port"),
+        ("lmcache", "--http-port"),
+        ("lmcache", "--http-host"),
+        ("lmcache", "--worker-reap-timeout-seconds"),
+        ("frontend", "--http-port"),
+        ("frontend", "--request-plane"),
+        ("model", "--event-plane"),
+    ],
 )
-def test_ports_of_the_plan_are_reserved_everywhere(tmp_path: Path, section: str, flag: str) -> None:
+def test_what_the_plan_gives_is_reserved_everywhere(tmp_path: Path, section: str, flag: str) -> None:
     error = refuse(tmp_path, f"{section}:\n  args: ['{flag}', '9']\n")
     assert flag in error.what
 
 
 @pytest.mark.parametrize(
-    ("section", "flag"), [("lmcache", "--l1-size"), ("frontend", "--router-m"), ("frontend", "--http-po=9")]
+    ("section", "flag"), [("lmcache", "--l1-size"), ("frontend", "--router-mo"), ("frontend", "--http-po=9")]
 )
 def test_a_shortened_argument_is_the_whole_one(tmp_path: Path, section: str, flag: str) -> None:
     assert "is planned by dynkv" in refuse(tmp_path, f"{section}:\n  args: ['{flag}', '9']\n").what
@@ -79,6 +88,36 @@ def test_what_no_plan_can_give_is_refused_with_the_reason(tmp_path: Path, argume
     assert "cannot be planned: " in error.what
     assert reason in error.what
     assert error.where.startswith(f"{tmp_path}/mine.yaml:2:")
+
+
+@pytest.mark.parametrize(
+    ("section", "argument", "reason"),
+    [
+        ("frontend", "--tls-cert", "over plain HTTP"),
+        ("frontend", "-i", "reads from a terminal"),
+        ("frontend", "--no-interactive", "reads from a terminal"),
+        ("lmcache", "--l1-manager={}", "does not start with it"),
+    ],
+)
+def test_what_no_sidecar_or_frontend_works_with(tmp_path: Path, section: str, argument: str, reason: str) -> None:
+    error = refuse(tmp_path, f"{section}: {{args: ['{argument}', '2']}}\n")
+    assert "cannot be planned: " in error.what
+    assert reason in error.what
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ("frontend", ["--router-m", "kv"]),  # the beginning of several
+        ("frontend", ["--kv-events", "--router-ttl-secs", "5"]),
+        ("lmcache", ["--l1", "2", "--l1-use-lazy"]),
+        ("frontend", ["--no-such-option", "-1"]),  # told by `dynkv doctor`
+    ],
+)
+def test_what_sidecar_and_frontend_judge_themselves(tmp_path: Path, section: str, words: list[str]) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"{section}: {{args: {json.dumps(words)}}}\n")
+    assert getattr(load(str(file)).profile, section).args == words
 
 
 def test_an_alias_is_named_with_what_it_means(tmp_path: Path) -> None:
@@ -183,3 +222,39 @@ def test_the_same_for_both_roles_is_fine(tmp_path: Path) -> None:
 def test_more_ranks_than_a_machine_may_have_are_refused(tmp_path: Path) -> None:
     sizes = "tensor_parallel_size: 256, data_parallel_size: 256"
     assert "a worker of 65536 ranks" in refuse(tmp_path, f"workers: {{{sizes}}}\n").what
+
+
+NUMBERS = "[--a, 8, -1, 0.5, 1e-6, 0x10]"
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        (f"model: {{args: {NUMBERS}}}", "model.args"),
+        (f"model: {{role_args: {{decode: {NUMBERS}}}}}", "model.role_args.decode"),
+        (f"workers: {{each: {{worker-0: {{args: {NUMBERS}}}}}}}", "workers.each.worker-0.args"),
+        (f"lmcache: {{args: {NUMBERS}}}", "lmcache.args"),
+        (f"frontend: {{args: {NUMBERS}}}", "frontend.args"),
+        (f"units: [{{name: own, argv: {NUMBERS.replace('--a', 'sleep')}}}]", "units.0.argv"),
+    ],
+)
+def test_numbers_are_words(tmp_path: Path, text: str, path: str) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    found: Any = load(str(file)).profile.model_dump()
+    for part in path.split("."):
+        found = found[int(part) if part.isdecimal() else part]
+    assert found[1:] == ["8", "-1", "0.5", "1e-06", "16"]
+
+
+def test_numbers_of_the_command_line_are_words() -> None:
+    profile = load("agg", [parse_set("model.args=[--max-lora-rank,8]")]).profile
+    assert profile.model.args == ["--max-lora-rank", "8"]
+
+
+@pytest.mark.parametrize("word", ["true", "False"])
+def test_true_is_no_word(tmp_path: Path, word: str) -> None:
+    error = refuse(tmp_path, f"model:\n  args:\n    - --enable-lora\n    - {word}\n")
+    assert error.what == f"model.args.1: {word.lower()} is not a word"
+    assert error.where.endswith("mine.yaml:4:7")
+    assert "--no-enable-lora" in error.hint

@@ -48,6 +48,12 @@ async def test_free_memory_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) ->
     assert (asked, waiting) == (["0", "1"], [])
 
 
+async def test_a_kv_cache_of_a_size_of_its_own_has_to_have_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, FREE)
+    assert await wait_for_memory(["0"], 0.01, Waiting(), 0.0, kv_cache_bytes=90) == []
+    assert await wait_for_memory(["0"], 0.01, Waiting(), 0.0, kv_cache_bytes=91) == [Shortage("0", 91, FREE)]
+
+
 async def test_what_is_waited_for_is_told_whenever_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     answers(monkeypatch, HELD, HELD, HELD, GpuMemory(100, 50, ()), FREE)
     waiting = Waiting()

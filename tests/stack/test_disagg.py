@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from .asking import chat, chat_in_pieces, complete, prompt
+from .census import environment
 from .figures import figures, registered
 from .harness import Dynkv, Status, first_time, unit
 
@@ -16,12 +17,15 @@ pytestmark = pytest.mark.stack
 
 START_S = 300.0
 """Two workers one after the other: 65 to 150 s on two cores."""
+ALONE = "{prefill-0: {args: [--max-num-seqs, 4], env: {OF_ONE_TOKEN: x}}}"
+"""A secret of its own keeps no worker from the standby."""
 HYBRID_FLAG = "--disable-hybrid-kv-cache-manager"
 
 
 @pytest.fixture(scope="module")
 def disagg(module_dynkv: Dynkv) -> Dynkv:
-    module_dynkv.up("disagg", "--device", "cpu", "--model", "tiny", timeout_s=START_S)
+    alone = ("--set", f"workers.each={ALONE}")
+    module_dynkv.up("disagg", "--device", "cpu", "--model", "tiny", *alone, timeout_s=START_S)
     return module_dynkv
 
 
@@ -41,6 +45,15 @@ def test_the_workers_agree_on_what_the_handshake_compares(disagg: Dynkv) -> None
     assert sidecar["kv_connector"] == "LMCacheMPConnector"
     assert nixl == _transfer(decode)
     assert nixl["kv_buffer_device"] == "cpu"
+
+
+def test_what_one_worker_has_of_its_own_reaches_it_alone(disagg: Dynkv) -> None:
+    units = {one["name"]: one["pid"] for one in disagg.status()["units"]}
+    given = {name: ("OF_ONE_TOKEN" in environment(pid), _given(pid)[-2:]) for name, pid in units.items()}
+    own = given.pop("prefill-0")
+    assert own == (True, ["--max-num-seqs", "4"])
+    assert len(given) == 3
+    assert all(not has_token and "--max-num-seqs" not in words for has_token, words in given.values())
 
 
 def test_a_prompt_is_computed_by_one_worker_and_answered_by_the_other(disagg: Dynkv) -> None:
@@ -77,9 +90,12 @@ def test_prefill_alone_is_registered_at_the_sidecar(disagg: Dynkv) -> None:
 
 
 def _arguments(status: Status, name: str) -> list[str]:
+    return _given(unit(status, name)["pid"])
+
+
+def _given(pid: int) -> list[str]:
     """Of the process itself, not of the plan."""
-    raw = Path(f"/proc/{unit(status, name)['pid']}/cmdline").read_text()
-    return raw.rstrip("\0").split("\0")
+    return Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0").split("\0")
 
 
 def _transfer(arguments: list[str]) -> dict[str, Any]:

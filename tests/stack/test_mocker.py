@@ -269,7 +269,11 @@ def test_the_control_socket_is_its_owners(router: Dynkv) -> None:
 def test_environment_is_built_and_secrets_stay_where_they_are_needed(dynkv: Dynkv, tmp_path: Path) -> None:
     token, key = "hf_verysecrettoken", "verysecretkey"
     profile = tmp_path / "mine.yaml"
-    profile.write_text(f"extends: agg\nenv: {{OTHER_API_KEY: {key}, PLAIN: plainvalue}}\n")
+    alone = "{args: [--max-num-seqs, 4], env: {OF_ONE: x}}"
+    profile.write_text(
+        f"extends: agg\nenv: {{OTHER_API_KEY: {key}, PLAIN: plainvalue}}\n"
+        f"workers: {{replicas: 2, each: {{worker-1: {alone}}}}}\n"
+    )
     surroundings = {"HF_TOKEN": token, "UNRELATED": "x", "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
     result = dynkv.run(*dynkv.up_words(str(profile), *ALONE), env=surroundings)
     assert result.returncode == 0, said(result)
@@ -281,6 +285,15 @@ def test_environment_is_built_and_secrets_stay_where_they_are_needed(dynkv: Dynk
     for env in (worker, frontend):
         assert env["PLAIN"] == "plainvalue"
         assert not {"UNRELATED", "PROMETHEUS_MULTIPROC_DIR"} & set(env)
+
+    alone_at = {
+        one["name"]: (
+            "OF_ONE" in environment(one["pid"]),
+            "--max-num-seqs" in _command_line(psutil.Process(one["pid"])),
+        )
+        for one in status["units"]
+    }
+    assert alone_at == {"frontend": (False, False), "worker-0": (False, False), "worker-1": (True, True)}
 
     for words in (("status", "--json"), ("events", "--json"), ("logs",), ("status",)):
         assert not _secrets_in(dynkv.do(*words).stdout, token, key), words

@@ -12,7 +12,7 @@ import pytest
 
 from dynkv.instack import script
 from dynkv.profile.arguments import HANDSHAKE_ARGS, REFUSED_ARGS, RESERVED_ARGS, WORKER_OPTIONS
-from dynkv.profile.options import DYNAMO, VLLM
+from dynkv.profile.options import DYNAMO, FRONTEND, RECORDED_FRONTEND, RECORDED_SIDECAR, SIDECAR, VLLM
 from dynkv.profile.words import OptionTable, option_table
 
 pytestmark = pytest.mark.stack
@@ -52,3 +52,27 @@ def test_aliases_lead_to_the_same_option(told: dict[str, list[list[Any]]]) -> No
     for words, _ in told["vllm"]:
         found = {match[0].name for word in words if (match := WORKER_OPTIONS.find(word)) is not None}
         assert len(found) == 1, words
+
+
+SERVERS = {
+    FRONTEND: "from dynamo.frontend.frontend_args import FrontendArgGroup as Options; Options().add_arguments(parser)",
+    SIDECAR: "from lmcache.cli.commands.server import ServerCommand as Options; Options().add_arguments(parser)",
+}
+ASK = """import argparse, json, sys
+out, sys.stdout = sys.stdout, sys.stderr
+parser = argparse.ArgumentParser(add_help=False)
+{fill}
+told = [(action.option_strings, action.nargs) for action in parser._actions]
+print(json.dumps(told), file=out)"""
+
+
+@pytest.mark.parametrize("text", [FRONTEND, SIDECAR], ids=["frontend", "sidecar"])
+def test_what_is_written_down_of_the_others_is_what_their_parsers_know(text: str) -> None:
+    recorded = RECORDED_FRONTEND if text == FRONTEND else RECORDED_SIDECAR
+    if any(version(name) != of for name, of in recorded.items()):
+        pytest.skip(f"the table is of {recorded}")
+    command = [sys.executable, "-c", ASK.format(fill=SERVERS[text])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=DEADLINE_S)
+    assert spellings(option_table(text)) == {
+        one: nargs != 0 for words, nargs in json.loads(done.stdout) for one in words
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -158,6 +159,23 @@ def test_what_earlier_versions_did_not_write_is_not_missed(lab: Lab, content: Jo
     read = read_journal(lab.place.journal)
     assert read is not None
     assert (read.children, read.resting, read.is_understood) == (content.children, {}, True)
+
+
+RELEASED = Path(__file__).with_name("released")
+
+
+@pytest.mark.parametrize("path", sorted(RELEASED.glob("journal-*.json")), ids=lambda path: path.stem)
+def test_those_of_released_versions_are_read_whole(path: Path, lab: Lab) -> None:
+    """Written by them, and without what was the host's own."""
+    lab.place.journal.write_bytes(path.read_bytes())
+    read = read_journal(lab.place.journal)
+    assert read is not None
+    assert read.plan is not None
+    assert (read.version, read.unread) == (VERSION, ())
+    assert read.children.keys() == {unit.name for unit in read.units}
+    assert [unit.argv for unit in read.units] == [
+        tuple(unit["argv"]) for unit in json.loads(path.read_text())["plan"]["units"]
+    ]
 
 
 def test_none_where_there_is_none(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ async def test_a_worker_that_takes_its_time_keeps_no_drained_deployment_waiting(
     ends = {
         event.unit: event.cause for event in await events_of(it.shared.events) if event.message.endswith("→ stopped")
     }
-    assert ends == {"frontend": "ended in time", "worker-0": "was killed: nothing ran in it any more"}
+    assert ends == {"frontend": "ended in time", "worker-0": "was killed: it had nothing left to do"}
 
 
 async def test_its_status(lab: Lab) -> None:
@@ -321,13 +321,19 @@ async def test_on_shared_gpus_nobody_waits_for_one_that_waits_for_its_turn(lab: 
         assert [board[name].restarts for name in ("decode-0", "decode-1", "prefill-0", "prefill-1")] == [1, 1, 0, 1]
 
 
-@pytest.mark.parametrize(("fraction", "restarts"), [(0.1, [1, 1]), (0.45, [0, 0])], ids=["beyond it", "within it"])
+@pytest.mark.parametrize(
+    ("fraction", "kv_cache_bytes", "restarts"),
+    [(0.1, 0, [1, 1]), (0.45, 0, [0, 0]), (0.1, 45, [0, 0])],
+    ids=["beyond it", "within it", "within a KV cache of a size of its own"],
+)
 async def test_who_maps_it_on_the_same_gpu_is_known_by_what_it_uses_beyond_its_share(
-    lab: Lab, gpu: MappedGpu, fraction: float, restarts: list[int]
+    lab: Lab, gpu: MappedGpu, fraction: float, kv_cache_bytes: int, restarts: list[int]
 ) -> None:
     gpu.is_counted_as_theirs = True
     units = [
-        replace(unit, gpus=("0",), gpu_memory_fraction=0.85 if unit.role is Role.PREFILL else fraction)
+        replace(unit, gpus=("0",), gpu_memory_fraction=0.85)
+        if unit.role is Role.PREFILL
+        else replace(unit, gpus=("0",), gpu_memory_fraction=fraction, kv_cache_bytes=kv_cache_bytes)
         for unit in disagg(lab, 2, 1)
     ]
     async with deployment(lab, *units) as running:

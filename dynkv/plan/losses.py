@@ -1,0 +1,37 @@
+"""What a change costs of what is under way, told before it begins. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from dynkv.plan.model import Plan, Role, Unit
+
+_CARD = frozenset(
+    "--block-size --chat-template --custom-jinja-template --max-model-len --model --model-name --model-path"
+    " --served-model-name".split()
+)
+"""Options that change a worker's model card. The frontend keeps to the first card of a model, and routes to no worker
+with another one until all that have the first are gone. Source: ai-dynamo 1.6.1, where two H200 lost 32 of 32 streams
+to another --max-model-len: "Rejected incompatible workers; the first accepted configuration retains the WorkerSet"."""
+
+
+def losses(running: Plan, restarted: Sequence[Unit], options: Collection[str]) -> Iterator[str]:
+    """In words. `restarted`: units that run and will be restarted; `options`: those of their workers that change."""
+    workers = [unit for unit in restarted if unit.role.is_worker]
+    new_card = sorted(_CARD & set(options))
+    if any(unit.role is Role.FRONTEND for unit in restarted):
+        yield "running requests: the frontend restarts"
+    elif workers and new_card:
+        yield (
+            "running requests, and those of the seconds until the last worker has changed: "
+            f"the frontend accepts no worker with another {' and '.join(new_card)} beside the others"
+        )
+    elif workers and running.frontend is not None and not running.frontend.migration_limit:
+        yield "running requests of each worker: frontend.migration_limit is 0"
+    else:
+        roles = [unit.role for unit in running.units]
+        alone = [unit.name for unit in workers if roles.count(unit.role) == 1]
+        if alone:
+            yield f"running requests: nobody does the work of {' and '.join(alone)} meanwhile"
+    if any(unit.role is Role.LMCACHE for unit in restarted):
+        yield "what the sidecar holds in L1"
