@@ -74,7 +74,7 @@ class Photographer:
             self._keep("up-ready", ["up", "agg", *engine], terminal)
         self._snap("status", ["status"])
         with asking(f"http://127.0.0.1:{port}"):
-            self._snap("top", ["top"], lambda text: "worker-0" in text, rows=18)
+            self._snap("top", ["top"], lambda text: "worker-0" in text, rows=30)
         self._snap("doctor", ["doctor", "agg", "--device", "cpu", "--model", "tiny", "--set", "lmcache.l1_size_gb=200"])
 
     def _snap(self, name: str, words: list[str], shown: Callable[[str], bool] | None = None, rows: int = LOW) -> None:

@@ -11,14 +11,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 import anyio
 
-from dynkv.children.child import Child
 from dynkv.children.reaper import become_subreaper, reap_orphans, strays, sweep
 from dynkv.children.signals import is_there
 from dynkv.children.stop import kill_tree
@@ -48,6 +47,7 @@ from dynkv.supervisor.claim import until_lost
 from dynkv.supervisor.events import EventLog
 from dynkv.supervisor.journal import VERSION, ChildRecord, Journal, JournalFile, boot_id, read_journal
 from dynkv.supervisor.life import Shared
+from dynkv.supervisor.notify import keep_notified
 from dynkv.supervisor.printing import print_events
 from dynkv.supervisor.reach import keep_reachable, plain_socket
 from dynkv.supervisor.salvage import clear_files, strays_of
@@ -154,6 +154,7 @@ async def _run(plan: Plan, place: Place, lock: int, notify_fd: int, foreground: 
                 "short paths": partial(keep_reachable, place, journal, events),
                 "the control API": partial(keep_serving, api.answer, made),
                 **watching(plan, figures, api.own, events, since=left.started_at),
+                "notifications": partial(keep_notified, plan, place, lambda: stack.state, board, journal, events),
                 **(_foreground(events, board, stack) if foreground else {}),
             }
             for what, work in beside.items():
@@ -235,15 +236,11 @@ def _sidecar(plan: Plan, place: Place, standbys: tuple[StandbyRunner, ...]) -> S
     for unit in plan.units:
         if unit.role is Role.LMCACHE:
             log = place.logs / "reclaim.log"
-            start = None if helper is None else partial(_start_from, helper, unit.env, log)
+            start = None if helper is None else partial(helper.launch, "what tells the sidecar", env=unit.env, log=log)
             return Sidecar(
                 plan.python, unit.env, unit.ports["zmq"], unit.ports["http"], plan.reap_timeout_s, log, start
             )
     return None
-
-
-async def _start_from(helper: StandbyRunner, env: Mapping[str, str], log: Path, argv: Sequence[str]) -> Child | None:
-    return await helper.launch("what tells the sidecar", argv, env, log)
 
 
 def _first_journal(plan: Plan, place: Place, left: Inheritance) -> JournalFile:
@@ -261,6 +258,7 @@ def _first_journal(plan: Plan, place: Place, left: Inheritance) -> JournalFile:
         completed=left.completed,
         strays=left.strays,
         directory=str(place.directory),
+        told=left.told,
     )
 
 

@@ -65,9 +65,16 @@ _SHAPES = re.compile(
     r"|Bearer\s{1,4}[\w.~+/=-]{16,}"
     r"|-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?"
 )
+_HOOK = re.compile(
+    r"(?:hooks\.slack\.com/(?:services|workflows|triggers)|discord(?:app)?\.com/api/webhooks|api\.telegram\.org/bot"
+    r"|\.webhook\.office\.com/webhookb2|chat\.googleapis\.com/v1/spaces)(?P<value>[^\s\"'<>]{8,})",
+    re.IGNORECASE,
+)
+"""Addresses whose path lets whoever knows it post. Source: the documentation of Slack, Discord, Telegram, Microsoft
+Teams and Google Chat."""
 _HINT = re.compile(
     r"secret|pass|credential|connection|token|creds|jwt|authorization|pwd|key|://|@|hf_|sk-|gh[oprsu]_|github_pat|glpat"
-    r"|xox|akia|asia|aiza|nvapi|eyj|bearer",
+    r"|xox|akia|asia|aiza|nvapi|eyj|bearer|hook|telegram|googleapis",
     re.IGNORECASE,
 )
 """One of these is in every text that holds a secret: most texts do not have to be looked at more closely."""
@@ -126,6 +133,8 @@ def _found(text: str, *, with_suspects: bool = False) -> Iterator[tuple[int, int
             yield *match.span("value"), "a password in an address"
     for match in _SHAPES.finditer(text):
         yield *match.span(), "a token"
+    for match in _HOOK.finditer(text):
+        yield *match.span("value"), "a webhook's address"
     if with_suspects:
         yield from ((*match.span("value"), "") for match in _SUSPECT.finditer(text))
 

@@ -97,7 +97,7 @@ def test_no_file_is_imported_by_what_it_imports() -> None:
 
 
 def test_only_the_view_imports_rich_and_only_the_live_view_textual() -> None:
-    live_view = {"cli/dashboard.py", "cli/screens.py", "cli/tile.py"}
+    live_view = {"cli/dashboard.py", "cli/panes.py", "cli/screens.py", "cli/tile.py"}
     assert importers_of("textual") == live_view
     assert importers_of("rich") <= {"cli/view.py", *live_view}
 

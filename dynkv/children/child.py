@@ -29,6 +29,7 @@ _DEFAULTED = tuple(sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGST
 
 
 CHANNEL_FD = 3
+_NO_INPUT = (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)
 _HIDDEN = 0
 """In place of the start time of a child that /proc does not show: a setuid program's, where it hides those of others.
 It is known for as long as it is held, as any child, but no later supervisor can take it over."""
@@ -102,11 +103,12 @@ class Child:
         *,
         schedule: Schedule = FREE,
         channel: int | None = None,
+        stdin: int | None = None,
     ) -> Self:
         """Start a process with exactly this environment plus its marker; raises OSError if it cannot be.
 
         A program without a path is looked for on the PATH of that environment. Where it raises, nothing of it runs. The
-        process finds the descriptor `channel` as its CHANNEL_FD.
+        process finds the descriptor `channel` as its CHANNEL_FD, and reads `stdin`, or nothing.
         """
         incarnation = uuid.uuid4().hex
         program = _program(argv[0], env)
@@ -120,7 +122,7 @@ class Child:
                     list(argv),
                     {**env, MARK_INCARNATION: incarnation},
                     file_actions=[
-                        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                        _NO_INPUT if stdin is None else (os.POSIX_SPAWN_DUP2, stdin, 0),
                         (os.POSIX_SPAWN_DUP2, out, 1),
                         (os.POSIX_SPAWN_DUP2, out, 2),
                         *more,

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from enum import IntEnum
 
+from dynkv.children.json_lines import in_text
+
 _STRING = r"[^\x00-\x08\x0a-\x1f\x7f-\x9f]*(?:\x07|\x1b\\|\x9c)"
 _CONTROL = re.compile(
     rf"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f]){_STRING}|\x1b[ -/]*[0-~]?"
@@ -167,7 +169,7 @@ def _time(parts: dict[str, str | None], now: datetime) -> datetime | None:
 
 def telling(lines: Iterable[str]) -> list[str]:
     """Without escape sequences, answers to probes and the frames of tracebacks: what a person would look for."""
-    found = [plain(line) for line in lines]
+    found = [in_text(plain(line)) for line in lines]
     dull = (_FRAME, _TRACEBACK)
     return [
         line

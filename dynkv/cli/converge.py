@@ -93,6 +93,7 @@ def _before(deployment: Deployment) -> _Before:
     supervisor = supervisor_of(deployment.place)
     environ = (environment_of(supervisor.pid) if supervisor else None) or {}
     names = {name for unit in plan.units for name in (*unit.secret_env, *unit.own_secrets.values())}
+    names |= {name for hook in plan.hooks for name in (hook.url_in, *hook.secret_env)}
     return _Before(deployment.place, plan, {name: environ[name] for name in names if name in environ})
 
 

@@ -6,7 +6,7 @@ It asks a Source for everything, in a thread, so that keys are answered while a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -14,42 +14,64 @@ from typing import ClassVar, Protocol
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import ItemGrid
-from textual.widgets import DataTable, Footer, Static
+from textual.containers import Container
+from textual.widgets import Footer, Input, Static
 
-from dynkv.cli.screens import Confirmation, LogScreen
-from dynkv.cli.status_text import COLUMNS, DEPLOYMENT_STYLE, STATE_STYLE, in_full, unit_row
-from dynkv.cli.tile import Tile
+from dynkv.cli.gauges import gauges
+from dynkv.cli.panes import EventsPane, LogPane, UnitsTable
+from dynkv.cli.screens import Confirmation, Help, LogScreen
+from dynkv.cli.status_text import DEPLOYMENT_STYLE, in_full
+from dynkv.cli.tile import Tiles
 from dynkv.errors import DynkvError
-from dynkv.metrics.trend import Look, Reading, Trend
+from dynkv.metrics.trend import Look, Trend
 from dynkv.readable import readable
-from dynkv.supervisor.status import DeploymentStatus
+from dynkv.supervisor.events import Event
+from dynkv.supervisor.status import DeploymentStatus, GpuStatus, UnitStatus
 
-READINGS = 120
+READINGS = 240
 """How many are kept for the curves."""
-_SHOWN = tuple(name for name in COLUMNS if name not in ("pid", "ports"))
+KEYS = (
+    ("r", "restart the chosen unit"),
+    ("s", "start it"),
+    ("x", "stop it"),
+    ("+ -", "run one more, or one fewer, of its role"),
+    ("l, enter", "follow its log"),
+    ("/", "show only units, events and lines with a text; escape shows all"),
+    ("?", "this"),
+    ("q", "quit"),
+)
 
 
 class Source(Protocol):
-    """Both raise DynkvError, with what to tell."""
+    """All raise DynkvError, with what to tell."""
 
     def look(self) -> Look: ...
 
-    def restart(self, unit: str) -> None: ...
+    def new_events(self) -> Iterable[Event]:
+        """Those since the last call; at first the last ones."""
+        ...
+
+    def ask(self, unit: str, verb: str) -> None: ...
+
+    def scale(self, role: str, count: int) -> None: ...
 
 
 class Dashboard(App[None]):
     """Looks again every `interval_s`, until q is pressed."""
 
-    CSS = """
-    #head, #detail { height: auto; padding: 0 1; }
-    #detail { color: $text-warning; }
-    #tiles { height: auto; margin: 1 0; grid-gutter: 0 2; padding: 0 1; }
-    #units { height: 1fr; }
-    """
+    CSS_PATH = "dashboard.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (16, "-low"), (32, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "restart", "Restart the unit"),
-        Binding("l,enter", "logs", "Follow its log"),
+        Binding("r", "ask('restart')", "Restart"),
+        Binding("s", "ask('start')", "Start"),
+        Binding("x", "ask('stop')", "Stop"),
+        Binding("plus", "scale(1)", "More", key_display="+"),
+        Binding("minus", "scale(-1)", "Fewer", key_display="-"),
+        Binding("l,enter", "logs", "Log"),
+        Binding("slash", "filter", "Filter", key_display="/"),
+        Binding("question_mark", "help", "Help", key_display="?"),
+        Binding("escape", "show_all", show=False),
         Binding("q", "quit", "Quit"),
     ]
     TITLE = "dynkv top"
@@ -60,28 +82,25 @@ class Dashboard(App[None]):
         self._source = source
         self._interval_s = interval_s
         self._trend = Trend(READINGS)
-        self._logs: dict[str, Path] = {}
+        self._status: DeploymentStatus | None = None
+        self._gpus: dict[str, GpuStatus] = {}
+        self._wanted = ""
         # held, not looked up: while another screen is above, a query finds nothing of these
         self._head = Static("looking …", id="head")
         self._detail = Static("", id="detail")
-        self._requests = Tile("requests/s", lambda value: f"{value:.1f}", length=READINGS, id="requests")
-        self._first_token = Tile(
-            "first token", lambda value: f"{value * 1000:.0f} ms", length=READINGS, id="first-token"
-        )
-        self._hit_rate = _ratio_tile("hit rate", "hit-rate")
-        self._l1 = _ratio_tile("L1 memory", "l1")
-        self._gpus: dict[str, Tile] = {}
-        self._tiles = ItemGrid(
-            self._requests, self._first_token, self._hit_rate, self._l1, min_column_width=18, id="tiles"
-        )
-        self._units: DataTable[Text | str] = DataTable(cursor_type="row", id="units")
+        self._tiles = Tiles(READINGS)
+        self._units = UnitsTable()
+        self._events = EventsPane()
+        self._log_pane = LogPane(id="log")
+        self._filter = Input(placeholder="only what has this text", id="filter", compact=True)
 
     def compose(self) -> ComposeResult:
-        yield from (self._head, self._detail, self._tiles, self._units, Footer())
+        yield from (self._head, self._detail, self._tiles, self._units)
+        yield Container(self._events, self._log_pane, id="below")
+        yield from (self._filter, Footer(compact=True))
 
     def on_mount(self) -> None:
-        for name in _SHOWN:
-            self._units.add_column(name, key=name)
+        self._filter.display = False
         self._units.focus()
         self.run_worker(self._look_forever())
 
@@ -89,60 +108,58 @@ class Dashboard(App[None]):
         while True:
             try:
                 self._show(await asyncio.to_thread(self._source.look))
+                self._events.add(await asyncio.to_thread(self._source.new_events))
             except DynkvError as error:  # what was known before stays
                 self._detail.update(Text(readable(f"{error.what}\n{error.hint}".rstrip())))
             await asyncio.sleep(self._interval_s)
 
     def _show(self, look: Look) -> None:
-        status = look.status
-        self._logs = {unit.name: Path(unit.log) for unit in status.units}
+        self._status = status = look.status
         self._head.update(_head(status))
         self._detail.update(Text(readable(status.detail)))
-        self._show_readings(self._trend.take(look))
-        self._show_units(status)
+        self._trend.take(look)
+        self._tiles.display = bool(status.endpoint or status.gpus)
+        self._gpus |= {gpu.id: gpu for gpu in status.gpus}
+        self._tiles.show(gauges(self._trend.readings, list(self._gpus.values())))
+        self._show_units()
 
-    def _show_readings(self, newest: Reading) -> None:
-        readings = self._trend.readings
-        self._requests.show([it.requests_s for it in readings])
-        self._first_token.show([it.first_token_s for it in readings])
-        self._hit_rate.show([it.hit_rate for it in readings])
-        self._l1.show([it.l1_usage_ratio for it in readings])
-        for gpu in dict.fromkeys([*self._gpus, *newest.gpu_usage_ratios]):
-            self._gpu_tile(gpu).show([it.gpu_usage_ratios.get(gpu) for it in readings])
-
-    def _gpu_tile(self, gpu: str) -> Tile:
-        """Made when that GPU is first heard of."""
-        if gpu not in self._gpus:
-            self._gpus[gpu] = _ratio_tile(f"GPU {gpu} memory")
-            self._tiles.mount(self._gpus[gpu])
-        return self._gpus[gpu]
-
-    def _show_units(self, status: DeploymentStatus) -> None:
-        names = [unit.name for unit in status.units]
-        if [row.value for row in self._units.rows] != names:
-            self._units.clear()
-            for name in names:
-                self._units.add_row(*("" for _ in _SHOWN), key=name)
-        for unit in status.units:
-            for column, cell in zip(COLUMNS, unit_row(unit), strict=True):
-                if column in _SHOWN:
-                    style = STATE_STYLE.get(unit.state, "yellow") if column == "state" else ""
-                    self._units.update_cell(unit.name, column, Text(cell, style), update_width=True)
+    def _show_units(self) -> None:
+        units = self._status.units if self._status else ()
+        named = [unit for unit in units if self._wanted in unit.name]
+        self._units.show(named or units)
 
     @property
-    def _chosen(self) -> str | None:
-        """The unit under the cursor; None while none is known."""
-        if not self._units.row_count:
-            return None
-        return self._units.coordinate_to_cell_key(self._units.cursor_coordinate).row_key.value
+    def _chosen(self) -> UnitStatus | None:
+        name, units = self._units.chosen, self._status.units if self._status else ()
+        return next((unit for unit in units if unit.name == name), None)
 
-    def action_restart(self) -> None:
+    def on_data_table_row_highlighted(self) -> None:
         if (unit := self._chosen) is not None:
-            self.push_screen(Confirmation(f"Restart {unit}?"), partial(self._restart_if, unit))
+            self._log_pane.follow(Path(unit.log), readable(f"log of {unit.name}"))
 
-    def _restart_if(self, unit: str, wanted: bool | None) -> None:
-        if wanted:
-            self.run_worker(self._told(partial(self._source.restart, unit), f"{unit}: restart asked for"))
+    def on_data_table_row_selected(self) -> None:
+        """Enter, or a click on the row that has the cursor."""
+        self.action_logs()
+
+    def action_ask(self, verb: str) -> None:
+        if (unit := self._chosen) is not None:
+            does = partial(self._source.ask, unit.name, verb)
+            self._do_if_wanted(f"{verb.capitalize()} {unit.name}?", does, f"{unit.name}: {verb} asked for")
+
+    def action_scale(self, by: int) -> None:
+        unit = self._chosen
+        if unit is None or self._status is None:
+            return
+        count = by + sum(other.role == unit.role and other.wanted for other in self._status.units)
+        does = partial(self._source.scale, unit.role, count)
+        self._do_if_wanted(f"Run {count} of role {unit.role}?", does, f"{unit.role}: {count} asked for")
+
+    def _do_if_wanted(self, question: str, does: Callable[[], None], success: str) -> None:
+        def answered(is_wanted: bool | None) -> None:
+            if is_wanted:
+                self.run_worker(self._told(does, success))
+
+        self.push_screen(Confirmation(question), answered)
 
     async def _told(self, ask: Callable[[], None], success: str) -> None:
         try:
@@ -154,11 +171,29 @@ class Dashboard(App[None]):
 
     def action_logs(self) -> None:
         if (unit := self._chosen) is not None:
-            self.push_screen(LogScreen(unit, self._logs[unit]))
+            self.push_screen(LogScreen(unit.name, Path(unit.log)))
 
-    def on_data_table_row_selected(self) -> None:
-        """Enter, or a click on the row that has the cursor."""
-        self.action_logs()
+    def action_help(self) -> None:
+        self.push_screen(Help(KEYS))
+
+    def action_filter(self) -> None:
+        self._filter.display = True
+        self._filter.focus()
+
+    def on_input_submitted(self) -> None:
+        self._narrow(self._filter.value)
+
+    def action_show_all(self) -> None:
+        self._filter.value = ""
+        self._narrow("")
+
+    def _narrow(self, text: str) -> None:
+        self._wanted = text
+        self._filter.display = False
+        self._units.focus()
+        self._show_units()
+        self._events.filter(text)
+        self._log_pane.filter(text)
 
 
 def _head(status: DeploymentStatus) -> Text:
@@ -167,7 +202,3 @@ def _head(status: DeploymentStatus) -> Text:
     model = in_full(status.model, status.model_aliases)
     served = readable(f"  {status.endpoint}  model {model}") if status.endpoint else ""
     return Text.assemble((status.name, "bold"), " is ", (state, style), served)
-
-
-def _ratio_tile(title: str, identity: str | None = None) -> Tile:
-    return Tile(title, lambda value: f"{value:.0%}", length=READINGS, ceiling=1.0, id=identity)

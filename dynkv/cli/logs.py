@@ -17,6 +17,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from dynkv.children.json_lines import in_text
 from dynkv.children.lines import Level, Line, LineReader, read_lines, tells
 from dynkv.cli.completion import log_names
 from dynkv.cli.deployments import Deployment, find
@@ -164,7 +165,7 @@ class _Printer:
         print(self._json(unit, line) if self._as_json else self._text(unit, line), flush=True)  # noqa: T201
 
     def _text(self, unit: str, line: Line) -> str:
-        text = self._ink.paint(line.text, LEVEL_STYLE.get(line.level, "") if line.level is not None else "")
+        text = self._ink.paint(in_text(line.text), LEVEL_STYLE.get(line.level, "") if line.level is not None else "")
         return self._ink.paint(f"{unit:<{self._width}} |", self._colours[unit]) + f" {text}" if self._width else text
 
     def _json(self, unit: str, line: Line) -> str:

@@ -18,7 +18,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("dynkv status --watch", "live, until Ctrl-C"),
         ("dynkv status agg --json", "everything that is known, for scripts"),
     ),
-    "top": (("dynkv top", "live: units, requests, caches, memory"),),
+    "top": (
+        ("dynkv top", "live: requests, caches, GPUs, units, events, a log"),
+        ("dynkv top --web --port 9820", "the same in a browser, at the address that it prints"),
+    ),
     "wait": (
         ("dynkv wait --for ready --timeout 600", "for scripts; exit code 5 when it takes longer"),
         ("dynkv wait agg --for down", "until it has been taken down"),

@@ -1,65 +1,67 @@
-"""One figure of `dynkv top`: what it is, its newest value, and how it went."""
+"""The figures of `dynkv top` as tiles: what each is, its newest value, and how it went."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from textual.app import ComposeResult, RenderResult
-from textual.containers import Vertical
+from textual.containers import ItemGrid, Vertical
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
 from dynkv.cli.bars import bars
+from dynkv.cli.gauges import Gauge
+
+
+class Tiles(ItemGrid):
+    """A tile for each gauge, made when it is first heard of, in the order of the gauges."""
+
+    def __init__(self, length: int) -> None:
+        """`length`: so many values are as wide as a tile; fewer stand at its right."""
+        super().__init__(min_column_width=25, id="tiles")
+        self._length = length
+        self._tiles: dict[str, Tile] = {}
+
+    def show(self, gauges: Sequence[Gauge]) -> None:
+        for number, gauge in enumerate(gauges):
+            if gauge.key not in self._tiles:
+                self._tiles[gauge.key] = Tile(id=f"tile-{number}-{len(self._tiles)}")
+                self.mount(self._tiles[gauge.key], before=number if number < len(self._tiles) - 1 else None)
+            self._tiles[gauge.key].show(gauge, self._length)
+        for key in self._tiles.keys() - {gauge.key for gauge in gauges}:
+            self._tiles.pop(key).remove()
 
 
 class Tile(Vertical):
-    """`ceiling`: the value that fills the height; without one, the highest of those shown.
-
-    `length`: so many values are as wide as the tile; fewer stand at its right.
-    """
-
     DEFAULT_CSS = """
-    Tile { height: 3; }
+    Tile { height: 100%; }
     Tile Static { height: 1; }
-    Tile Curve { height: 2; color: $accent; }
+    Tile Curve { height: 1fr; color: $accent; }
     """
 
-    def __init__(
-        self,
-        title: str,
-        words: Callable[[float], str],
-        *,
-        length: int,
-        ceiling: float | None = None,
-        id: str | None = None,
-    ) -> None:
+    def __init__(self, id: str) -> None:
         super().__init__(id=id)
-        self._title = title
-        self._words = words
-        self._length = length
-        self._label = Static(f"{title} -", markup=False)
-        self._curve = Curve(ceiling)
+        self._label = Static("", markup=False)
+        self._curve = Curve()
 
     def compose(self) -> ComposeResult:
         yield self._label
         yield self._curve
 
-    def show(self, values: Sequence[float | None]) -> None:
-        """Values in the order of time; where one is not known there is nothing to see."""
-        newest = values[-1] if values else None
-        self._label.update(f"{self._title} {'-' if newest is None else self._words(newest)}")
-        self._curve.show([*[None] * (self._length - len(values)), *values])
+    def show(self, gauge: Gauge, length: int) -> None:
+        self._label.update(f"{gauge.title} {gauge.words}")
+        self._curve.show([*[None] * (length - len(gauge.curve)), *gauge.curve], gauge.ceiling)
 
 
 class Curve(Widget):
-    def __init__(self, ceiling: float | None) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._ceiling = ceiling
+        self._ceiling: float | None = None
         self._values: Sequence[float | None] = ()
 
-    def show(self, values: Sequence[float | None]) -> None:
-        self._values = values
+    def show(self, values: Sequence[float | None], ceiling: float | None) -> None:
+        self._values, self._ceiling = values, ceiling
         self.refresh()
 
     def render(self) -> RenderResult:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Annotated
 
 import typer
 
+from dynkv.children.output import tail
 from dynkv.cli.deployments import Deployment, find
+from dynkv.cli.log_files import Follower
 from dynkv.cli.options import NameArgument
+from dynkv.cli.report import say
 from dynkv.cli.status import read_status
 from dynkv.errors import UsageError
 from dynkv.metrics.trend import Look
 from dynkv.probes.text import read
+from dynkv.supervisor.events import Event, decoded
+
+_EVENTS = 200
+"""That are shown of before it began."""
 
 
 def top(
@@ -21,18 +29,40 @@ def top(
     interval: Annotated[
         float, typer.Option("--interval", min=0.2, max=5.0, metavar="SECONDS", help="How often it looks again.")
     ] = 1.0,
+    web: Annotated[bool, typer.Option("--web", help="Show it in a browser, at the address that is printed.")] = False,
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Where the browser's page is served.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, metavar="PORT", help="At which port; 0 for any that is free.")
+    ] = 0,
 ) -> None:
-    """Watch a deployment live: its units, requests, caches and memory.
+    """Watch a deployment live: its requests, caches, GPUs, units and events, and the log of a unit.
 
-    Keys: r restarts the chosen unit, l follows its log, q quits.
+    Keys: r restarts the chosen unit, s starts and x stops it, + and - scale its role, l follows its log, / shows only
+    what has a text, ? shows all keys, q quits.
     """
     deployment = find(name)
     read_status(deployment)  # says so if there is nothing to watch
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if web:
+        _serve(deployment, host, port, interval)
+        return
+    is_served = os.environ.get("TEXTUAL_DRIVER", "").startswith("textual.drivers.web_driver:")
+    if not is_served and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("top needs a terminal", hint="`dynkv status --watch` goes on in a pipe too")
     from dynkv.cli.dashboard import Dashboard  # takes 300 ms
 
     Dashboard(Watched(deployment), interval).run()
+
+
+def _serve(deployment: Deployment, host: str, port: int, interval_s: float) -> None:
+    try:
+        from dynkv.cli.web import serve
+    except ModuleNotFoundError as missing:
+        raise UsageError(
+            f"top --web needs {missing.name}, which is not installed", hint="pip install 'dynkv[web]'"
+        ) from None
+    serve(deployment.place.name, host, port, interval_s, say)
 
 
 class Watched:
@@ -40,6 +70,7 @@ class Watched:
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
+        self._events: Follower | None = None
 
     def look(self) -> Look:
         """Without a supervisor nobody gathers figures, and there are none."""
@@ -47,5 +78,13 @@ class Watched:
         metrics = self._deployment.client().metrics() if status.supervisor is not None else ""
         return Look(time.monotonic(), status, read(metrics))
 
-    def restart(self, unit: str) -> None:
-        self._deployment.client().ask_unit(unit, "restart")
+    def new_events(self) -> list[Event]:
+        lines = self._events.new_lines() if self._events else tail(self._deployment.place.events, _EVENTS)
+        self._events = self._events or Follower(self._deployment.place.events)
+        return [event for line in lines if (event := decoded(line)) is not None]
+
+    def ask(self, unit: str, verb: str) -> None:
+        self._deployment.client().ask_unit(unit, verb)
+
+    def scale(self, role: str, count: int) -> None:
+        self._deployment.client().scale(role, count)

@@ -104,6 +104,8 @@ class GpuLoad:
     """0 to 1; None where NVML does not tell."""
     used_by: tuple[tuple[int, int], ...] | None = None
     """Pids, and what each uses; None where NVML does not tell it of all."""
+    power_w: float | None = None
+    temperature_c: float | None = None
 
 
 def gpu_loads(wanted: Iterable[str]) -> dict[str, GpuLoad]:
@@ -135,7 +137,16 @@ def _load(gpu: str) -> GpuLoad | None:
     users = _asked(pynvml.nvmlDeviceGetComputeRunningProcesses, handle)
     is_told = users is not None and all(user.usedGpuMemory is not None for user in users)
     used_by = tuple((user.pid, user.usedGpuMemory) for user in users) if is_told else None
-    return GpuLoad(int(memory.used), int(memory.total), utilisation, used_by)
+    milliwatts = _asked(pynvml.nvmlDeviceGetPowerUsage, handle)
+    celsius = _asked(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU)
+    return GpuLoad(
+        int(memory.used),
+        int(memory.total),
+        utilisation,
+        used_by,
+        power_w=None if milliwatts is None else milliwatts / 1000,
+        temperature_c=None if celsius is None else float(celsius),
+    )
 
 
 def _handle(gpu: str) -> object:

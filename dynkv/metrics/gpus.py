@@ -30,7 +30,10 @@ class GpuFigures:
     async def of(self, units: Iterable[UnitStatus]) -> tuple[GpuStatus, ...]:
         """Of the GPUs that units use, in their order; without asking anybody where they use none."""
         loads = await self.loads(units)
-        return tuple(GpuStatus(gpu, load.used_bytes, load.total_bytes, load.utilisation) for gpu, load in loads.items())
+        return tuple(
+            GpuStatus(gpu, load.used_bytes, load.total_bytes, load.utilisation, load.power_w, load.temperature_c)
+            for gpu, load in loads.items()
+        )
 
     async def loads(self, units: Iterable[UnitStatus]) -> dict[str, GpuLoad]:
         """The same as NVML tells it."""

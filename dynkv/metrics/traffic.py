@@ -15,17 +15,27 @@ from dynkv.probes.text import Sample, samples
 
 REQUESTS = "dynamo_frontend_requests_total"
 FIRST_TOKEN = "dynamo_frontend_time_to_first_token_seconds"
+INTER_TOKEN = "dynamo_frontend_inter_token_latency_seconds"
+INFLIGHT = "dynamo_frontend_inflight_requests"
+QUEUED = "dynamo_frontend_queued_requests"
+TOKENS_IN = "vllm:prompt_tokens_total"
+TOKENS_OUT = "vllm:generation_tokens_total"
+KV_USAGE = "vllm:kv_cache_usage_perc"
+LOOKED_UP = "vllm:prefix_cache_queries_total"
+HIT = "vllm:prefix_cache_hits_total"
 PASSED_ON = {
     REQUESTS: ("counter", "Requests that the frontend has answered, by their outcome."),
     FIRST_TOKEN: ("histogram", "Seconds from a request to its first token."),
-    "dynamo_frontend_inter_token_latency_seconds": ("histogram", "Seconds between two tokens of an answer."),
-    "dynamo_frontend_inflight_requests": ("gauge", "Requests that are being answered."),
-    "dynamo_frontend_queued_requests": ("gauge", "Requests that wait for a first token."),
+    INTER_TOKEN: ("histogram", "Seconds between two tokens of an answer."),
+    INFLIGHT: ("gauge", "Requests that are being answered."),
+    QUEUED: ("gauge", "Requests that wait for a first token."),
     "vllm:num_requests_running": ("gauge", "Requests that a worker's engine computes."),
     "vllm:num_requests_waiting": ("gauge", "Requests that wait for room in a worker's engine."),
-    "vllm:kv_cache_usage_perc": ("gauge", "How much of a worker's KV cache is taken, 0 to 1."),
-    "vllm:prompt_tokens_total": ("counter", "Prompt tokens of a worker."),
-    "vllm:generation_tokens_total": ("counter", "Tokens that a worker has generated."),
+    KV_USAGE: ("gauge", "How much of a worker's KV cache is taken, 0 to 1."),
+    LOOKED_UP: ("counter", "Tokens that were looked up in a worker's own KV cache."),
+    HIT: ("counter", "Those of them that it had."),
+    TOKENS_IN: ("counter", "Prompt tokens of a worker."),
+    TOKENS_OUT: ("counter", "Tokens that a worker has generated."),
 }
 """Type and description, by name. The reference is made from this."""
 _MAX_AGE_S = 1.0

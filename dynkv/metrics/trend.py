@@ -6,9 +6,20 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from dynkv.metrics.rates import increase, quantile
-from dynkv.metrics.traffic import FIRST_TOKEN, REQUESTS
+from dynkv.metrics.traffic import (
+    FIRST_TOKEN,
+    HIT,
+    INFLIGHT,
+    INTER_TOKEN,
+    KV_USAGE,
+    LOOKED_UP,
+    QUEUED,
+    REQUESTS,
+    TOKENS_IN,
+    TOKENS_OUT,
+)
 from dynkv.probes.finite import finite, quotient
-from dynkv.probes.text import Samples
+from dynkv.probes.text import Samples, total
 from dynkv.supervisor.status import DeploymentStatus
 
 WINDOW_S = 10.0
@@ -34,9 +45,27 @@ class Reading:
     """Requests that were finished, in a second."""
     first_token_s: float | None = None
     """The median time to first token."""
+    first_token_p95_s: float | None = None
+    inter_token_s: float | None = None
+    """The median time between two tokens."""
+    inter_token_p95_s: float | None = None
+    tokens_in_s: float | None = None
+    """Prompt tokens in a second, of all workers."""
+    tokens_out_s: float | None = None
+    """Generated tokens in a second, of all workers."""
+    running: float | None = None
+    """Requests that are being answered."""
+    waiting: float | None = None
+    """Requests that wait for their first token."""
+    kv_usage_ratio: float | None = None
+    """Of the worker whose own KV cache is fullest, 0 to 1."""
+    gpu_hit_rate: float | None = None
+    """Share of the tokens looked up in the workers' own KV caches that those had, 0 to 1."""
     hit_rate: float | None = None
     """Share of the tokens looked up at the sidecar that it had, 0 to 1; when none were of late, of all so far."""
     l1_usage_ratio: float | None = None
+    nixl_bytes_s: float | None = None
+    """Moved between workers, in a second."""
     gpu_usage_ratios: dict[str, float] = field(default_factory=dict)
     """Memory in use of each GPU, by whomever, 0 to 1."""
 
@@ -54,30 +83,45 @@ class Trend:
         while look.at_s - self._looks[0].at_s > _KV_WINDOW_S:
             self._looks.popleft()
         before = next(it for it in self._looks if look.at_s - it.at_s <= WINDOW_S)
-        reading = Reading(
-            _requests_s(before, look),
-            quantile(before.scrape, look.scrape, FIRST_TOKEN, 0.5),
-            _hit_rate(self._looks[0], look),
-            look.status.kv.get("l1_usage_ratio"),
-            {gpu.id: gpu.memory_used_bytes / gpu.memory_total_bytes for gpu in look.status.gpus},
-        )
+        reading = _reading(before, self._looks[0], look)
         self.readings.append(reading)
         return reading
 
 
-def _requests_s(before: Look, look: Look) -> float | None:
-    finished = increase(before.scrape, look.scrape, REQUESTS)
-    took_s = look.at_s - before.at_s
-    return None if took_s <= 0 else quotient(finished, took_s)
+def _reading(before: Look, earliest: Look, look: Look) -> Reading:
+    """The figures of the caches since the `earliest` look, all others since the one `before`."""
+    old, new, took_s = before.scrape, look.scrape, look.at_s - before.at_s
+    return Reading(
+        requests_s=_rate(increase(old, new, REQUESTS), took_s),
+        first_token_s=quantile(old, new, FIRST_TOKEN, 0.5),
+        first_token_p95_s=quantile(old, new, FIRST_TOKEN, 0.95),
+        inter_token_s=quantile(old, new, INTER_TOKEN, 0.5),
+        inter_token_p95_s=quantile(old, new, INTER_TOKEN, 0.95),
+        tokens_in_s=_rate(increase(old, new, TOKENS_IN), took_s),
+        tokens_out_s=_rate(increase(old, new, TOKENS_OUT), took_s),
+        running=total(new, INFLIGHT),
+        waiting=total(new, QUEUED),
+        kv_usage_ratio=max(new.get(KV_USAGE, {}).values(), default=None),
+        gpu_hit_rate=quotient(increase(earliest.scrape, new, HIT), increase(earliest.scrape, new, LOOKED_UP)),
+        hit_rate=_hit_rate(earliest, look),
+        l1_usage_ratio=look.status.kv.get("l1_usage_ratio"),
+        nixl_bytes_s=_rate(_kv_grown(earliest, look, "nixl_bytes_transferred"), look.at_s - earliest.at_s),
+        gpu_usage_ratios={gpu.id: gpu.memory_used_bytes / gpu.memory_total_bytes for gpu in look.status.gpus},
+    )
+
+
+def _rate(grown: float | None, took_s: float) -> float | None:
+    return None if took_s <= 0 else quotient(grown, took_s)
 
 
 def _hit_rate(before: Look, look: Look) -> float | None:
-    requested, hit = (
-        _grown(before.status.kv.get(name), look.status.kv.get(name))
-        for name in ("lookup_requested_tokens", "lookup_hit_tokens")
-    )
+    requested, hit = (_kv_grown(before, look, name) for name in ("lookup_requested_tokens", "lookup_hit_tokens"))
     of_late = quotient(hit, requested)
     return look.status.kv.get("hit_rate") if of_late is None else of_late
+
+
+def _kv_grown(before: Look, look: Look, name: str) -> float | None:
+    return _grown(before.status.kv.get(name), look.status.kv.get(name))
 
 
 def _grown(old: float | None, new: float | None) -> float | None:

@@ -16,10 +16,12 @@ from dynkv.plan.environment import (
 )
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.frontend import frontend_unit
+from dynkv.plan.hooks import planned_hooks
 from dynkv.plan.hub import one_cache
 from dynkv.plan.lmcache import l2_directories, lmcache_unit
 from dynkv.plan.mocker import mocker_unit
 from dynkv.plan.model import LogPolicy, Plan, Role, Unit
+from dynkv.plan.observability import named
 from dynkv.plan.order import worker_dependencies
 from dynkv.plan.own import with_own_units
 from dynkv.plan.ports import METRICS, METRICS_FROM, PortPlanner
@@ -65,6 +67,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         ports=tuple(sorted(ctx.ports.given)),
         metrics=ctx.metrics,
         l2_directories=l2_directories(ctx) if ctx.sidecar_port is not None else (),
+        hooks=planned_hooks(ctx),
         notes=(
             *notes,
             *naming_notes(profile, facts, home),
@@ -105,6 +108,7 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, workers: 
     discovery_dir = f"{home}/{name}/discovery" if profile.discovery.backend == "file" else None
     served_name, *aliases = served_names(profile, facts, home)
     return Context(
+        deployment=name,
         profile=profile,
         facts=facts,
         ports=ports,
@@ -150,7 +154,7 @@ def _units(ctx: Context, workers: list[Seat]) -> tuple[Unit, ...]:
 def _surrounded(ctx: Context, unit: Unit) -> Unit:
     """With what the profile gives to its role alone; what its plan has changed is no circumstance any more."""
     untouched = tuple(name for name in ctx.circumstances if unit.env.get(name) == ctx.facts.environ[name])
-    own = unit_environment(ctx.profile, unit.role, unit.name)
+    own = {**named(ctx.profile, ctx.deployment, unit.name), **unit_environment(ctx.profile, unit.role, unit.name)}
     made = with_environment(replace(unit, circumstances=untouched), own)
     return made if ctx.facts.model.is_local else replace(made, env={**made.env, **one_cache(made.env)})
 

@@ -17,6 +17,7 @@ from dynkv.profile.probes import LivenessSettings, ProbeSettings, UnitProbes
 
 @dataclass(frozen=True, slots=True)
 class Context:
+    deployment: str
     profile: Profile
     facts: HostFacts
     ports: PortPlanner

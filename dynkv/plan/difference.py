@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from dynkv.plan.losses import losses
@@ -80,11 +80,13 @@ def _of_the_whole(plan: Plan) -> dict[str, object]:
     standbys = [
         (standby.name, standby.modules, standby.keep, standby.roles, standby.others) for standby in plan.standbys
     ]
+    hooks = [replace(hook, env={}) for hook in plan.hooks]
     return {
         "rotation of logs": plan.logs,
         "standby": standbys,
         "first prompt": plan.warm_up_tokens,
         "metrics": plan.metrics,
+        "notifications": hooks,
     }
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import Plan, Role, Unit
+from dynkv.plan.observability import observed_environment
 from dynkv.profile.environment import FORBIDDEN_ENV
 from dynkv.profile.l2_kinds import HuggingFaceBucket
 from dynkv.profile.model import Profile
@@ -101,6 +102,7 @@ def base_environment(profile: Profile, facts: HostFacts, discovery_dir: str | No
         "DYN_EVENT_PLANE_HOST": "127.0.0.1",
         **_discovery(profile, discovery_dir, deployment),
     }
+    own |= observed_environment(profile)
     if facts.model.is_local:
         own["HF_HUB_OFFLINE"] = "1"
     return {**handed_on_as_text(facts.environ), **own, **given_environment(profile)}
@@ -178,7 +180,8 @@ def kept_secrets(profile: Profile, plan: Plan) -> dict[str, str]:
     own = {unit.name: unit.env for unit in profile.units}
     given = ((unit, own.get(unit.name) or unit_environment(profile, unit.role, unit.name)) for unit in plan.units)
     kept = {name_kept: env[name] for unit, env in given for name, name_kept in unit.own_secrets.items()}
-    return {**only_secrets(profile.env), **kept}
+    addresses = {hook.kept_as: hook.webhook for hook in profile.notify if hook.webhook}
+    return {**only_secrets(profile.env), **kept, **addresses}
 
 
 def _discovery(profile: Profile, discovery_dir: str | None, deployment: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from dynkv.errors import PreflightRefused
 from dynkv.plan.context import Context, probes
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import HttpGet, Role, Unit
+from dynkv.plan.observability import KEEPS_FIGURES, sidecar_tracing
 from dynkv.plan.paths import needs_expansion
 from dynkv.profile.l2 import directory
 from dynkv.profile.l2_generic import Adapter, RawAdapter
@@ -94,7 +95,8 @@ def _expanded(value: Any, key: str, ctx: Context, adapter: Adapter) -> Any:
 
 def _argv(ctx: Context, zmq_port: int, http_port: int) -> tuple[str, ...]:
     settings = ctx.profile.lmcache
-    argv = [*ctx.interpreter, "-c", _LMCACHE, "server"]
+    is_traced = ctx.profile.observability.otlp is not None
+    argv = [*ctx.interpreter, "-c", KEEPS_FIGURES + _LMCACHE if is_traced else _LMCACHE, "server"]
     argv += ["--host", "localhost", "--port", str(zmq_port)]
     # 0.5.0 serves an API that runs scripts on 0.0.0.0 unless it is told otherwise
     argv += ["--http-host", "127.0.0.1", "--http-port", str(http_port)]
@@ -108,4 +110,4 @@ def _argv(ctx: Context, zmq_port: int, http_port: int) -> tuple[str, ...]:
         argv += ["--supported-transfer-mode", "auto"]
     for adapter in settings.l2:
         argv += ["--l2-adapter", adapter_json(adapter, ctx)]
-    return (*argv, *settings.args)
+    return (*argv, *sidecar_tracing(ctx.profile, ctx.deployment), *settings.args)

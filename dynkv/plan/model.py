@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dynkv.documents import encoded
+from dynkv.plan.hook import Hook
 from dynkv.plan.serving import Frontend, Listener, Lora
 from dynkv.plan.steps import Step
 
@@ -247,6 +248,8 @@ class Plan:
     """Where the figures of all units are read; None where nowhere."""
     l2_directories: tuple[str, ...] = ()
     """Those in which the sidecar keeps KV blocks."""
+    hooks: tuple[Hook, ...] = ()
+    """Who is told when it is not well."""
     notes: tuple[str, ...] = field(default=())
     """Decisions made for the person, in words."""
 

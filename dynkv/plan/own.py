@@ -8,6 +8,7 @@ from graphlib import CycleError
 from dynkv.errors import UsageError
 from dynkv.plan.context import Context
 from dynkv.plan.environment import with_environment
+from dynkv.plan.hook import HOOKS
 from dynkv.plan.model import (
     SIDECARS_STANDBY,
     WORKERS_STANDBY,
@@ -24,7 +25,7 @@ from dynkv.plan.order import start_stages
 from dynkv.profile.units import OwnUnit
 
 _STARTUP_PERIOD_S, _STARTUP_TIMEOUT_S = 0.2, 1.0
-_OTHER_LOGS = (WORKERS_STANDBY, SIDECARS_STANDBY, "supervisor", "reclaim")
+_OTHER_LOGS = (WORKERS_STANDBY, SIDECARS_STANDBY, "supervisor", "reclaim", HOOKS)
 """A unit's log is named after it."""
 
 

@@ -35,7 +35,7 @@ _SHARED_BY_WORKERS = frozenset(
 def standbys(ctx: Context, units: Sequence[Unit]) -> tuple[Standby, ...]:
     """One for all workers, whatever their role; with `always` also one for the sidecar and what talks to it."""
     mode, workers = ctx.profile.standby, [unit for unit in units if unit.role.is_worker]
-    if mode == "off" or not workers:
+    if mode == "off" or not workers or not _modules(ctx):
         return ()
     keep = mode == "always"
     alike = _alike(ctx, workers)
@@ -56,10 +56,9 @@ def _alike(ctx: Context, workers: list[Unit]) -> list[Unit]:
 
 def _for_workers(ctx: Context, workers: list[Unit], others: tuple[str, ...], *, keep: bool) -> Standby:
     engine, device = ctx.profile.engine, ctx.profile.device
-    modules = (f"dynamo.{engine}.main", *((*_ENGINE, *_ENGINE_ON[device]) if engine == "vllm" else ()))
     return Standby(
         name=WORKERS_STANDBY,
-        modules=modules,
+        modules=_modules(ctx),
         env=_common(ctx, workers),
         roles=tuple(dict.fromkeys(unit.role for unit in workers)),
         others=others,
@@ -69,6 +68,14 @@ def _for_workers(ctx: Context, workers: list[Unit], others: tuple[str, ...], *, 
         spawns=engine == "vllm",
         python_options=ctx.facts.python_options,
     )
+
+
+def _modules(ctx: Context) -> tuple[str, ...]:
+    """Without Dynamo's where it sends traces: as it is imported it starts the threads that do so, and no fork has them
+    (ai-dynamo 1.6.1)."""
+    engine = ctx.profile.engine
+    dynamo = () if ctx.profile.observability.otlp else (f"dynamo.{engine}.main",)
+    return (*dynamo, *((*_ENGINE, *_ENGINE_ON[ctx.profile.device]) if engine == "vllm" else ()))
 
 
 def _common(ctx: Context, workers: list[Unit]) -> dict[str, str]:

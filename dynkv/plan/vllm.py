@@ -13,6 +13,7 @@ from dynkv.plan.environment import unit_environment
 from dynkv.plan.kv_transfer import disables_hybrid_kv_cache_manager, kv_transfer_config
 from dynkv.plan.loras import lora_args, lora_environment, loras
 from dynkv.plan.model import Dependency, Role, Unit
+from dynkv.plan.observability import vllm_tracing
 from dynkv.plan.ports import rank_port
 from dynkv.plan.seats import Seat, share_cpus
 from dynkv.plan.tasks import task_args, task_environment
@@ -42,6 +43,7 @@ def vllm_unit(ctx: Context, seat: Seat, depends_on: tuple[Dependency, ...]) -> U
         *_endpoint_args(ctx, own),
         *lora_args(ctx, own),
         *_kv_args(ctx, seat, ports),
+        *vllm_tracing(ctx.profile, own),
         *own,
     ]
     env = {**task_environment(ctx.task), **lora_environment(ctx), **_environment(ctx, seat, ports)}

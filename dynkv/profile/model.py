@@ -24,6 +24,8 @@ from dynkv.profile.fields import (
 from dynkv.profile.lmcache import LMCache
 from dynkv.profile.loras import Loras
 from dynkv.profile.names import ServedName
+from dynkv.profile.notify import Notifications
+from dynkv.profile.observability import Observability
 from dynkv.profile.probes import ProbeGroups
 from dynkv.profile.secrets import refuse_secrets
 from dynkv.profile.units import OwnUnit
@@ -156,6 +158,9 @@ class Profile(Section):
     logs: Logs = Logs()
     units: Annotated[list[OwnUnit], Field(max_length=1000)] = []
     """Programs to run beside the stack: an exporter, a proxy, a router."""
+    notify: Notifications = []
+    """Who is told when it is not well, or is well again: commands to run, and addresses to post to."""
+    observability: Observability = Observability()
     standby: Literal["off", "start", "always"] = "start"
     """Whether a process does the workers' imports ahead and they are forked from it: while the rest of the deployment
     starts, or always, so that a dead worker is back in a fraction of the time, for about 1 GB of memory."""

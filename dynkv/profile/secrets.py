@@ -1,4 +1,7 @@
-"""Where in a profile no secret may stand: everywhere but under `env`, since the rest is written down and shown."""
+"""Where in a profile no secret may stand: everywhere but under `env` and `webhook`.
+
+The rest is written down and shown.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from pydantic_core import PydanticCustomError
 
 from dynkv.secrets import looks_secret, secret_in
 
-_KEPT = "env"
-"""What stands under it is only kept in memory where it is a secret: of the profile, and of a unit."""
+_KEPT = ("env", "webhook")
+"""What stands under these is only kept in memory where it is a secret: variables, and whom a hook posts to."""
 _ADDRESSES = ("discovery",)
 _HINT = (
     "put it under env, or export it in the environment: a program that only takes it as an argument can be run by "
@@ -32,7 +35,7 @@ def refuse_secrets(settings: Mapping[str, Any]) -> None:
 def _secrets(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            if key == _KEPT:
+            if key in _KEPT:
                 continue
             if inner not in (None, "", [], {}) and looks_secret(key):
                 yield (*path, key), key

@@ -20,6 +20,10 @@ def _check_words(argv: list[str]) -> list[str]:
     return argv
 
 
+Argv = Annotated[list[Word], Field(min_length=1), AfterValidator(_check_words)]
+"""A program, by its whole path or by its name on PATH, and its arguments."""
+
+
 class HttpCheck(Section):
     """GET, which passes with 200 to 399, as a Kubernetes httpGet probe does."""
 
@@ -78,7 +82,7 @@ class OwnUnit(Section):
     """A `service` is to run for ever. A `job` runs once: when it has exited with 0 it is completed, and what is left of
     its processes is ended; when it has failed it is tried again, as `restart` has it. It may run twice where nobody
     saw how it ended."""
-    argv: Annotated[list[Word], Field(min_length=1), AfterValidator(_check_words)]
+    argv: Argv
     """The program, by its whole path or by its name on the unit's PATH, and its arguments, one list item for each word;
     no shell reads them. It runs in the deployment's directory."""
     env: Environment = {}

@@ -29,6 +29,7 @@ class EventKind(StrEnum):
     CUT = "cut"
     PORT = "port"
     SHARED_MEMORY = "shared-memory"
+    NOTIFY = "notify"
     LOG = "log"
     JOURNAL = "journal"
     FAULT = "fault"
@@ -69,6 +70,10 @@ KINDS = {
     ),
     EventKind.PORT: Kind("a port of a dead unit is still held"),
     EventKind.SHARED_MEMORY: Kind("what a dead unit left in /dev/shm was removed", {"files": "the files' names"}),
+    EventKind.NOTIFY: Kind(
+        "a hook was told that the deployment is not well or well again, or could not be told",
+        {"event": "`degraded`, `failed` or `recovered`", "ok": "whether it was told", "attempt": "which try it was"},
+    ),
     EventKind.LOG: Kind("a unit's log was rotated"),
     EventKind.JOURNAL: Kind("a damaged journal was put aside, or what somebody removed is made again"),
     EventKind.FAULT: Kind(

@@ -19,6 +19,7 @@ from dynkv.host.whole_proc import BOOT_ID
 from dynkv.owned import put_aside, read_own, write_whole
 from dynkv.plan.model import Plan, Unit
 from dynkv.plan.order import start_stages
+from dynkv.supervisor.occasions import NOTHING, Told
 
 VERSION = 1
 _PORTS, _PID_MAX = 65536, 4 * 1024**2
@@ -73,6 +74,8 @@ class JournalFile:
     """The deployment's, as it was called when this was written; empty where an earlier version has."""
     released: bool = False
     """Its supervisor has let go of it on purpose, for another one."""
+    told: Told = NOTHING
+    """What those who are to be told know of."""
     unread: tuple[str, ...] = ()
     """Parts that are there and could not be read; never written."""
 
@@ -131,6 +134,10 @@ class Journal:
         """A job that has ended well is not run again by a later supervisor, unless it is another job by then."""
         rest = {name: digest for name, digest in self.content.completed.items() if name != unit.name}
         self._change(completed={**rest, unit.name: unit.digest()} if is_so else rest)
+
+    def note_told(self, told: Told) -> None:
+        if told != self.content.told:
+            self._change(told=told)
 
     def note_release(self) -> None:
         self._change(released=True)
@@ -214,6 +221,7 @@ def read_journal(path: Path) -> JournalFile | None:
         strays=reader.of("strays", tuple[Identity, ...], (), is_new=True),
         directory=reader.of("directory", str, "", is_new=True),
         released=reader.of("released", bool, False, is_new=True),
+        told=reader.of("told", Told, NOTHING, is_new=True),
         unread=tuple(reader.unread),
     )
 

@@ -144,6 +144,10 @@ class GpuStatus:
     memory_total_bytes: int
     utilisation: float | None = None
     """Share of the last moment in which it computed, 0 to 1; None where NVML does not tell, as for a MIG slice."""
+    power_w: float | None = None
+    """What it draws; None where NVML does not tell."""
+    temperature_c: float | None = None
+    """In degrees Celsius; None where NVML does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,14 @@ from dynkv.children.marks import MARK_UNIT
 from dynkv.children.tree import Host
 from dynkv.home import Place
 from dynkv.host.processes import Identity, Process
+from dynkv.plan.hook import HOOKS
 from dynkv.plan.model import SIDECARS_STANDBY, WORKERS_STANDBY, Plan, Role, Unit
 from dynkv.reclaim.discovery import purge
 from dynkv.reclaim.sidecar import Registrations
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import EventLog, utc_now
 from dynkv.supervisor.journal import ChildRecord, JournalFile, read_journal, set_aside
+from dynkv.supervisor.occasions import NOTHING, Told
 from dynkv.supervisor.salvage import (
     adoptable,
     changed_units,
@@ -45,6 +47,8 @@ class Inheritance:
     """Units that were asked to stop, and whether because fewer of their role are wanted."""
     completed: dict[str, str] = field(default_factory=dict)
     """Jobs that have ended well since the host was started, by their digest; as the plan has them still."""
+    told: Told = NOTHING
+    """What those who are to be told know of."""
 
 
 def unclear(journal: JournalFile | None, plan: Plan, place: Place) -> list[Process]:
@@ -63,8 +67,8 @@ def unclear(journal: JournalFile | None, plan: Plan, place: Place) -> list[Proce
 
 
 def _only_waits(process: Process, host: Host) -> bool:
-    """A standby serves nobody, and ends with its supervisor; it may take a moment."""
-    return (host.environment(process.pid) or {}).get(MARK_UNIT) in (WORKERS_STANDBY, SIDECARS_STANDBY)
+    """A standby or a hook serves nobody, and ends with its supervisor; it may take a moment."""
+    return (host.environment(process.pid) or {}).get(MARK_UNIT) in (WORKERS_STANDBY, SIDECARS_STANDBY, HOOKS)
 
 
 def _outdated(left: JournalFile, plan: Plan, adopted: dict[str, ChildRecord]) -> dict[str, Unit]:
@@ -108,6 +112,7 @@ async def take_stock(plan: Plan, place: Place, events: EventLog) -> Inheritance:
         strays,
         {name: is_scaling for name, is_scaling in left.resting.items() if name in planned},
         _completed(left, plan),
+        left.told,
     )
 
 

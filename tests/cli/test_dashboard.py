@@ -21,6 +21,7 @@ from dynkv.cli.tile import Curve, Tile
 from dynkv.errors import DynkvError
 from dynkv.metrics.trend import Look
 from dynkv.probes.text import read
+from dynkv.supervisor.events import Event
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import DeploymentStatus
 
@@ -34,8 +35,9 @@ class Planned:
     """A source of looks that were thought of before, one second apart; the last one is seen again and again."""
 
     looks: list[Look | DynkvError]
-    restarted: list[str] = field(default_factory=list)
+    asked: list[tuple[str, object]] = field(default_factory=list)
     refusal: DynkvError | None = None
+    events: list[Event] = field(default_factory=list)
 
     def look(self) -> Look:
         seen = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
@@ -43,10 +45,17 @@ class Planned:
             raise seen
         return seen
 
-    def restart(self, unit: str) -> None:
+    def new_events(self) -> list[Event]:
+        new, self.events = self.events, []
+        return new
+
+    def ask(self, unit: str, verb: str) -> None:
         if self.refusal is not None:
             raise self.refusal
-        self.restarted.append(unit)
+        self.asked.append((unit, verb))
+
+    def scale(self, role: str, count: int) -> None:
+        self.asked.append((role, count))
 
 
 def planned(*seen: DeploymentStatus | DynkvError, requests: Iterable[int] = count(0, 3)) -> Planned:
@@ -61,7 +70,7 @@ def planned(*seen: DeploymentStatus | DynkvError, requests: Iterable[int] = coun
 
 @asynccontextmanager
 async def shown(source: Planned, size: tuple[int, int] = (100, 30)) -> AsyncIterator[Pilot[None]]:
-    app = Dashboard(source, 0.01)
+    app = Dashboard(source, 0.1)
     async with app.run_test(size=size) as pilot:
         yield pilot
 
@@ -76,8 +85,13 @@ def text(pilot: Pilot[None], selector: str) -> str:
     return str(pilot.app.screen.query_one(selector, Static).render())
 
 
-def tile(pilot: Pilot[None], selector: str) -> str:
-    return str(pilot.app.query_one(selector, Tile).query_one(Static).render())
+def tiles(pilot: Pilot[None]) -> list[str]:
+    return [str(label.render()) for it in pilot.app.query(Tile) for label in it.query(Static)]
+
+
+def screen(pilot: Pilot[None]) -> list[str]:
+    """What the terminal shows, line by line."""
+    return ["".join(part.text for part in strip).rstrip() for strip in pilot.app.screen._compositor.render_strips()]
 
 
 def rows(pilot: Pilot[None]) -> list[list[str]]:
@@ -119,24 +133,25 @@ async def test_units_come_and_go_and_the_cursor_stays_within() -> None:
 
 async def test_the_curves() -> None:
     async with shown(planned(STATUS, STATUS, STATUS)) as pilot:
-        await until(pilot, lambda: tile(pilot, "#requests") == "requests/s 3.0")
-        assert tile(pilot, "#first-token") == "first token -"
-        assert tile(pilot, "#hit-rate") == "hit rate 33%"
-        assert tile(pilot, "#l1") == "L1 memory 25%"
-        assert [str(it.query_one(Static).render()) for it in pilot.app.query(Tile)][4:] == [
-            "GPU 0 memory 75%",
-            "GPU 1 memory 1%",
+        await until(pilot, lambda: "requests/s 3.0" in tiles(pilot))
+        assert tiles(pilot) == [
+            "requests/s 3.0",
+            "first token -",
+            "hits in sidecar 33%",
+            "L1 memory 25%",
+            "NIXL 0.0 MB/s",
+            "GPU 0 60/80 GB 43%",
+            "GPU 1 0/80 GB",
         ]
-        l1 = pilot.app.query_one("#l1", Tile).query_one(Curve)
-        assert str(l1.render()).splitlines()[1].endswith("▄")
-        assert l1.size.width == len(str(l1.render()).splitlines()[1])
+        l1 = pilot.app.query(Tile)[3].query_one(Curve)
+        assert str(l1.render()).endswith("▂")
+        assert l1.size.width == len(str(l1.render()))
 
 
 async def test_without_gpus_and_caches_there_are_no_figures_of_them() -> None:
     async with shown(planned(replace(STATUS, gpus=(), kv={}))) as pilot:
         await until(pilot, lambda: rows(pilot))
-        assert tile(pilot, "#l1") == "L1 memory -"
-        assert len(pilot.app.query(Tile)) == 4
+        assert [it.split()[0] for it in tiles(pilot)] == ["requests/s", "first"]
 
 
 async def test_a_restart_is_asked_for_after_a_yes() -> None:
@@ -148,8 +163,94 @@ async def test_a_restart_is_asked_for_after_a_yes() -> None:
         await pilot.press("n")
         assert not isinstance(pilot.app.screen, Confirmation)
         await pilot.press("r", "y")
-        await until(pilot, lambda: source.restarted)
-        assert source.restarted == ["worker-0"]
+        await until(pilot, lambda: source.asked)
+        assert source.asked == [("worker-0", "restart")]
+
+
+@pytest.mark.parametrize(
+    ("key", "question", "asked"),
+    [
+        ("s", "Start worker-0?", ("worker-0", "start")),
+        ("x", "Stop worker-0?", ("worker-0", "stop")),
+        ("+", "Run 2 of role worker?", ("worker", 2)),
+        ("-", "Run 0 of role worker?", ("worker", 0)),
+    ],
+)
+async def test_other_keys_ask_too(key: str, question: str, asked: tuple[str, object]) -> None:
+    source = planned(STATUS)
+    async with shown(source) as pilot:
+        await until(pilot, lambda: rows(pilot))
+        await pilot.press("down", key)
+        assert question in text(pilot, "Static")
+        await pilot.press("y")
+        await until(pilot, lambda: source.asked)
+        assert source.asked == [asked]
+
+
+async def test_help_names_all_keys() -> None:
+    async with shown(planned(STATUS)) as pilot:
+        await until(pilot, lambda: rows(pilot))
+        await pilot.press("?")
+        shown_keys = text(pilot, "Static")
+        for key in ("r", "s", "x", "+ -", "l, enter", "/", "q"):
+            assert f"\n{key} " in f"\n{shown_keys}"
+        await pilot.press("escape")
+        assert text(pilot, "#head")
+
+
+def logged(tmp_path: Path) -> DeploymentStatus:
+    units = []
+    for unit in STATUS.units:
+        log = tmp_path / f"{unit.name}.log"
+        log.write_text(f"{unit.name} begins\n{unit.name} serves\n")
+        units.append(replace(unit, log=str(log)))
+    return replace(STATUS, units=tuple(units))
+
+
+HAPPENED = [
+    Event(1, "2026-01-01T00:00:01.000+00:00", "state", "worker-0", "starting to ready", duration_s=2.5),
+    Event(2, "2026-01-01T00:00:02.000+00:00", "exit", "worker-0", "killed by SIGKILL", cause="nobody knows"),
+    Event(3, "2026-01-01T00:00:03.000+00:00", "of another version", None, "something new"),
+]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 60)], ids=["small", "large"])
+async def test_all_of_it_is_on_the_screen(tmp_path: Path, size: tuple[int, int]) -> None:
+    source = planned(*[logged(tmp_path)] * 3)
+    source.events = [*HAPPENED]
+    async with shown(source, size) as pilot:
+        await until(pilot, lambda: "requests/s 3.0" in tiles(pilot))
+        await until(pilot, lambda: any("serves" in line for line in screen(pilot)))
+        found = "\n".join(screen(pilot))
+        for words in (
+            "agg is degraded",
+            "L1 memory 25%",
+            "GPU 1 0/80 GB",
+            "frontend",
+            "exit code 1",
+            "log of frontend",
+        ):
+            assert words in found
+        assert "00:00:03 deployment: something new" in found
+        assert "frontend serves" in found
+        assert "q Quit" in found
+        await until(pilot, lambda: pilot.app.query_one(Curve).size.height == (4 if size[1] == 60 else 1))
+        assert ("00:00:01 worker-0: starting to ready in 2.5 s" in found) or size[1] == 24
+
+
+async def test_the_log_is_that_of_the_chosen_unit_and_a_filter_narrows_all(tmp_path: Path) -> None:
+    source = planned(logged(tmp_path))
+    source.events = [*HAPPENED]
+    async with shown(source, (200, 60)) as pilot:
+        await until(pilot, lambda: any("frontend serves" in line for line in screen(pilot)))
+        await pilot.press("down")
+        await until(pilot, lambda: any("worker-0 serves" in line for line in screen(pilot)))
+        await pilot.press("/", *"worker", "enter")
+        await until(pilot, lambda: [row[0] for row in rows(pilot)] == ["worker-0"])
+        await until(pilot, lambda: not any("something new" in line for line in screen(pilot)))
+        await pilot.press("escape")
+        await until(pilot, lambda: len(rows(pilot)) == 2)
+        await until(pilot, lambda: any("something new" in line for line in screen(pilot)))
 
 
 async def test_a_refused_restart_is_told_of() -> None:
@@ -202,7 +303,7 @@ async def test_any_size_will_do_and_the_window_may_change(size: tuple[int, int])
         await until(pilot, lambda: rows(pilot))
         await pilot.resize_terminal(80, 24)
         await pilot.pause()
-        assert pilot.app.query_one(DataTable).size.height > 3
+        assert pilot.app.query_one(DataTable).size.height >= 3
 
 
 async def test_q_ends_it() -> None:

@@ -30,6 +30,7 @@ class FakeNvml(SimpleNamespace):
     """One whole GPU and one MIG slice, of which NVML knows no utilisation."""
 
     NVMLError = NvmlError
+    NVML_TEMPERATURE_GPU = 0
     opened = 0
 
     def nvmlInit(self) -> None:
@@ -59,6 +60,16 @@ class FakeNvml(SimpleNamespace):
             raise NvmlError
         return [SimpleNamespace(pid=7, usedGpuMemory=50), SimpleNamespace(pid=8, usedGpuMemory=10)]
 
+    def nvmlDeviceGetPowerUsage(self, handle: str) -> int:
+        if handle == "slice":
+            raise NvmlError
+        return 350_500
+
+    def nvmlDeviceGetTemperature(self, handle: str, sensor: int) -> int:
+        if handle == "slice":
+            raise NvmlError
+        return 61
+
 
 @pytest.fixture
 def nvml(monkeypatch: pytest.MonkeyPatch) -> FakeNvml:
@@ -69,7 +80,7 @@ def nvml(monkeypatch: pytest.MonkeyPatch) -> FakeNvml:
 
 def test_by_the_names_that_were_asked_for(nvml: FakeNvml) -> None:
     assert gpu_loads(["1", "MIG-a", "7"]) == {
-        "1": GpuLoad(60, 80, 0.43, ((7, 50), (8, 10))),
+        "1": GpuLoad(60, 80, 0.43, ((7, 50), (8, 10)), power_w=350.5, temperature_c=61.0),
         "MIG-a": GpuLoad(5, 10, None),
     }
     assert nvml.opened == 0
@@ -85,7 +96,7 @@ def test_without_a_driver_there_are_none(nvml: FakeNvml, monkeypatch: pytest.Mon
 
 @pytest.mark.anyio
 async def test_each_gpu_of_the_units_once(nvml: FakeNvml) -> None:
-    assert await GpuFigures().of(UNITS) == (GpuStatus("1", 60, 80, 0.43), GpuStatus("MIG-a", 5, 10, None))
+    assert await GpuFigures().of(UNITS) == (GpuStatus("1", 60, 80, 0.43, 350.5, 61.0), GpuStatus("MIG-a", 5, 10, None))
 
 
 @pytest.mark.anyio

@@ -1,0 +1,122 @@
+"""The figures of `dynkv top`: which there are, in which words, and how they went. Pure.
+
+What users feel comes first, then what the caches do, then the GPUs; what nobody has told of yet is not shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from dynkv.metrics.trend import Reading
+from dynkv.supervisor.status import GpuStatus
+
+_UNKNOWN = "-"
+Values = tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """One figure as it is now, and its curve."""
+
+    key: str
+    title: str
+    words: str
+    """Its newest value."""
+    curve: Values
+    """In the order of time; None where it was not known."""
+    ceiling: float | None = None
+    """What fills the height; None for the highest of those shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    key: str
+    title: str
+    value: Callable[[Reading], float | None]
+    words: Callable[[Reading], str]
+    ceiling: float | None = None
+    is_always_there: bool = False
+
+
+def gauges(readings: Sequence[Reading], gpus: Sequence[GpuStatus] = ()) -> list[Gauge]:
+    """Of these readings, the newest last; `gpus` as they are now."""
+    found = [_gauge(kind, readings) for kind in _KINDS]
+    return [it for it, kind in zip(found, _KINDS, strict=True) if kind.is_always_there or any_known(it.curve)] + [
+        _of_gpu(gpu, readings) for gpu in gpus
+    ]
+
+
+def any_known(values: Values) -> bool:
+    return any(value is not None for value in values)
+
+
+def _gauge(kind: _Kind, readings: Sequence[Reading]) -> Gauge:
+    curve = tuple(map(kind.value, readings))
+    is_known = bool(curve) and curve[-1] is not None
+    return Gauge(kind.key, kind.title, kind.words(readings[-1]) if is_known else _UNKNOWN, curve, kind.ceiling)
+
+
+def _of_gpu(gpu: GpuStatus, readings: Sequence[Reading]) -> Gauge:
+    used = f"{gpu.memory_used_bytes / 1e9:.0f}/{gpu.memory_total_bytes / 1e9:.0f} GB"
+    parts = [
+        used,
+        *([] if gpu.utilisation is None else [f"{gpu.utilisation:.0%}"]),
+        *([] if gpu.power_w is None else [f"{gpu.power_w:.0f} W"]),
+        *([] if gpu.temperature_c is None else [f"{gpu.temperature_c:.0f} °C"]),
+    ]
+    curve = tuple(it.gpu_usage_ratios.get(gpu.id) for it in readings)
+    return Gauge(f"gpu-{gpu.id}", f"GPU {gpu.id}", " ".join(parts), curve, 1.0)
+
+
+def _plain(value: float | None) -> str:
+    if value is None:
+        return _UNKNOWN
+    return f"{value / 1000:.1f}k" if value >= 1000 else f"{value:.1f}" if value < 10 else f"{value:.0f}"
+
+
+def _two_times(median_s: float | None, p95_s: float | None) -> str:
+    """Both in the unit that suits the longer one."""
+    longest = max(median_s or 0.0, p95_s or 0.0)
+    factor, unit, digits = (1, "s", 1) if longest >= 1 else (1000, "ms", 0)
+    shown = [_UNKNOWN if it is None else f"{it * factor:.{digits}f}" for it in (median_s, p95_s)]
+    return f"{' / '.join(shown)} {unit}"
+
+
+def _share(value: float | None) -> str:
+    return _UNKNOWN if value is None else f"{value:.0%}"
+
+
+_KINDS = (
+    _Kind("requests", "requests/s", lambda it: it.requests_s, lambda it: f"{it.requests_s or 0.0:.1f}", None, True),
+    _Kind(
+        "first-token",
+        "first token",
+        lambda it: it.first_token_s,
+        lambda it: _two_times(it.first_token_s, it.first_token_p95_s),
+        is_always_there=True,
+    ),
+    _Kind(
+        "inter-token",
+        "inter-token",
+        lambda it: it.inter_token_s,
+        lambda it: _two_times(it.inter_token_s, it.inter_token_p95_s),
+    ),
+    _Kind(
+        "tokens",
+        "tokens/s",
+        lambda it: it.tokens_out_s,
+        lambda it: f"{_plain(it.tokens_in_s)} in {_plain(it.tokens_out_s)} out",
+    ),
+    _Kind(
+        "running",
+        "requests",
+        lambda it: it.running,
+        lambda it: f"{it.running or 0:.0f} running {it.waiting or 0:.0f} waiting",
+    ),
+    _Kind("kv-cache", "KV cache", lambda it: it.kv_usage_ratio, lambda it: _share(it.kv_usage_ratio), 1.0),
+    _Kind("gpu-hits", "hits in GPU", lambda it: it.gpu_hit_rate, lambda it: _share(it.gpu_hit_rate), 1.0),
+    _Kind("hit-rate", "hits in sidecar", lambda it: it.hit_rate, lambda it: _share(it.hit_rate), 1.0),
+    _Kind("l1", "L1 memory", lambda it: it.l1_usage_ratio, lambda it: _share(it.l1_usage_ratio), 1.0),
+    _Kind("nixl", "NIXL", lambda it: it.nixl_bytes_s, lambda it: f"{(it.nixl_bytes_s or 0.0) / 1e6:.1f} MB/s"),
+)

@@ -1,0 +1,97 @@
+"""One try to tell somebody: a program of the person's, or one that posts, as a child with a time limit.
+
+Also what posts is a process of its own: a name that does not resolve, a proxy or TLS cost the supervisor nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from dynkv.children.child import Child
+from dynkv.children.marks import marked_environment
+from dynkv.children.output import tail
+from dynkv.children.stop import kill_tree
+from dynkv.home import Place
+from dynkv.plan.hook import HOOKS, Hook
+from dynkv.secrets import hidden
+
+URL = "DYNKV_WEBHOOK"
+_POSTS = Path(__file__).with_name("webhook.py")
+NEVER = 2
+"""The exit code of a post that is not worth another try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Without secrets."""
+
+    what: str
+    last_line: str = ""
+    """What it said last."""
+    is_final: bool = False
+    """It would fail again."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookRunner:
+    hook: Hook
+    place: Place
+
+    async def tell(self, body: bytes, variables: Mapping[str, str]) -> Failure | None:
+        """None when it was told. Afterwards nothing of its tree runs, also when this is cancelled."""
+        secrets = {name: os.environ[name] for name in self.hook.secret_env if name in os.environ}
+        try:
+            secrets |= self._address()
+            child = self._spawn(body, {**self.hook.env, **secrets, **variables})
+        except (OSError, ValueError) as error:
+            return Failure(f"it cannot be started: {error}")
+        try:
+            in_time = await _has_ended(child, self.hook.timeout_s)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await kill_tree(child.tree)
+            child.reap()
+        return None if in_time and child.exit and child.exit.code == 0 else self._failure(child, in_time, secrets)
+
+    def _spawn(self, body: bytes, env: Mapping[str, str]) -> Child:
+        argv = self.hook.argv or (sys.executable, "-I", str(_POSTS))
+        stdin = os.memfd_create("dynkv-notice")  # unlike a pipe, it is never full, and waits for no reader
+        try:
+            os.write(stdin, body)
+            os.lseek(stdin, 0, os.SEEK_SET)
+            return Child.spawn(
+                argv, marked_environment(self.place.home, self.place.name, HOOKS, env), self._log, stdin=stdin
+            )
+        finally:
+            os.close(stdin)
+
+    @property
+    def _log(self) -> Path:
+        return self.place.logs / f"{HOOKS}.log"
+
+    def _address(self) -> dict[str, str]:
+        """For what posts."""
+        if self.hook.url_file:
+            return {URL: Path(self.hook.url_file).read_text(encoding="utf-8").strip()}
+        return {URL: os.environ.get(self.hook.url_in, "")} if self.hook.url_in else {}
+
+    def _failure(self, child: Child, in_time: bool, secrets: Mapping[str, str]) -> Failure:
+        what = f"{child.exit}" if in_time else f"it had not ended after {self.hook.timeout_s:g} s, and was killed"
+        said = tail(self._log, 1, child.log_start_byte)
+        is_final = not self.hook.argv and child.exit is not None and child.exit.code == NEVER
+        return Failure(what, hidden("".join(said), secrets.values()), is_final)
+
+
+async def _has_ended(child: Child, limit_s: float) -> bool:
+    async with anyio.create_task_group() as watching:
+        watching.start_soon(child.watch)
+        with anyio.move_on_after(limit_s):
+            await child.exited.wait()
+        watching.cancel_scope.cancel()
+    return child.exited.is_set()

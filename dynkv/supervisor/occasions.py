@@ -1,0 +1,50 @@
+"""When there is something to tell a person of a deployment, and what they know already. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dynkv.supervisor.status import DeploymentState
+
+_ENDS = (DeploymentState.STOPPING, DeploymentState.STOPPED)
+
+
+class Occasion(StrEnum):
+    DEGRADED = "degraded"
+    """It has answered requests, and a unit is not ready."""
+    FAILED = "failed"
+    """A unit stays down."""
+    RECOVERED = "recovered"
+    """All is well again after one of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was told last. It is journalled, so that a supervisor that takes over says nothing twice."""
+
+    degraded: bool = False
+    failed: tuple[str, ...] = ()
+    """Units."""
+
+    @property
+    def is_well(self) -> bool:
+        return not self.degraded and not self.failed
+
+
+NOTHING = Told()
+
+
+def occasions(told: Told, state: DeploymentState, failed: Collection[str]) -> tuple[tuple[Occasion, ...], Told]:
+    """What is to be told now, and what has been told then. Nothing of a start, or of an end that was asked for."""
+    if state in _ENDS:
+        return (), told
+    if state is DeploymentState.READY:
+        return () if told.is_well else (Occasion.RECOVERED,), NOTHING
+    is_degraded = state is DeploymentState.DEGRADED
+    found = [Occasion.DEGRADED] if is_degraded and not told.degraded else []
+    found += [Occasion.FAILED] if {*failed} - {*told.failed} else []
+    # before it answers nobody knows whether what was failed is so no more: a takeover starts it again
+    known = {*failed} if is_degraded else {*failed, *told.failed}
+    return tuple(found), Told(told.degraded or is_degraded, tuple(sorted(known)))
