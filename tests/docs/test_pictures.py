@@ -30,6 +30,7 @@ def test_there_is_one_of_each() -> None:
         "dynkv-unit",
         "status",
         "top",
+        "top-gpus",
         "up-ready",
         "up-starting",
     ]
