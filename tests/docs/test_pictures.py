@@ -29,8 +29,8 @@ def test_there_is_one_of_each() -> None:
         "dynkv-deployment",
         "dynkv-unit",
         "status",
-        "top",
         "top-gpus",
+        "top",
         "up-ready",
         "up-starting",
     ]
