@@ -25,6 +25,7 @@ _TELL_DEADLINE_S = 30.0
 """The helper's imports alone take 5 s."""
 _REAPER_SLACK_S = 15.0
 _PERIOD_S = 0.5
+_THERE_WITHIN_S = 2.0
 
 
 class Outcome(StrEnum):
@@ -59,6 +60,16 @@ async def registered(sidecar: Sidecar) -> Registrations | None:
             return registered_in((await request("127.0.0.1", sidecar.http_port, "/status")).body)
     except (OSError, TimeoutError):
         return None
+
+
+async def is_there(sidecar: Sidecar) -> bool:
+    """Whether it answers, whatever it says."""
+    try:
+        with anyio.fail_after(_THERE_WITHIN_S):
+            await request("127.0.0.1", sidecar.http_port, "/healthcheck")
+    except (OSError, TimeoutError):
+        return False
+    return True
 
 
 async def release(sidecar: Sidecar, dead: Registrations, *, holds_gpu: bool) -> Outcome:

@@ -1,0 +1,62 @@
+"""What must hold before a unit starts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import pytest
+from answering import http
+from lab import Lab, free_port
+
+from dynkv.plan.model import Role
+from dynkv.reclaim.sidecar import Sidecar
+from dynkv.supervisor import admission
+from dynkv.supervisor.life import Life
+
+pytestmark = pytest.mark.anyio
+
+
+def life_of(tmp_path: Path, port: int, role: Role = Role.WORKER) -> Life:
+    lab = Lab(tmp_path)
+    unit = lab.unit("worker-0", role=role)
+    sidecar = Sidecar("python", {}, 5555, port, 0.0, tmp_path / "log")
+    return Life(unit, replace(lab.shared(lab.plan(unit)), sidecar=sidecar))
+
+
+async def test_a_worker_waits_for_a_sidecar_that_does_not_answer_any_more(tmp_path: Path) -> None:
+    port = free_port()
+    life, is_over = life_of(tmp_path, port), anyio.Event()
+
+    async def wait() -> None:
+        await admission.dependencies(life)
+        is_over.set()
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            await life.shared.board.until(lambda: life.status.waiting_for == "the sidecar to answer")
+            assert not is_over.is_set()
+            listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port)
+            tasks.start_soon(listener.serve, _says_something_unheard_of)
+            await is_over.wait()
+            tasks.cancel_scope.cancel()
+        await listener.aclose()
+
+
+async def _says_something_unheard_of(stream: anyio.abc.SocketStream) -> None:
+    async with stream:
+        await stream.receive()
+        await stream.send(http(418, b"?"))
+
+
+async def test_it_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "_SIDECAR_DEADLINE_S", 0.1)
+    with anyio.fail_after(20):
+        await admission.dependencies(life_of(tmp_path, free_port()))
+
+
+async def test_others_do_not_ask_for_it(tmp_path: Path) -> None:
+    with anyio.fail_after(20):
+        await admission.dependencies(life_of(tmp_path, free_port(), Role.FRONTEND))
