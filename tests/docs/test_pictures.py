@@ -29,6 +29,7 @@ def test_there_is_one_of_each() -> None:
         "dynkv-deployment",
         "dynkv-unit",
         "status",
+        "top-gpus",
         "top",
         "up-ready",
         "up-starting",
