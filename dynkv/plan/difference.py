@@ -71,7 +71,8 @@ def difference(running: Plan, wanted: Plan, *, is_same_version: bool) -> Differe
         if unit.name in restarts
         for name, _, _ in _changed(_options(before[unit.name].argv), _options(unit.argv))
     }
-    lost = tuple(losses(running, restarted, options))
+    dropped = [unit for unit in running.units if unit.name not in names]
+    lost = tuple(losses(running, restarted, options, dropped))
     return Difference("keep" if is_same_version else "replace", (*changes, *gone), reasons, lost)
 
 

@@ -15,9 +15,12 @@ with another one until all that have the first are gone. Source: ai-dynamo 1.6.1
 to another --max-model-len: "Rejected incompatible workers; the first accepted configuration retains the WorkerSet"."""
 
 
-def losses(running: Plan, restarted: Sequence[Unit], options: Collection[str]) -> Iterator[str]:
-    """In words. `restarted`: units that run and will be restarted; `options`: those of their workers that change."""
-    workers = [unit for unit in restarted if unit.role.is_worker]
+def losses(
+    running: Plan, restarted: Sequence[Unit], options: Collection[str], dropped: Sequence[Unit] = ()
+) -> Iterator[str]:
+    """In words. `restarted`, `dropped`: units that run and will be restarted, or stopped for good; `options`: those of
+    restarted workers that change."""
+    workers = [unit for unit in (*restarted, *dropped) if unit.role.is_worker]
     new_card = sorted(_CARD & set(options))
     if any(unit.role is Role.FRONTEND for unit in restarted):
         yield "running requests: the frontend restarts"
@@ -29,9 +32,9 @@ def losses(running: Plan, restarted: Sequence[Unit], options: Collection[str]) -
     elif workers and running.frontend is not None and not running.frontend.migration_limit:
         yield "running requests of each worker: frontend.migration_limit is 0"
     else:
-        roles = [unit.role for unit in running.units]
-        alone = [unit.name for unit in workers if roles.count(unit.role) == 1]
+        roles = [unit.role for unit in running.units if unit not in dropped]
+        alone = [unit.name for unit in workers if roles.count(unit.role) <= (unit not in dropped)]
         if alone:
             yield f"running requests: nobody does the work of {' and '.join(alone)} meanwhile"
-    if any(unit.role is Role.LMCACHE for unit in restarted):
+    if any(unit.role is Role.LMCACHE for unit in (*restarted, *dropped)):
         yield "what the sidecar holds in L1"

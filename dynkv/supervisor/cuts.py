@@ -14,10 +14,14 @@ from dynkv.plan.model import Plan, Role
 from dynkv.probes.text import read
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.life import Shared
+from dynkv.supervisor.states import State
 
 _SETTLED_S = 1.0
 """After the end of a worker the frontend tries the others first; without one it gives up at once."""
 _TIMEOUT_S = 5.0
+_NOTED_EVERY_S = 10.0
+"""Clients that hang up are counted by workers just as a frontend that ends is; so what had been counted before an end
+is noted this often, and only who hung up since then is taken for cut."""
 _BY_FRONTEND, _LOST = "dynamo_frontend_failures_total", ("reason", "transport.")
 _BY_WORKER, _UNHEARD = "dynamo_component_errors_total", ("error_type", "publish_response")
 
@@ -44,7 +48,12 @@ class Cuts:
         """Look after each end of a frontend or a worker; what was counted before this began is nobody's."""
         await self._new_cuts(self._frontends + self._workers)
         while True:
-            ended = await self._next_ends()
+            ended: list[str] = []
+            with anyio.move_on_after(_NOTED_EVERY_S):
+                ended = await self._next_ends()
+            if not ended:
+                await self._note()
+                continue
             await anyio.sleep(_SETTLED_S)
             is_worker = any(name in self._workers for name in ended)
             is_frontend = any(name in self._frontends for name in ended)
@@ -64,6 +73,12 @@ class Cuts:
 
         await board.until(look)
         return ended
+
+    async def _note(self) -> None:
+        """Unless a frontend is about to end, or has: what is counted now may be of that."""
+        board = self._shared.board
+        if all(board[name].state is State.READY for name in self._frontends):
+            await self._new_cuts(self._workers)
 
     async def _new_cuts(self, units: Collection[str]) -> int:
         """Those that these units have counted since they were last asked."""

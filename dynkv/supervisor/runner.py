@@ -32,7 +32,6 @@ from dynkv.supervisor.verdict import (
     birth_fault,
     died_by_itself,
     in_words,
-    is_drained,
     standby_fault,
     stop_deadline_s,
 )
@@ -201,14 +200,15 @@ class Runner:
         self._note_exit(ended, ending)
         if ending.is_stop:
             await self._reclaim(ended, final=ending.is_final)
-            words = in_words(stopped, is_drained=is_drained(self.unit, ending))
+            words = in_words(stopped, self.unit, ending)
             self._life.go(State.STOPPED, words, killed=stopped.killed, left=list(stopped.left))
         else:
             await self._make_room(ended, ending, stopped)
 
     async def _make_room(self, ended: Incarnation, ending: Ending, stopped: Stopped) -> None:
         """Clear up for the next incarnation; a restart that was asked for neither waits nor costs budget."""
-        self._life.go(State.RECLAIMING, in_words(stopped), killed=stopped.killed, left=list(stopped.left))
+        words = in_words(stopped, self.unit, ending)
+        self._life.go(State.RECLAIMING, words, killed=stopped.killed, left=list(stopped.left))
         await self._reclaim(ended)
         if ended.has_completed(ending):
             self._life.go(State.COMPLETED, ending.cause)

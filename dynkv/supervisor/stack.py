@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 
 import anyio
@@ -188,15 +188,17 @@ class Stack:
             if self._down.is_set() or not (runner.has_been_ready or name in self._heirs):
                 continue
             why = f"it maps GPU memory of {owner}, which died, through CUDA IPC"
-            mapper.ask(Request(Ask.RESTART, why, follows=True, drained=await self._is_drained(mapper.unit)))
+            ended = {name} if is_served else set(runner.unit.mapped_by)
+            mapper.ask(Request(Ask.RESTART, why, follows=True, drained=await self._is_drained(mapper.unit, ended)))
             if is_served:
                 with anyio.move_on_after(_MAPPER_DEADLINE_S):
                     await board.until(partial(self._is_over, name, before))
 
-    async def _is_drained(self, worker: Unit) -> bool:
-        """Its requests go on at another one of its role, or it has none."""
-        frontend, others = self.plan.frontend, [u for u in self._shared.board.units if u.role is worker.role]
-        if frontend is not None and frontend.migration_limit and sum(u.state is State.READY for u in others) > 1:
+    async def _is_drained(self, worker: Unit, ended: Collection[str]) -> bool:
+        """Its requests go on at another one of its role, none of those that end with it, or it has none."""
+        frontend, board = self.plan.frontend, self._shared.board
+        others = [u for u in board.units if u.role is worker.role and u.name not in ended]
+        if frontend is not None and frontend.migration_limit and any(u.state is State.READY for u in others):
             return True
         return await is_idle(worker.name, self._shared.figures, _FIGURES_DEADLINE_S)
 

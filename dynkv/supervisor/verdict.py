@@ -155,8 +155,9 @@ def is_drained(unit: Unit, ending: Ending) -> bool:
     return unit.role.is_worker and ending.request is not None and (ending.request.final or ending.request.drained)
 
 
-def in_words(stopped: Stopped, *, is_drained: bool = False) -> str:
-    late = "was killed: it had nothing left to do" if is_drained else "did not end before its deadline and was killed"
+def in_words(stopped: Stopped, unit: Unit, ending: Ending) -> str:
+    is_early = is_drained(unit, ending)
+    late = "was killed: it had nothing left to do" if is_early else "did not end before its deadline and was killed"
     words = "ended in time" if stopped.in_time else late
     if stopped.in_time and stopped.killed:
         words += f"; {stopped.killed} processes it left behind were killed"

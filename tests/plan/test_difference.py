@@ -116,6 +116,20 @@ ONE_OF_EACH, CARD = "running requests: nobody does the work of", "the frontend a
         ("agg", {}, {"frontend.router_mode": "kv"}, ["running requests: the frontend restarts"]),
         ("agg", {}, {"lmcache.chunk_size": 512}, ["what the sidecar holds in L1"]),
         ("agg", {}, {"restart.max_restarts": 1}, []),
+        ("agg", {}, {"workers.replicas": 1}, []),
+        (
+            "agg",
+            {},
+            {"workers.replicas": 1, "model.args": ["--max-num-seqs=64"]},
+            [f"{ONE_OF_EACH} worker-0 meanwhile"],
+        ),
+        (
+            "agg",
+            {"frontend.migration_limit": 0},
+            {"workers.replicas": 1},
+            ["running requests of each worker: frontend.migration_limit is 0"],
+        ),
+        ("agg", {}, {"lmcache.enabled": False, "workers.replicas": 2}, ["what the sidecar holds in L1"]),
     ],
 )
 def test_what_it_costs(profile: str, before: dict[str, Any], after: dict[str, Any], lost: list[str]) -> None:

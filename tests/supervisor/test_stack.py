@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from processes import is_alive
 from dynkv.host.gpus import GpuMemory
 from dynkv.plan.model import Condition, Dependency, Role, Unit
 from dynkv.supervisor.event_kinds import EventKind
-from dynkv.supervisor.inbox import Ask
+from dynkv.supervisor.inbox import Ask, Request
 from dynkv.supervisor.life import Shared
 from dynkv.supervisor.stack import Stack
 from dynkv.supervisor.states import State
@@ -278,18 +278,52 @@ async def test_who_maps_the_memory_of_a_dead_unit_is_restarted(lab: Lab, gpu: Ma
 
 
 async def test_without_a_grace_period_where_their_requests_go_on_elsewhere(lab: Lab, gpu: MappedGpu) -> None:
-    decode = [unit for unit in disagg(lab, 2, 1) if unit.role is Role.DECODE]
-    stubborn = [replace(unit, argv=_deaf(unit.argv), stop_timeout_s=600.0) for unit in decode]
-    async with deployment(lab, *stubborn, *disagg(lab, 2, 1)[2:]) as running:
+    async with deployment(lab, *_stubborn(disagg(lab, 2, 2), 600.0)) as running:
         await running.until("ready")
-        plan = running.stack.plan
-        assert plan.frontend is not None
-        running.stack.plan = replace(plan, frontend=replace(plan.frontend, migration_limit=3))
+        _migrate(running)
         board = running.shared.board
         gpu.mappers = {board["decode-0"].pid or 0, board["decode-1"].pid or 0}
         await kill(running, "prefill-0")
         await running.until("ready")
         assert [board[name].restarts for name in ("decode-0", "decode-1")] == [1, 1]
+        ends = [it.cause for it in await events_of(running.shared.events) if it.message.endswith("→ reclaiming")]
+        assert ends.count("was killed: it had nothing left to do") == 2
+
+
+async def test_with_a_grace_period_where_all_that_requests_could_go_on_at_ends_too(lab: Lab, gpu: MappedGpu) -> None:
+    async with deployment(lab, *_stubborn(disagg(lab, 2, 1), 0.5)) as running:
+        await running.until("ready")
+        _migrate(running)
+        asked, board = list[bool](), running.shared.board
+        for name in ("decode-0", "decode-1"):
+            runner = running.stack._runners[name]
+            runner.ask = _noting(runner.ask, asked)  # type: ignore[assignment, method-assign]
+        gpu.mappers = {board["decode-0"].pid or 0, board["decode-1"].pid or 0}
+        await kill(running, "prefill-0")
+        await running.until("ready")
+        assert asked[:2] == [False, False]
+
+
+def _noting(ask: Callable[[Request], None], drained: list[bool]) -> Callable[[Request], None]:
+    def noted(request: Request) -> None:
+        drained.append(request.drained)
+        ask(request)
+
+    return noted
+
+
+def _stubborn(units: list[Unit], stop_timeout_s: float) -> list[Unit]:
+    """Decode workers that take no notice of SIGTERM."""
+    return [
+        replace(unit, argv=_deaf(unit.argv), stop_timeout_s=stop_timeout_s) if unit.role is Role.DECODE else unit
+        for unit in units
+    ]
+
+
+def _migrate(running: Running) -> None:
+    plan = running.stack.plan
+    assert plan.frontend is not None
+    running.stack.plan = replace(plan, frontend=replace(plan.frontend, migration_limit=3))
 
 
 def _deaf(argv: tuple[str, ...]) -> tuple[str, ...]:
