@@ -6,7 +6,7 @@ no more of their answer. Source: ai-dynamo 1.6.1, /metrics, by killing each of t
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import anyio
 
@@ -75,16 +75,21 @@ class Cuts:
         return ended
 
     async def _note(self) -> None:
-        """Unless a frontend is about to end, or has: what is counted now may be of that."""
-        board = self._shared.board
-        if all(board[name].state is State.READY for name in self._frontends):
-            await self._new_cuts(self._workers)
+        """Unless a frontend is about to end, or has meanwhile: what is counted then may be of that."""
+        said = await self._figures_of(self._workers, max_age_s=_NOTED_EVERY_S)
+        if all(self._shared.board[name].state is State.READY for name in self._frontends):
+            self._take(said)
 
     async def _new_cuts(self, units: Collection[str]) -> int:
         """Those that these units have counted since they were last asked."""
+        return self._take(await self._figures_of(units))
+
+    async def _figures_of(self, units: Collection[str], *, max_age_s: float = 0.0) -> dict[str, str]:
+        return await self._shared.figures.of(units, max_age_s=max_age_s, timeout_s=_TIMEOUT_S)
+
+    def _take(self, said: Mapping[str, str]) -> int:
         board, found = self._shared.board, 0
-        texts = await self._shared.figures.of(units, max_age_s=0.0, timeout_s=_TIMEOUT_S)
-        for name, text in texts.items():
+        for name, text in said.items():
             pid, count = board[name].pid, cut_requests(text, by_frontend=name in self._frontends)
             counted_by, before = self._counted.get(name, (pid, 0))
             self._counted[name] = pid, count
