@@ -42,7 +42,7 @@ def lmcache_unit(ctx: Context, zmq_port: int) -> Unit:
         secret_env=ctx.secrets(Role.LMCACHE),
         restart=ctx.restart(),
         stop_timeout_s=ctx.profile.stop.lmcache_s,
-        saves_at_end=bool(ctx.profile.lmcache.l2 or ctx.profile.lmcache.args),
+        killed_at_end=ctx.profile.device == "cuda" and not (ctx.profile.lmcache.l2 or ctx.profile.lmcache.args),
     )
 
 

@@ -159,8 +159,8 @@ class Unit:
     restart: RestartPolicy = RestartPolicy()
     stop_timeout_s: float = 30.0
     """Seconds from SIGTERM to SIGKILL of the whole tree."""
-    saves_at_end: bool = True
-    """It may have something to write when it is asked to end, even if nobody has asked it for anything for a while."""
+    killed_at_end: bool = False
+    """With the whole deployment: it has nothing to write then, and would take seconds to let go of its memory."""
     loras: tuple[Lora, ...] = ()
     """What it has to be told to load after each of its starts."""
     circumstances: tuple[str, ...] = ()

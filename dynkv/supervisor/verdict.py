@@ -151,7 +151,7 @@ def stop_deadline_s(unit: Unit, ending: Ending, *, has_exited: bool) -> float:
 def is_drained(unit: Unit, ending: Ending) -> bool:
     """Whether a grace period could save nothing: a worker has no request, a sidecar nothing to write."""
     if unit.role is Role.LMCACHE:
-        return ending.is_final and not unit.saves_at_end
+        return ending.is_final and unit.killed_at_end
     return unit.role.is_worker and ending.request is not None and (ending.request.final or ending.request.drained)
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hosts import GIB, host, plan, profile
+from hosts import GIB, LOCAL_TINY, host, plan, profile
 
 from dynkv.errors import PreflightRefused
 from dynkv.plan.lmcache import l1_size_gb
@@ -90,3 +90,19 @@ def test_what_nobody_expands_is_refused(given: dict[str, Any], words: str, hint:
     with pytest.raises(PreflightRefused, match=words) as refused:
         plan("agg", host(1), {"lmcache.l2": [given]})
     assert hint in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("settings", "killed"),
+    [
+        ({}, True),
+        ({"lmcache.l2": [{"type": "fs", "base_path": "/l2"}]}, False),
+        ({"lmcache.args": ["--l2-prefetch-policy", "default"]}, False),
+        ({"device": "cpu", "model.path": "tiny"}, False),
+    ],
+)
+def test_one_is_killed_at_the_end_that_has_pinned_memory_and_nothing_to_write(
+    settings: dict[str, object], killed: bool
+) -> None:
+    facts = host(model=LOCAL_TINY) if "device" in settings else host(1)
+    assert plan("agg", facts, settings).unit("lmcache").killed_at_end is killed
