@@ -26,9 +26,9 @@ _FLOOD = """
 line=$(printf '%099d' 0); block=$line; i=0
 while [ $i -lt 9 ]; do block="$block
 $block"; i=$((i + 1)); done
-echo "$2 $$" >"$1"; read -r _ <"$1.go"; echo "$2-begins $$" >"$1"
+echo "$2 $$" >"$1"; read -r _ <"$1.go"; began=$(date +%s%N)
 yes "$block" | head -c "$3"
-echo "$2-ends $$" >"$1"; exec sleep 86400
+echo "$2-ends $$ $(($(date +%s%N) - began))" >"$1"; exec sleep 86400
 """
 SCRIPTS = {"sleep": _SLEEP, "same_group": _SAME_GROUP, "own_session": _OWN_SESSION, "flood": _FLOOD}
 
@@ -55,7 +55,8 @@ class Announcement:
 
     name: str
     pid: int
-    grandchild: int | None
+    told: int | None
+    """A grandchild's pid; of a flood, how many nanoseconds it took, by its own clock."""
     at: float
 
 

@@ -184,7 +184,8 @@ class Measure:
                 (run.directory / "fifo.go").write_text("go\n")
                 (end,) = run.children.wait_for_names({"flood-0-ends"}, 0, _CHILDREN_TIMEOUT_S)
                 time.sleep(self.effort.settle_s)  # what is still in its buffers costs it memory and CPU, too
-            self._add("flood_rate", size / MB / (end.at - run.children.latest()["flood-0-begins"].at))
+            assert end.told is not None
+            self._add("flood_rate", size / MB / (end.told / 1e9))
             self._add("flood_pss", highest[0] / MB)
             self._add("flood_cpu", (cpu_s(pids) - before) / (size / 1e9))
             with suppress(TimeoutError):
@@ -223,7 +224,7 @@ class Measure:
 
 
 def grandchildren(children: Iterable[Announcement]) -> list[int]:
-    return [child.grandchild for child in children if child.grandchild is not None]
+    return [child.told for child in children if child.told is not None]
 
 
 def _idle_cpu(pids: Sequence[int], interval_s: float) -> float:
