@@ -32,8 +32,8 @@ def losses(
     elif workers and running.frontend is not None and not running.frontend.migration_limit:
         yield "running requests of each worker: frontend.migration_limit is 0"
     else:
-        roles = [unit.role for unit in running.units if unit not in dropped]
-        alone = [unit.name for unit in workers if roles.count(unit.role) <= (unit not in dropped)]
+        kept = [unit for unit in running.units if unit not in dropped]
+        alone = [unit.name for unit in workers if not any(it.role is unit.role and it != unit for it in kept)]
         if alone:
             yield f"running requests: nobody does the work of {' and '.join(alone)} meanwhile"
     if any(unit.role is Role.LMCACHE for unit in (*restarted, *dropped)):

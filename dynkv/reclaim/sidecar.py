@@ -16,7 +16,7 @@ import anyio
 from dynkv.children.child import Child
 from dynkv.children.stop import kill_tree
 from dynkv.instack import script
-from dynkv.probes.http import request
+from dynkv.probes.http import Response, request
 from dynkv.probes.registered import registered_in
 from dynkv.reclaim.registrations import Registrations as Registrations
 from dynkv.reclaim.registrations import registrations_in as registrations_in
@@ -25,7 +25,7 @@ _TELL_DEADLINE_S = 30.0
 """The helper's imports alone take 5 s."""
 _REAPER_SLACK_S = 15.0
 _PERIOD_S = 0.5
-_THERE_WITHIN_S = 2.0
+_STATUS_WITHIN_S, _THERE_WITHIN_S = 5.0, 2.0
 
 
 class Outcome(StrEnum):
@@ -54,22 +54,22 @@ class Sidecar:
 
 
 async def registered(sidecar: Sidecar) -> Registrations | None:
-    """All that the server holds just now; None if it does not answer."""
-    try:
-        with anyio.fail_after(5.0):
-            return registered_in((await request("127.0.0.1", sidecar.http_port, "/status")).body)
-    except (OSError, TimeoutError):
-        return None
+    """All that the server holds right now; None if it does not answer."""
+    said = await _answer(sidecar, "/status", _STATUS_WITHIN_S)
+    return None if said is None else registered_in(said.body)
 
 
 async def is_there(sidecar: Sidecar) -> bool:
     """Whether it answers, whatever it says."""
+    return await _answer(sidecar, "/healthcheck", _THERE_WITHIN_S) is not None
+
+
+async def _answer(sidecar: Sidecar, path: str, within_s: float) -> Response | None:
     try:
-        with anyio.fail_after(_THERE_WITHIN_S):
-            await request("127.0.0.1", sidecar.http_port, "/healthcheck")
+        with anyio.fail_after(within_s):
+            return await request("127.0.0.1", sidecar.http_port, path)
     except (OSError, TimeoutError):
-        return False
-    return True
+        return None
 
 
 async def release(sidecar: Sidecar, dead: Registrations, *, holds_gpu: bool) -> Outcome:

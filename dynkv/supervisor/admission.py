@@ -23,8 +23,8 @@ _FREED_WITHIN_S = 0.5
 async def dependencies(life: Life) -> None:
     """Return when all that the unit depends on holds.
 
-    The sidecar also has to answer just now: one that was killed with 20 GiB of pinned memory takes 2.4 s to die, is
-    ready until then, and a worker that starts meanwhile waits for it in vain.
+    The sidecar must also answer right now. One that is killed with 20 GiB of pinned memory takes 2.4 s to die and
+    counts as ready until then; a worker that starts in that time waits for it in vain.
     """
     board, needs = life.shared.board, life.unit.depends_on
     deadline = anyio.current_time() + _SIDECAR_DEADLINE_S
