@@ -8,7 +8,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install up down test check lint unit stack chaos fuzz bench docs dashboards requirements clean
+.PHONY: help install up down test check lint unit stack chaos fuzz bench docs dashboards schema requirements clean
 
 ifndef STACK
 STACK := $(shell timeout 20 nvidia-smi -L 2>/dev/null | grep -q '^GPU ' && echo gpu || echo cpu)
@@ -78,6 +78,10 @@ docs: $(DOCS_VENV)/.installed-docs ## Build the documentation into build/docs
 
 dashboards: $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## Make the dashboards that `dynkv observe` writes
 	@PYTHONPATH=docs "$(CPU_BIN)/python" -m generate.dashboards
+
+schema: $(CPU_VENV)/.installed-dynkv ## Make the JSON Schema of profiles
+	@"$(CPU_BIN)/python" docs/schema.py > profiles/schema.json.new
+	@mv profiles/schema.json.new profiles/schema.json
 
 requirements: ## Compile requirements/*.txt from pyproject.toml; UPGRADE=1 takes new versions
 	@requirements/install.sh "$(CPU_VENV)" uv

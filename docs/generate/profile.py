@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dynkv.cli.plan import profile_schema
 from dynkv.profile.arguments import (
     REFUSED_ARGS,
     REFUSED_FRONTEND_ARGS,
@@ -16,6 +15,7 @@ from dynkv.profile.arguments import (
     RESERVED_SIDECAR_ARGS,
 )
 from dynkv.profile.environment import FORBIDDEN_ENV
+from dynkv.profile.load import shipped_schema
 from generate.markdown import code, sentence, table
 
 Schema = Mapping[str, Any]
@@ -36,7 +36,7 @@ the one that you probably meant.
 
 
 def page() -> str:
-    schema: Schema = profile_schema()
+    schema: Schema = json.loads(shipped_schema())
     parts = [HEAD, *_Sections(schema["$defs"]).of("", schema, {})]
     parts += [
         "## What you cannot set",

@@ -23,8 +23,7 @@ from dynkv.cli.options import (
 from dynkv.cli.planned import locate, make_plan, overrides
 from dynkv.cli.report import show_document
 from dynkv.documents import encoded
-from dynkv.profile.load import find, load, shipped
-from dynkv.profile.model import Profile
+from dynkv.profile.load import find, load, shipped, shipped_schema
 from dynkv.profile.text import read_text
 from dynkv.secrets import masked
 
@@ -80,10 +79,4 @@ def show_profile(profile: ProfileArgument) -> None:
 @profiles.command("schema", epilog=below_options("profiles schema"))
 def schema() -> None:
     """Print the JSON Schema of profiles, for editors."""
-    print(json.dumps(profile_schema(), indent=2))  # noqa: T201
-
-
-def profile_schema() -> dict[str, object]:
-    made = Profile.model_json_schema()
-    made["properties"]["extends"] = {"type": "string", "description": "A shipped profile or a file to begin with."}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "dynkv profile", **made}
+    print(shipped_schema())  # noqa: T201

@@ -49,9 +49,17 @@ class LoadedProfile:
 
 def shipped() -> dict[str, Path]:
     """The profiles that come with dynkv, by name."""
+    return {path.stem: path for path in sorted(_folder().glob("*.yaml"))}
+
+
+def shipped_schema() -> str:
+    """The JSON Schema of profiles. It is made from the models ahead: their descriptions take long to collect."""
+    return (_folder() / "schema.json").read_text(encoding="utf-8").rstrip("\n")
+
+
+def _folder() -> Path:
     package = Path(__file__).parents[1]
-    folder = next(d for d in (package / "_profiles", package.parent / "profiles") if d.is_dir())
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return next(d for d in (package / "_profiles", package.parent / "profiles") if d.is_dir())
 
 
 def find(name_or_path: str) -> Path:

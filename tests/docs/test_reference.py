@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from host_table import HOSTS
 from launch_scripts import SCRIPTS
 
 from dynkv.cli.commands import _VERBS
-from dynkv.cli.plan import profile_schema
 from dynkv.doctor.catalogue import CHECKS
 from dynkv.errors import EXIT_CODES, DynkvError
 from dynkv.metrics.own import OWN_FAMILIES
+from dynkv.profile.load import shipped_schema
 from dynkv.supervisor.event_kinds import KINDS, EventKind
 
 from .pages import ROOT
@@ -42,7 +43,7 @@ def test_no_page_has_a_row_without_a_meaning_or_a_line_of_no_table(path: str) ->
 
 
 def test_every_key_of_a_profile_is_described() -> None:
-    schema: Any = profile_schema()
+    schema: Any = json.loads(shipped_schema())
     definitions = schema["$defs"]
 
     def is_described(key: Any) -> bool:

@@ -1,0 +1,25 @@
+"""The JSON Schema of profiles, from the models and the text below each field: `make schema` writes it."""
+
+from __future__ import annotations
+
+import json
+
+from dynkv.profile.fields import Section
+
+
+def rendered() -> str:
+    """The schema as it is shipped; only in a process that has not imported the models yet.
+
+    pydantic collects a field's text when its class is made, from the source: too slow for every command.
+    """
+    Section.model_config["use_attribute_docstrings"] = True
+    from dynkv.profile.model import Profile
+
+    made = Profile.model_json_schema()
+    made["properties"]["extends"] = {"type": "string", "description": "A shipped profile or a file to begin with."}
+    whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "dynkv profile", **made}
+    return json.dumps(whole, indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    print(rendered(), end="")
