@@ -35,7 +35,8 @@ def purge(directory: Path, complain: Callable[[str], None] = lambda what: None) 
     `v1/instances`, `v1/event_channels` and `v1/mdc`, named by the worker's id). Returns the names of what is removed;
     `complain` is told, in words, of each that cannot be, which ends nothing.
     """
-    entries = _entries(directory)
+    if not (entries := _entries(directory)):
+        return []
     listening = listening_ports()
     # the kernel gives its table of sockets in pieces, between which it can change, and one can be missed: so a port
     # counts as dead when it refuses, too
