@@ -30,6 +30,7 @@ _VERBS = {
     "doctor": "doctor",
     "init": "init",
     "observe": "observe",
+    "bench": "bench",
     "profiles": "plan",
 }
 """Each verb, in the order of the help, with the file that has it."""

@@ -71,6 +71,12 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("dynkv init --from-script agg_lmcache_mp.sh --out -", "what a launch script does, printed"),
         ("dynkv init --from-script agg.sh -- --model Qwen/Qwen3-8B", "as the script does with these arguments"),
     ),
+    "bench": (
+        ("dynkv bench agg --against 'agg --no-lmcache'", "whether LMCache pays on chats"),
+        ("dynkv bench agg --workload rag --kv-pressure 0.5,1,2,4", "the more documents, the more it pays"),
+        ("dynkv bench agg --sweep lmcache.chunk_size=256,512", "the same, by a key of the profile"),
+        ("dynkv bench agg --out dynkv-bench-20260131-120000", "go on with a run that was interrupted"),
+    ),
     "observe": (
         ("dynkv observe --out watch", "for all deployments that run"),
         ("dynkv observe mine.yaml --out watch", "for one that does not run yet"),

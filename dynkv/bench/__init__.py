@@ -1,0 +1,1 @@
+"""Measuring deployments beside each other, on one traffic."""

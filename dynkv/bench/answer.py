@@ -1,0 +1,147 @@
+"""What a benchmark found out, as one document: medians, spreads, and what differs beyond noise. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
+
+import msgspec
+
+from dynkv.bench.compare import Verdict, difference
+from dynkv.bench.diary import Failure, Notes, Round
+from dynkv.bench.figures import FIGURES, Better
+
+
+class Value(msgspec.Struct, frozen=True):
+    median: float
+    low: float
+    high: float
+    rounds: int
+
+
+class Against(msgspec.Struct, frozen=True):
+    """How a variant stands to the first one."""
+
+    ratio: float
+    low: float | None
+    high: float | None
+    """Between them it lies, with all other ratios of the document at 95 %; None where one round tells no noise."""
+    verdict: str
+    """`lower`, `higher`, `equal` or `unknown`."""
+    is_better: bool | None
+    """None where neither is better."""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One figure at one point."""
+
+    figure: str
+    words: str
+    unit: str
+    point: str
+    values: dict[str, Value]
+    """By variant."""
+    against: dict[str, Against]
+
+
+class FirstTokens(msgspec.Struct, frozen=True):
+    """The median time to first token, by what was asked: a chat's turn, say."""
+
+    point: str
+    label: str
+    seconds: dict[str, float]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    workload: str
+    tool: str
+    variants: tuple[str, ...]
+    points: tuple[str, ...]
+    """Multiples of the GPU's KV cache, or one that is empty."""
+    rows: tuple[Row, ...]
+    first_tokens: tuple[FirstTokens, ...]
+    failures: tuple[Failure, ...]
+    cache_tokens: int | None = None
+    sentences: tuple[str, ...] = ()
+    verdict: str = ""
+    best: str = ""
+    """The variant to use; empty where none is better than the first."""
+
+
+def answer(notes: Notes) -> Answer:
+    """Of the rounds so far, without sentences."""
+    head = notes.head
+    aims = [
+        name for name, it in FIGURES.items() if it.better is not Better.NEITHER and _is_measured(name, notes.rounds)
+    ]
+    comparisons = len(aims) * len(head.points) * max(1, len(head.variants) - 1)
+    rows = (_row(name, point, notes, comparisons) for point in head.points for name in FIGURES)
+    return Answer(
+        workload=head.workload,
+        tool=head.tool,
+        variants=head.variants,
+        points=head.points,
+        rows=tuple(row for row in rows if row.values),
+        first_tokens=tuple(_first_tokens(notes)),
+        failures=notes.failures,
+        cache_tokens=notes.cache_tokens,
+    )
+
+
+def _is_measured(figure: str, rounds: Sequence[Round]) -> bool:
+    return any(figure in it.figures for it in rounds)
+
+
+def _row(figure: str, point: str, notes: Notes, comparisons: int) -> Row:
+    kind, first = FIGURES[figure], notes.head.variants[0]
+    by_round = {name: _by_round(figure, point, name, notes.rounds) for name in notes.head.variants}
+    values = {name: _value(found.values()) for name, found in by_round.items() if found}
+    against = {
+        name: it
+        for name, found in by_round.items()
+        if name != first and kind.better is not Better.NEITHER
+        if (it := _against(by_round[first], found, kind.better, comparisons)) is not None
+    }
+    return Row(figure, kind.words, kind.unit, point, values, against)
+
+
+def _by_round(figure: str, point: str, variant: str, rounds: Iterable[Round]) -> dict[int, float]:
+    chosen = (it for it in rounds if (it.point, it.variant) == (point, variant))
+    return {it.round: it.figures[figure] for it in chosen if figure in it.figures}
+
+
+def _value(found: Iterable[float]) -> Value:
+    values = list(found)
+    return Value(median(values), min(values), max(values), len(values))
+
+
+def _against(base: Mapping[int, float], other: Mapping[int, float], better: Better, comparisons: int) -> Against | None:
+    both = sorted(base.keys() & other.keys())
+    found = difference([base[it] for it in both], [other[it] for it in both], comparisons)
+    if found is None:
+        return None
+    is_known = found.verdict is not Verdict.UNKNOWN
+    differs = found.verdict in (Verdict.LOWER, Verdict.HIGHER)
+    return Against(
+        ratio=found.ratio,
+        low=found.low if is_known else None,
+        high=found.high if is_known else None,
+        verdict=str(found.verdict),
+        is_better=str(found.verdict) == str(better) if differs else None,
+    )
+
+
+def _first_tokens(notes: Notes) -> Iterable[FirstTokens]:
+    for point in notes.head.points:
+        here = [it for it in notes.rounds if it.point == point]
+        for label in dict.fromkeys(label for it in here for label in it.first_token_s):
+            seconds = {
+                name: median(found)
+                for name in notes.head.variants
+                if (
+                    found := [
+                        it.first_token_s[label] for it in here if it.variant == name and label in it.first_token_s
+                    ]
+                )
+            }
+            yield FirstTokens(point, label, seconds)

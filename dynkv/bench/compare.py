@@ -1,0 +1,63 @@
+"""Whether two series of the same measurement differ beyond their noise. Pure.
+
+Rounds of both were taken in turn and with the same requests, so they are compared in pairs; a ratio is what people
+ask for, so pairs are compared by their logarithms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from math import exp, isfinite, log, sqrt
+from statistics import fmean, stdev
+
+from dynkv.bench.student import quantile
+
+CONFIDENCE = 0.95
+"""Of all intervals of one comparison together."""
+RELEVANT = 0.02
+"""A difference below this share is nobody's reason to choose, however certain it is."""
+
+
+class Verdict(StrEnum):
+    LOWER = "lower"
+    HIGHER = "higher"
+    EQUAL = "equal"
+    UNKNOWN = "unknown"
+    """One pair of rounds says nothing about noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How one variant's figure stands to the other's."""
+
+    ratio: float
+    """The geometric mean over the pairs: 0.5 is half as much."""
+    low: float
+    high: float
+    verdict: Verdict
+
+
+def difference(base: Sequence[float], other: Sequence[float], comparisons: int = 1) -> Difference | None:
+    """Of pairs of rounds; None where a ratio has no meaning, as of zeros.
+
+    `comparisons`: how many intervals are to hold together (Bonferroni), so that looking at many figures of equal
+    variants finds no difference by chance.
+    """
+    pairs = list(zip(base, other, strict=True))
+    if not pairs or any(not isfinite(value) or value <= 0 for pair in pairs for value in pair):
+        return None
+    logs = [log(after / before) for before, after in pairs]
+    middle = fmean(logs)
+    if len(logs) < 2:
+        return Difference(exp(middle), 0.0, float("inf"), Verdict.UNKNOWN)
+    reach = quantile(1 - (1 - CONFIDENCE) / max(1, comparisons), len(logs) - 1) * stdev(logs) / sqrt(len(logs))
+    low, high = exp(middle - reach), exp(middle + reach)
+    return Difference(exp(middle), low, high, _verdict(exp(middle), low, high))
+
+
+def _verdict(ratio: float, low: float, high: float) -> Verdict:
+    if low <= 1 <= high or abs(ratio - 1) < RELEVANT:
+        return Verdict.EQUAL
+    return Verdict.LOWER if ratio < 1 else Verdict.HIGHER

@@ -1,0 +1,38 @@
+"""What units counted in a round, from what they said before it and after it. Pure."""
+
+from __future__ import annotations
+
+from dynkv.metrics.rates import increase
+from dynkv.probes.text import Samples, total
+
+QUERIES, HITS = "vllm:prefix_cache_queries_total", "vllm:prefix_cache_hits_total"
+ASKED, FOUND = "lmcache_mp_lookup_requested_tokens_total", "lmcache_mp_lookup_hit_tokens_total"
+MOVED = "vllm:nixl_bytes_transferred_sum"
+GPU_MEMORY = "dynkv_gpu_memory_used_bytes"
+CACHE = "vllm:cache_config_info"
+NAMES = (QUERIES, HITS, ASKED, FOUND, MOVED, GPU_MEMORY, CACHE)
+
+
+def counted(before: Samples, after: Samples) -> dict[str, float]:
+    """Figures of the caches, by the names of `FIGURES`; without those of which nobody counted anything."""
+    before = {**{name: {} for name in NAMES}, **before}  # a counter that was not there yet began at 0
+    found = {
+        "gpu_hit_rate": _share(before, after, HITS, QUERIES),
+        "sidecar_hit_rate": _share(before, after, FOUND, ASKED),
+        "nixl_bytes": increase(before, after, MOVED),
+        "gpu_memory_bytes": total(after, GPU_MEMORY),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def cache_tokens(samples: Samples) -> int | None:
+    """How many tokens the workers' own KV caches hold together; None where they do not say."""
+    sizes = [dict(labels) for labels in samples.get(CACHE, {})]
+    counts = [(it.get("num_gpu_blocks", ""), it.get("block_size", "")) for it in sizes]
+    held = sum(int(blocks) * int(size) for blocks, size in counts if blocks.isdigit() and size.isdigit())
+    return held or None
+
+
+def _share(before: Samples, after: Samples, part: str, whole: str) -> float | None:
+    asked = increase(before, after, whole)
+    return 100 * (increase(before, after, part) or 0.0) / asked if asked else None

@@ -1,0 +1,140 @@
+"""One run of a benchmark: every variant up, measured and taken down, round after round."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dynkv.bench import vllm_serve
+from dynkv.bench.counters import cache_tokens, counted
+from dynkv.bench.diary import Diary, Failure, Round
+from dynkv.bench.figures import Limits, Load, figures_of, first_tokens
+from dynkv.bench.generator import Generator
+from dynkv.bench.site import NotMeasured, Site
+from dynkv.bench.variants import Variant, Visit, visits
+from dynkv.bench.vllm_serve import Target
+from dynkv.bench.workloads import Request, Workload
+from dynkv.errors import UsageError
+from dynkv.probes.text import Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is known of a variant before it runs."""
+
+    python: str
+    tokenizer: str
+    """Where the model's tokenizer is: a directory, or an id."""
+    is_offline: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is measured, and how."""
+
+    variants: Mapping[Variant, Prepared]
+    workload: Workload
+    pressures: tuple[float, ...]
+    """Multiples of the GPU's KV cache; none for the workload as it stands."""
+    rounds: int
+    limits: Limits
+    round_timeout_s: float
+    running: str = ""
+    """The deployment that runs already and stays; otherwise each variant is brought up and taken down."""
+
+    @property
+    def points(self) -> tuple[str, ...]:
+        return tuple(f"{pressure:g}" for pressure in self.pressures) or ("",)
+
+
+def measure(task: Task, site: Site, diary: Diary, tell: Callable[[Visit, str], None]) -> None:
+    """Every round that the diary does not have. Ctrl-C leaves what is finished, and nothing running."""
+    for first in list(task.variants.values())[:1]:
+        env = {**vllm_serve.ENVIRONMENT, **({"HF_HUB_OFFLINE": "1"} if first.is_offline else {})}
+        with Generator(first.python, env, site.folder / "logs" / "load.log") as generator:
+            run = _Run(task, site, diary, tell, generator)
+            for visit in visits(list(task.variants), task.rounds):
+                run.visit(visit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    task: Task
+    site: Site
+    diary: Diary
+    tell: Callable[[Visit, str], None]
+    generator: Generator
+
+    def visit(self, visit: Visit) -> None:
+        """Measure what the diary does not have; a variant that failed is not tried again."""
+        name = visit.variant.name
+        missing = [it for it in self.task.points if not self.diary.has(visit.round, name, it)]
+        if not missing or self.diary.has_failed(name):
+            return
+        try:
+            if self.task.running:
+                self._points(visit, missing)
+            else:
+                self._up_and_down(visit, missing)
+        except NotMeasured as error:
+            self.diary.note_failure(Failure(name, error.what))
+            self.tell(visit, f"not measured: {error.what}")
+
+    def _up_and_down(self, visit: Visit, points: Sequence[str]) -> None:
+        self.tell(visit, "starts")
+        try:
+            self.site.bring_up(visit.variant.words, f"{self._file(visit)}-up")
+            self._points(visit, points)
+        finally:
+            self.site.take_down(f"{self._file(visit)}-down")
+
+    def _points(self, visit: Visit, points: Sequence[str]) -> None:
+        status = self.site.status()
+        if status is None or not status.get("endpoint") or not status.get("metrics_url"):
+            raise NotMeasured("it does not say where it answers")
+        for point in points:
+            self.tell(visit, f"is measured{f' at {point} times the KV cache' if point else ''}")
+            self._point(visit, point, status)
+
+    def _point(self, visit: Visit, point: str, status: Mapping[str, Any]) -> None:
+        url = status["metrics_url"]
+        before = self.site.counters(url)
+        number = visit.round * len(self.task.points) + self.task.points.index(point)
+        load = self._load(visit, self._workload(point, before).requests(number), status)
+        if not load.answered:
+            raise NotMeasured(f"no request was answered: {load.error}")
+        figures = {**figures_of(load, self.task.limits), **counted(before, self.site.counters_at_rest(url))}
+        self.diary.note_round(Round(visit.round, visit.variant.name, point, figures, first_tokens(load.answered)))
+
+    def _workload(self, point: str, counters: Samples) -> Workload:
+        if not point:
+            return self.task.workload
+        if self.diary.notes.cache_tokens is None:
+            tokens = cache_tokens(counters)
+            if tokens is None:
+                raise UsageError("nothing says how much the KV cache holds", hint="--users instead of --kv-pressure")
+            self.diary.note_cache(tokens)
+        return self.task.workload.under_pressure(float(point), self.diary.notes.cache_tokens or 0)
+
+    def _load(self, visit: Visit, requests: Sequence[Request], status: Mapping[str, Any]) -> Load:
+        file, result = (self.site.folder / f"{self._file(visit)}{suffix}" for suffix in (".jsonl", ".json"))
+        file.write_text(vllm_serve.lines(requests))
+        target = Target(status["endpoint"], status["model"], self.task.variants[visit.variant].tokenizer)
+        arguments = vllm_serve.arguments(target, self.task.workload, len(requests), file, result)
+        self.generator.run(arguments, self.task.round_timeout_s)
+        return _read(result, requests)
+
+    def _file(self, visit: Visit) -> str:
+        return f"round-{visit.round}-variant-{list(self.task.variants).index(visit.variant) + 1}"
+
+
+def _read(result: Path, requests: Sequence[Request]) -> Load:
+    try:
+        load = vllm_serve.load_of(json.loads(result.read_text()), requests)
+    except (OSError, ValueError, TypeError) as error:
+        raise NotMeasured(f"the load generator's report cannot be read: {error}") from None
+    result.unlink()
+    return load

@@ -1,0 +1,122 @@
+"""Bringing variants up and down, and asking what their units count: by the commands that a person would type."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from dynkv.bench.counters import NAMES
+from dynkv.children.output import tail
+from dynkv.errors import DynkvError
+from dynkv.probes.text import Samples, read
+
+_METRICS_S = 30.0
+_STEADY_S, _STEADY_PAUSE_S = 5.0, 0.5
+_SAID_LINES = 40
+
+
+class NotMeasured(DynkvError):
+    """A variant did not come up, or load on it came to nothing; the run goes on without it."""
+
+
+class Site:
+    """Where one deployment at a time, of this name, is measured; what its commands say goes into `folder`."""
+
+    def __init__(self, name: str, folder: Path, timeout_s: float | None, root: str | None = None) -> None:
+        """`root`: where another interpreter finds dynkv, if it would not by itself."""
+        self.name = name
+        self.folder = folder
+        self._timeout_s = timeout_s
+        self._environ = dict(os.environ)
+        if root is not None:
+            self._environ["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+
+    def bring_up(self, words: Sequence[str], log: str) -> None:
+        """Return when it answers. Raises NotMeasured with the reason, having left nothing running."""
+        timeout = [] if self._timeout_s is None else ["--timeout", str(self._timeout_s)]
+        command = [*self._dynkv("up"), *words, "--name", self.name, *timeout]
+        if self._run(command, log):
+            raise NotMeasured(_reason(self._log(log)), where=str(self._log(log)))
+
+    def take_down(self, log: str) -> None:
+        """Return when nothing of it runs, however often somebody presses Ctrl-C meanwhile."""
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            self._run([*self._dynkv("down"), self.name], log)
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def status(self, name: str = "") -> dict[str, Any] | None:
+        """As `dynkv status --json` has it; None where there is no such deployment."""
+        done = subprocess.run(
+            [*self._dynkv("status"), name or self.name, "--json"], env=self._environ, capture_output=True, check=False
+        )
+        try:
+            found = json.loads(done.stdout)
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) and "units" in found else None
+
+    def counters(self, url: str) -> Samples:
+        """What its units count; raises NotMeasured."""
+        parts = urlsplit(url)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_METRICS_S)
+        try:
+            connection.request("GET", parts.path)
+            return read(connection.getresponse().read().decode(errors="replace"), NAMES)
+        except (OSError, http.client.HTTPException) as error:
+            raise NotMeasured(f"{url} cannot be read: {error}") from None
+        finally:
+            connection.close()
+
+    def counters_at_rest(self, url: str) -> Samples:
+        """After a load: when two looks agree, as units count some of it a moment later."""
+        before, until = self.counters(url), time.monotonic() + _STEADY_S
+        while time.monotonic() < until:
+            time.sleep(_STEADY_PAUSE_S)
+            if (now := self.counters(url)) == before:
+                break
+            before = now
+        return before
+
+    def _run(self, command: Sequence[str], log: str) -> int:
+        """Its exit code. It is in a session of its own, so that this decides what Ctrl-C means."""
+        path = self._log(log)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as output:
+            process = subprocess.Popen(
+                command,
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        try:
+            return process.wait()
+        finally:
+            if process.poll() is None:  # as by Ctrl-C: `up` takes down what it has begun, and must not be cut short
+                process.send_signal(signal.SIGINT)
+                process.wait()
+
+    def _dynkv(self, verb: str) -> list[str]:
+        return [sys.executable, "-P", "-m", "dynkv", verb]
+
+    def _log(self, name: str) -> Path:
+        return self.folder / "logs" / f"{name}.log"
+
+
+def _reason(log: Path) -> str:
+    """What `up` says last as an error, without what is told of it besides."""
+    said = tail(log, _SAID_LINES)
+    errors = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
+    return errors[-1] if errors else (said[-1] if said else "it did not come up")

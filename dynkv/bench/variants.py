@@ -1,0 +1,82 @@
+"""What is measured beside each other, and in which order. Pure."""
+
+from __future__ import annotations
+
+import itertools
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from dynkv.errors import UsageError
+
+_NOT_ITS_OWN = ("--name", "--foreground", "--no-wait", "--timeout", "--replace", "--no-rollback")
+"""Options of `up` that the benchmark gives itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A deployment to measure: `words` are what `dynkv up` takes."""
+
+    name: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One variant is up, and measured once."""
+
+    round: int
+    variant: Variant
+
+
+def variants(first: str, common: Sequence[str], against: Sequence[str], sweeps: Sequence[str]) -> tuple[Variant, ...]:
+    """The profile, each of `against`, and each value of a sweep, all with the `common` options; raises UsageError.
+
+    A sweep (`lmcache.chunk_size=256,512`) varies the first; of several, all combinations are taken.
+    """
+    swept = [(first, *(word for pair in chosen for word in ("--set", pair))) for chosen in _combined(sweeps)]
+    found = [_variant(own, common) for own in (*(swept or [(first,)]), *map(_split, against))]
+    for it in found:
+        if refused := [word for word in it.words if word.partition("=")[0] in _NOT_ITS_OWN]:
+            raise UsageError(f"{refused[0]} cannot be part of a variant", hint="the benchmark decides it")
+    if twice := next((it.name for n, it in enumerate(found) if it in found[:n]), None):
+        raise UsageError(f"{twice} would be compared with itself")
+    return tuple(found)
+
+
+def visits(variants: Sequence[Variant], rounds: int) -> Iterator[Visit]:
+    """Every other round in the opposite order, so that what drifts with time meets all of them alike."""
+    for number in range(1, rounds + 1):
+        for it in variants if number % 2 else reversed(variants):
+            yield Visit(number, it)
+
+
+def _variant(own: Sequence[str], common: Sequence[str]) -> Variant:
+    """Named by its own words; what follows an option has the last word."""
+    profile, *options = own
+    return Variant(shlex.join(word for word in own if word != "--set"), (profile, *common, *options))
+
+
+def _split(text: str) -> tuple[str, ...]:
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise UsageError(f"--against {text!r} cannot be read: {error}") from None
+    if not words:
+        raise UsageError("--against needs a profile, with options as `dynkv up` takes them")
+    return words
+
+
+def _combined(sweeps: Sequence[str]) -> list[tuple[str, ...]]:
+    if not sweeps:
+        return []
+    choices = []
+    for text in sweeps:
+        key, equals, values = text.partition("=")
+        given = [value for value in values.split(",") if value]
+        if not key or not equals or len(given) < 2:
+            raise UsageError(
+                f"--sweep {text!r} has no values to choose from", hint="--sweep lmcache.chunk_size=256,512"
+            )
+        choices.append([f"{key}={value}" for value in given])
+    return list(itertools.product(*choices))

@@ -1,0 +1,108 @@
+"""What a person can act on: sentences about what differs, and which variant to use. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from dynkv.bench.answer import Against, Answer, Row
+from dynkv.bench.compare import Verdict
+
+AIMS = ("goodput_per_s", "ttft_p50_s", "e2e_p50_s", "output_tokens_per_s")
+"""By the first of them that was measured a variant is chosen; the others tell when that one is equal."""
+_UNITS = {"s": " s", "/s": " a second"}
+
+
+def with_verdict(answer: Answer) -> Answer:
+    """With its sentences, its verdict, and the variant to use."""
+    best, verdict = _verdict(answer)
+    return msgspec.structs.replace(answer, sentences=tuple(_sentences(answer)), verdict=verdict, best=best)
+
+
+def _sentences(answer: Answer) -> Iterator[str]:
+    first = answer.variants[0]
+    for point in answer.points:
+        for name in answer.variants[1:]:
+            rows = [row for row in answer.rows if row.point == point and name in row.against]
+            yield from (_difference(row, name, first) for row in rows if _differs(row.against[name]))
+            if equal := [row.words for row in rows if row.against[name].verdict == Verdict.EQUAL]:
+                yield f"{name} is equal to {first}{_at(point)} in: {', '.join(equal)}."
+            if any(row.against[name].verdict == Verdict.UNKNOWN for row in rows):
+                yield f"One round does not tell whether {name} differs from {first}{_at(point)}: --rounds 5."
+    for failure in answer.failures:
+        yield f"{failure.variant} was not measured: {failure.reason}"
+
+
+def _differs(it: Against) -> bool:
+    return it.verdict in (Verdict.LOWER, Verdict.HIGHER)
+
+
+def _difference(row: Row, name: str, first: str) -> str:
+    it = row.against[name]
+    value, base = (f"{row.values[variant].median:.3g}{_UNITS.get(row.unit, '')}" for variant in (name, first))
+    share = abs(it.ratio - 1)
+    much = f"{it.ratio:.1f} times as high" if it.ratio >= 2 else f"{share:.0%} {it.verdict}"
+    judged = "better" if it.is_better else "worse"
+    return (
+        f"{row.words[:1].upper()}{row.words[1:]}{_at(row.point)}: {much} with {name}, {value} against {base} "
+        f"with {first}; {judged} (ratio {it.low:.2f} to {it.high:.2f})."
+    )
+
+
+def _at(point: str) -> str:
+    return f" at {point} times the GPU's KV cache" if point else ""
+
+
+# --- which to use ---
+
+
+def _verdict(answer: Answer) -> tuple[str, str]:
+    """The variant to use, if another one than the first, and why."""
+    first, others = answer.variants[0], answer.variants[1:]
+    if not others:
+        return "", ""
+    for aim in AIMS:
+        rows = [row for row in answer.rows if row.figure == aim]
+        better = {name: gain for name in others if (gain := _gain(rows, name)) is not None}
+        if not better:
+            continue
+        best = max(better, key=lambda name: better[name])
+        if better[best] > 0:
+            return best, _reason(best, first, rows)
+    if losers := [_loses(name, first, answer) for name in others if _loses(name, first, answer)]:
+        return "", f"On this traffic, {first} is the one to use: {'; '.join(losers)}."
+    return "", f"On this traffic, nothing measured is better than {first} beyond noise."
+
+
+def _gain(rows: Sequence[Row], name: str) -> float | None:
+    """How much more often it is better than worse; None where it differs nowhere."""
+    known = [row.against[name].is_better for row in rows if name in row.against]
+    if not any(it is not None for it in known):
+        return None
+    return float(sum({True: 1, False: -1, None: 0}[it] for it in known))
+
+
+def _reason(name: str, first: str, rows: Sequence[Row]) -> str:
+    better = [row for row in rows if name in row.against and row.against[name].is_better]
+    worse = [row for row in rows if name in row.against and row.against[name].is_better is False]
+    text = f"On this traffic, use {name}: {_shares(better, name)} than with {first}"
+    return f"{text}, but {_shares(worse, name)}." if worse else f"{text}."
+
+
+def _loses(name: str, first: str, answer: Answer) -> str:
+    for aim in AIMS:
+        rows = [row for row in answer.rows if row.figure == aim]
+        if worse := [row for row in rows if name in row.against and row.against[name].is_better is False]:
+            return f"with {name} {_shares(worse, name)}"
+    return ""
+
+
+def _shares(rows: Sequence[Row], name: str) -> str:
+    """`first token, median 38 % lower from 1.4 times the GPU's KV cache on`, by the point where it begins."""
+    ratios = [abs(row.against[name].ratio - 1) for row in rows]
+    least, most = f"{min(ratios):.0%}", f"{max(ratios):.0%}"
+    much = most if least == most else f"{least} to {most}"
+    points = [row.point for row in rows if row.point]
+    where = "" if not points else f" at {', '.join(points)} times the GPU's KV cache"
+    return f"{rows[0].words} is {much} {rows[0].against[name].verdict}{where}"

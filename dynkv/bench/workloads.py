@@ -1,0 +1,149 @@
+"""Traffic in the field's words, as requests whose prompts share blocks. Pure.
+
+A prompt is a list of block ids: the same ids are the same tokens, in one request and the next. The load generator makes
+the tokens from them, so every variant gets the same requests, and nobody's text is needed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Literal
+
+from dynkv.errors import UsageError
+
+Kind = Literal["chat", "rag", "prefix", "random", "trace"]
+_ROUND = 10**9
+"""Block ids of one round: no round finds in a cache what another one left."""
+WARM_UP = "warm-up"
+_WARM_UPS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    label: str
+    input_tokens: int
+    output_tokens: int
+    blocks: tuple[int, ...]
+    at_ms: float = 0.0
+    """Since the first; heeded only where the workload is timed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """How many users, how long their prompts; tokens unless it says otherwise."""
+
+    kind: Kind
+    users: int = 8
+    """Chats, documents of `rag`, or requests of `prefix` and `random`."""
+    turns: int = 4
+    """Of a chat, or questions about a document."""
+    shared_tokens: int = 256
+    """A system prompt that everybody has."""
+    context_tokens: int = 2000
+    """A chat's history at its begin, a document, or the whole prompt of `random`."""
+    question_tokens: int = 64
+    output_tokens: int = 128
+    concurrency: int = 8
+    """Requests at a time, at most; of a chat one, as a turn follows the answer to the one before."""
+    seed: int = 0
+    block_tokens: int = 16
+    """Lengths are rounded up to whole blocks."""
+    recorded: tuple[Request, ...] = field(default=(), repr=False)
+    """Of a trace; its blocks are numbered from 0."""
+    is_timed: bool = False
+    """Requests come at their times, and not as soon as another one is done."""
+
+    def requests(self, round: int) -> list[Request]:
+        """Of one round, some for warming up first: they are labelled so, and share nothing with the others."""
+        ids = count(round * _ROUND)
+        warm_up = [self._random(ids, WARM_UP) for _ in range(_WARM_UPS)]
+        match self.kind:
+            case "chat":
+                asked = list(self._chat(ids))
+            case "rag":
+                asked = list(self._rag(ids, round))
+            case "prefix":
+                shared = self._blocks(ids, self.context_tokens)
+                asked = [
+                    self._asked("", (*shared, *self._blocks(ids, self.question_tokens))) for _ in range(self.users)
+                ]
+            case "random":
+                asked = [self._random(ids, "") for _ in range(self.users)]
+            case "trace":
+                asked = [_moved(it, round) for it in self.recorded]
+        return [*warm_up, *asked]
+
+    @property
+    def working_set_tokens(self) -> int:
+        """What a cache has to hold to serve every prefix that comes again; 0 where none is its own."""
+        return self.users * self._tokens_of_one if self.kind in ("chat", "rag") else 0
+
+    @property
+    def at_a_time(self) -> int:
+        return min(self.concurrency, self.users) if self.kind == "chat" else self.concurrency
+
+    @property
+    def words(self) -> str:
+        """All of it, but for what a trace holds."""
+        of = {"chat": "chats", "rag": "documents"}.get(self.kind, "requests")
+        turns = f", {self.turns} {'turns' if self.kind == 'chat' else 'questions each'}" if of != "requests" else ""
+        return (
+            f"{self.kind}: {self.users} {of}{turns}, tokens: {self.shared_tokens} shared, {self.context_tokens} of "
+            f"context, {self.question_tokens} in a question, {self.output_tokens} out; {self.at_a_time} at a time, "
+            f"seed {self.seed}"
+        )
+
+    def under_pressure(self, pressure: float, cache_tokens: int) -> Workload:
+        """With as many users that the working set is this multiple of the cache. Raises UsageError."""
+        if self.kind not in ("chat", "rag"):
+            raise UsageError(f"a working set of {self.kind} cannot be chosen", hint="--workload chat, or rag")
+        users = max(1, round(pressure * cache_tokens / self._tokens_of_one))
+        return replace(self, users=users)
+
+    @property
+    def _tokens_of_one(self) -> int:
+        turns = self.turns if self.kind == "chat" else 1
+        grown = (turns - 1) * (self._whole(self.question_tokens) + self._whole(self.output_tokens))
+        return self._whole(self.context_tokens) + self._whole(self.question_tokens) + grown
+
+    def _chat(self, ids: Iterator[int]) -> Iterator[Request]:
+        """Turn after turn of everybody, so that one's next turn comes when all others have had theirs."""
+        shared = self._blocks(ids, self.shared_tokens)
+        histories = [(*shared, *self._blocks(ids, self.context_tokens)) for _ in range(self.users)]
+        for turn in range(1, self.turns + 1):
+            for user, before in enumerate(histories):
+                prompt = (*before, *self._blocks(ids, self.question_tokens))
+                yield self._asked(f"turn {turn}", prompt)
+                histories[user] = (*prompt, *self._blocks(ids, self.output_tokens))
+
+    def _rag(self, ids: Iterator[int], round: int) -> Iterator[Request]:
+        """Questions about documents in any order; the first about each finds nothing."""
+        shared = self._blocks(ids, self.shared_tokens)
+        documents = [(*shared, *self._blocks(ids, self.context_tokens)) for _ in range(self.users)]
+        order = [number for number in range(self.users) for _ in range(self.turns)]
+        random.Random(self.seed + round).shuffle(order)
+        seen: set[int] = set()
+        for number in order:
+            label = "seen before" if number in seen else "new document"
+            seen.add(number)
+            yield self._asked(label, (*documents[number], *self._blocks(ids, self.question_tokens)))
+
+    def _random(self, ids: Iterator[int], label: str) -> Request:
+        return self._asked(label, self._blocks(ids, self.context_tokens))
+
+    def _asked(self, label: str, blocks: tuple[int, ...]) -> Request:
+        return Request(label, len(blocks) * self.block_tokens, self.output_tokens, blocks)
+
+    def _whole(self, tokens: int) -> int:
+        return -(-tokens // self.block_tokens) * self.block_tokens
+
+    def _blocks(self, ids: Iterator[int], tokens: int) -> tuple[int, ...]:
+        return tuple(next(ids) for _ in range(self._whole(tokens) // self.block_tokens))
+
+
+def _moved(request: Request, round: int) -> Request:
+    """Prompts of a recording share as they did, with nothing of another round."""
+    return replace(request, blocks=tuple(round * _ROUND + it for it in request.blocks))

@@ -1,0 +1,168 @@
+"""`bench`: what deployments do with the same traffic, measured beside each other."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from dynkv.bench.answer import Answer, answer
+from dynkv.bench.diary import Diary, Failure, Head
+from dynkv.bench.figures import Limits
+from dynkv.bench.run import Prepared, Task, measure
+from dynkv.bench.site import Site
+from dynkv.bench.variants import Variant, variants
+from dynkv.bench.verdict import with_verdict
+from dynkv.bench.workloads import Workload
+from dynkv.cli.bench_answer import show_answer
+from dynkv.cli.bench_options import (
+    AgainstOption,
+    ConcurrencyOption,
+    ContextOption,
+    GoodputOption,
+    OutOption,
+    OutputOption,
+    PressureOption,
+    QuestionOption,
+    RoundsOption,
+    SeedOption,
+    SharedOption,
+    SweepOption,
+    TimeoutOption,
+    TurnsOption,
+    UsersOption,
+    WorkloadOption,
+)
+from dynkv.cli.bench_progress import Progress
+from dynkv.cli.bench_variants import common_options, prepared, running
+from dynkv.cli.inherited import root_for_others
+from dynkv.cli.options import (
+    DeviceOption,
+    EngineOption,
+    GpusOption,
+    JsonOption,
+    ModelOption,
+    NoLMCacheOption,
+    ProfileArgument,
+    SetOption,
+)
+from dynkv.cli.report import note
+from dynkv.documents import encoded
+from dynkv.errors import DynkvError, UsageError
+
+NAME = "bench"
+"""Of the deployments that it brings up."""
+_ROUND_S = 3600.0
+_LIMITS = {"ttft": "ttft_s", "itl": "itl_s", "tpot": "itl_s", "e2e": "e2e_s", "e2el": "e2e_s"}
+"""As `vllm bench serve --goodput` has them, in milliseconds."""
+
+
+class NothingMeasured(DynkvError):
+    """Not one round was finished."""
+
+
+def bench(
+    profile: ProfileArgument,
+    gpus: GpusOption = None,
+    model: ModelOption = None,
+    engine: EngineOption = None,
+    device: DeviceOption = None,
+    sets: SetOption = None,
+    no_lmcache: NoLMCacheOption = False,
+    against: AgainstOption = None,
+    sweep: SweepOption = None,
+    workload: WorkloadOption = "chat",
+    users: UsersOption = 8,
+    turns: TurnsOption = 4,
+    context: ContextOption = 2000,
+    shared: SharedOption = 256,
+    question: QuestionOption = 64,
+    output: OutputOption = 128,
+    concurrency: ConcurrencyOption = 8,
+    kv_pressure: PressureOption = None,
+    goodput: GoodputOption = None,
+    rounds: RoundsOption = 5,
+    seed: SeedOption = 0,
+    timeout: TimeoutOption = None,
+    out: OutOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure deployments with the same requests, and say what differs beyond noise.
+
+    Each is brought up, measured and taken down, in turn, round after round, so that what drifts with time meets all of
+    them; one that runs already is measured as it stands. The load is made by `vllm bench serve` of the stack. Options
+    of `up` hold for all of them, those in --against for that one.
+    """
+    chosen = variants(
+        profile, common_options(gpus, model, engine, device, sets, no_lmcache), against or [], sweep or []
+    )
+    traffic = Workload(workload, users, turns, shared, context, question, output, concurrency, seed)
+    known, failures = _prepared(chosen)
+    task = Task(known, traffic, _pressures(kv_pressure), rounds, _limits(goodput), _ROUND_S, running(chosen))
+    head = Head(tuple(it.name for it in chosen), task.points, traffic.words, "vllm bench serve", goodput or "")
+    site = Site(task.running or NAME, out or _folder(), timeout, root_for_others())
+    _show(_measured(task, head, failures, site), site.folder, as_json=as_json)
+
+
+def _folder() -> Path:
+    return Path(f"dynkv-bench-{datetime.now():%Y%m%d-%H%M%S}")
+
+
+def _prepared(chosen: tuple[Variant, ...]) -> tuple[Mapping[Variant, Prepared], list[Failure]]:
+    """Those that can be planned here, and why the others cannot."""
+    known, failures = {}, []
+    for it in chosen:
+        try:
+            known[it] = prepared(it)
+        except UsageError:
+            raise
+        except DynkvError as error:
+            failures.append(Failure(it.name, error.what))
+    return known, failures
+
+
+def _measured(task: Task, head: Head, failures: Iterable[Failure], site: Site) -> Answer:
+    """Ctrl-C, or a signal that would end this, leaves what is finished, and nothing running."""
+    diary = Diary(site.folder / "rounds.jsonl", head)
+    for failure in failures:
+        diary.note_failure(failure)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        measure(task, site, diary, Progress(task, diary).tell)
+    except KeyboardInterrupt:
+        note(f"interrupted: --out {site.folder} goes on from {len(diary.notes.rounds)} finished rounds")
+        raise
+    return with_verdict(answer(diary.notes))
+
+
+def _show(found: Answer, folder: Path, *, as_json: bool) -> None:
+    if not found.rows:
+        raise NothingMeasured("nothing was measured", detail="\n".join(f"  {it}" for it in found.sentences))
+    document = encoded(found)
+    (folder / "answer.json").write_bytes(document)
+    if as_json:
+        print(document.decode())  # noqa: T201 (one document and nothing else)
+        return
+    show_answer(found)
+    note(f"rounds, logs and answer.json are in {folder}")
+
+
+def _pressures(text: str | None) -> tuple[float, ...]:
+    if text is None:
+        return ()
+    if not re.fullmatch(r"\d+(\.\d+)?(,\d+(\.\d+)?)*", text) or not all(map(float, text.split(","))):
+        raise UsageError(f"--kv-pressure {text!r} is no list of multiples", hint="for example --kv-pressure 0.5,1,2")
+    return tuple(dict.fromkeys(map(float, text.split(","))))
+
+
+def _limits(text: str | None) -> Limits:
+    found = {}
+    for pair in text.split(",") if text else ():
+        name, _, value = pair.partition(":")
+        if name not in _LIMITS or not re.fullmatch(r"\d+(\.\d+)?", value):
+            raise UsageError(f"--goodput {pair!r} is no limit", hint="for example --goodput ttft:2000,itl:25, in ms")
+        found[_LIMITS[name]] = float(value) / 1000
+    return Limits(**found)

@@ -1,0 +1,85 @@
+"""Variants of a benchmark as this host sees them, before any of them starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from typer.main import get_command
+
+from dynkv.bench.run import Prepared
+from dynkv.bench.variants import Variant
+from dynkv.cli.planned import Planned, locate, make_plan, overrides
+from dynkv.errors import PreflightRefused, UsageError
+from dynkv.home import deployments, home, place
+from dynkv.profile.arguments import value_of
+from dynkv.supervisor.neighbours import has_supervisor
+
+_MODEL = ("--model", "--model-path")
+
+
+class InTheWay(PreflightRefused):
+    """A deployment runs that would be measured along."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} is running, and would share the machine with what is measured", hint=f"dynkv down {name}"
+        )
+
+
+def common_options(
+    gpus: str | None,
+    model: str | None,
+    engine: str | None,
+    device: str | None,
+    sets: list[str] | None,
+    no_lmcache: bool,
+) -> list[str]:
+    """As words for `up`."""
+    given = (("--gpus", gpus), ("--model", model), ("--engine", engine), ("--device", device))
+    words = [word for option, value in given if value is not None for word in (option, value)]
+    words += [word for pair in sets or [] for word in ("--set", pair)]
+    return [*words, *(["--no-lmcache"] if no_lmcache else [])]
+
+
+def prepared(variant: Variant) -> Prepared:
+    """Raises UsageError, ProfileError, or PreflightRefused where this host cannot run it."""
+    plan = _planned(variant.words).plan
+    worker = next((unit for unit in plan.units if unit.role.is_worker), None)
+    if worker is None or plan.frontend is None:
+        raise PreflightRefused(f"{variant.name} serves no model")
+    if plan.metrics is None:
+        raise PreflightRefused(f"figures of {variant.name} are read nowhere", hint="metrics.enabled: true")
+    tokenizer = next(filter(None, (value_of(option, list(worker.argv)) for option in _MODEL)), plan.frontend.model)
+    return Prepared(plan.python, tokenizer, worker.env.get("HF_HUB_OFFLINE") == "1")
+
+
+def running(variants: Sequence[Variant]) -> str:
+    """The deployment of the only variant, if it runs already; else empty. Raises InTheWay for any other."""
+    found = [it for it in deployments(home()) if has_supervisor(place(home(), it))]
+    if len(variants) == 1 and found == [_planned(variants[0].words).place.name]:
+        return found[0]
+    if found:
+        raise InTheWay(found[0])
+    return ""
+
+
+def _planned(words: Sequence[str]) -> Planned:
+    given = _options_of_up(words)
+    keys = ("gpus", "model", "engine", "device", "no_lmcache", "sets")
+    planned = make_plan(*locate(given["profile"], None, overrides(*(given[key] for key in keys))))
+    if not given["skip_checks"]:
+        planned.refuse_errors()
+    return planned
+
+
+def _options_of_up(words: Sequence[str]) -> dict[str, Any]:
+    from dynkv.cli.commands import command_line
+
+    try:
+        line: Any = get_command(command_line(["up"]))
+        return dict(line.commands["up"].make_context("dynkv up", list(words)).params)
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] in ("click", "typer"):
+            raise UsageError(f"{' '.join(words)}: {error}", hint="`dynkv up --help` says what there is") from None
+        raise
