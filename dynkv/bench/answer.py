@@ -68,8 +68,8 @@ class Answer(msgspec.Struct, frozen=True):
     """The variant to use; empty where none is better than the first."""
 
 
-def answer(notes: Notes) -> Answer:
-    """Of the rounds so far, without sentences."""
+def answer(notes: Notes, price_per_hour: float | None = None) -> Answer:
+    """Of the rounds so far, without sentences. The price is of the whole machine, in any currency."""
     head = notes.head
     aims = [
         name for name, it in FIGURES.items() if it.better is not Better.NEITHER and _is_measured(name, notes.rounds)
@@ -81,11 +81,25 @@ def answer(notes: Notes) -> Answer:
         tool=head.tool,
         variants=head.variants,
         points=head.points,
-        rows=tuple(row for row in rows if row.values),
+        rows=tuple(row for row in _priced(rows, price_per_hour) if row.values),
         first_tokens=tuple(_first_tokens(notes)),
         failures=notes.failures,
         cache_tokens=notes.cache_tokens,
     )
+
+
+def _priced(rows: Iterable[Row], price_per_hour: float | None) -> Iterable[Row]:
+    for row in rows:
+        yield row
+        if row.figure == "output_tokens_per_s" and price_per_hour is not None:
+            costs = {name: _cost(value, price_per_hour) for name, value in row.values.items() if value.low > 0}
+            yield Row("cost_per_million_tokens", "cost of a million output tokens", "", row.point, costs, {})
+
+
+def _cost(speed: Value, price_per_hour: float) -> Value:
+    """The dearest is of the slowest round."""
+    median, high, low = (price_per_hour / 3600 / it * 1e6 for it in (speed.median, speed.low, speed.high))
+    return Value(median, low, high, speed.rounds)
 
 
 def _is_measured(figure: str, rounds: Sequence[Round]) -> bool:

@@ -85,15 +85,14 @@ class Workload:
     def at_a_time(self) -> int:
         return min(self.concurrency, self.users) if self.kind == "chat" else self.concurrency
 
-    @property
-    def words(self) -> str:
-        """All of it, but for what a trace holds."""
+    def described(self, *, is_pressed: bool) -> str:
+        """All of it, but for what a trace holds; `is_pressed`: how many users there are is for the pressure to say."""
         of = {"chat": "chats", "rag": "documents"}.get(self.kind, "requests")
         turns = f", {self.turns} {'turns' if self.kind == 'chat' else 'questions each'}" if of != "requests" else ""
+        at_a_time = self.concurrency if is_pressed else self.at_a_time
         return (
-            f"{self.kind}: {self.users} {of}{turns}, tokens: {self.shared_tokens} shared, {self.context_tokens} of "
-            f"context, {self.question_tokens} in a question, {self.output_tokens} out; {self.at_a_time} at a time, "
-            f"seed {self.seed}"
+            f"{self.kind}: {'' if is_pressed else f'{self.users} '}{of}{turns}, tokens: {self.shared_tokens} shared, {self.context_tokens} of context, {self.question_tokens} in a "
+            f"question, {self.output_tokens} out; {at_a_time} at a time, seed {self.seed}"
         )
 
     def under_pressure(self, pressure: float, cache_tokens: int) -> Workload:

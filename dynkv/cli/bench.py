@@ -9,8 +9,9 @@ from datetime import datetime
 from pathlib import Path
 
 from dynkv.bench.answer import Answer, answer
-from dynkv.bench.diary import Diary, Failure, Head
+from dynkv.bench.diary import Diary, Failure, Head, Notes
 from dynkv.bench.figures import Limits
+from dynkv.bench.page import page
 from dynkv.bench.run import Prepared, Task, measure
 from dynkv.bench.site import Site
 from dynkv.bench.variants import Variant, variants
@@ -22,9 +23,11 @@ from dynkv.cli.bench_options import (
     ConcurrencyOption,
     ContextOption,
     GoodputOption,
+    HtmlOption,
     OutOption,
     OutputOption,
     PressureOption,
+    PriceOption,
     QuestionOption,
     RoundsOption,
     SeedOption,
@@ -34,9 +37,10 @@ from dynkv.cli.bench_options import (
     TurnsOption,
     UsersOption,
     WorkloadOption,
+    WriteOption,
 )
 from dynkv.cli.bench_progress import Progress
-from dynkv.cli.bench_variants import common_options, prepared, running
+from dynkv.cli.bench_variants import common_options, prepared, profile_of, running
 from dynkv.cli.inherited import root_for_others
 from dynkv.cli.options import (
     DeviceOption,
@@ -50,7 +54,7 @@ from dynkv.cli.options import (
 )
 from dynkv.cli.report import note
 from dynkv.documents import encoded
-from dynkv.errors import DynkvError, UsageError
+from dynkv.errors import DynkvError, PreflightRefused, UsageError
 
 NAME = "bench"
 """Of the deployments that it brings up."""
@@ -87,6 +91,9 @@ def bench(
     seed: SeedOption = 0,
     timeout: TimeoutOption = None,
     out: OutOption = None,
+    price: PriceOption = None,
+    html: HtmlOption = None,
+    write: WriteOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure deployments with the same requests, and say what differs beyond noise.
@@ -101,9 +108,15 @@ def bench(
     traffic = Workload(workload, users, turns, shared, context, question, output, concurrency, seed)
     known, failures = _prepared(chosen)
     task = Task(known, traffic, _pressures(kv_pressure), rounds, _limits(goodput), _ROUND_S, running(chosen))
-    head = Head(tuple(it.name for it in chosen), task.points, traffic.words, "vllm bench serve", goodput or "")
+    words = traffic.described(is_pressed=bool(task.pressures))
+    head = Head(tuple(it.name for it in chosen), task.points, words, "vllm bench serve", goodput or "")
     site = Site(task.running or NAME, out or _folder(), timeout, root_for_others())
-    _show(_measured(task, head, failures, site), site.folder, as_json=as_json)
+    notes = _measured(task, head, failures, site)
+    found = with_verdict(answer(notes, price))
+    _keep(found, site.folder, html)
+    if write is not None:
+        write.write_text(profile_of(next(it for it in chosen if it.name == (found.best or chosen[0].name))))
+    _show(found, site.folder, as_json=as_json)
 
 
 def _folder() -> Path:
@@ -116,14 +129,12 @@ def _prepared(chosen: tuple[Variant, ...]) -> tuple[Mapping[Variant, Prepared], 
     for it in chosen:
         try:
             known[it] = prepared(it)
-        except UsageError:
-            raise
-        except DynkvError as error:
+        except PreflightRefused as error:
             failures.append(Failure(it.name, error.what))
     return known, failures
 
 
-def _measured(task: Task, head: Head, failures: Iterable[Failure], site: Site) -> Answer:
+def _measured(task: Task, head: Head, failures: Iterable[Failure], site: Site) -> Notes:
     """Ctrl-C, or a signal that would end this, leaves what is finished, and nothing running."""
     diary = Diary(site.folder / "rounds.jsonl", head)
     for failure in failures:
@@ -135,16 +146,20 @@ def _measured(task: Task, head: Head, failures: Iterable[Failure], site: Site) -
     except KeyboardInterrupt:
         note(f"interrupted: --out {site.folder} goes on from {len(diary.notes.rounds)} finished rounds")
         raise
-    return with_verdict(answer(diary.notes))
+    return diary.notes
+
+
+def _keep(found: Answer, folder: Path, html: Path | None) -> None:
+    if not found.rows:
+        raise NothingMeasured("nothing was measured", detail="\n".join(f"  {it}" for it in found.sentences))
+    (folder / "answer.json").write_bytes(encoded(found))
+    if html is not None:
+        html.write_text(page(found), encoding="utf-8")
 
 
 def _show(found: Answer, folder: Path, *, as_json: bool) -> None:
-    if not found.rows:
-        raise NothingMeasured("nothing was measured", detail="\n".join(f"  {it}" for it in found.sentences))
-    document = encoded(found)
-    (folder / "answer.json").write_bytes(document)
     if as_json:
-        print(document.decode())  # noqa: T201 (one document and nothing else)
+        print(encoded(found).decode())  # noqa: T201 (one document and nothing else)
         return
     show_answer(found)
     note(f"rounds, logs and answer.json are in {folder}")

@@ -37,3 +37,10 @@ TimeoutOption = Annotated[float | None, typer.Option(parser=seconds, metavar="SE
 OutOption = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Rounds and logs; one that is there is continued.")
 ]
+HtmlOption = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="The answer with its figures drawn; needs matplotlib.")
+]
+WriteOption = Annotated[Path | None, typer.Option("--write", metavar="FILE", help="The profile to use, as YAML.")]
+PriceOption = Annotated[
+    float | None, typer.Option("--price", min=0.0, help="Of the machine an hour, to tell what a million tokens cost.")
+]

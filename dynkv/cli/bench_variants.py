@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from typer.main import get_command
@@ -12,7 +13,9 @@ from dynkv.bench.variants import Variant
 from dynkv.cli.planned import Planned, locate, make_plan, overrides
 from dynkv.errors import PreflightRefused, UsageError
 from dynkv.home import deployments, home, place
+from dynkv.init.draft import Draft
 from dynkv.profile.arguments import value_of
+from dynkv.profile.load import Override, shipped
 from dynkv.supervisor.neighbours import has_supervisor
 
 _MODEL = ("--model", "--model-path")
@@ -64,13 +67,26 @@ def running(variants: Sequence[Variant]) -> str:
     return ""
 
 
+def profile_of(variant: Variant) -> str:
+    """Its profile, as YAML that begins with the one that it was made from."""
+    given = _options_of_up(variant.words)
+    draft = Draft()
+    draft.put("extends", given["profile"] if given["profile"] in shipped() else str(Path(given["profile"]).resolve()))
+    for it in _overrides(given):
+        draft.put(".".join(it.path), it.value)
+    return draft.text([f"Chosen by `dynkv bench`: {variant.name}"])
+
+
 def _planned(words: Sequence[str]) -> Planned:
     given = _options_of_up(words)
-    keys = ("gpus", "model", "engine", "device", "no_lmcache", "sets")
-    planned = make_plan(*locate(given["profile"], None, overrides(*(given[key] for key in keys))))
+    planned = make_plan(*locate(given["profile"], None, _overrides(given)))
     if not given["skip_checks"]:
         planned.refuse_errors()
     return planned
+
+
+def _overrides(given: Mapping[str, Any]) -> list[Override]:
+    return overrides(*(given[key] for key in ("gpus", "model", "engine", "device", "no_lmcache", "sets")))
 
 
 def _options_of_up(words: Sequence[str]) -> dict[str, Any]:
