@@ -22,6 +22,7 @@ from dynkv.probes.text import Samples, read
 _METRICS_S = 30.0
 _STEADY_S, _STEADY_PAUSE_S = 5.0, 0.5
 _SAID_LINES = 40
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class NotMeasured(DynkvError):
@@ -49,11 +50,12 @@ class Site:
 
     def take_down(self, log: str) -> None:
         """Return when nothing of it runs, however often somebody presses Ctrl-C meanwhile."""
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in _ENDS}
         try:
             self._run([*self._dynkv("down"), self.name], log)
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def status(self, name: str = "") -> dict[str, Any] | None:
         """As `dynkv status --json` has it; None where there is no such deployment."""
@@ -104,8 +106,8 @@ class Site:
         try:
             return process.wait()
         finally:
-            if process.poll() is None:  # as by Ctrl-C: `up` takes down what it has begun, and must not be cut short
-                process.send_signal(signal.SIGINT)
+            if process.poll() is None:  # `up` takes down what it has begun, and must not be cut short
+                process.terminate()
                 process.wait()
 
     def _dynkv(self, verb: str) -> list[str]:
