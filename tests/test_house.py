@@ -162,7 +162,8 @@ def test_a_file_and_its_functions_can_be_read_at_one_sitting(file: Path) -> None
     text = file.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= FILE_LINES_MAX
     functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    lines = {function.name: (function.end_lineno or 0) - function.lineno + 1 for function in functions}
+    # without its parameters: each option of a verb is one
+    lines = {function.name: (function.end_lineno or 0) - function.body[0].lineno + 1 for function in functions}
     assert {name: count for name, count in lines.items() if count > FUNCTION_LINES_MAX} == {}
 
 

@@ -52,12 +52,20 @@ class Task:
 
 def measure(task: Task, site: Site, diary: Diary, tell: Callable[[Visit, str], None]) -> None:
     """Every round that the diary does not have. Ctrl-C leaves what is finished, and nothing running."""
-    for first in list(task.variants.values())[:1]:
-        env = {**vllm_serve.ENVIRONMENT, **({"HF_HUB_OFFLINE": "1"} if first.is_offline else {})}
-        with Generator(first.python, env, site.folder / "logs" / "load.log") as generator:
-            run = _Run(task, site, diary, tell, generator)
-            for visit in visits(list(task.variants), task.rounds):
-                run.visit(visit)
+    left = [it for it in visits(list(task.variants), task.rounds) if _missing(task, diary, it)]
+    if not left:
+        return
+    first = next(iter(task.variants.values()))
+    env = {**vllm_serve.ENVIRONMENT, **({"HF_HUB_OFFLINE": "1"} if first.is_offline else {})}
+    with Generator(first.python, env, site.folder / "logs" / "load.log") as generator:
+        run = _Run(task, site, diary, tell, generator)
+        for visit in left:
+            run.visit(visit)
+
+
+def _missing(task: Task, diary: Diary, visit: Visit) -> list[str]:
+    """The points at which it was not measured yet."""
+    return [it for it in task.points if not diary.has(visit.round, visit.variant.name, it)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +77,11 @@ class _Run:
     generator: Generator
 
     def visit(self, visit: Visit) -> None:
-        """Measure what the diary does not have; a variant that failed is not tried again."""
+        """Measure what is missing; a variant that failed is not tried again."""
         name = visit.variant.name
-        missing = [it for it in self.task.points if not self.diary.has(visit.round, name, it)]
-        if not missing or self.diary.has_failed(name):
+        if self.diary.has_failed(name):
             return
+        missing = _missing(self.task, self.diary, visit)
         try:
             if self.task.running:
                 self._points(visit, missing)

@@ -10,15 +10,16 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Literal
+from typing import Literal, Self
 
+from dynkv.bench.trace import Trace
 from dynkv.errors import UsageError
 
 Kind = Literal["chat", "rag", "prefix", "random", "trace"]
 _ROUND = 10**9
 """Block ids of one round: no round finds in a cache what another one left."""
 WARM_UP = "warm-up"
-_WARM_UPS = 4
+_WARM_UPS, _WARM_UP_IDS = 4, 10**6
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,31 @@ class Workload:
     is_timed: bool = False
     """Requests come at their times, and not as soon as another one is done."""
 
+    @classmethod
+    def of_trace(cls, trace: Trace, *, concurrency: int, is_timed: bool, seed: int = 0) -> Self:
+        """The requests of a trace, at their times, or as fast as `concurrency` lets them."""
+        numbers: dict[int, int] = {}
+        recorded = tuple(
+            Request(
+                "",
+                it.input_length,
+                it.output_length,
+                tuple(numbers.setdefault(block, len(numbers)) for block in it.hash_ids),
+                it.timestamp,
+            )
+            for it in trace.requests
+        )
+        return cls(
+            kind="trace",
+            context_tokens=trace.block_size,
+            output_tokens=1,
+            concurrency=concurrency,
+            seed=seed,
+            block_tokens=trace.block_size,
+            recorded=recorded,
+            is_timed=is_timed,
+        )
+
     def requests(self, round: int) -> list[Request]:
         """Of one round, some for warming up first: they are labelled so, and share nothing with the others."""
         ids = count(round * _ROUND)
@@ -87,13 +113,18 @@ class Workload:
 
     def described(self, *, is_pressed: bool) -> str:
         """All of it, but for what a trace holds; `is_pressed`: how many users there are is for the pressure to say."""
+        if self.kind == "trace":
+            timing = "at their times" if self.is_timed else f"{self.concurrency} at a time"
+            return f"trace: {len(self.recorded)} requests, {timing}, seed {self.seed}"
         of = {"chat": "chats", "rag": "documents"}.get(self.kind, "requests")
         turns = f", {self.turns} {'turns' if self.kind == 'chat' else 'questions each'}" if of != "requests" else ""
-        at_a_time = self.concurrency if is_pressed else self.at_a_time
-        return (
-            f"{self.kind}: {'' if is_pressed else f'{self.users} '}{of}{turns}, tokens: {self.shared_tokens} shared, {self.context_tokens} of context, {self.question_tokens} in a "
-            f"question, {self.output_tokens} out; {at_a_time} at a time, seed {self.seed}"
+        lengths = (
+            f"{self.shared_tokens} shared, {self.context_tokens} of context, {self.question_tokens} in a question, "
+            f"{self.output_tokens} out"
         )
+        at_a_time = self.concurrency if is_pressed else self.at_a_time
+        users = "" if is_pressed else f"{self.users} "
+        return f"{self.kind}: {users}{of}{turns}, tokens: {lengths}; {at_a_time} at a time, seed {self.seed}"
 
     def under_pressure(self, pressure: float, cache_tokens: int) -> Workload:
         """With as many users that the working set is this multiple of the cache. Raises UsageError."""
@@ -145,4 +176,4 @@ class Workload:
 
 def _moved(request: Request, round: int) -> Request:
     """Prompts of a recording share as they did, with nothing of another round."""
-    return replace(request, blocks=tuple(round * _ROUND + it for it in request.blocks))
+    return replace(request, blocks=tuple(round * _ROUND + _WARM_UP_IDS + it for it in request.blocks))

@@ -14,6 +14,7 @@ from dynkv.bench.figures import Limits
 from dynkv.bench.page import page
 from dynkv.bench.run import Prepared, Task, measure
 from dynkv.bench.site import Site
+from dynkv.bench.trace import Trace, read_trace
 from dynkv.bench.variants import Variant, variants
 from dynkv.bench.verdict import with_verdict
 from dynkv.bench.workloads import Workload
@@ -34,7 +35,9 @@ from dynkv.cli.bench_options import (
     SharedOption,
     SweepOption,
     TimeoutOption,
+    TraceOption,
     TurnsOption,
+    UntimedOption,
     UsersOption,
     WorkloadOption,
     WriteOption,
@@ -78,6 +81,8 @@ def bench(
     against: AgainstOption = None,
     sweep: SweepOption = None,
     workload: WorkloadOption = "chat",
+    trace: TraceOption = None,
+    untimed: UntimedOption = False,
     users: UsersOption = 8,
     turns: TurnsOption = 4,
     context: ContextOption = 2000,
@@ -106,8 +111,10 @@ def bench(
         profile, common_options(gpus, model, engine, device, sets, no_lmcache), against or [], sweep or []
     )
     traffic = Workload(workload, users, turns, shared, context, question, output, concurrency, seed)
+    if trace is not None:
+        traffic = Workload.of_trace(_read(trace), concurrency=concurrency, is_timed=not untimed, seed=seed)
     known, failures = _prepared(chosen)
-    task = Task(known, traffic, _pressures(kv_pressure), rounds, _limits(goodput), _ROUND_S, running(chosen))
+    task = Task(known, traffic, _pressures(kv_pressure, traffic), rounds, _limits(goodput), _ROUND_S, running(chosen))
     words = traffic.described(is_pressed=bool(task.pressures))
     head = Head(tuple(it.name for it in chosen), task.points, words, "vllm bench serve", goodput or "")
     site = Site(task.running or NAME, out or _folder(), timeout, root_for_others())
@@ -121,6 +128,13 @@ def bench(
 
 def _folder() -> Path:
     return Path(f"dynkv-bench-{datetime.now():%Y%m%d-%H%M%S}")
+
+
+def _read(file: Path) -> Trace:
+    try:
+        return read_trace(file.read_text(encoding="utf-8"), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read: {error}") from None
 
 
 def _prepared(chosen: tuple[Variant, ...]) -> tuple[Mapping[Variant, Prepared], list[Failure]]:
@@ -165,9 +179,10 @@ def _show(found: Answer, folder: Path, *, as_json: bool) -> None:
     note(f"rounds, logs and answer.json are in {folder}")
 
 
-def _pressures(text: str | None) -> tuple[float, ...]:
+def _pressures(text: str | None, traffic: Workload) -> tuple[float, ...]:
     if text is None:
         return ()
+    traffic.under_pressure(1.0, 1)  # refuses a workload without a working set
     if not re.fullmatch(r"\d+(\.\d+)?(,\d+(\.\d+)?)*", text) or not all(map(float, text.split(","))):
         raise UsageError(f"--kv-pressure {text!r} is no list of multiples", hint="for example --kv-pressure 0.5,1,2")
     return tuple(dict.fromkeys(map(float, text.split(","))))

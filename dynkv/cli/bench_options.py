@@ -18,6 +18,12 @@ SweepOption = Annotated[
     typer.Option("--sweep", metavar="KEY=A,B", help="The profile with each of these values. Repeatable."),
 ]
 WorkloadOption = Annotated[Literal["chat", "rag", "prefix", "random"], typer.Option(help="What users do.")]
+TraceOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Recorded traffic instead, as Mooncake's: JSON, a request a line.")
+]
+UntimedOption = Annotated[
+    bool, typer.Option("--untimed", help="A trace's requests as fast as --concurrency lets them, not at their times.")
+]
 UsersOption = Annotated[int, typer.Option(min=1, help="Chats; documents of rag; otherwise requests.")]
 TurnsOption = Annotated[int, typer.Option(min=1, help="Of a chat; questions about a document of rag.")]
 ContextOption = Annotated[int, typer.Option(min=1, metavar="TOKENS", help="A chat's history, a document, or a prompt.")]

@@ -118,5 +118,6 @@ _KINDS = (
     _Kind("gpu-hits", "hits in GPU", lambda it: it.gpu_hit_rate, lambda it: _share(it.gpu_hit_rate), 1.0),
     _Kind("hit-rate", "hits in sidecar", lambda it: it.hit_rate, lambda it: _share(it.hit_rate), 1.0),
     _Kind("l1", "L1 memory", lambda it: it.l1_usage_ratio, lambda it: _share(it.l1_usage_ratio), 1.0),
+    _Kind("l2", "L2", lambda it: it.l2_used_bytes, lambda it: f"{(it.l2_used_bytes or 0.0) / 1e9:.1f} GB"),
     _Kind("nixl", "NIXL", lambda it: it.nixl_bytes_s, lambda it: f"{(it.nixl_bytes_s or 0.0) / 1e6:.1f} MB/s"),
 )

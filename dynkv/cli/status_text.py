@@ -166,6 +166,8 @@ def kv_words(kv: Mapping[str, float | int | None]) -> str:
     if "l1_usage_ratio" in known:
         used = f" ({known['l1_used_bytes'] / 1e9:.2f} GB)" if "l1_used_bytes" in known else ""
         parts.append(f"L1 {known['l1_usage_ratio']:.0%} full{used}")
+    if "l2_used_bytes" in known:
+        parts.append(f"L2 {known['l2_used_bytes'] / 1e9:.2f} GB")
     if "nixl_bytes_transferred" in known:
         rate = f" at {known['nixl_bytes_s'] / 1e6:.0f} MB/s" if "nixl_bytes_s" in known else ""
         parts.append(f"NIXL {known['nixl_bytes_transferred'] / 1e9:.2f} GB{rate}")

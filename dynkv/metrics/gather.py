@@ -20,6 +20,7 @@ _REQUESTED = "lmcache_mp_lookup_requested_tokens_total"
 _HIT = "lmcache_mp_lookup_hit_tokens_total"
 _L1_USAGE = "lmcache_mp_l1_usage_ratio"
 _L1_USED = "lmcache_mp_l1_memory_usage_bytes"
+_L2_USED = "lmcache_mp_l2_usage_bytes"
 """Source: lmcache 0.5.2 and 0.5.6, /metrics."""
 _MOVED = "vllm:nixl_bytes_transferred_sum"
 _TOOK = "vllm:nixl_xfer_time_seconds_sum"
@@ -62,7 +63,7 @@ async def gather(plan: Plan, figures: Figures | None = None) -> KvFigures:
 
 async def _caches(figures: Figures, sidecar: Unit) -> KvFigures:
     texts = await figures.of([sidecar.name], max_age_s=PERIOD_S, timeout_s=_TIMEOUT_S)
-    said = read(texts.get(sidecar.name, ""), {_REQUESTED, _HIT, _L1_USAGE, _L1_USED})
+    said = read(texts.get(sidecar.name, ""), {_REQUESTED, _HIT, _L1_USAGE, _L1_USED, _L2_USED})
     requested, hit = total(said, _REQUESTED), total(said, _HIT)
     hit_rate = quotient(hit, requested)
     return {
@@ -71,6 +72,7 @@ async def _caches(figures: Figures, sidecar: Unit) -> KvFigures:
         "hit_rate": None if hit_rate is None else round(hit_rate, 4),
         "l1_usage_ratio": total(said, _L1_USAGE),
         "l1_used_bytes": total(said, _L1_USED),
+        "l2_used_bytes": total(said, _L2_USED),
     }
 
 

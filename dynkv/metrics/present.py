@@ -23,6 +23,7 @@ PRESENT_FAMILIES = {
     "dynkv_gpu_utilization_ratio": ("gauge", "Share of the last moment in which a GPU computed, by NVML."),
     "dynkv_l1_used_bytes": ("gauge", "What the sidecar holds in L1."),
     "dynkv_l1_usage_ratio": ("gauge", "How much of L1 is taken, 0 to 1."),
+    "dynkv_l2_used_bytes": ("gauge", "What the sidecar counts in L2, all adapters together; from 0 at its start."),
     "dynkv_l2_disk_free_bytes": ("gauge", "What is free on the disk of a directory of L2."),
     "dynkv_l2_disk_size_bytes": ("gauge", "What the disk of a directory of L2 holds at all."),
     "dynkv_sidecar_registered_workers": ("gauge", "Workers whose KV caches the sidecar knows."),
@@ -34,6 +35,7 @@ PRESENT_FAMILIES = {
 _OF_CACHES = {
     "l1_used_bytes": "dynkv_l1_used_bytes",
     "l1_usage_ratio": "dynkv_l1_usage_ratio",
+    "l2_used_bytes": "dynkv_l2_used_bytes",
     "registered_workers": "dynkv_sidecar_registered_workers",
 }
 

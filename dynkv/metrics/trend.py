@@ -64,6 +64,8 @@ class Reading:
     hit_rate: float | None = None
     """Share of the tokens looked up at the sidecar that it had, 0 to 1; when none were of late, of all so far."""
     l1_usage_ratio: float | None = None
+    l2_used_bytes: float | None = None
+    """What the sidecar counts there; None without an L2."""
     nixl_bytes_s: float | None = None
     """Moved between workers, in a second."""
     gpu_usage_ratios: dict[str, float] = field(default_factory=dict)
@@ -105,6 +107,7 @@ def _reading(before: Look, earliest: Look, look: Look) -> Reading:
         gpu_hit_rate=quotient(increase(earliest.scrape, new, HIT), increase(earliest.scrape, new, LOOKED_UP)),
         hit_rate=_hit_rate(earliest, look),
         l1_usage_ratio=look.status.kv.get("l1_usage_ratio"),
+        l2_used_bytes=look.status.kv.get("l2_used_bytes"),
         nixl_bytes_s=_rate(_kv_grown(earliest, look, "nixl_bytes_transferred"), look.at_s - earliest.at_s),
         gpu_usage_ratios={gpu.id: gpu.memory_used_bytes / gpu.memory_total_bytes for gpu in look.status.gpus},
     )

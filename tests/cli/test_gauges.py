@@ -22,6 +22,7 @@ BUSY = Reading(
     gpu_hit_rate=0.25,
     hit_rate=0.4,
     l1_usage_ratio=0.9,
+    l2_used_bytes=12.34e9,
     nixl_bytes_s=351e6,
     gpu_usage_ratios={"0": 0.75},
 )
@@ -42,6 +43,7 @@ def test_all_of_them() -> None:
         "gpu-hits": "hits in GPU 25%",
         "hit-rate": "hits in sidecar 40%",
         "l1": "L1 memory 90%",
+        "l2": "L2 12.3 GB",
         "nixl": "NIXL 351.0 MB/s",
         "gpu-0": "GPU 0 60/80 GB 43% 350 W 61 °C",
     }

@@ -37,6 +37,8 @@ lmcache_mp_lookup_requested_tokens_total{model="b"} 100
 lmcache_mp_lookup_hit_tokens_total{model="a"} 133
 lmcache_mp_l1_usage_ratio 0.25
 lmcache_mp_l1_memory_usage_bytes 1024
+lmcache_mp_l2_usage_bytes{type="fs"} 2048
+lmcache_mp_l2_usage_bytes{type="s3"} 1024
 """
 FIGURES = [line.split("{")[0].split()[0] for line in METRICS.splitlines()]
 FIGURES += ["vllm:nixl_bytes_transferred_sum", "vllm:nixl_xfer_time_seconds_sum"]
@@ -73,6 +75,7 @@ async def test_figures_of_the_sidecar_and_of_nixl(tmp_path: Path) -> None:
             "hit_rate": 0.3325,
             "l1_usage_ratio": 0.25,
             "l1_used_bytes": 1024,
+            "l2_used_bytes": 3072,
             "registered_workers": 2,
             "nixl_bytes_transferred": 4096,
             "nixl_bytes_s": 8192,
@@ -84,7 +87,7 @@ async def test_who_does_not_answer_leaves_its_figures_empty(tmp_path: Path) -> N
     lab = Lab(tmp_path)
     sidecar = replace(lab.unit("lmcache", role=Role.LMCACHE), ports={"zmq": free_port(), "http": free_port()})
     figures = await gather(lab.plan(lab.unit("decode-0", role=Role.DECODE), sidecar))
-    assert len(figures) == 8
+    assert len(figures) == 9
     assert set(figures.values()) == {None}
 
 

@@ -78,8 +78,9 @@ def test_hit_rate(looks: list[Look], expected: float | None) -> None:
 
 
 def test_memory_is_as_it_stands() -> None:
-    reading = last(look(0.0, gpu_gb=8), look(1.0, kv={"l1_usage_ratio": 0.5}, gpu_gb=60))
+    reading = last(look(0.0, gpu_gb=8), look(1.0, kv={"l1_usage_ratio": 0.5, "l2_used_bytes": 7}, gpu_gb=60))
     assert reading.l1_usage_ratio == 0.5
+    assert reading.l2_used_bytes == 7
     assert reading.gpu_usage_ratios == {"0": 0.75}
     assert last(look(0.0)).gpu_usage_ratios == {}
 
