@@ -114,6 +114,16 @@ class ScriptError(DynkvError):
         return self
 
 
+class TraceError(DynkvError):
+    """A file is no trace of requests."""
+
+    exit_code = 2
+
+    def __init__(self, what: str, line: int | None = None, *, hint: str = "") -> None:
+        super().__init__(what, where="" if line is None else f"line {line}", hint=hint)
+        self.line = line
+
+
 class UnknownProfile(ProfileError):
     """No shipped profile has that name, and it is no path of a file."""
 
