@@ -114,6 +114,17 @@ class ScriptError(DynkvError):
         return self
 
 
+class TraceError(DynkvError):
+    """A file is no trace of requests."""
+
+    exit_code = 2
+
+    def __init__(self, what: str, line: int | None = None, *, file: str = "", hint: str = "") -> None:
+        place = [file] if file else []
+        super().__init__(what, where=", ".join([*place, *([] if line is None else [f"line {line}"])]), hint=hint)
+        self.line = line
+
+
 class UnknownProfile(ProfileError):
     """No shipped profile has that name, and it is no path of a file."""
 

@@ -16,7 +16,7 @@ from dynkv.bench.generator import Generator
 from dynkv.bench.site import NotMeasured, Site
 from dynkv.bench.variants import Variant, Visit, visits
 from dynkv.bench.vllm_serve import Target
-from dynkv.bench.workloads import Request, Workload
+from dynkv.bench.workloads import Asked, Workload
 from dynkv.errors import UsageError
 from dynkv.probes.text import Samples
 
@@ -127,7 +127,7 @@ class _Run:
             self.diary.note_cache(tokens)
         return self.task.workload.under_pressure(float(point), self.diary.notes.cache_tokens or 0)
 
-    def _load(self, visit: Visit, requests: Sequence[Request], status: Mapping[str, Any]) -> Load:
+    def _load(self, visit: Visit, requests: Sequence[Asked], status: Mapping[str, Any]) -> Load:
         file, result = (self.site.folder / f"{self._file(visit)}{suffix}" for suffix in (".jsonl", ".json"))
         file.write_text(vllm_serve.lines(requests))
         target = Target(status["endpoint"], status["model"], self.task.variants[visit.variant].tokenizer)
@@ -139,7 +139,7 @@ class _Run:
         return f"round-{visit.round}-variant-{list(self.task.variants).index(visit.variant) + 1}"
 
 
-def _read(result: Path, requests: Sequence[Request]) -> Load:
+def _read(result: Path, requests: Sequence[Asked]) -> Load:
     try:
         load = vllm_serve.load_of(json.loads(result.read_text()), requests)
     except (OSError, ValueError, TypeError) as error:

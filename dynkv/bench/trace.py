@@ -1,88 +1,151 @@
-"""Recorded traffic: when requests came, how long they were, which blocks their prompts share; never their text. Pure.
+"""A trace: when requests came, how long they were, and which blocks of their prompts were the same. Never a text. Pure.
 
-Source: the traces of Mooncake (FAST '25), one JSON object a line; blocks are of 512 tokens there.
+JSON lines in the form of Mooncake's traces, one request a line; a recording of dynkv's begins with one more line that
+says how many tokens a block has. Without that line it is Mooncake's 512.
+Source: github.com/kvcache-ai/Mooncake, FAST25-release/traces (`timestamp` in ms, `input_length`, `output_length`,
+`hash_ids` of the prompt's consecutive blocks, the last of which may be part of one).
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Any
 
-import msgspec
+from dynkv.errors import TraceError
 
-from dynkv.errors import UsageError
-
-MOONCAKE_BLOCK_TOKENS = 512
-_SHOWN = 60
-
-_Tokens = Annotated[int, msgspec.Meta(ge=1, le=10**8)]
-
-
-class Asked(msgspec.Struct, frozen=True):
-    """One request, as a line has it."""
-
-    timestamp: Annotated[float, msgspec.Meta(ge=0)]
-    """Milliseconds since the first."""
-    input_length: _Tokens
-    output_length: _Tokens
-    hash_ids: tuple[int, ...]
-    """Of the blocks of its prompt, the last of which may be a part of one."""
+VERSION = 1
+BLOCK_TOKENS = 512
+"""Of a trace that does not say."""
+REQUESTS_MAX, BLOCKS_MAX = 1_000_000, 20_000_000
+"""Of one trace, so that a wrong file does not fill the memory."""
+TOKENS_MAX = 16 * 1024 * 1024
+"""Of one prompt or answer."""
+_LARGEST = 2**63
+_LEAST_PARTS = ("timestamp", "input_length", "output_length", "hash_ids")
 
 
-class _Head(msgspec.Struct, frozen=True):
-    """The first line of a trace whose blocks are of another size."""
+@dataclass(frozen=True, slots=True)
+class Request:
+    at_ms: float
+    """Since the first."""
+    input_tokens: int
+    output_tokens: int
+    blocks: tuple[int, ...]
+    """Ids of the prompt's consecutive blocks. The same id is the same block with the same blocks before it."""
 
-    block_size: _Tokens
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    requests: int
+    seconds: float
+    """From the first to the last."""
+    input_tokens: int
+    output_tokens: int
+    repeated: float | None
+    """Share of the prompts' tokens that a cache without limits would have had; None of no token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    requests: tuple[Asked, ...]
-    block_size: int = MOONCAKE_BLOCK_TOKENS
-    """In tokens."""
+    requests: tuple[Request, ...]
+    block_tokens: int = BLOCK_TOKENS
 
-    @property
-    def repeated(self) -> float:
-        """The share of prompt tokens in blocks that an earlier prompt began with, too: what a cache could serve."""
+    def figures(self) -> Figures:
+        total = sum(request.input_tokens for request in self.requests)
+        times = [request.at_ms for request in self.requests]
+        return Figures(
+            requests=len(self.requests),
+            seconds=(max(times) - min(times)) / 1000 if times else 0.0,
+            input_tokens=total,
+            output_tokens=sum(request.output_tokens for request in self.requests),
+            repeated=self._repeated_tokens() / total if total else None,
+        )
+
+    def _repeated_tokens(self) -> int:
+        """Only what a prompt begins with can come from a cache: behind the first new block, nothing does."""
         seen: set[int] = set()
-        hits = whole = 0
-        for it in self.requests:
-            known = next((n for n, block in enumerate(it.hash_ids) if block not in seen), len(it.hash_ids))
-            hits += min(known * self.block_size, it.input_length)
-            whole += it.input_length
-            seen |= {*it.hash_ids}
-        return hits / whole if whole else 0.0
+        tokens = 0
+        for request in self.requests:
+            known = next((at for at, block in enumerate(request.blocks) if block not in seen), len(request.blocks))
+            tokens += min(known * self.block_tokens, request.input_tokens)
+            seen.update(request.blocks)
+        return tokens
+
+    def lines(self) -> Iterator[str]:
+        """The file, line by line, each with its end."""
+        yield json.dumps({"dynkv_trace": VERSION, "block_size": self.block_tokens}) + "\n"
+        for request in self.requests:
+            yield line_of(request)
 
 
-def read_trace(text: str, name: str) -> Trace:
-    """Raises UsageError, which names the line, for what is no trace; requests come in the order of their times."""
-    block_size, requests = MOONCAKE_BLOCK_TOKENS, []
-    for number, line in enumerate(text.splitlines(), 1):
+def line_of(request: Request) -> str:
+    values = (request.at_ms, request.input_tokens, request.output_tokens, list(request.blocks))
+    return json.dumps(dict(zip(_LEAST_PARTS, values, strict=True))) + "\n"
+
+
+def read(lines: Iterable[str | bytes]) -> Trace:
+    """Times begin at 0 whatever the file's do. Raises TraceError, which names the line."""
+    block_tokens, requests, blocks = BLOCK_TOKENS, list[Request](), 0
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        try:
-            if number == 1 and (head := _head(line)) is not None:
-                block_size = head.block_size
-                continue
-            asked = msgspec.json.decode(line, type=Asked)
-        except (msgspec.DecodeError, RecursionError) as error:
-            where = f"{name}:{number}"
-            raise UsageError(f"{line[:_SHOWN]!r} is no request: {error}", where=where, hint=_FORM) from None
-        if len(asked.hash_ids) != -(-asked.input_length // block_size):
-            what = f"{asked.input_length} tokens are not {len(asked.hash_ids)} blocks of {block_size}"
-            raise UsageError(what, where=f"{name}:{number}", hint='a first line {"block_size": N} says another size')
-        requests.append(asked)
+        document = _document(line, number)
+        if "dynkv_trace" in document:
+            if requests or number > 1:
+                raise TraceError("only its first line can say how many tokens a block has", number)
+            block_tokens = _block_tokens(document, number)
+            continue
+        requests.append(_request(document, block_tokens, number))
+        blocks += len(requests[-1].blocks)
+        if len(requests) > REQUESTS_MAX or blocks > BLOCKS_MAX:
+            raise TraceError(f"more than {REQUESTS_MAX:,} requests, or than {BLOCKS_MAX:,} blocks", number)
     if not requests:
-        raise UsageError("there is no request in it", where=name, hint=_FORM)
-    return Trace(tuple(sorted(requests, key=lambda it: it.timestamp)), block_size)
+        raise TraceError("no request is in it")
+    return Trace(tuple(_from_zero(requests)), block_tokens)
 
 
-_FORM = 'one JSON object a line: {"timestamp": MS, "input_length": N, "output_length": N, "hash_ids": [N, ...]}'
+def _from_zero(requests: list[Request]) -> Iterator[Request]:
+    """In the order of their times: a recorder writes a request down when it has ended."""
+    first = min(request.at_ms for request in requests)
+    for it in sorted(requests, key=lambda request: request.at_ms):
+        yield Request(it.at_ms - first, it.input_tokens, it.output_tokens, it.blocks)
 
 
-def _head(line: str) -> _Head | None:
+def _document(line: str | bytes, number: int) -> dict[str, Any]:
     try:
-        return msgspec.convert(json.loads(line), _Head)
-    except (ValueError, msgspec.ValidationError, RecursionError):
-        return None
+        document = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise TraceError(f"no JSON: {error}", number) from None
+    if not isinstance(document, dict):
+        raise TraceError("no JSON object", number)
+    return document
+
+
+def _block_tokens(document: dict[str, Any], number: int) -> int:
+    if document["dynkv_trace"] != VERSION:
+        raise TraceError(f"version {document['dynkv_trace']!r} of a trace; this dynkv reads {VERSION}", number)
+    return _whole(document, "block_size", number, least=1, most=TOKENS_MAX)
+
+
+def _request(document: dict[str, Any], block_tokens: int, number: int) -> Request:
+    missing = [name for name in _LEAST_PARTS if name not in document]
+    if missing:
+        raise TraceError(f"no {', '.join(missing)}", number)
+    at_ms, blocks = document["timestamp"], document["hash_ids"]
+    if isinstance(at_ms, bool) or not isinstance(at_ms, int | float) or not 0 <= at_ms < _LARGEST:
+        raise TraceError(f"timestamp is {at_ms!r}, no number of milliseconds", number)
+    if not isinstance(blocks, list) or any(type(it) is not int or not 0 <= it < 2 * _LARGEST for it in blocks):
+        raise TraceError("hash_ids is no list of whole numbers of 64 bits", number)
+    tokens = _whole(document, "input_length", number, least=0, most=TOKENS_MAX)
+    if len(blocks) * block_tokens >= tokens + block_tokens:
+        raise TraceError(f"{len(blocks)} blocks of {block_tokens} tokens, but a prompt of {tokens}", number)
+    return Request(at_ms, tokens, _whole(document, "output_length", number, least=0, most=TOKENS_MAX), tuple(blocks))
+
+
+def _whole(document: dict[str, Any], name: str, number: int, *, least: int, most: int) -> int:
+    value = document.get(name)
+    if type(value) is not int or not least <= value <= most:
+        raise TraceError(f"{name} is {value!r}, no whole number from {least} to {most}", number)
+    return value

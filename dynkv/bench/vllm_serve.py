@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dynkv.bench.figures import Answered, Load
-from dynkv.bench.workloads import WARM_UP, Request, Workload
+from dynkv.bench.workloads import WARM_UP, Asked, Workload
 
 _FIELDS = ("timestamp", "input_length", "output_length", "hash_ids")
 _LABELS = ("timestamp", "input-length", "output-length", "hash-ids")
@@ -52,13 +52,13 @@ def arguments(target: Target, workload: Workload, requests: int, file: Path, res
     ]
 
 
-def lines(requests: Sequence[Request]) -> str:
+def lines(requests: Sequence[Asked]) -> str:
     """Its trace, one request a line."""
     rows = ((it.at_ms, it.input_tokens, it.output_tokens, it.blocks) for it in requests)
     return "".join(json.dumps(dict(zip(_FIELDS, row, strict=True))) + "\n" for row in rows)
 
 
-def load_of(report: Mapping[str, Any], requests: Sequence[Request]) -> Load:
+def load_of(report: Mapping[str, Any], requests: Sequence[Asked]) -> Load:
     """What it reports of `requests`, in their order; raises ValueError where it is something else."""
     columns: list[Any] = [report.get(key) for key in _COLUMNS]
     if any(not isinstance(it, list) or len(it) != len(requests) for it in columns):

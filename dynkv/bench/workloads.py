@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Literal, Self
 
-from dynkv.bench.trace import Trace
+from dynkv.bench.trace import Request, Trace
 from dynkv.errors import UsageError
 
 Kind = Literal["chat", "rag", "prefix", "random", "trace"]
@@ -23,13 +23,11 @@ _WARM_UPS, _WARM_UP_IDS = 4, 10**6
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    label: str
-    input_tokens: int
-    output_tokens: int
-    blocks: tuple[int, ...]
-    at_ms: float = 0.0
-    """Since the first; heeded only where the workload is timed."""
+class Asked(Request):
+    """A request of a round; its time is heeded only where the workload is timed."""
+
+    label: str = ""
+    """What figures are told apart by: a chat's turn, say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,27 +60,21 @@ class Workload:
         """The requests of a trace, at their times, or as fast as `concurrency` lets them."""
         numbers: dict[int, int] = {}
         recorded = tuple(
-            Request(
-                "",
-                it.input_length,
-                it.output_length,
-                tuple(numbers.setdefault(block, len(numbers)) for block in it.hash_ids),
-                it.timestamp,
-            )
+            replace(it, blocks=tuple(numbers.setdefault(block, len(numbers)) for block in it.blocks))
             for it in trace.requests
         )
         return cls(
             kind="trace",
-            context_tokens=trace.block_size,
+            context_tokens=trace.block_tokens,
             output_tokens=1,
             concurrency=concurrency,
             seed=seed,
-            block_tokens=trace.block_size,
+            block_tokens=trace.block_tokens,
             recorded=recorded,
             is_timed=is_timed,
         )
 
-    def requests(self, round: int) -> list[Request]:
+    def requests(self, round: int) -> list[Asked]:
         """Of one round, some for warming up first: they are labelled so, and share nothing with the others."""
         ids = count(round * _ROUND)
         warm_up = [self._random(ids, WARM_UP) for _ in range(_WARM_UPS)]
@@ -139,7 +131,7 @@ class Workload:
         grown = (turns - 1) * (self._whole(self.question_tokens) + self._whole(self.output_tokens))
         return self._whole(self.context_tokens) + self._whole(self.question_tokens) + grown
 
-    def _chat(self, ids: Iterator[int]) -> Iterator[Request]:
+    def _chat(self, ids: Iterator[int]) -> Iterator[Asked]:
         """Turn after turn of everybody, so that one's next turn comes when all others have had theirs."""
         shared = self._blocks(ids, self.shared_tokens)
         histories = [(*shared, *self._blocks(ids, self.context_tokens)) for _ in range(self.users)]
@@ -149,7 +141,7 @@ class Workload:
                 yield self._asked(f"turn {turn}", prompt)
                 histories[user] = (*prompt, *self._blocks(ids, self.output_tokens))
 
-    def _rag(self, ids: Iterator[int], round: int) -> Iterator[Request]:
+    def _rag(self, ids: Iterator[int], round: int) -> Iterator[Asked]:
         """Questions about documents in any order; the first about each finds nothing."""
         shared = self._blocks(ids, self.shared_tokens)
         documents = [(*shared, *self._blocks(ids, self.context_tokens)) for _ in range(self.users)]
@@ -161,11 +153,11 @@ class Workload:
             seen.add(number)
             yield self._asked(label, (*documents[number], *self._blocks(ids, self.question_tokens)))
 
-    def _random(self, ids: Iterator[int], label: str) -> Request:
+    def _random(self, ids: Iterator[int], label: str) -> Asked:
         return self._asked(label, self._blocks(ids, self.context_tokens))
 
-    def _asked(self, label: str, blocks: tuple[int, ...]) -> Request:
-        return Request(label, len(blocks) * self.block_tokens, self.output_tokens, blocks)
+    def _asked(self, label: str, blocks: tuple[int, ...]) -> Asked:
+        return Asked(0.0, len(blocks) * self.block_tokens, self.output_tokens, blocks, label)
 
     def _whole(self, tokens: int) -> int:
         return -(-tokens // self.block_tokens) * self.block_tokens
@@ -174,6 +166,7 @@ class Workload:
         return tuple(next(ids) for _ in range(self._whole(tokens) // self.block_tokens))
 
 
-def _moved(request: Request, round: int) -> Request:
+def _moved(it: Request, round: int) -> Asked:
     """Prompts of a recording share as they did, with nothing of another round."""
-    return replace(request, blocks=tuple(round * _ROUND + _WARM_UP_IDS + it for it in request.blocks))
+    blocks = tuple(round * _ROUND + _WARM_UP_IDS + block for block in it.blocks)
+    return Asked(it.at_ms, it.input_tokens, it.output_tokens, blocks)

@@ -14,7 +14,7 @@ from dynkv.bench.figures import Limits
 from dynkv.bench.page import page
 from dynkv.bench.run import Prepared, Task, measure
 from dynkv.bench.site import Site
-from dynkv.bench.trace import Trace, read_trace
+from dynkv.bench.trace import Trace, read
 from dynkv.bench.variants import Variant, variants
 from dynkv.bench.verdict import with_verdict
 from dynkv.bench.workloads import Workload
@@ -57,7 +57,7 @@ from dynkv.cli.options import (
 )
 from dynkv.cli.report import note
 from dynkv.documents import encoded
-from dynkv.errors import DynkvError, PreflightRefused, UsageError
+from dynkv.errors import DynkvError, PreflightRefused, TraceError, UsageError
 
 NAME = "bench"
 """Of the deployments that it brings up."""
@@ -132,9 +132,12 @@ def _folder() -> Path:
 
 def _read(file: Path) -> Trace:
     try:
-        return read_trace(file.read_text(encoding="utf-8"), str(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read: {error}") from None
+        with file.open("rb") as lines:
+            return read(lines)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+    except TraceError as error:
+        raise TraceError(error.what, error.line, file=str(file), hint=error.hint) from None
 
 
 def _prepared(chosen: tuple[Variant, ...]) -> tuple[Mapping[Variant, Prepared], list[Failure]]:

@@ -1,4 +1,4 @@
-"""Recorded traffic: what is a trace, and how it is played again."""
+"""A trace as a file: what is read, what is refused and how, and what it adds up to."""
 
 from __future__ import annotations
 
@@ -6,67 +6,65 @@ import json
 
 import pytest
 
-from dynkv.bench.trace import Trace, read_trace
-from dynkv.bench.workloads import WARM_UP, Workload
-from dynkv.errors import UsageError
+from dynkv.bench.trace import BLOCK_TOKENS, Request, Trace, read
+from dynkv.errors import TraceError
+
+HEADER = '{"dynkv_trace": 1, "block_size": 16}'
 
 
-def line(at_ms: float, tokens: int, blocks: list[int], output: int = 10) -> str:
-    return json.dumps({"timestamp": at_ms, "input_length": tokens, "output_length": output, "hash_ids": blocks}) + "\n"
+def line(at: object = 0, tokens: object = 32, blocks: object = (1, 2), output: object = 4) -> str:
+    return json.dumps({"timestamp": at, "input_length": tokens, "output_length": output, "hash_ids": blocks})
 
 
-TEXT = line(0, 1000, [7, 8]) + line(2000, 600, [7, 9]) + line(1000, 512, [10])
+def test_mooncakes_own_has_blocks_of_512_tokens_and_the_last_may_be_part_of_one() -> None:
+    trace = read([line(tokens=513, blocks=[0, 1])])
+    assert trace.block_tokens == BLOCK_TOKENS == 512
+    assert trace.requests == (Request(0, 513, 4, (0, 1)),)
 
 
-def test_requests_come_in_the_order_of_their_times() -> None:
-    trace = read_trace(TEXT, "t")
-    assert [(it.timestamp, it.input_length) for it in trace.requests] == [(0, 1000), (1000, 512), (2000, 600)]
-    assert trace.block_size == 512
+def test_what_is_written_is_read_again() -> None:
+    trace = Trace((Request(0, 32, 4, (2**64 - 1, 2)), Request(1.5, 40, 1, (3, 4))), block_tokens=16)
+    assert read(trace.lines()) == trace
 
 
-def test_a_first_line_may_say_the_size_of_blocks() -> None:
-    assert read_trace('{"block_size": 16}\n' + line(0, 20, [1, 2]), "t") == Trace(
-        read_trace('{"block_size": 16}\n' + line(0, 20, [1, 2]), "t").requests, 16
-    )
+def test_times_begin_at_zero_and_requests_stand_in_their_order() -> None:
+    trace = read([HEADER, line(at=500), line(at=200), ""])
+    assert [request.at_ms for request in trace.requests] == [0, 300]
 
 
-def test_what_repeats_is_what_an_earlier_prompt_began_with() -> None:
-    assert read_trace(TEXT, "t").repeated == pytest.approx(512 / 2112)
-    assert read_trace(line(0, 512, [1]), "t").repeated == 0
-    assert read_trace(line(0, 512, [1]) * 2, "t").repeated == 0.5
+def test_only_what_a_prompt_begins_with_repeats() -> None:
+    requests = [line(blocks=[1, 2]), line(blocks=[1, 3]), line(at=2000, blocks=[4, 2])]
+    figures = read([HEADER, *requests]).figures()
+    assert (figures.requests, figures.seconds, figures.input_tokens, figures.output_tokens) == (3, 2, 96, 12)
+    assert figures.repeated == pytest.approx(16 / 96)
+
+
+def test_of_no_token_nothing_can_repeat() -> None:
+    assert read([line(tokens=0, blocks=[])]).figures().repeated is None
 
 
 @pytest.mark.parametrize(
-    ("text", "where"),
+    ("lines", "number", "what"),
     [
-        ("", "t"),
-        ("no JSON\n", "t:1"),
-        (line(0, 512, [1]) + '{"timestamp": 0}\n', "t:2"),
-        (line(0, 512, [1, 2]), "t:1"),
-        (line(-1, 512, [1]), "t:1"),
-        (line(0, 0, []), "t:1"),
-        ("[" * 100_000, "t:1"),
-        ('{"block_size": 0}\n' + line(0, 512, [1]), "t:1"),
+        ([HEADER, line(), "{"], 3, "no JSON"),
+        (["[" * 100_000], 1, "no JSON"),
+        ([b"\xff\xfe"], 1, "no JSON"),
+        (["[]"], 1, "object"),
+        ([HEADER, line(), HEADER], 3, "first line"),
+        (['{"dynkv_trace": 2}'], 1, "version 2"),
+        (['{"dynkv_trace": 1}'], 1, "block_size is None"),
+        (['{"timestamp": 1, "hash_ids": []}'], 1, "no input_length, output_length"),
+        ([line(at="now")], 1, "timestamp"),
+        ([line(at=float("nan"))], 1, "timestamp"),
+        ([line(tokens=True)], 1, "input_length"),
+        ([HEADER, line(output=-1)], 2, "output_length"),
+        ([line(blocks=[1.5])], 1, "hash_ids"),
+        ([HEADER, line(tokens=16, blocks=[1, 2])], 2, "2 blocks of 16 tokens, but a prompt of 16"),
+        ([], None, "no request"),
     ],
 )
-def test_what_is_no_trace_is_told_with_its_line(text: str, where: str) -> None:
-    with pytest.raises(UsageError) as refused:
-        read_trace(text, "t")
-    assert refused.value.where == where
-
-
-def test_played_again_prompts_share_what_they_shared_and_nothing_with_another_round() -> None:
-    workload = Workload.of_trace(read_trace(TEXT, "t"), concurrency=4, is_timed=True)
-    one, two = ([it for it in workload.requests(n) if it.label != WARM_UP] for n in (1, 2))
-    assert [it.at_ms for it in one] == [0, 1000, 2000]
-    assert [it.input_tokens for it in one] == [1000, 512, 600]
-    assert one[0].blocks[0] == one[2].blocks[0]
-    assert len({block for it in one for block in it.blocks}) == 4
-    assert not {block for it in one for block in it.blocks} & {block for it in two for block in it.blocks}
-
-
-def test_what_warms_up_shares_nothing_with_a_trace() -> None:
-    requests = Workload.of_trace(read_trace(TEXT, "t"), concurrency=4, is_timed=False).requests(3)
-    warm = {block for it in requests if it.label == WARM_UP for block in it.blocks}
-    assert warm
-    assert not warm & {block for it in requests if it.label != WARM_UP for block in it.blocks}
+def test_a_mistake_is_told_with_its_line(lines: list[str], number: int | None, what: str) -> None:
+    with pytest.raises(TraceError, match=what) as raised:
+        read(lines)
+    assert raised.value.line == number
+    assert raised.value.where == (f"line {number}" if number else "")

@@ -6,15 +6,16 @@ from itertools import combinations
 
 import pytest
 
-from dynkv.bench.workloads import WARM_UP, Kind, Request, Workload
+from dynkv.bench.trace import Request, Trace
+from dynkv.bench.workloads import WARM_UP, Asked, Kind, Workload
 from dynkv.errors import UsageError
 
 
-def asked(workload: Workload, round: int = 1) -> list[Request]:
+def asked(workload: Workload, round: int = 1) -> list[Asked]:
     return [it for it in workload.requests(round) if it.label != WARM_UP]
 
 
-def shared(one: Request, other: Request) -> int:
+def shared(one: Asked, other: Asked) -> int:
     """Tokens of the prefix that both have."""
     pairs = zip(one.blocks, other.blocks, strict=False)
     return 16 * next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one.blocks), len(other.blocks)))
@@ -78,3 +79,23 @@ def test_pressure_is_the_working_set_over_the_cache(kind: Kind) -> None:
 def test_there_is_no_pressure_where_nothing_comes_again() -> None:
     with pytest.raises(UsageError):
         Workload("random").under_pressure(1.0, 1000)
+
+
+TRACE = Trace((Request(0, 1000, 10, (7, 8)), Request(1000, 512, 10, (10,)), Request(2000, 600, 10, (7, 9))))
+
+
+def test_played_again_prompts_share_what_they_shared_and_nothing_with_another_round() -> None:
+    workload = Workload.of_trace(TRACE, concurrency=4, is_timed=True)
+    one, two = asked(workload, 1), asked(workload, 2)
+    assert [it.at_ms for it in one] == [0, 1000, 2000]
+    assert [it.input_tokens for it in one] == [1000, 512, 600]
+    assert one[0].blocks[0] == one[2].blocks[0]
+    assert len({block for it in one for block in it.blocks}) == 4
+    assert not {block for it in one for block in it.blocks} & {block for it in two for block in it.blocks}
+
+
+def test_what_warms_up_shares_nothing_with_a_trace() -> None:
+    requests = Workload.of_trace(TRACE, concurrency=4, is_timed=False).requests(3)
+    warm = {block for it in requests if it.label == WARM_UP for block in it.blocks}
+    assert warm
+    assert not warm & {block for it in requests if it.label != WARM_UP for block in it.blocks}

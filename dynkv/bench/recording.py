@@ -1,0 +1,65 @@
+"""What the frontend says of a request that has ended, as a line of a trace: its blocks hashed again, with a salt. Pure.
+
+Dynamo's own hashes have no salt, so whoever has a text could tell whether it was asked. Behind a key that is forgotten
+when the recording ends they only say which blocks of this one recording are the same.
+Source: ai-dynamo 1.6.1, seen of its frontend with DYN_REQUEST_TRACE=1 and DYN_REQUEST_TRACE_RECORDS=request_end: one
+JSON object a line with `event` of schema `dynamo.request.trace.v1`, whose `request.replay` has `trace_block_size`,
+`input_length` and `input_sequence_hashes`; each of these covers its block and all before it. No text is in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from dynkv.bench.trace import Request
+
+SCHEMA = "dynamo.request.trace.v1"
+ENVIRONMENT = {
+    "DYN_REQUEST_TRACE": "1",
+    "DYN_REQUEST_TRACE_RECORDS": "request_end",
+    "DYN_REQUEST_TRACE_SINKS": "file",
+    "DYN_REQUEST_TRACE_FILE_FORMAT": "jsonl",
+}
+"""Of a frontend that is to be recorded, with DYN_REQUEST_TRACE_FILE_PATH. `request_payload` would be the text."""
+_ID_BYTES = 8
+_KEY_BYTES_MAX = hashlib.blake2b.MAX_KEY_SIZE
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    request: Request
+    """Its time is the wall clock's, in ms."""
+    block_tokens: int
+
+
+def recorded(line: str | bytes, salt: bytes) -> Recorded | None:
+    """None for what is no ended request with its blocks, such as a tool's event or one without tokens."""
+    if not 16 <= len(salt) <= _KEY_BYTES_MAX:
+        raise ValueError(f"a salt has 16 to {_KEY_BYTES_MAX} bytes")
+    try:
+        event = json.loads(line)["event"]
+        if event["schema"] != SCHEMA or event["event_type"] != "request_end":
+            return None
+        return _recorded(event["request"], salt)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _recorded(request: dict[str, Any], salt: bytes) -> Recorded:
+    replay = request["replay"]
+    asked = Request(
+        at_ms=float(request["request_received_ms"]),
+        input_tokens=int(replay["input_length"]),
+        output_tokens=int(request.get("output_tokens") or 0),
+        blocks=tuple(salted(block, salt) for block in replay["input_sequence_hashes"]),
+    )
+    return Recorded(asked, int(replay["trace_block_size"]))
+
+
+def salted(block: int, salt: bytes) -> int:
+    """Another id of 63 bits, the same for the same block and salt."""
+    digest = hashlib.blake2b(str(int(block)).encode(), key=salt, digest_size=_ID_BYTES).digest()
+    return int.from_bytes(digest, "big") >> 1
