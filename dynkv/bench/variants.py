@@ -39,9 +39,16 @@ def variants(first: str, common: Sequence[str], against: Sequence[str], sweeps: 
     for it in found:
         if refused := [word for word in it.words if word.partition("=")[0] in _NOT_ITS_OWN]:
             raise UsageError(f"{refused[0]} cannot be part of a variant", hint="the benchmark decides it")
-    if twice := next((it.name for n, it in enumerate(found) if it in found[:n]), None):
-        raise UsageError(f"{twice} would be compared with itself")
-    return tuple(found)
+    return tuple(_apart(found))
+
+
+def _apart(found: Sequence[Variant]) -> Iterator[Variant]:
+    """One that is there twice, to see the noise, is told from itself by a number."""
+    names: list[str] = []
+    for it in found:
+        names.append(it.name)
+        count = names.count(it.name)
+        yield it if count == 1 else Variant(f"{it.name} ({count})", it.words)
 
 
 def visits(variants: Sequence[Variant], rounds: int) -> Iterator[Visit]:

@@ -133,6 +133,11 @@ def test_common_options_are_everybodys_and_a_variants_own_have_the_last_word() -
     )
 
 
+def test_a_variant_beside_itself_shows_the_noise() -> None:
+    assert [it.name for it in variants("agg", [], ["agg", "agg"], [])] == ["agg", "agg (2)", "agg (3)"]
+    assert len({it.words for it in variants("agg", [], ["agg"], [])}) == 1
+
+
 def test_a_sweep_has_every_combination() -> None:
     names = [it.name for it in variants("agg", [], ["disagg"], ["a.b=1,2", "c=x,y"])]
     assert names == ["agg a.b=1 c=x", "agg a.b=1 c=y", "agg a.b=2 c=x", "agg a.b=2 c=y", "disagg"]
@@ -140,7 +145,7 @@ def test_a_sweep_has_every_combination() -> None:
 
 @pytest.mark.parametrize(
     ("against", "sweeps"),
-    [(["agg"], []), ([""], []), (["agg 'open"], []), (["agg --name x"], []), ([], ["key"]), ([], ["key=1"])],
+    [([""], []), (["agg 'open"], []), (["agg --name x"], []), ([], ["key"]), ([], ["key=1"])],
 )
 def test_what_cannot_be_a_variant_is_refused(against: list[str], sweeps: list[str]) -> None:
     with pytest.raises(UsageError):
