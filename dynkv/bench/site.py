@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -49,13 +50,9 @@ class Site:
             raise NotMeasured(_reason(self._log(log)), where=str(self._log(log)))
 
     def take_down(self, log: str) -> None:
-        """Return when nothing of it runs, however often somebody presses Ctrl-C meanwhile."""
-        before = {number: signal.signal(number, signal.SIG_IGN) for number in _ENDS}
-        try:
+        """Return when nothing of it runs; Ctrl-C meanwhile counts when that is so."""
+        with _later():
             self._run([*self._dynkv("down"), self.name], log)
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def status(self, name: str = "") -> dict[str, Any] | None:
         """As `dynkv status --json` has it; None where there is no such deployment."""
@@ -107,14 +104,29 @@ class Site:
             return process.wait()
         finally:
             if process.poll() is None:  # `up` takes down what it has begun, and must not be cut short
-                process.terminate()
-                process.wait()
+                with _later():
+                    process.terminate()
+                    process.wait()
 
     def _dynkv(self, verb: str) -> list[str]:
         return [sys.executable, "-P", "-m", "dynkv", verb]
 
     def _log(self, name: str) -> Path:
         return self.folder / "logs" / f"{name}.log"
+
+
+@contextmanager
+def _later() -> Iterator[None]:
+    """What would end this program is answered afterwards, and not while something is cleared up."""
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda it, _: came.append(it)) for number in _ENDS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if any(before[signal.Signals(it)] is not signal.SIG_IGN for it in came):
+        raise KeyboardInterrupt
 
 
 def _reason(log: Path) -> str:
