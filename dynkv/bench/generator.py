@@ -21,14 +21,14 @@ _END_S = 5.0
 
 
 class Generator:
-    """`vllm bench serve` of one interpreter; it ends with the block that it is used in, whatever it is doing.
+    """A load generator of one interpreter; it ends with the block that it is used in, whatever it is doing.
 
     It is in a session of its own, so that Ctrl-C does not meet it in the middle of a round that is then counted.
     """
 
-    def __init__(self, python: str, env: Mapping[str, str], log: Path) -> None:
+    def __init__(self, python: str, program: str, env: Mapping[str, str], log: Path) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
-        self._command = [python, "-P", script("bench_serve")]
+        self._command = [python, "-P", script("bench_load"), program]
         self._env = {**os.environ, **env}
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None

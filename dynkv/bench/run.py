@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dynkv.bench import vllm_serve
 from dynkv.bench.counters import cache_tokens, counted
 from dynkv.bench.diary import Diary, Failure, Round
 from dynkv.bench.figures import Limits, Load, figures_of, first_tokens
 from dynkv.bench.generator import Generator
 from dynkv.bench.site import NotMeasured, Site
+from dynkv.bench.tools import Target, Tool
 from dynkv.bench.variants import Variant, Visit, visits
-from dynkv.bench.vllm_serve import Target
-from dynkv.bench.workloads import Asked, Workload
+from dynkv.bench.workloads import Workload
 from dynkv.errors import UsageError
 from dynkv.probes.text import Samples
 
@@ -42,6 +40,7 @@ class Task:
     rounds: int
     limits: Limits
     round_timeout_s: float
+    tool: Tool
     running: str = ""
     """The deployment that runs already and stays; otherwise each variant is brought up and taken down."""
 
@@ -56,8 +55,8 @@ def measure(task: Task, site: Site, diary: Diary, tell: Callable[[Visit, str], N
     if not left:
         return
     first = next(iter(task.variants.values()))
-    env = {**vllm_serve.ENVIRONMENT, **({"HF_HUB_OFFLINE": "1"} if first.is_offline else {})}
-    with Generator(first.python, env, site.folder / "logs" / "load.log") as generator:
+    env = {**task.tool.environment, **({"HF_HUB_OFFLINE": "1"} if first.is_offline else {})}
+    with Generator(first.python, task.tool.program, env, site.folder / "logs" / "load.log") as generator:
         run = _Run(task, site, diary, tell, generator)
         for visit in left:
             run.visit(visit)
@@ -111,7 +110,7 @@ class _Run:
         url = status["metrics_url"]
         before = self.site.counters(url)
         number = visit.round * len(self.task.points) + self.task.points.index(point)
-        load = self._load(visit, self._workload(point, before).requests(number), status)
+        load = self._load(visit, self._workload(point, before), number, status)
         if not load.answered:
             raise NotMeasured(f"no request was answered: {load.error}")
         figures = {**figures_of(load, self.task.limits), **counted(before, self.site.counters_at_rest(url))}
@@ -127,22 +126,17 @@ class _Run:
             self.diary.note_cache(tokens)
         return self.task.workload.under_pressure(float(point), self.diary.notes.cache_tokens or 0)
 
-    def _load(self, visit: Visit, requests: Sequence[Asked], status: Mapping[str, Any]) -> Load:
-        file, result = (self.site.folder / f"{self._file(visit)}{suffix}" for suffix in (".jsonl", ".json"))
-        file.write_text(vllm_serve.lines(requests))
+    def _load(self, visit: Visit, workload: Workload, number: int, status: Mapping[str, Any]) -> Load:
+        tool, requests = self.task.tool, workload.requests(number)
+        stem = self.site.folder / self._file(visit)
+        if text := tool.text(requests):
+            stem.with_name(f"{stem.name}.jsonl").write_text(text)
         target = Target(status["endpoint"], status["model"], self.task.variants[visit.variant].tokenizer)
-        arguments = vllm_serve.arguments(target, self.task.workload, len(requests), file, result)
-        self.generator.run(arguments, self.task.round_timeout_s)
-        return _read(result, requests)
+        self.generator.run(tool.arguments(target, workload, requests, stem), self.task.round_timeout_s)
+        try:
+            return tool.load_of(Path(tool.result(stem)).read_text(), requests)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise NotMeasured(f"the load generator's report cannot be read: {error}") from None
 
     def _file(self, visit: Visit) -> str:
         return f"round-{visit.round}-variant-{list(self.task.variants).index(visit.variant) + 1}"
-
-
-def _read(result: Path, requests: Sequence[Asked]) -> Load:
-    try:
-        load = vllm_serve.load_of(json.loads(result.read_text()), requests)
-    except (OSError, ValueError, TypeError) as error:
-        raise NotMeasured(f"the load generator's report cannot be read: {error}") from None
-    result.unlink()
-    return load

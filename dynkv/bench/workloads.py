@@ -48,6 +48,8 @@ class Workload:
     concurrency: int = 8
     """Requests at a time, at most; of a chat one, as a turn follows the answer to the one before."""
     seed: int = 0
+    rate: float = 1.0
+    """Requests a second, of a load generator that asks by the clock."""
     block_tokens: int = 16
     """Lengths are rounded up to whole blocks."""
     recorded: tuple[Request, ...] = field(default=(), repr=False)

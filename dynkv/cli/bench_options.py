@@ -37,6 +37,10 @@ PressureOption = Annotated[
 GoodputOption = Annotated[
     str | None, typer.Option(metavar="ttft:2000,itl:25", help="Limits that a good request keeps, in ms.")
 ]
+ToolOption = Annotated[Literal["vllm", "lmcache"], typer.Option(help="Whose load generator.")]
+RateOption = Annotated[
+    float, typer.Option(min=0.001, metavar="PER_SECOND", help="Of requests, of chats by --tool lmcache.")
+]
 RoundsOption = Annotated[int, typer.Option(min=1, help="How often each is brought up and measured.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Other requests of the same kind.")]
 TimeoutOption = Annotated[float | None, typer.Option(parser=seconds, metavar="SECONDS", help="For one to come up.")]

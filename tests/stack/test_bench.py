@@ -119,6 +119,11 @@ def test_one_that_runs_is_measured_as_it_stands_and_goes_on(dynkv: Dynkv, folder
     out = ("--rounds", "1", "--trace", str(trace), "--out", str(folder / "running"), "--json")
     found = json.loads(dynkv.do(*words(dynkv), *out, timeout_s=120).stdout)
     assert row(found, "requests")["values"]["agg"]["median"] == 8
+    chats = ("--tool", "lmcache", "--rate", "8", "--rounds", "1", "--out", str(folder / "chats"), "--json")
+    found = json.loads(dynkv.do(*words(dynkv), *chats, timeout_s=120).stdout)
+    assert found["tool"] == "lmcache bench engine"
+    assert row(found, "requests")["values"]["agg"]["median"] == pytest.approx(12, abs=4)  # as many as there is time for
+    assert {"turn 1", "turn 2"} <= {it["label"] for it in found["first_tokens"]}
     assert pids(dynkv.status()) == pids(before)
     in_the_way = dynkv.run(*words(dynkv, "--against", "disagg", "--out", str(folder / "other")))
     assert in_the_way.returncode == 4
@@ -137,6 +142,8 @@ def test_one_that_runs_is_measured_as_it_stands_and_goes_on(dynkv: Dynkv, folder
         ("--goodput", "ttft"),
         ("--sweep", "lmcache.chunk_size"),
         ("--trace", "/nowhere"),
+        ("--tool", "lmcache", "--workload", "prefix"),
+        ("--tool", "lmcache", "--kv-pressure", "1,2"),
     ],
 )
 def test_a_mistake_starts_nothing(dynkv: Dynkv, folder: Path, more: tuple[str, ...]) -> None:

