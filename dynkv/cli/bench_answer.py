@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from itertools import count, product
 from string import ascii_uppercase
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -18,6 +21,7 @@ _NOT_SHOWN = {"requests", "input_tokens", "output_tokens"}
 _HEADING_MAX = 16
 _GREAT = 1000
 _POINT = ("KV cache",)
+_CURVES_LINES, _CURVES_COLUMNS_MAX = 16, 100
 
 
 def show_answer(found: Answer) -> None:
@@ -29,9 +33,30 @@ def show_answer(found: Answer) -> None:
     console.print(_figures(found, names))
     if found.first_tokens:
         console.print(_first_tokens(found, names))
+    if len(found.points) > 1 and console.is_terminal:
+        _show_curves(found, names, console.width)
     for sentence in (*found.sentences, found.verdict):
         if sentence:
             say(sentence)
+
+
+def _show_curves(found: Answer, names: Mapping[str, str], width: int) -> None:
+    """First tokens by pressure; nothing without plotext, which the extra `bench` brings."""
+    if find_spec("plotext") is None:
+        return
+    figure: Any = import_module("plotext").figure
+    figure.clear()
+    figure.theme("colorless")
+    figure.plot_size(min(width, _CURVES_COLUMNS_MAX), _CURVES_LINES)
+    figure.title("first token, median, s, by multiples of the GPU's KV cache")
+    rows = [row for row in found.rows if row.figure == "ttft_p50_s"]
+    for name in found.variants:
+        points = [(float(row.point), row.values[name].median) for row in rows if name in row.values]
+        curve = figure.signal(*zip(*points, strict=True), marker="braille")
+        curve.lines()
+        curve.label(names[name])
+        figure.draw(curve)
+    print(figure.build())  # noqa: T201
 
 
 def _headings(variants: Sequence[str]) -> dict[str, str]:
