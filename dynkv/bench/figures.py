@@ -24,19 +24,19 @@ class Figure:
 
 
 FIGURES = {
-    "ttft_p50_s": Figure("first token, median", "s", Better.LOWER),
-    "ttft_p99_s": Figure("first token, 99th percentile", "s", Better.LOWER),
-    "itl_p50_s": Figure("between two tokens, median", "s", Better.LOWER),
-    "e2e_p50_s": Figure("whole request, median", "s", Better.LOWER),
-    "output_tokens_per_s": Figure("output tokens", "/s", Better.HIGHER),
-    "goodput_per_s": Figure("requests within the limits", "/s", Better.HIGHER),
+    "ttft_p50_s": Figure("median time to first token", "s", Better.LOWER),
+    "ttft_p99_s": Figure("p99 time to first token", "s", Better.LOWER),
+    "itl_p50_s": Figure("median inter-token latency", "s", Better.LOWER),
+    "e2e_p50_s": Figure("median end-to-end latency", "s", Better.LOWER),
+    "output_tokens_per_s": Figure("output throughput", "tokens/s", Better.HIGHER),
+    "goodput_per_s": Figure("goodput", "requests/s", Better.HIGHER),
     "requests": Figure("requests answered", ""),
     "failed": Figure("requests failed", ""),
     "duration_s": Figure("length of a round", "s"),
     "input_tokens": Figure("prompt tokens", ""),
     "output_tokens": Figure("output tokens in all", ""),
-    "gpu_hit_rate": Figure("hits in the GPU's prefix cache", "%"),
-    "sidecar_hit_rate": Figure("hits in the sidecar, of what is looked up there", "%"),
+    "gpu_hit_rate": Figure("hit rate of the GPU's prefix cache", "%"),
+    "sidecar_hit_rate": Figure("hit rate of the sidecar", "%"),
     "nixl_bytes": Figure("moved by NIXL", "bytes"),
     "gpu_memory_bytes": Figure("GPU memory used, highest", "bytes"),
 }

@@ -76,7 +76,7 @@ def _bars(axes: Any, point: str, answer: Answer) -> None:
         places = [place + (number - (len(answer.variants) - 1) / 2) * width for place in range(len(rows))]
         axes.bar(places, [row.seconds.get(name, 0.0) for row in rows], width, label=name)
     axes.set_xticks(range(len(rows)), [row.label for row in rows])
-    _named(axes, "first token, median, s" + (f", at {point} times the GPU's KV cache" if point else ""))
+    _named(axes, "median time to first token, s" + (f", at {point} times the GPU's KV cache" if point else ""))
 
 
 def _named(axes: Any, title: str) -> None:

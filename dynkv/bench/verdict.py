@@ -11,7 +11,6 @@ from dynkv.bench.compare import Verdict
 
 AIMS = ("goodput_per_s", "ttft_p50_s", "e2e_p50_s", "output_tokens_per_s")
 """By the first of them that was measured a variant is chosen; the others tell when that one is equal."""
-_UNITS = {"s": " s", "/s": " a second"}
 
 
 def with_verdict(answer: Answer) -> Answer:
@@ -40,7 +39,7 @@ def _differs(it: Against) -> bool:
 
 def _difference(row: Row, name: str, first: str) -> str:
     it = row.against[name]
-    value, base = (f"{row.values[variant].median:.3g}{_UNITS.get(row.unit, '')}" for variant in (name, first))
+    value, base = (f"{row.values[variant].median:.3g}{f' {row.unit}' if row.unit else ''}" for variant in (name, first))
     share = abs(it.ratio - 1)
     much = f"{it.ratio:.1f} times as high" if it.ratio >= 2 else f"{share:.0%} {it.verdict}"
     judged = "better" if it.is_better else "worse"
@@ -99,7 +98,7 @@ def _loses(name: str, first: str, answer: Answer) -> str:
 
 
 def _shares(rows: Sequence[Row], name: str) -> str:
-    """`first token, median 38 % lower from 1.4 times the GPU's KV cache on`, by the point where it begins."""
+    """`median time to first token is 38% lower`, and at which points."""
     ratios = [abs(row.against[name].ratio - 1) for row in rows]
     least, most = f"{min(ratios):.0%}", f"{max(ratios):.0%}"
     much = most if least == most else f"{least} to {most}"

@@ -48,7 +48,7 @@ def _show_curves(found: Answer, names: Mapping[str, str], width: int) -> None:
     figure.clear()
     figure.theme("colorless")
     figure.plot_size(min(width, _CURVES_COLUMNS_MAX), _CURVES_LINES)
-    figure.title("first token, median, s, by multiples of the GPU's KV cache")
+    figure.title("median time to first token, s, by multiples of the GPU's KV cache")
     rows = [row for row in found.rows if row.figure == "ttft_p50_s"]
     for name in found.variants:
         points = [(float(row.point), row.values[name].median) for row in rows if name in row.values]
@@ -113,7 +113,7 @@ def _shown(value: float) -> str:
 
 def _first_tokens(found: Answer, names: Mapping[str, str]) -> Table:
     words = [*_POINT[: found.points != ("",)], ""]
-    table = _table("first token, median, s", words, [names[it] for it in found.variants])
+    table = _table("median time to first token, s", words, [names[it] for it in found.variants])
     for it in found.first_tokens:
         times = [f"{it.seconds[name]:.3g}" if name in it.seconds else _NO_VALUE for name in found.variants]
         table.add_row(*_point(it.point), it.label, *times)

@@ -38,20 +38,22 @@ def test_a_variant_that_is_faster_is_the_one_to_use() -> None:
     assert row.against["disagg"].ratio == pytest.approx(0.6)
     assert (row.against["disagg"].verdict, row.against["disagg"].is_better) == ("lower", True)
     assert found.best == "disagg"
-    assert found.verdict == "On this traffic, use disagg: first token, median is 40% lower than with agg."
+    assert found.verdict == "On this traffic, use disagg: median time to first token is 40% lower than with agg."
 
 
 def test_one_that_is_slower_is_not() -> None:
     found = told(notes("agg", "disagg", ttft=lambda name, _: 0.5 if name == "agg" else 0.75))
     assert found.best == ""
-    assert found.verdict == ("On this traffic, agg is the one to use: with disagg first token, median is 50% higher.")
+    assert found.verdict == (
+        "On this traffic, agg is the one to use: with disagg median time to first token is 50% higher."
+    )
 
 
 def test_what_does_not_differ_is_called_equal() -> None:
     found = told(notes("agg", "disagg", ttft=lambda *_: 0.5))
     assert found.best == ""
     assert found.verdict == "On this traffic, nothing measured is better than agg beyond noise."
-    assert found.sentences == ("disagg is equal to agg in: first token, median, output tokens.",)
+    assert found.sentences == ("disagg is equal to agg in: median time to first token, output throughput.",)
 
 
 def test_it_says_from_which_pressure_on_something_pays() -> None:
