@@ -14,7 +14,6 @@ from dynkv.bench.figures import Limits
 from dynkv.bench.page import page
 from dynkv.bench.run import Prepared, Task, measure
 from dynkv.bench.site import Site
-from dynkv.bench.trace import Trace, read
 from dynkv.bench.variants import Variant, variants
 from dynkv.bench.verdict import with_verdict
 from dynkv.bench.workloads import Workload
@@ -56,8 +55,9 @@ from dynkv.cli.options import (
     SetOption,
 )
 from dynkv.cli.report import note
+from dynkv.cli.traces import read_trace
 from dynkv.documents import encoded
-from dynkv.errors import DynkvError, PreflightRefused, TraceError, UsageError
+from dynkv.errors import DynkvError, PreflightRefused, UsageError
 
 NAME = "bench"
 """Of the deployments that it brings up."""
@@ -112,7 +112,7 @@ def bench(
     )
     traffic = Workload(workload, users, turns, shared, context, question, output, concurrency, seed)
     if trace is not None:
-        traffic = Workload.of_trace(_read(trace), concurrency=concurrency, is_timed=not untimed, seed=seed)
+        traffic = Workload.of_trace(read_trace(trace), concurrency=concurrency, is_timed=not untimed, seed=seed)
     known, failures = _prepared(chosen)
     task = Task(known, traffic, _pressures(kv_pressure, traffic), rounds, _limits(goodput), _ROUND_S, running(chosen))
     words = traffic.described(is_pressed=bool(task.pressures))
@@ -128,16 +128,6 @@ def bench(
 
 def _folder() -> Path:
     return Path(f"dynkv-bench-{datetime.now():%Y%m%d-%H%M%S}")
-
-
-def _read(file: Path) -> Trace:
-    try:
-        with file.open("rb") as lines:
-            return read(lines)
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
-    except TraceError as error:
-        raise TraceError(error.what, error.line, file=str(file), hint=error.hint) from None
 
 
 def _prepared(chosen: tuple[Variant, ...]) -> tuple[Mapping[Variant, Prepared], list[Failure]]:

@@ -31,6 +31,7 @@ _VERBS = {
     "init": "init",
     "observe": "observe",
     "bench": "bench",
+    "record": "record",
     "profiles": "plan",
 }
 """Each verb, in the order of the help, with the file that has it."""
