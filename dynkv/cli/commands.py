@@ -32,6 +32,7 @@ _VERBS = {
     "observe": "observe",
     "bench": "bench",
     "record": "record",
+    "advise": "advise",
     "profiles": "plan",
 }
 """Each verb, in the order of the help, with the file that has it."""

@@ -81,6 +81,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("dynkv record --out monday.jsonl", "until Ctrl-C"),
         ("dynkv record agg --out hour.jsonl --for 3600", "an hour of it"),
     ),
+    "advise": (
+        ("dynkv advise agg --trace monday.jsonl", "is L1 large enough, or too large, for that traffic?"),
+        ("dynkv advise agg --model /models/my-model --trace monday.jsonl --json", "for scripts"),
+    ),
     "observe": (
         ("dynkv observe --out watch", "for all deployments that run"),
         ("dynkv observe mine.yaml --out watch", "for one that does not run yet"),
