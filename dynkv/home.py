@@ -99,6 +99,11 @@ class Place(NamedTuple):
         return self.scratch_root / (unit if len(unit) <= _SCRATCH_NAME_MAX else _digest(unit))
 
     @property
+    def requests(self) -> Path:
+        """Where a frontend that can be recorded writes of each request; removed when it ends, as all of its scratch."""
+        return self.scratch("frontend") / "requests.jsonl"
+
+    @property
     def scratch_root(self) -> Path:
         return self.directory / "tmp"
 

@@ -17,13 +17,6 @@ from typing import Any
 from dynkv.bench.trace import Request
 
 SCHEMA = "dynamo.request.trace.v1"
-ENVIRONMENT = {
-    "DYN_REQUEST_TRACE": "1",
-    "DYN_REQUEST_TRACE_RECORDS": "request_end",
-    "DYN_REQUEST_TRACE_SINKS": "file",
-    "DYN_REQUEST_TRACE_FILE_FORMAT": "jsonl",
-}
-"""Of a frontend that is to be recorded, with DYN_REQUEST_TRACE_FILE_PATH. `request_payload` would be the text."""
 _ID_BYTES = 8
 _KEY_BYTES_MAX = hashlib.blake2b.MAX_KEY_SIZE
 
@@ -33,6 +26,8 @@ class Recorded:
     request: Request
     """Its time is the wall clock's, in ms."""
     block_tokens: int
+    ended_at_ms: float
+    """By the wall clock, too."""
 
 
 def recorded(line: str | bytes, salt: bytes) -> Recorded | None:
@@ -43,12 +38,12 @@ def recorded(line: str | bytes, salt: bytes) -> Recorded | None:
         event = json.loads(line)["event"]
         if event["schema"] != SCHEMA or event["event_type"] != "request_end":
             return None
-        return _recorded(event["request"], salt)
+        return _recorded(event["request"], float(event["event_time_unix_ms"]), salt)
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
-def _recorded(request: dict[str, Any], salt: bytes) -> Recorded:
+def _recorded(request: dict[str, Any], ended_at_ms: float, salt: bytes) -> Recorded:
     replay = request["replay"]
     asked = Request(
         at_ms=float(request["request_received_ms"]),
@@ -56,7 +51,7 @@ def _recorded(request: dict[str, Any], salt: bytes) -> Recorded:
         output_tokens=int(request.get("output_tokens") or 0),
         blocks=tuple(salted(block, salt) for block in replay["input_sequence_hashes"]),
     )
-    return Recorded(asked, int(replay["trace_block_size"]))
+    return Recorded(asked, int(replay["trace_block_size"]), ended_at_ms)
 
 
 def salted(block: int, salt: bytes) -> int:

@@ -1,20 +1,16 @@
-"""A trace in the words of LMCache's cache simulator, and what the simulator answers. Pure.
+"""A trace in the words of LMCache's cache simulator. Pure.
 
-Source: lmcache 0.5.6, `lmcache tool cache-simulator sweep`: JSON lines with `timestamp`, `seq_len`, `chunk_size` and
-`chunk_hashes` of the whole chunks; it prints a table of capacities in GiB and hit rates in percent. It
-knows one level, an LRU.
+Source: lmcache 0.5.6, lmcache/tools/cache_simulator: JSON lines with `timestamp`, `seq_len`, `chunk_size` and
+`chunk_hashes` of the whole chunks. It knows one level, an LRU.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 
 from dynkv.bench.trace import Trace
 from dynkv.errors import TraceError
-
-_ROW = re.compile(r"^\s+([0-9]+\.[0-9]+)\s+([0-9]+\.[0-9]+)%\s*$", re.MULTILINE)
 
 
 def lookups(trace: Trace, chunk_tokens: int) -> Iterator[str]:
@@ -32,8 +28,3 @@ def lookups(trace: Trace, chunk_tokens: int) -> Iterator[str]:
         ends = request.blocks[blocks_each - 1 : whole * blocks_each : blocks_each]
         lookup = {"timestamp": request.at_ms / 1000, "seq_len": request.input_tokens, "chunk_size": chunk_tokens}
         yield json.dumps({**lookup, "chunk_hashes": [str(block) for block in ends]}) + "\n"
-
-
-def hit_rates(printed: str) -> list[tuple[float, float]]:
-    """GiB, to the three decimals that it prints, and the share of all tokens that would have been found."""
-    return [(float(gib), float(percent) / 100) for gib, percent in _ROW.findall(printed)]

@@ -75,9 +75,13 @@ class Trace:
 
     def lines(self) -> Iterator[str]:
         """The file, line by line, each with its end."""
-        yield json.dumps({"dynkv_trace": VERSION, "block_size": self.block_tokens}) + "\n"
+        yield head_of(self.block_tokens)
         for request in self.requests:
             yield line_of(request)
+
+
+def head_of(block_tokens: int) -> str:
+    return json.dumps({"dynkv_trace": VERSION, "block_size": block_tokens}) + "\n"
 
 
 def line_of(request: Request) -> str:

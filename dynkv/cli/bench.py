@@ -16,7 +16,6 @@ from dynkv.bench.page import page
 from dynkv.bench.run import Prepared, Task, measure
 from dynkv.bench.site import Site
 from dynkv.bench.tools import Tool
-from dynkv.bench.trace import Trace, read
 from dynkv.bench.variants import Variant, variants
 from dynkv.bench.verdict import with_verdict
 from dynkv.bench.vllm_serve import VllmServe
@@ -61,8 +60,9 @@ from dynkv.cli.options import (
     SetOption,
 )
 from dynkv.cli.report import note
+from dynkv.cli.traces import read_trace
 from dynkv.documents import encoded
-from dynkv.errors import DynkvError, PreflightRefused, TraceError, UsageError
+from dynkv.errors import DynkvError, PreflightRefused, UsageError
 
 NAME = "bench"
 """Of the deployments that it brings up."""
@@ -119,7 +119,7 @@ def bench(
     )
     traffic = Workload(workload, users, turns, shared, context, question, output, concurrency, seed, rate)
     if trace is not None:
-        traffic = Workload.of_trace(_read(trace), concurrency=concurrency, is_timed=not untimed, seed=seed)
+        traffic = Workload.of_trace(read_trace(trace), concurrency=concurrency, is_timed=not untimed, seed=seed)
     generator = _generator(tool, traffic, pressures := _pressures(kv_pressure, traffic))
     known, failures = _prepared(chosen)
     task = Task(known, traffic, pressures, rounds, _limits(goodput), _ROUND_S, generator, running(chosen))
@@ -147,16 +147,6 @@ def _generator(name: str, traffic: Workload, pressures: tuple[float, ...]) -> To
 
 def _folder() -> Path:
     return Path(f"dynkv-bench-{datetime.now():%Y%m%d-%H%M%S}")
-
-
-def _read(file: Path) -> Trace:
-    try:
-        with file.open("rb") as lines:
-            return read(lines)
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
-    except TraceError as error:
-        raise TraceError(error.what, error.line, file=str(file), hint=error.hint) from None
 
 
 def _prepared(chosen: tuple[Variant, ...]) -> tuple[Mapping[Variant, Prepared], list[Failure]]:

@@ -31,6 +31,8 @@ _VERBS = {
     "init": "init",
     "observe": "observe",
     "bench": "bench",
+    "record": "record",
+    "advise": "advise",
     "profiles": "plan",
 }
 """Each verb, in the order of the help, with the file that has it."""

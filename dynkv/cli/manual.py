@@ -77,6 +77,14 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("dynkv bench agg --sweep lmcache.chunk_size=256,512", "the same, by a key of the profile"),
         ("dynkv bench agg --out dynkv-bench-20260131-120000", "go on with a run that was interrupted"),
     ),
+    "record": (
+        ("dynkv record --out monday.jsonl", "until Ctrl-C"),
+        ("dynkv record agg --out hour.jsonl --for 3600", "an hour of it"),
+    ),
+    "advise": (
+        ("dynkv advise agg --trace monday.jsonl", "is L1 large enough, or too large, for that traffic?"),
+        ("dynkv advise agg --model /models/my-model --trace monday.jsonl --json", "for scripts"),
+    ),
     "observe": (
         ("dynkv observe --out watch", "for all deployments that run"),
         ("dynkv observe mine.yaml --out watch", "for one that does not run yet"),

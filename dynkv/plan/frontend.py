@@ -9,6 +9,17 @@ from dynkv.plan.model import HttpGet, Role, Unit
 from dynkv.plan.serving import local_host
 
 NAME = "frontend"
+RECORDS_TO = "DYN_REQUEST_TRACE_FILE_PATH"
+_RECORDED = {
+    "DYN_REQUEST_TRACE": "1",
+    "DYN_REQUEST_TRACE_RECORDS": "request_end",
+    "DYN_REQUEST_TRACE_SINKS": "file",
+    "DYN_REQUEST_TRACE_FILE_FORMAT": "jsonl",
+    "DYN_REQUEST_TRACE_FILE_FLUSH_INTERVAL_MS": "250",
+}
+"""`request_payload` among the records would be the text. The file is opened to be appended to, so it may be emptied at
+any time; where it cannot be written the frontend serves on, and records nothing more (ai-dynamo 1.6.1). Into a FIFO it
+would end recording as soon as a reader has left."""
 
 
 def frontend_unit(ctx: Context, port: int) -> Unit:
@@ -22,7 +33,7 @@ def frontend_unit(ctx: Context, port: int) -> Unit:
         name=NAME,
         role=Role.FRONTEND,
         argv=tuple(argv),
-        env={**ctx.env, "CUDA_VISIBLE_DEVICES": ""},
+        env={**ctx.env, "CUDA_VISIBLE_DEVICES": "", **_recorded(ctx)},
         ports={"http": port},
         probes=probes(
             ctx.profile.probes.frontend,
@@ -34,3 +45,9 @@ def frontend_unit(ctx: Context, port: int) -> Unit:
         restart=ctx.restart(),
         stop_timeout_s=ctx.profile.stop.frontend_s,
     )
+
+
+def _recorded(ctx: Context) -> dict[str, str]:
+    if not ctx.profile.frontend.record:
+        return {}
+    return {**_RECORDED, RECORDS_TO: f"{ctx.home}/{ctx.deployment}/tmp/{NAME}/requests.jsonl"}

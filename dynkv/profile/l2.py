@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Discriminator, Tag
 from pydantic_core import PydanticCustomError
 
 from dynkv.profile.fields import Section
-from dynkv.profile.l2_generic import Adapter, RawAdapter
+from dynkv.profile.l2_generic import Adapter, Bounded, RawAdapter
 from dynkv.profile.l2_kinds import (
     S3,
     Aerospike,
@@ -110,3 +110,11 @@ def directory(adapter: Adapter) -> str | None:
     if isinstance(adapter, NixlFileStore):
         return adapter.backend_params.file_path
     return adapter.base_path if isinstance(adapter, FileSystem | NativeFileSystem) else None
+
+
+def capacity_gb(adapter: Adapter) -> float | None:
+    """What it may hold, in GiB; None where nothing that dynkv knows limits it."""
+    if isinstance(adapter, Bounded):
+        return adapter.max_capacity_gb or None if adapter.eviction is not None else None
+    given = getattr(getattr(adapter, "backend_params", None), "max_capacity_gb", None)
+    return float(given) if given else None

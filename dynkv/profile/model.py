@@ -70,6 +70,8 @@ class FrontendSettings(Section):
     """How it chooses a worker; `kv` prefers the one that already has most of the prompt's KV blocks."""
     migration_limit: Annotated[int, Field(ge=0, le=2**32 - 1)] = 3
     """How often a request whose worker dies may go on at another; 0 for never."""
+    record: bool = False
+    """Whether `dynkv record` can record its traffic: it then writes lengths, times and hashes of each request."""
     args: FrontendArgs = []
     """Extra arguments for `dynamo.frontend`, one list item for each word."""
     env: StackEnvironment = {}

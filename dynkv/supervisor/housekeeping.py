@@ -25,6 +25,8 @@ _YOUNG_S = 120.0
 _ROTATE_PERIOD_S = 2.0
 _PATIENCE_S = 300.0
 """A copy of the largest log takes seconds, and a disk of the network that is gone may keep it for ever."""
+_REQUESTS = LogPolicy(16 * 1024 * 1024, keep=0)
+"""What a frontend that can be recorded writes is of use to one who reads along, and to nobody later."""
 _DISK = Questions()
 
 
@@ -52,6 +54,7 @@ async def rotate_logs(plan: Plan, shared: Shared) -> None:
             if words and words != told.get(path):
                 shared.events.record(EventKind.LOG, words, unit=units.get(path.name))
             told[path] = words if stays else ""
+        await _looked_after(shared.place.requests, _REQUESTS)
         await anyio.sleep(_ROTATE_PERIOD_S)
 
 

@@ -16,7 +16,13 @@ def line(*hashes: int, **changes: Any) -> str:
     """As ai-dynamo 1.6.1 writes it, shortened."""
     replay = {"trace_block_size": 64, "input_length": 64 * len(hashes), "input_sequence_hashes": hashes}
     request = {"request_received_ms": 1795810970765, "output_tokens": 8, "cached_tokens": 0, "replay": replay}
-    event = {"schema": SCHEMA, "event_type": "request_end", "request": request, **changes}
+    event = {
+        "schema": SCHEMA,
+        "event_type": "request_end",
+        "event_time_unix_ms": 1795810971000,
+        "request": request,
+        **changes,
+    }
     return json.dumps({"timestamp": 20153, "event": event})
 
 
@@ -29,7 +35,7 @@ def taken(text: str, salt: bytes = SALT) -> Recorded:
 def test_lengths_times_and_block_size_are_kept() -> None:
     found = taken(line(2**64 - 1, 7))
     assert (found.block_tokens, found.request.input_tokens, found.request.output_tokens) == (64, 128, 8)
-    assert found.request.at_ms == 1795810970765
+    assert (found.request.at_ms, found.ended_at_ms) == (1795810970765, 1795810971000)
 
 
 def test_the_same_block_has_the_same_id_in_one_recording_and_another_one_in_the_next() -> None:

@@ -1,4 +1,4 @@
-"""What LMCache's simulator is given, and how its table is read."""
+"""What LMCache's simulator is given."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from dynkv.bench.simulated import hit_rates, lookups
+from dynkv.bench.simulated import lookups
 from dynkv.bench.trace import Request, Trace
 from dynkv.errors import TraceError
 
@@ -31,16 +31,3 @@ def test_lengths_are_whole_prompts_and_times_seconds() -> None:
 def test_chunks_that_do_not_consist_of_blocks_cannot_be_looked_up() -> None:
     with pytest.raises(TraceError, match="chunks of 24 tokens"):
         list(lookups(TRACE, 24))
-
-
-def test_its_table_is_read_and_nothing_else() -> None:
-    printed = """Sweeping 2 capacity values (0.00 to 0.01 GiB), chunk_size = 64 tokens, model = all models
-
-    Capacity (GiB)    Hit rate
---------------------------------
-             0.000      0.00%
-             0.010     46.68%
-
-Plot saved to 'x.png'
-"""
-    assert hit_rates(printed) == [(0.0, 0.0), (0.01, pytest.approx(0.4668))]

@@ -147,3 +147,15 @@ def test_workers_that_read_from_a_cloud_get_its_keys(settings: dict[str, object]
     made = plan("agg", facts, settings)
     assert made.unit("worker-0").secret_env == names
     assert made.unit("frontend").secret_env == ("HF_TOKEN",)
+
+
+def test_only_a_frontend_that_can_be_recorded_writes_down_requests_and_never_their_text() -> None:
+    written = "DYN_REQUEST_TRACE_FILE_PATH"
+    assert not [
+        name for unit in plan("agg", host(1)).units for name in unit.env if name.startswith("DYN_REQUEST_TRACE")
+    ]
+    made = plan("agg", host(1), {"frontend.record": True})
+    assert [unit.name for unit in made.units if written in unit.env] == ["frontend"]
+    env = made.unit("frontend").env
+    assert env[written] == f"{made.directory}/tmp/frontend/requests.jsonl"
+    assert env["DYN_REQUEST_TRACE_RECORDS"] == "request_end"
