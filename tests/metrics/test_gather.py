@@ -121,7 +121,7 @@ STATUS = st.binary() | st.sampled_from([b"[]", b"null", b'{"registered_gpu_ids":
 async def test_whatever_they_say_the_status_stays_json(said: bytes, status: bytes) -> None:
     with TemporaryDirectory() as directory:
         found = await gather_from(Path(directory), said, status)
-    assert len(found) == 8
+    assert len(found) == 9
     assert all(value is None or math.isfinite(value) for value in found.values())
     assert msgspec.json.decode(msgspec.json.encode(found)) == found
 
