@@ -140,18 +140,17 @@ def _take_lock(place: Place) -> int | None:
 async def _run(
     plan: Plan, place: Place, lock: int, lot: Lot | None, options: argparse.Namespace
 ) -> tuple[int, tuple[StandbyRunner, ...]]:
-    events, foreground = EventLog(place.events), options.foreground
+    events = EventLog(place.events)
     if options.plainly:
         events.record(EventKind.STANDBY, "nothing that is parked is used", cause=options.plainly)
     left = await take_stock(plan, place, events)
     journal = Journal(place.journal, _first_journal(plan, place, left))
-    discovery = Path(plan.discovery_dir) if plan.discovery_dir else None
-    board = Board()
+    discovery, board = Path(plan.discovery_dir) if plan.discovery_dir else None, Board()
     standbys = standbys_of(plan, place, board, events, left.adopted, lot)
     sidecar, figures = _sidecar(plan, place, standbys), Figures(sources(plan))
     shared = Shared(place, board, events, journal, Turns(), discovery, sidecar, standbys, figures)
     stack = Stack(plan, shared, os.getpid(), left.adopted, left.registrations, left.resting, left.before)
-    stack.is_foreground = foreground
+    stack.is_foreground = options.foreground
     api = ControlApi(stack, events, figures)
     with control_socket(place.socket) as made, _signals() as received:
         is_over = False
@@ -164,7 +163,7 @@ async def _run(
                 "the control API": partial(keep_serving, api.answer, made),
                 **watching(plan, figures, api.own, events, since=left.started_at),
                 "notifications": partial(keep_notified, plan, place, lambda: stack.state, board, journal, events),
-                **(_foreground(events, board, stack) if foreground else {}),
+                **(_foreground(events, board, stack) if options.foreground else {}),
             }
             for what, work in beside.items():
                 tasks.start_soon(outliving, what, work, events)

@@ -24,13 +24,11 @@ from dynkv.plan.model import Role, Standby
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import EventLog
+from dynkv.supervisor.importing import until_parked
 from dynkv.supervisor.states import State, has_ended
 from dynkv.supervisor.status import StandbyState, StandbyStatus
 
 _PERIOD_S = 5.0
-_STALLED_S = 30.0
-"""Imports that use next to no CPU for so long hang, and would in the worker, too."""
-_STALLED_TICKS = 20
 _ORDER_DEADLINE_S = 10.0
 """Forking a process of 1 GB takes 0.4 s."""
 _GROWN = 1.5
@@ -210,7 +208,7 @@ class StandbyRunner:
         began = anyio.current_time()
         try:
             if self._handed is None:
-                await self._until_parked(standby)
+                await until_parked(standby)
         except StandbyFailed as error:
             self._fail(str(error))
             return
@@ -225,33 +223,6 @@ class StandbyRunner:
         if why:
             self.spared = None
             self._tell(f"ended: {why}")
-
-    async def _until_parked(self, standby: StandbyProcess) -> None:
-        failure = f"its imports have not moved for {_STALLED_S:g} s"
-        async with anyio.create_task_group() as tasks:
-
-            async def watch_progress() -> None:
-                await self._stall(standby)
-                tasks.cancel_scope.cancel()
-
-            tasks.start_soon(watch_progress)
-            try:
-                await standby.parked()
-                failure = ""
-            except StandbyFailed as error:
-                failure = str(error)
-            tasks.cancel_scope.cancel()
-        if failure:
-            raise StandbyFailed(failure)
-
-    async def _stall(self, standby: StandbyProcess) -> None:
-        """Return when it has done next to nothing for a while."""
-        used, since = -_STALLED_TICKS, anyio.current_time()
-        while anyio.current_time() < since + _STALLED_S:
-            process = read_process(standby.child.pid)
-            if process is not None and process.cpu_ticks >= used + _STALLED_TICKS:
-                used, since = process.cpu_ticks, anyio.current_time()
-            await anyio.sleep(1.0)
 
     async def _until_unfit(self, standby: StandbyProcess) -> str:
         """Why it has to go; nothing to tell where it has just done its work."""
