@@ -91,6 +91,8 @@ def _start(where: LotPlace, plan: Plan) -> None:
     if not plan.standbys:
         raise UsageError("this profile imports nothing ahead", hint="with --set standby=always it does")
     where.place.create()
+    where.tidy()
+    where.begin()  # why an earlier one ended is no news of this one
     needed = sum(it.memory_bytes for it in plan.standbys)
     say(f"parking imports of {plan.python}, which take about {needed / 1e9:.1f} GB of memory")
     parked = tuple(Parked(it, plan.python) for it in plan.standbys)
@@ -147,6 +149,7 @@ def _until_parked(where: LotPlace) -> None:
 
 def _stop(where: LotPlace) -> None:
     if not where.is_held:
+        where.tidy()
         say("nothing is parked")
         return
     where.ask_to_stop()
@@ -165,6 +168,7 @@ def _show(where: LotPlace, as_json: bool) -> None:
         print(encoded(_document(where, lot)).decode())  # noqa: T201 (one document and nothing else)
         return
     if lot is None:
+        where.tidy()
         raise NothingParked(where.why_ended)
     for it in lot.parked:
         say(_line(it))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from dynkv.documents import decoded, encoded
-from dynkv.home import Place
+from dynkv.home import Place, is_own_directory
 from dynkv.host.processes import Process, read_process
+from dynkv.locks import take_lock
 from dynkv.owned import read_own, write_whole
 from dynkv.park.lot import LOT, Lot
+from dynkv.short_paths import remove_shortcut
 
 _MAX_BYTES = 16 * 1024 * 1024
 
@@ -62,11 +65,34 @@ class LotPlace:
 
     def end(self, why: str) -> None:
         """What lies there for a living one goes; why it ended stays."""
-        for path in (self._stop, self._lot, self._refused, self.socket):
+        for path in self._of_a_living_one():
             with suppress(OSError):
                 path.unlink()
+        self._clear_scratch()
         if why:
             self._write(self._ended, why)
+
+    def tidy(self) -> list[Path]:
+        """Remove what one that was killed has left; what there was."""
+        if not self.directory.is_dir() or (lock := take_lock(self.lock)) is None:
+            return []
+        try:
+            scratch = self.place.scratch_root
+            found = [path for path in (*self._of_a_living_one(), scratch) if os.path.lexists(path)]
+            if found:
+                self.end("" if self.why_ended else "its parker was killed")
+            return found
+        finally:
+            os.close(lock)
+
+    def _of_a_living_one(self) -> tuple[Path, ...]:
+        return self._stop, self._lot, self._refused, self.socket
+
+    def _clear_scratch(self) -> None:
+        scratch = self.place.scratch_root
+        if is_own_directory(scratch):
+            shutil.rmtree(scratch, ignore_errors=True)
+        remove_shortcut(self.directory)
 
     def refuse(self, deployment: str, why: str) -> None:
         self._write(self._refused, f"{deployment} started the plain way: {why}")
