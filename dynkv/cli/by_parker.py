@@ -50,8 +50,13 @@ def by_parker(plan: Plan, place: Place, becoming: Becoming, descriptors: Descrip
     why = unusable(lot, plan, code(), around())
     if not why:
         taken = Taken(process)
-        why = hand_over(where.socket, becoming, descriptors, process.pid)
+        try:
+            why = hand_over(where.socket, becoming, descriptors, process.pid)
+        except KeyboardInterrupt:
+            taken.kill()  # it may have begun to become the supervisor, of whom nobody would hear
+            raise
         if not why:
+            where.accept()
             return taken, ""
     where.refuse(place.name, why)
     return None, why

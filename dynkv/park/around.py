@@ -15,7 +15,8 @@ from dynkv.host.files import names_in
 _STATUS = (
     "Uid Gid Groups Umask NoNewPrivs Seccomp CapInh CapPrm CapEff CapBnd CapAmb Cpus_allowed_list Mems_allowed_list"
 ).split()
-_LIMITS = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
+_LIMITS = sorted(name for name in dir(resource) if name.startswith("RLIMIT_") and name != "RLIMIT_OFILE")
+"""One of them has an older name, too."""
 _PR_GET_SECUREBITS = 27
 _TEXT_MAX_BYTES = 64 * 1024
 

@@ -97,6 +97,10 @@ class LotPlace:
     def refuse(self, deployment: str, why: str) -> None:
         self._write(self._refused, f"{deployment} started the plain way: {why}")
 
+    def accept(self) -> None:
+        """An earlier refusal is no news any more."""
+        self._refused.unlink(missing_ok=True)
+
     @property
     def why_ended(self) -> str:
         return _text(self._ended)

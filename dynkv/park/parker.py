@@ -31,7 +31,7 @@ from dynkv.park.files import LotPlace, from_memory, in_memory
 from dynkv.park.handover import Becoming, Descriptors, answer, receive
 from dynkv.park.lot import Lot, Parked, Stage
 from dynkv.park.stamp import changed
-from dynkv.park.starting import ended, heard, start
+from dynkv.park.starting import ended, heard, in_time, start
 from dynkv.short_paths import address
 
 _LOOK_S = 1.0
@@ -77,6 +77,8 @@ class Parker:
 
     def _fill(self) -> None:
         """Import what is missing, one after the other, where there is room for it."""
+        for it in self._lot.parked:
+            self._put(it, in_time(it))
         if any(it.stage is Stage.IMPORTING for it in self._lot.parked):
             return
         for it in self._lot.parked:

@@ -23,6 +23,7 @@ from dynkv.park.stamp import is_newer, stamp
 
 _CHANNEL_FD = 3
 _MESSAGE_MAX_BYTES = 64 * 1024
+_LASTED_S, _IMPORTS_MAX_S = 300.0, 600.0
 FAILURES_MAX = 2
 
 
@@ -85,9 +86,17 @@ def heard(it: Parked) -> Parked:
     if not why and is_newer(paths, it.began):
         why = "the installation changed while it imported"
     if why:
-        return failed(ended(it), why)
+        has_lasted = it.stage is Stage.PARKED and time.time() > it.began + _LASTED_S
+        return failed(ended(replace(it, failures=0) if has_lasted else it), why)
     since = datetime.now(UTC).isoformat(timespec="seconds")
     return replace(it, stage=Stage.PARKED, since=since, paths=paths, stamp=stamp(it.python, paths), detail="")
+
+
+def in_time(it: Parked) -> Parked:
+    """Itself, unless it has been importing for too long: that hangs."""
+    if it.stage is not Stage.IMPORTING or time.time() < it.began + _IMPORTS_MAX_S:
+        return it
+    return failed(ended(it), f"it was still importing after {_IMPORTS_MAX_S:g} s")
 
 
 def ended(it: Parked) -> Parked:
