@@ -31,23 +31,26 @@ from dynkv.documents import decoded
 from dynkv.errors import AlreadyRunning, NotUnderstood, PreflightRefused
 from dynkv.home import Place
 from dynkv.host.described import described
-from dynkv.host.files import names_in
+from dynkv.host.descriptors import part_with_descriptors
 from dynkv.host.limits import raise_open_files
 from dynkv.host.pidfd import pidfd_problem
 from dynkv.host.processes import Identity, read_process
 from dynkv.host.subreaper import subreaper_problem
 from dynkv.locks import take_lock
 from dynkv.metrics.gather import gather_forever
+from dynkv.park.lot import Lot
 from dynkv.plan.model import SIDECARS_STANDBY, Plan, Role
 from dynkv.probes.scrape import Figures, sources
 from dynkv.reclaim.sidecar import Sidecar
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.boundary import outliving
 from dynkv.supervisor.claim import until_lost
+from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import EventLog
-from dynkv.supervisor.journal import VERSION, ChildRecord, Journal, JournalFile, boot_id, read_journal
+from dynkv.supervisor.journal import VERSION, Journal, JournalFile, boot_id, read_journal
 from dynkv.supervisor.life import Shared
 from dynkv.supervisor.notify import keep_notified
+from dynkv.supervisor.parked import give_back, given, standbys_of
 from dynkv.supervisor.printing import print_events
 from dynkv.supervisor.reach import keep_reachable, plain_socket
 from dynkv.supervisor.salvage import clear_files, strays_of
@@ -81,8 +84,8 @@ def main() -> int:
     _settle_signals()
     let_children_have(os.umask(_FOR_ITS_OWNER_ALONE))
     raise_open_files()
-    _part_with_descriptors({options.plan_fd, options.notify_fd, *options.keep_fds})
-    plan = _read_plan(options.plan_fd)
+    part_with_descriptors({options.plan_fd, options.notify_fd, options.parked_fd, *options.keep_fds})
+    plan, lot = _read_plan(options.plan_fd), given(options.parked_fd)
     place = Place(options.home, plan.name)
     lock = _take_lock(place)
     if lock is None:
@@ -94,9 +97,11 @@ def main() -> int:
         sys.stderr.write(f"{problem}\n")
         return 4
     become_subreaper()
-    code = anyio.run(_run, plan, place, lock, options.notify_fd, options.foreground)
+    code, standbys = anyio.run(_run, plan, place, lock, lot, options)
     if code == 0 and (left := sweep()):
         sys.stderr.write(f"ended processes that were still running: {', '.join(left)}\n")
+    if code == 0 and lot is not None:
+        give_back(lot, standbys)
     return code
 
 
@@ -132,17 +137,20 @@ def _take_lock(place: Place) -> int | None:
     return None
 
 
-async def _run(plan: Plan, place: Place, lock: int, notify_fd: int, foreground: bool) -> int:
+async def _run(
+    plan: Plan, place: Place, lock: int, lot: Lot | None, options: argparse.Namespace
+) -> tuple[int, tuple[StandbyRunner, ...]]:
     events = EventLog(place.events)
+    if options.plainly:
+        events.record(EventKind.STANDBY, "nothing that is parked is used", cause=options.plainly)
     left = await take_stock(plan, place, events)
     journal = Journal(place.journal, _first_journal(plan, place, left))
-    discovery = Path(plan.discovery_dir) if plan.discovery_dir else None
-    board = Board()
-    standbys = _standbys(plan, place, board, events, left.adopted)
+    discovery, board = Path(plan.discovery_dir) if plan.discovery_dir else None, Board()
+    standbys = standbys_of(plan, place, board, events, left.adopted, lot)
     sidecar, figures = _sidecar(plan, place, standbys), Figures(sources(plan))
     shared = Shared(place, board, events, journal, Turns(), discovery, sidecar, standbys, figures)
     stack = Stack(plan, shared, os.getpid(), left.adopted, left.registrations, left.resting, left.before)
-    stack.is_foreground = foreground
+    stack.is_foreground = options.foreground
     api = ControlApi(stack, events, figures)
     with control_socket(place.socket) as made, _signals() as received:
         is_over = False
@@ -155,23 +163,23 @@ async def _run(plan: Plan, place: Place, lock: int, notify_fd: int, foreground: 
                 "the control API": partial(keep_serving, api.answer, made),
                 **watching(plan, figures, api.own, events, since=left.started_at),
                 "notifications": partial(keep_notified, plan, place, lambda: stack.state, board, journal, events),
-                **(_foreground(events, board, stack) if foreground else {}),
+                **(_foreground(events, board, stack) if options.foreground else {}),
             }
             for what, work in beside.items():
                 tasks.start_soon(outliving, what, work, events)
             tasks.start_soon(_let_go_when_lost, place, lock, journal, events, tasks.cancel_scope)
             tasks.start_soon(_let_go_when_released, stack, tasks.cancel_scope)
-            _report(notify_fd, READY)
+            _report(options.notify_fd, READY)
             await stack.run()
             await anyio.lowlevel.checkpoint()
             is_over = True
             tasks.cancel_scope.cancel()
     if not is_over:
-        return 4
+        return 4, standbys
     await kill_tree(lambda: strays_of(journal.content, place, Host.now()))
     clear_files(place)
     journal.close()
-    return 0
+    return 0, standbys
 
 
 def _foreground(events: EventLog, board: Board, stack: Stack) -> dict[str, Callable[[], Awaitable[object]]]:
@@ -220,17 +228,6 @@ async def _heed(received: AsyncIterator[signal.Signals], stack: Stack) -> None:
             stack.take_down(f"the supervisor received {signal.Signals(number).name}")
 
 
-def _standbys(
-    plan: Plan, place: Place, board: Board, events: EventLog, adopted: dict[str, ChildRecord]
-) -> tuple[StandbyRunner, ...]:
-    current = {name for name, record in adopted.items() if record.digest == plan.unit(name).digest()}
-    to_start = {unit.role for unit in plan.units if unit.name not in current}
-    return tuple(
-        StandbyRunner(standby, plan.python, place, board, events, at_once=bool(to_start & {*standby.roles}))
-        for standby in plan.standbys
-    )
-
-
 def _sidecar(plan: Plan, place: Place, standbys: tuple[StandbyRunner, ...]) -> Sidecar | None:
     helper = next((standby for standby in standbys if standby.planned.name == SIDECARS_STANDBY), None)
     for unit in plan.units:
@@ -268,17 +265,6 @@ def _read_plan(fd: int) -> Plan:
         return decoded(file.read(), Plan)
 
 
-def _part_with_descriptors(needed: Collection[int]) -> None:
-    """What was inherited, from a shell say, is no business of this process or a child, beyond the three streams."""
-    for fd in map(int, names_in("/proc/self/fd")):
-        with suppress(OSError):  # the one that listed them is closed by now
-            if fd > 2 and os.get_inheritable(fd):
-                if fd in needed:
-                    os.set_inheritable(fd, False)
-                else:
-                    os.close(fd)
-
-
 def _numbers(text: str) -> tuple[int, ...]:
     return tuple(map(int, text.split(","))) if text else ()
 
@@ -289,6 +275,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--plan-fd", type=int, required=True)
     parser.add_argument("--notify-fd", type=int, required=True)
     parser.add_argument("--keep-fds", type=_numbers, default=(), help="What else of all that is open stays so.")
+    parser.add_argument("--parked-fd", type=int, help="What the parker that it was had parked.")
+    parser.add_argument("--plainly", default="", help="Why it has nothing of what is parked.")
     parser.add_argument("--foreground", action="store_true")
     parser.add_argument("--replace", action="store_true", help="End processes that the journal does not explain.")
     return parser.parse_args()

@@ -154,6 +154,15 @@ class Child:
         return cls(root, held, log_start_byte)
 
     @classmethod
+    def of_before(cls, root: Root) -> Self | None:
+        """A child that this process had already before it became this program; None if it is gone."""
+        held = hold((root.pid, root.start_ticks))
+        if held is None:
+            return None
+        _unreaped.add(root.pid)
+        return cls(root, held, 0)
+
+    @classmethod
     def adopt(cls, root: Root, log_start_byte: int = 0) -> Self | None:
         """Take over a child of another supervisor; None if it is gone."""
         held = hold((root.pid, root.start_ticks))

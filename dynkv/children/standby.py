@@ -18,14 +18,12 @@ from dynkv.children.child import CHANNEL_FD, Child
 from dynkv.children.marks import MARK_INCARNATION
 from dynkv.children.output import open_log
 from dynkv.children.scheduling import FREE, Schedule
+from dynkv.children.standby_words import ROOM, words
 from dynkv.children.tree import Host
 from dynkv.host.processes import Process
-from dynkv.instack import script
 
 _MESSAGE_MAX_BYTES = 64 * 1024
 _SHOWN_BYTES = 60
-_ROOM = {"DYNKV_ROOM": "." * 32 * 1024}
-"""Where a program that is forked off shows its own arguments and environment in /proc; they take some 4 KB."""
 
 
 class StandbyFailed(Exception):
@@ -63,16 +61,24 @@ class StandbyProcess:
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        flags = [flag for flag, is_set in (("--cuda", cuda), ("--spawns", spawns)) if is_set]
-        argv = [*python, script("standby"), *flags, str(CHANNEL_FD), *modules]
+        argv = words(python, modules, CHANNEL_FD, cuda=cuda, spawns=spawns)
         try:
-            child = Child.spawn(argv, {**env, **_ROOM}, log, channel=theirs.fileno())
+            child = Child.spawn(argv, {**env, **ROOM}, log, channel=theirs.fileno())
         except BaseException:
             ours.close()
             raise
         finally:
             theirs.close()
         return cls(child, ours)
+
+    @classmethod
+    def of_before(cls, child: Child, channel: int) -> Self:
+        """One that has parked before this process became this program; the descriptor is its own from now on."""
+        return cls(child, socket.socket(fileno=channel))
+
+    def let_go(self) -> None:
+        """Leave it as it is, for whatever this process becomes, with the descriptor."""
+        self._channel.detach()
 
     async def parked(self) -> None:
         """Return when it has imported all; raises StandbyFailed when it cannot."""
@@ -97,6 +103,7 @@ class StandbyProcess:
             "argv": list(argv),
             "env": {**env, MARK_INCARNATION: incarnation},
             "log": takes,
+            "cwd": _here(),  # a parked one was started elsewhere
             "nice": schedule.nice,  # by itself, before it forks: ours would come too late
             "cpus": schedule.cpus,
         }
@@ -112,6 +119,11 @@ class StandbyProcess:
                 self._has_failed = True
                 self._lost.add(incarnation)
                 raise StandbyFailed(str(error) or f"it has not answered within {deadline_s:g} s") from None
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether it could take an order."""
+        return self.child.is_running and not self.child.is_stopped and not self._has_failed
 
     def remains(self) -> list[Process]:
         """Its own living processes, and of what it has forked those that nobody was told of."""
@@ -139,6 +151,14 @@ class StandbyProcess:
         if "failed" in content:
             raise StandbyFailed(str(content["failed"]))
         return content
+
+
+def _here() -> str:
+    """Empty where it was removed."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return ""
 
 
 def _decoded(message: bytes) -> dict[str, Any]:

@@ -28,6 +28,7 @@ _VERBS = {
     "plan": "plan",
     "diff": "diff",
     "doctor": "doctor",
+    "park": "park",
     "init": "init",
     "observe": "observe",
     "bench": "bench",

@@ -29,6 +29,8 @@ from dynkv.documents import encoded
 from dynkv.errors import PreflightRefused
 from dynkv.home import home
 from dynkv.locks import planning
+from dynkv.park.files import LotPlace
+from dynkv.park.lot import LOT
 from dynkv.plan.facts import Leftover, LeftoverKind
 
 
@@ -80,7 +82,7 @@ def _counted(count: int, what: str) -> str:
 
 def _clean(as_json: bool) -> None:
     persevere()
-    removed = _removed()
+    removed = [*_removed(), *_of_parker()]
     if as_json:
         print(encoded(removed).decode())  # noqa: T201 (one document and nothing else)
         return
@@ -90,6 +92,12 @@ def _clean(as_json: bool) -> None:
             say(f"{left.deployment}: {done} {what}")
     if not removed:
         say("there was nothing to remove")
+
+
+def _of_parker() -> list[Leftover]:
+    """What one that was killed has left; its standbys have ended by themselves."""
+    files = tuple(map(str, LotPlace(home()).tidy()))
+    return [Leftover(LOT, LeftoverKind.FILES, files)] if files else []
 
 
 def _removed() -> list[Leftover]:

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from dynkv.children.output import open_log, tail
+from dynkv.cli.by_parker import Started, by_parker
 from dynkv.cli.inherited import root_for_others
 from dynkv.control.deadline import Deadline
 from dynkv.control.handshake import READY, TAKEN, UNCLEAR
 from dynkv.documents import encoded
 from dynkv.errors import AlreadyRunning, DynkvError, NotUnderstood, PreflightRefused, TimedOut
 from dynkv.home import Place
+from dynkv.park.handover import Becoming, Descriptors
 from dynkv.plan.model import Plan
 from dynkv.surroundings import of_supervisor
 
@@ -77,14 +79,18 @@ def launch(order: Order, deadline: Deadline, *, spare: bool) -> None:
     _check(line, order.place)
 
 
-def _start(order: Order) -> tuple[int, subprocess.Popen[bytes]]:
+def _start(order: Order) -> tuple[int, Started]:
     """The process, and the descriptor on which it reports."""
     plan_fd = _handed_over(order)
     notify_read, notify_write = os.pipe()
     log = open_log(order.place.supervisor_log)
+    process: Started
     try:
-        process = subprocess.Popen(
-            _command(order, plan_fd, notify_write),
+        becoming = Becoming(tuple(_program(order)), _environment(order), str(order.place.directory), order.place.name)
+        descriptors = Descriptors(plan_fd, notify_write, log, order.claims)
+        taken, plainly = by_parker(order.plan, order.place, becoming, descriptors)
+        process = taken or subprocess.Popen(
+            [*_command(order, plan_fd, notify_write), *(["--plainly", plainly] if plainly else [])],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -135,10 +141,15 @@ def _environment(order: Order) -> dict[str, str]:
 
 
 def _command(order: Order, plan_fd: int, notify_fd: int) -> list[str]:
-    options = ["--home", str(order.place.home), "--plan-fd", str(plan_fd), "--notify-fd", str(notify_fd)]
-    options += ["--keep-fds", ",".join(map(str, order.claims))]
+    options = ["--plan-fd", str(plan_fd), "--notify-fd", str(notify_fd)]
+    return [*_program(order), *options, "--keep-fds", ",".join(map(str, order.claims))]
+
+
+def _program(order: Order) -> list[str]:
+    """Without what descriptors it has."""
     # -P: nothing is imported from where the person happens to be
-    return [sys.executable, "-P", "-m", "dynkv.daemon", *options, *(["--replace"] if order.replaces else [])]
+    words = [sys.executable, "-P", "-m", "dynkv.daemon", "--home", str(order.place.home)]
+    return [*words, *(["--replace"] if order.replaces else [])]
 
 
 def _handed_over(order: Order) -> int:

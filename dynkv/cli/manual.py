@@ -65,6 +65,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("dynkv doctor disagg --gpus 0,1", "as `up` would check before it starts"),
         ("dynkv doctor --clean", "end and remove what dead deployments left"),
     ),
+    "park": (
+        ("dynkv park agg", "imports of agg's workers, kept for the next `up`"),
+        ("dynkv park", "what is parked, since when, and what memory it takes"),
+        ("dynkv park --stop", "nothing is parked any more"),
+    ),
     "init": (
         ("dynkv init", "into dynkv.yaml: what suits this host"),
         ("dynkv init --model /models/my-model --out mine.yaml", "for a model of your own"),

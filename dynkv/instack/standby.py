@@ -8,9 +8,11 @@ method, as vLLM starts its engine, are forked from the same imports, with the en
 moment, as spawn gives it to them. With --cuda the programs use GPUs, so it fails where the imports alone have begun
 with CUDA.
 
-FD is a SOCK_SEQPACKET socket; each message is one JSON object. First this sends {"parked": true} or {"failed": why} and
-ends. Then for each {"argv", "env", "log"} it answers {"pid"} or {"failed": why}. A forked process is given to the
-nearest subreaper; it is no child of this process. When the other end closes, this process ends; what it forked goes on.
+FD is a SOCK_SEQPACKET socket; each message is one JSON object. First this sends {"parked": true, "paths": where modules
+come from} or {"failed": why} and ends. Then for each {"argv", "env", "log", "cwd"} it answers {"pid"} or {"failed":
+why}. What an order says, secrets too, is read by the forked process alone: nothing of it is here when the next comes. A
+forked process is given to the nearest subreaper; it is no child of this process. When the other end closes, this
+process ends; what it forked goes on.
 
 Linux only. It runs in the stack's interpreter, imports nothing of dynkv, and by itself only the standard library and
 what lies beside it: standby_identity (what a forked process goes by) and standby_spawns (for --spawns).
@@ -52,7 +54,7 @@ def main(arguments: Sequence[str]) -> None:
     if not sys.flags.safe_path:
         sys.path.insert(0, str(Path.cwd()))  # as for `python -m`
     why = import_all(options.modules) or (has_begun_with_cuda() if options.cuda else None)
-    reply(channel, {"failed": why} if why else {"parked": True})
+    reply(channel, {"failed": why} if why else {"parked": True, "paths": [*filter(os.path.isdir, sys.path)]})
     if why:
         sys.exit(1)
     # what is imported stays shared with every process that is forked, as long as nobody touches it
@@ -113,22 +115,29 @@ def can_begin_with_driver() -> bool:
 
 def orders(channel: socket.socket) -> dict[str, Any] | None:
     """Fork for each order that comes; returns the order in the forked process, and None when the other end closes."""
-    while message := channel.recv(MAX_MESSAGE_BYTES):
-        order = cast(dict[str, Any], json.loads(message))
+    while channel.recv(1, socket.MSG_PEEK):
         read, write = os.pipe()
         first = os.fork()
         if first == 0:
             if os.fork():
                 os._exit(0)  # so that its child is no child of the standby
             os.close(read)
+            order = cast(dict[str, Any], json.loads(channel.recv(MAX_MESSAGE_BYTES)))
             channel.close()
             return wired_up(order, write)
         os.close(write)
         os.waitpid(first, 0)
         with os.fdopen(read) as news:
             told = news.read()
+        drop_unread(channel)
         reply(channel, json.loads(told) if told else {"failed": "the forked process died at once"})
     return None
+
+
+def drop_unread(channel: socket.socket) -> None:
+    """An order whose process died before it had read it; the next is sent when this one is answered."""
+    with suppress(BlockingIOError):
+        channel.recv(1, socket.MSG_DONTWAIT)
 
 
 def wired_up(order: dict[str, Any], news: int) -> dict[str, Any]:
@@ -140,6 +149,8 @@ def wired_up(order: dict[str, Any], news: int) -> dict[str, Any]:
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.close(log)
+        if order["cwd"]:
+            os.chdir(order["cwd"])
         set_environment(order["env"])
         show(order["argv"])
     except Exception as error:  # noqa: BLE001 (whatever it was is the answer)

@@ -32,6 +32,10 @@ _SHARED_BY_WORKERS = frozenset(
 """What workers have beyond every process's environment, and may be read while modules are imported."""
 
 
+_OF_A_DEPLOYMENT = frozenset({"DYN_FILE_KV"})
+"""What is read when Dynamo begins, and not while modules are imported (ai-dynamo 1.6.1)."""
+
+
 def standbys(ctx: Context, units: Sequence[Unit]) -> tuple[Standby, ...]:
     """One for all workers, whatever their role; with `always` also one for the sidecar and what talks to it."""
     mode, workers = ctx.profile.standby, [unit for unit in units if unit.role.is_worker]
@@ -82,7 +86,7 @@ def _common(ctx: Context, workers: list[Unit]) -> dict[str, str]:
     """What every worker has, so that nothing of one unit is there while it waits: not its ports, GPUs or cores."""
     first, *rest = (unit.env for unit in workers)
     given = unit_environment(ctx.profile, workers[0].role, workers[0].name)
-    kept = {**ctx.env, **given_environment(ctx.profile), **given}.keys() | _SHARED_BY_WORKERS
+    kept = {**ctx.env, **given_environment(ctx.profile), **given}.keys() - _OF_A_DEPLOYMENT | _SHARED_BY_WORKERS
     return {name: value for name, value in first.items() if name in kept and all(env[name] == value for env in rest)}
 
 
@@ -95,7 +99,7 @@ def _for_sidecar(ctx: Context, sidecar: Unit) -> Standby:
             f"{ctx.facts.scripts_directory}/server_imports.py",
             f"lmcache.v1.multiprocess.{'transport.factory' if new else 'mq'}",
         ),
-        env=sidecar.env,
+        env={name: value for name, value in sidecar.env.items() if name not in _OF_A_DEPLOYMENT},
         roles=(Role.LMCACHE,),
         keep=True,
         memory_bytes=_SIDECARS_BYTES,

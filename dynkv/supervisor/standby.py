@@ -7,6 +7,7 @@ start from one that is not there, or fails, starts the plain way.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -23,13 +24,11 @@ from dynkv.plan.model import Role, Standby
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import EventLog
+from dynkv.supervisor.importing import until_parked
 from dynkv.supervisor.states import State, has_ended
 from dynkv.supervisor.status import StandbyState, StandbyStatus
 
 _PERIOD_S = 5.0
-_STALLED_S = 30.0
-"""Imports that use next to no CPU for so long hang, and would in the worker, too."""
-_STALLED_TICKS = 20
 _ORDER_DEADLINE_S = 10.0
 """Forking a process of 1 GB takes 0.4 s."""
 _GROWN = 1.5
@@ -38,12 +37,33 @@ _FAILURES_MAX = 2
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 5.0, 300.0
 
 
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """One that was parked for the host before, and stays parked for the next deployment."""
+
+    process: StandbyProcess
+    log: Path
+    since: str
+
+
 class StandbyRunner:
     def __init__(
-        self, standby: Standby, python: str, place: Place, board: Board, events: EventLog, *, at_once: bool
+        self,
+        standby: Standby,
+        python: str,
+        place: Place,
+        board: Board,
+        events: EventLog,
+        *,
+        at_once: bool,
+        handed: Handed | None = None,
     ) -> None:
         """`at_once`: units are about to start from it; otherwise it parks when nothing starts."""
         self.planned = standby
+        self._handed = handed
+        self.handed_pid = handed.process.child.pid if handed else 0
+        self.spared = handed.process if handed else None
+        """What was handed in, as long as it is fit for another deployment."""
         self._at_once = at_once
         self._python = python
         self._place = place
@@ -63,7 +83,8 @@ class StandbyRunner:
 
     @property
     def log(self) -> Path:
-        return self._place.logs / f"{self.planned.name}.log"
+        """Of the one that was handed in, that lies where no deployment has its own."""
+        return self._handed.log if self._handed else self._place.logs / f"{self.planned.name}.log"
 
     def status(self) -> StandbyStatus:
         child = self._process.child if self._process else None
@@ -143,17 +164,8 @@ class StandbyRunner:
         """From its start until it dies, leaks, fails or is not needed any more."""
         self._state, self._detail = StandbyState.PARKING, ""
         self._settled, self._given_up, self._gone = anyio.Event(), anyio.Event(), anyio.Event()
-        env = {**self.planned.env, **self._place.own_tmpdir(self.planned.name)}
-        env = marked_environment(self._place.home, self._place.name, self.planned.name, env)
         try:
-            standby = self._process = StandbyProcess.spawn(
-                [self._python, *self.planned.python_options],
-                self.planned.modules,
-                env,
-                self.log,
-                cuda=self.planned.cuda,
-                spawns=self.planned.spawns,
-            )
+            standby = self._process = self._handed.process if self._handed else self._spawned()
         except OSError as error:
             self._fail(f"cannot run {self._python}: {error.strerror or error}")
             return
@@ -167,54 +179,50 @@ class StandbyRunner:
             goes_on = self.planned.keep and self._failures < _FAILURES_MAX
             self._state = StandbyState.WAITING if goes_on else StandbyState.ENDED
             self._settled.set()
-            with anyio.CancelScope(shield=True):
-                await standby.close()
-                await kill_tree(standby.remains)
-            standby.child.reap()
+            self._handed = None
+            if standby is not self.spared or not standby.is_fit:
+                await self._end(standby)
             self._gone.set()
-            self._place.clear_tmpdir(self.planned.name)
+
+    def _spawned(self) -> StandbyProcess:
+        """Raises OSError."""
+        env = {**self.planned.env, **self._place.own_tmpdir(self.planned.name)}
+        return StandbyProcess.spawn(
+            [self._python, *self.planned.python_options],
+            self.planned.modules,
+            marked_environment(self._place.home, self._place.name, self.planned.name, env),
+            self.log,
+            cuda=self.planned.cuda,
+            spawns=self.planned.spawns,
+        )
+
+    async def _end(self, standby: StandbyProcess) -> None:
+        with anyio.CancelScope(shield=True):
+            await standby.close()
+            await kill_tree(standby.remains)
+        standby.child.reap()
+        self._place.clear_tmpdir(self.planned.name)
+        self.spared = None
 
     async def _attend(self, standby: StandbyProcess) -> None:
         began = anyio.current_time()
         try:
-            await self._until_parked(standby)
+            if self._handed is None:
+                await until_parked(standby)
         except StandbyFailed as error:
             self._fail(str(error))
             return
         self._parked_after_s = round(anyio.current_time() - began, 3)
         self._state = StandbyState.PARKED
         self._settled.set()
-        self._tell("parked", duration_s=self._parked_after_s)
+        if self._handed is None:
+            self._tell("parked", duration_s=self._parked_after_s)
+        else:
+            self._tell("was parked for the host before", cause=f"since {self._handed.since}")
         why = await self._until_unfit(standby)
         if why:
+            self.spared = None
             self._tell(f"ended: {why}")
-
-    async def _until_parked(self, standby: StandbyProcess) -> None:
-        failure = f"its imports have not moved for {_STALLED_S:g} s"
-        async with anyio.create_task_group() as tasks:
-
-            async def watch_progress() -> None:
-                await self._stall(standby)
-                tasks.cancel_scope.cancel()
-
-            tasks.start_soon(watch_progress)
-            try:
-                await standby.parked()
-                failure = ""
-            except StandbyFailed as error:
-                failure = str(error)
-            tasks.cancel_scope.cancel()
-        if failure:
-            raise StandbyFailed(failure)
-
-    async def _stall(self, standby: StandbyProcess) -> None:
-        """Return when it has done next to nothing for a while."""
-        used, since = -_STALLED_TICKS, anyio.current_time()
-        while anyio.current_time() < since + _STALLED_S:
-            process = read_process(standby.child.pid)
-            if process is not None and process.cpu_ticks >= used + _STALLED_TICKS:
-                used, since = process.cpu_ticks, anyio.current_time()
-            await anyio.sleep(1.0)
 
     async def _until_unfit(self, standby: StandbyProcess) -> str:
         """Why it has to go; nothing to tell where it has just done its work."""
@@ -244,7 +252,8 @@ class StandbyRunner:
                     await anyio.sleep(_PERIOD_S)  # another process's state
                 await end("it was stopped" if standby.child.is_stopped else "it has grown, and should not")
 
-            for task in (on_exit, on_failure, on_growth, *([] if self.planned.keep else [on_all_ready])):
+            stays = self.planned.keep or self._handed is not None
+            for task in (on_exit, on_failure, on_growth, *([] if stays else [on_all_ready])):
                 tasks.start_soon(task)
         return why
 

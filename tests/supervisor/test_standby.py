@@ -20,6 +20,7 @@ from dynkv.children.reaper import become_subreaper
 from dynkv.host.memory import memory_available_bytes
 from dynkv.host.processes import environment_of
 from dynkv.plan.model import RestartPolicy, Role, Standby, Unit
+from dynkv.supervisor import importing
 from dynkv.supervisor import standby as standby_module
 from dynkv.supervisor.events import Event
 from dynkv.supervisor.inbox import Ask, Request
@@ -201,7 +202,7 @@ async def test_imports_that_fail_cost_no_start(lab: Lab) -> None:
 
 
 async def test_imports_that_hang_cost_no_start(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(standby_module, "_STALLED_S", 1.0)
+    monkeypatch.setattr(importing, "_STALLED_S", 1.0)
     (lab.directory / "hangs.py").write_text("import time\ntime.sleep(1000)\n")
     async with scene(lab, worker(lab), modules=("hangs",), keep=False) as it:
         assert (await it.ready_as()).last_exit is None

@@ -1,0 +1,62 @@
+"""A supervisor that the host's parker becomes, where there is one that has what the plan needs."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Protocol
+
+from dynkv.children.held import Held
+from dynkv.home import Place
+from dynkv.host.processes import Process
+from dynkv.park.files import LotPlace, process_of
+from dynkv.park.handover import Becoming, Descriptors, hand_over
+from dynkv.park.lot import unusable
+from dynkv.plan.model import Plan
+
+
+class Started(Protocol):
+    """As much of subprocess.Popen as whoever starts a supervisor needs."""
+
+    def kill(self) -> None: ...
+
+    def wait(self) -> int | None: ...
+
+
+class Taken:
+    """The parker, whose place the supervisor takes."""
+
+    def __init__(self, process: Process) -> None:
+        self._held = Held(process.identity, os.pidfd_open(process.pid))
+
+    def kill(self) -> None:
+        self._held.send(signal.SIGKILL)
+
+    def wait(self) -> int | None:
+        import anyio
+
+        anyio.run(self._held.ended)
+        return None
+
+
+def by_parker(plan: Plan, place: Place, becoming: Becoming, descriptors: Descriptors) -> tuple[Taken | None, str]:
+    """The process; or None, and why not, which is empty where nothing is parked or the plan needs nothing of it."""
+    where = LotPlace(place.home)
+    if not plan.standbys or (lot := where.read()) is None or (process := process_of(lot)) is None:
+        return None, ""
+    from dynkv.park.around import around
+    from dynkv.park.stamp import code
+
+    why = unusable(lot, plan, code(), around())
+    if not why:
+        taken = Taken(process)
+        try:
+            why = hand_over(where.socket, becoming, descriptors, process.pid)
+        except KeyboardInterrupt:
+            taken.kill()  # it may have begun to become the supervisor, of whom nobody would hear
+            raise
+        if not why:
+            where.accept()
+            return taken, ""
+    where.refuse(place.name, why)
+    return None, why

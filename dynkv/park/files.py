@@ -1,0 +1,142 @@
+"""What lies in the lot's directory: its lock, its socket, what it holds, why it ended, and the wish that it does."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from dynkv.documents import decoded, encoded
+from dynkv.home import Place, is_own_directory
+from dynkv.host.processes import Process, read_process
+from dynkv.locks import take_lock
+from dynkv.owned import read_own, write_whole
+from dynkv.park.lot import LOT, Lot
+from dynkv.short_paths import remove_shortcut
+
+_MAX_BYTES = 16 * 1024 * 1024
+
+
+class LotPlace:
+    """In one DYNKV_HOME."""
+
+    def __init__(self, home: Path) -> None:
+        self.place = Place(home, LOT)
+        self.directory = self.place.directory
+        self.lock = self.place.lock
+        self.socket = self.directory / "order.sock"
+        self.log = self.place.logs / "parker.log"
+        self._lot, self._stop = self.directory / "lot.json", self.directory / "stop"
+        self._ended, self._refused = self.directory / "ended", self.directory / "refused"
+
+    def standby_log(self, name: str) -> Path:
+        return self.place.logs / f"{name}.log"
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a parker lives, or the supervisor that it has become."""
+        return self.place.has_supervisor()
+
+    def read(self) -> Lot | None:
+        """What is parked; None where no parker lives, or has said so yet."""
+        if not self.is_held:
+            return None
+        try:
+            return decoded(read_own(self._lot, _MAX_BYTES), Lot)
+        except (OSError, ValueError, RecursionError, msgspec.MsgspecError):
+            return None
+
+    def write(self, lot: Lot) -> None:
+        write_whole(self._lot, encoded(lot), self._lot.with_suffix(".draft"))
+
+    def ask_to_stop(self) -> None:
+        self._write(self._stop, "")
+
+    @property
+    def is_to_stop(self) -> bool:
+        return self._stop.exists()
+
+    def begin(self) -> None:
+        for path in (self._stop, self._ended, self._refused):
+            path.unlink(missing_ok=True)
+
+    def end(self, why: str) -> None:
+        """What lies there for a living one goes; why it ended stays."""
+        for path in self._of_a_living_one():
+            with suppress(OSError):
+                path.unlink()
+        self._clear_scratch()
+        if why:
+            self._write(self._ended, why)
+
+    def tidy(self) -> list[Path]:
+        """Remove what one that was killed has left; what there was."""
+        if not self.directory.is_dir() or (lock := take_lock(self.lock)) is None:
+            return []
+        try:
+            scratch = self.place.scratch_root
+            found = [path for path in (*self._of_a_living_one(), scratch) if os.path.lexists(path)]
+            if found:
+                self.end("" if self.why_ended else "its parker was killed")
+            return found
+        finally:
+            os.close(lock)
+
+    def _of_a_living_one(self) -> tuple[Path, ...]:
+        return self._stop, self._lot, self._refused, self.socket
+
+    def _clear_scratch(self) -> None:
+        scratch = self.place.scratch_root
+        if is_own_directory(scratch):
+            shutil.rmtree(scratch, ignore_errors=True)
+        remove_shortcut(self.directory)
+
+    def refuse(self, deployment: str, why: str) -> None:
+        self._write(self._refused, f"{deployment} started the plain way: {why}")
+
+    def accept(self) -> None:
+        """An earlier refusal is no news any more."""
+        self._refused.unlink(missing_ok=True)
+
+    @property
+    def why_ended(self) -> str:
+        return _text(self._ended)
+
+    @property
+    def why_refused(self) -> str:
+        return _text(self._refused)
+
+    def _write(self, path: Path, text: str) -> None:
+        with suppress(OSError):  # it is told, and decides nothing; without a lot there is nobody to ask
+            write_whole(path, text.encode(errors="surrogateescape"), path.with_suffix(".draft"))
+
+
+def process_of(lot: Lot) -> Process | None:
+    process = read_process(lot.pid)
+    return process if process is not None and process.start_ticks == lot.start_ticks else None
+
+
+def in_memory(lot: Lot) -> int:
+    """A descriptor of a file without a name that holds it, at its beginning."""
+    fd = os.memfd_create("dynkv-lot")
+    with os.fdopen(os.dup(fd), "wb") as file:
+        file.write(encoded(lot))
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def from_memory(fd: int) -> Lot:
+    """It closes the descriptor."""
+    with os.fdopen(fd, "rb") as file:
+        file.seek(0)
+        return decoded(file.read(), Lot)
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_own(path, _MAX_BYTES).decode(errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,116 @@
+"""A command's order to the parker: become this supervisor. What it says goes through memory, never a file."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from dynkv.documents import decoded, encoded
+from dynkv.owned import is_own_peer
+from dynkv.short_paths import address
+
+_FDS_MAX = 253
+"""Of one message. Source: unix(7), SCM_MAX_FD."""
+_TAKEN = b"taken"
+_ANSWER_BYTES = 4096
+_PATIENCE_S = 5.0
+_PAUSE_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Becoming:
+    """The program that the parker is to become, but for descriptors, which have other numbers there."""
+
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    cwd: str
+    deployment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptors:
+    plan: int
+    notify: int
+    log: int
+    claims: tuple[int, ...]
+
+    def all(self) -> list[int]:
+        return [self.plan, self.notify, self.log, *self.claims]
+
+
+def hand_over(path: Path, becoming: Becoming, descriptors: Descriptors, pid: int) -> str:
+    """Why it has not been taken; empty when that process is about to become the supervisor."""
+    document = os.memfd_create("dynkv-order")
+    try:
+        with os.fdopen(os.dup(document), "wb") as file:
+            file.write(encoded(becoming))
+        sent = [document, *descriptors.all()]
+        if len(sent) > _FDS_MAX:
+            return "it has too many ports"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection, address(path) as short:
+            connection.settimeout(_PATIENCE_S)
+            _connect(connection, short)
+            if not is_own_peer(connection) or _peer(connection) != pid:
+                return "somebody else answers at its socket"
+            socket.send_fds(connection, [b"become"], sent)
+            answer = connection.recv(_ANSWER_BYTES)
+    except OSError as error:
+        return f"the parker does not answer: {error.strerror or error}"
+    finally:
+        os.close(document)
+    return "" if answer == _TAKEN else answer.decode(errors="replace") or "the parker has ended"
+
+
+def _connect(connection: socket.socket, path: str) -> None:
+    """It listens a moment after the supervisor that it was has ended. Raises OSError."""
+    end = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return connection.connect(path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            if time.monotonic() > end:
+                raise
+            time.sleep(_PAUSE_S)
+
+
+def receive(connection: socket.socket) -> tuple[Becoming, Descriptors] | None:
+    """None for what is no order; what came with it is closed."""
+    connection.settimeout(_PATIENCE_S)
+    fds: list[int] = []
+    try:
+        if not is_own_peer(connection):
+            return None
+        _, fds, _, _ = socket.recv_fds(connection, 64, _FDS_MAX)
+        document, plan, notify, log, *claims = fds
+        with os.fdopen(os.dup(document), "rb") as file:
+            file.seek(0)
+            becoming = decoded(file.read(), Becoming)
+        os.close(document)
+        return becoming, Descriptors(plan, notify, log, tuple(claims))
+    except (OSError, ValueError, msgspec.MsgspecError):
+        for fd in fds:
+            with suppress(OSError):
+                os.close(fd)
+        return None
+
+
+def answer(connection: socket.socket, why_not: str = "") -> bool:
+    """Whether it was heard."""
+    try:
+        connection.send(why_not.encode(errors="replace")[:_ANSWER_BYTES] or _TAKEN)
+    except OSError:
+        return False
+    return True
+
+
+def _peer(connection: socket.socket) -> int:
+    credentials = struct.Struct("iII")  # pid, uid, gid
+    found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, credentials.size)
+    return int(credentials.unpack(found)[0])

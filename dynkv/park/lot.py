@@ -1,0 +1,125 @@
+"""What is parked, as the parker, the commands and a supervisor tell each other; and who may use it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from dynkv.plan.model import Plan, Standby
+
+LOT = "_park"
+"""Its directory in DYNKV_HOME, and its mark in an environment: no deployment can be called so."""
+
+
+class Stage(StrEnum):
+    MISSING = "missing"
+    IMPORTING = "importing"
+    PARKED = "parked"
+    FAILED = "failed"
+    """It was tried often enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """One standby of the lot. While it is parked `channel` is the descriptor of its orders, in whoever holds it."""
+
+    standby: Standby
+    python: str
+    stage: Stage = Stage.MISSING
+    pid: int = 0
+    start_ticks: int = 0
+    incarnation: str = ""
+    channel: int = -1
+    since: str = ""
+    began: float = 0.0
+    """Seconds of the epoch."""
+    paths: tuple[str, ...] = ()
+    """Where its modules come from."""
+    stamp: dict[str, str] | None = None
+    """How those were when it had imported."""
+    failures: int = 0
+    detail: str = ""
+
+    def gone(self) -> Parked:
+        return Parked(self.standby, self.python, failures=self.failures, detail=self.detail)
+
+    def serves(self, planned: Standby, python: str) -> bool:
+        """Whether it has just what such a standby would have: its name, roles and size are nothing to it."""
+        return self.stage is Stage.PARKED and not self._other(planned, python)
+
+    def other(self, planned: Standby, python: str) -> str:
+        """What keeps it from that, in words; empty if nothing does."""
+        if self.stage is not Stage.PARKED:
+            return f"what is parked is {self.stage} {self.detail}".strip()
+        return self._other(planned, python)
+
+    def _other(self, planned: Standby, python: str) -> str:
+        own = self.standby
+        if self.python != python:
+            return f"it is of {self.python}, and needed is {python}"
+        if own.python_options != planned.python_options:
+            return "the interpreter's options differ"
+        if own.modules != planned.modules:
+            missing = [name for name in planned.modules if name not in own.modules]
+            return f"other modules are needed: {', '.join(missing) or 'fewer'}"
+        if (own.cuda, own.spawns) != (planned.cuda, planned.spawns):
+            return "it was made for another device or engine"
+        differing = sorted(
+            name for name in own.env.keys() | planned.env.keys() if own.env.get(name) != planned.env.get(name)
+        )
+        return f"its environment differs in {', '.join(differing)}" if differing else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """All that the parker keeps; it goes through each program that the process becomes."""
+
+    home: str
+    code: str
+    """Of dynkv and its interpreter."""
+    around: dict[str, str]
+    """What processes inherit here and cannot change afterwards."""
+    environ: dict[str, str]
+    """The parker's own."""
+    parked: tuple[Parked, ...]
+    umask: int = 0o022
+    """Of the person, for what is started."""
+    pid: int = 0
+    start_ticks: int = 0
+    started_at: str = ""
+    deployment: str = ""
+    """Which has it just now; empty where none has."""
+    lock: int = -1
+    """The descriptor of its lock."""
+
+    def channels(self) -> tuple[int, ...]:
+        return tuple(it.channel for it in self.parked if it.channel >= 0)
+
+    def serving(self, planned: Standby, python: str) -> Parked | None:
+        return next((it for it in self.parked if it.serves(planned, python)), None)
+
+    def held_by(self, deployment: str) -> Lot:
+        return replace(self, deployment=deployment)
+
+
+def unusable(lot: Lot, plan: Plan, code: str, around: Mapping[str, str]) -> str:
+    """Why a deployment gets nothing of it, in words; empty where it gets something."""
+    if lot.deployment:
+        return f"{lot.deployment} has what is parked"
+    if lot.code != code:
+        return "it was parked by another dynkv, or another interpreter of it"
+    if differing := list(_differing(lot.around, around)):
+        return f"what processes inherit differs: {'; '.join(differing)}"
+    if any(lot.serving(planned, plan.python) for planned in plan.standbys):
+        return ""
+    alike = [it for it in lot.parked for planned in plan.standbys if it.standby.name == planned.name]
+    first = alike[0] if alike else lot.parked[0]
+    planned = next((it for it in plan.standbys if it.name == first.standby.name), plan.standbys[0])
+    return first.other(planned, plan.python)
+
+
+def _differing(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    for name in sorted(before.keys() | now.keys()):
+        if before.get(name) != now.get(name):
+            yield f"{name} was {before.get(name, 'unknown')}, and is {now.get(name, 'unknown')}"

@@ -1,0 +1,209 @@
+"""The parker: keeps standbys for a host while no deployment runs, and becomes the supervisor of the one that comes.
+
+Run as `python -m dynkv.park.parker`. It becomes a supervisor by exec, so that the standbys are that one's own children,
+and what they fork is given to it; when the deployment is down, the supervisor becomes the parker again the same way.
+What another program had in memory, environment or descriptors is gone then, but for what the lot names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dynkv.children.output import open_log
+from dynkv.children.umask import let_children_have
+from dynkv.host.descriptors import part_with_descriptors
+from dynkv.host.limits import raise_open_files
+from dynkv.host.memory import memory_available_bytes
+from dynkv.host.processes import own_children, read_process
+from dynkv.host.subreaper import set_subreaper
+from dynkv.locks import take_lock
+from dynkv.park.files import LotPlace, from_memory, in_memory
+from dynkv.park.handover import Becoming, Descriptors, answer, receive
+from dynkv.park.lot import Lot, Parked, Stage
+from dynkv.park.stamp import changed
+from dynkv.park.starting import ended, heard, in_time, start
+from dynkv.short_paths import address
+
+_LOOK_S = 1.0
+_FOR_ITS_OWNER_ALONE = 0o077
+
+
+class Parker:
+    def __init__(self, lot: Lot, where: LotPlace) -> None:
+        self._lot = lot
+        self._where = where
+        self._told: Lot | None = None
+
+    def run(self) -> str:
+        """Why it ends."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+            self._where.socket.unlink(missing_ok=True)
+            with address(self._where.socket) as short:
+                listener.bind(short)
+            self._where.socket.chmod(0o600)
+            listener.listen()
+            try:
+                while not (why := self._why_over()):
+                    self._fill()
+                    self._tell()
+                    self._turn(listener)
+            finally:
+                for it in self._lot.parked:
+                    if it.pid:
+                        ended(it)
+        return why
+
+    # --- one turn ---
+
+    def _why_over(self) -> str:
+        if self._where.is_to_stop:
+            return "`dynkv park --stop` was asked for"
+        for it in self._lot.parked:
+            if it.stamp is not None and (what := changed(it.stamp, it.python)):
+                return f"the stack's installation has changed: {what}"
+        if all(it.stage is Stage.FAILED for it in self._lot.parked):
+            return f"nothing can be parked: {self._lot.parked[0].detail}"
+        return ""
+
+    def _fill(self) -> None:
+        """Import what is missing, one after the other, where there is room for it."""
+        for it in self._lot.parked:
+            self._put(it, in_time(it))
+        if any(it.stage is Stage.IMPORTING for it in self._lot.parked):
+            return
+        for it in self._lot.parked:
+            if it.stage is Stage.MISSING:
+                free = memory_available_bytes()
+                if free >= it.standby.memory_bytes:
+                    self._put(it, start(it, self._where))
+                else:
+                    short = f"it takes {it.standby.memory_bytes / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
+                    self._put(it, replace(it, detail=short))
+                return
+
+    def _turn(self, listener: socket.socket) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(listener, selectors.EVENT_READ)
+            for it in self._lot.parked:
+                if it.channel >= 0:
+                    selector.register(it.channel, selectors.EVENT_READ, it)
+            ready = [key for key, _ in selector.select(_LOOK_S)]
+        for key in ready:
+            if isinstance(key.data, Parked):
+                self._put(key.data, heard(key.data))
+        if any(key.fileobj is listener for key in ready):
+            self._serve(listener)
+        self._reap()
+
+    def _serve(self, listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            order = receive(connection)
+            why_not = "it is no order" if order is None else self._why_over()
+            if order is None or why_not:
+                answer(connection, why_not)
+            elif answer(connection):
+                self._become(*order)
+
+    def _become(self, becoming: Becoming, given: Descriptors) -> None:
+        """The supervisor takes this process; what is still importing ends: it would be nobody's."""
+        kept = tuple(ended(it) if it.stage is Stage.IMPORTING else it for it in self._lot.parked)
+        lot = replace(self._lot, parked=kept, deployment=becoming.deployment)
+        self._where.write(lot)
+        self._where.socket.unlink(missing_ok=True)
+        state = in_memory(lot)
+        keep = [*given.claims, *lot.channels(), lot.lock]
+        argv = [*becoming.argv, "--plan-fd", str(given.plan), "--notify-fd", str(given.notify)]
+        argv += ["--keep-fds", ",".join(map(str, keep)), "--parked-fd", str(state)]
+        for fd in (given.plan, given.notify, state, *keep):
+            os.set_inheritable(fd, True)
+        os.dup2(given.log, 1)
+        os.dup2(given.log, 2)
+        os.umask(lot.umask)
+        os.chdir(becoming.cwd)
+        os.execve(argv[0], argv, becoming.env)
+
+    # --- small parts ---
+
+    def _put(self, old: Parked, new: Parked) -> None:
+        self._lot = replace(self._lot, parked=tuple(new if it is old else it for it in self._lot.parked))
+
+    def _tell(self) -> None:
+        if self._lot != self._told:
+            self._where.write(self._lot)
+            self._told = self._lot
+
+    def _reap(self) -> None:
+        """What the imports have left behind; a standby itself is let go of when its channel has closed."""
+        own = {it.pid for it in self._lot.parked}
+        for pid in own_children():
+            if pid not in own:
+                with suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="dynkv.park.parker", description="Started by `dynkv park`.")
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--lot-fd", type=int, required=True)
+    options = parser.parse_args()
+    _settle_signals()
+    lot, where = from_memory(options.lot_fd), LotPlace(options.home)
+    part_with_descriptors({*lot.channels(), lot.lock})
+    given = os.umask(_FOR_ITS_OWNER_ALONE)
+    os.chdir(where.directory)
+    if lot.lock < 0:
+        begun = _begun(lot, where, given)
+        if begun is None:
+            return 1
+        lot = begun
+    _write_to(where)
+    let_children_have(lot.umask)
+    raise_open_files()
+    set_subreaper()
+    why = Parker(replace(lot, deployment=""), where).run()
+    where.end(why)
+    sys.stderr.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} ended: {why}\n")
+    return 0
+
+
+def _begun(lot: Lot, where: LotPlace, umask: int) -> Lot | None:
+    """As it is the first time; None where there is one already."""
+    lock = take_lock(where.lock)
+    if lock is None:
+        return None
+    where.begin()
+    own = read_process(os.getpid())
+    started_at = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds")
+    ticks = own.start_ticks if own else 0
+    return replace(lot, lock=lock, umask=umask, pid=os.getpid(), start_ticks=ticks, started_at=started_at)
+
+
+def _write_to(where: LotPlace) -> None:
+    """The log of the supervisor that this was is none of its business any more."""
+    log = open_log(where.log)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    os.close(log)
+
+
+def _settle_signals() -> None:
+    """A supervisor that this was blocks many; any that comes ends this, and its standbys with it."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}:
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""Starting a standby that waits for no deployment in particular, and hearing whether it has parked. Without anyio."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+import uuid
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from dynkv.children.marks import MARK_INCARNATION, marked_environment
+from dynkv.children.output import open_log
+from dynkv.children.standby_words import ROOM, words
+from dynkv.children.umask import umask_of_children
+from dynkv.host.processes import read_process
+from dynkv.park.files import LotPlace
+from dynkv.park.lot import LOT, Parked, Stage
+from dynkv.park.stamp import is_newer, stamp
+
+_CHANNEL_FD = 3
+_MESSAGE_MAX_BYTES = 64 * 1024
+_LASTED_S, _IMPORTS_MAX_S = 300.0, 600.0
+FAILURES_MAX = 2
+
+
+def start(it: Parked, where: LotPlace) -> Parked:
+    """It imports now; or has failed."""
+    began, incarnation, standby = time.time(), uuid.uuid4().hex, it.standby
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    env = {**standby.env, **where.place.own_tmpdir(standby.name)}
+    env = marked_environment(where.place.home, LOT, standby.name, env) | ROOM | {MARK_INCARNATION: incarnation}
+    python = [it.python, *standby.python_options]
+    argv = words(python, standby.modules, _CHANNEL_FD, cuda=standby.cuda, spawns=standby.spawns)
+    log = open_log(where.standby_log(standby.name))
+    streams = [(os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)]
+    no_input = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+    try:
+        with umask_of_children():
+            pid = os.posix_spawn(
+                it.python,
+                argv,
+                env,
+                file_actions=[no_input, *streams, (os.POSIX_SPAWN_DUP2, theirs.fileno(), _CHANNEL_FD)],
+                setsid=True,
+                setsigmask=(),
+            )
+    except OSError as error:
+        ours.close()
+        return failed(it, f"cannot run {it.python}: {error.strerror}")
+    finally:
+        theirs.close()
+        os.close(log)
+    process = read_process(pid)
+    ticks = process.start_ticks if process else 0
+    ours.setblocking(False)
+    return replace(
+        it,
+        stage=Stage.IMPORTING,
+        pid=pid,
+        start_ticks=ticks,
+        incarnation=incarnation,
+        channel=ours.detach(),
+        began=began,
+    )
+
+
+def heard(it: Parked) -> Parked:
+    """After something came on its channel: it has parked, or has ended, whatever it was."""
+    with socket.socket(fileno=os.dup(it.channel)) as channel:
+        try:
+            message = channel.recv(_MESSAGE_MAX_BYTES)
+        except BlockingIOError:
+            return it
+        except OSError:
+            message = b""
+    try:
+        content = json.loads(message) if message else {"failed": "it has ended"}
+        paths = tuple(map(str, content.get("paths", ())))
+        why = str(content["failed"]) if "failed" in content else ""
+    except (ValueError, AttributeError, TypeError):
+        paths, why = (), "it answers what says nothing"
+    if not why and is_newer(paths, it.began):
+        why = "the installation changed while it imported"
+    if why:
+        has_lasted = it.stage is Stage.PARKED and time.time() > it.began + _LASTED_S
+        return failed(ended(replace(it, failures=0) if has_lasted else it), why)
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    return replace(it, stage=Stage.PARKED, since=since, paths=paths, stamp=stamp(it.python, paths), detail="")
+
+
+def in_time(it: Parked) -> Parked:
+    """Itself, unless it has been importing for too long: that hangs."""
+    if it.stage is not Stage.IMPORTING or time.time() < it.began + _IMPORTS_MAX_S:
+        return it
+    return failed(ended(it), f"it was still importing after {_IMPORTS_MAX_S:g} s")
+
+
+def ended(it: Parked) -> Parked:
+    """Kill it, our child, with its group; and let go of it."""
+    if it.channel >= 0:
+        os.close(it.channel)
+    with suppress(ChildProcessError):
+        os.waitid(os.P_PID, it.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)  # whether it is our child
+        for kill in (os.killpg, os.kill):
+            with suppress(OSError):
+                kill(it.pid, signal.SIGKILL)
+        os.waitpid(it.pid, 0)
+    return it.gone()
+
+
+def failed(it: Parked, why: str) -> Parked:
+    failures = it.failures + 1
+    return replace(it, stage=Stage.FAILED if failures >= FAILURES_MAX else Stage.MISSING, failures=failures, detail=why)

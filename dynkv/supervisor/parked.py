@@ -1,0 +1,70 @@
+"""What was parked for the host before this supervisor began: taken for the deployment, and given back at its end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+from dynkv.children.child import Child
+from dynkv.children.standby import StandbyProcess
+from dynkv.children.tree import Root
+from dynkv.home import Place
+from dynkv.park.files import LotPlace, from_memory, in_memory
+from dynkv.park.lot import Lot, Parked
+from dynkv.plan.model import Plan
+from dynkv.supervisor.board import Board
+from dynkv.supervisor.event_kinds import EventKind
+from dynkv.supervisor.events import EventLog
+from dynkv.supervisor.journal import ChildRecord
+from dynkv.supervisor.standby import Handed, StandbyRunner
+
+
+def standbys_of(
+    plan: Plan, place: Place, board: Board, events: EventLog, adopted: dict[str, ChildRecord], lot: Lot | None
+) -> tuple[StandbyRunner, ...]:
+    current = {name for name, record in adopted.items() if record.digest == plan.unit(name).digest()}
+    to_start = {unit.role for unit in plan.units if unit.name not in current}
+    runners = []
+    for standby in plan.standbys:
+        handed = None if lot is None else _handed(lot, lot.serving(standby, plan.python), place.home)
+        at_once = handed is not None or bool(to_start & {*standby.roles})
+        runners.append(StandbyRunner(standby, plan.python, place, board, events, at_once=at_once, handed=handed))
+        if lot is not None and handed is None:
+            why = next((it.other(standby, plan.python) for it in lot.parked if it.standby.name == standby.name), "")
+            cause = why or "nothing of the kind is parked"
+            events.record(EventKind.STANDBY, "does not use what is parked", unit=standby.name, cause=cause)
+    return tuple(runners)
+
+
+def _handed(lot: Lot, it: Parked | None, home: Path) -> Handed | None:
+    if it is None:
+        return None
+    child = Child.of_before(Root(it.pid, it.start_ticks, it.incarnation))
+    log = LotPlace(Path(lot.home)).standby_log(it.standby.name)
+    return None if child is None else Handed(StandbyProcess.of_before(child, it.channel), log, it.since)
+
+
+def given(fd: int | None) -> Lot | None:
+    """What came with the order to supervise; None where that came from no parker."""
+    return None if fd is None else from_memory(fd)
+
+
+def give_back(lot: Lot, standbys: Iterable[StandbyRunner]) -> NoReturn:
+    """Become the parker again, with those that are still fit. Raises OSError where that cannot be.
+
+    Of what this process holds, only descriptors of the lot go on: Python closes all others as it becomes another
+    program.
+    """
+    spared = {it.spared.child.pid for it in standbys if it.spared is not None}
+    used = {it.handed_pid for it in standbys}
+    parked = tuple(it.gone() if it.pid in used - spared else it for it in lot.parked)
+    lot = replace(lot, parked=parked, deployment="")
+    LotPlace(Path(lot.home)).write(lot)
+    for fd in (state := in_memory(lot), lot.lock, *lot.channels()):
+        os.set_inheritable(fd, True)
+    command = [sys.executable, "-P", "-m", "dynkv.park.parker", "--home", lot.home, "--lot-fd", str(state)]
+    os.execve(command[0], command, lot.environ)

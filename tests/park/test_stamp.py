@@ -1,0 +1,42 @@
+"""Whether an installation was touched since."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from dynkv.park.stamp import changed, code, is_newer, stamp
+
+
+def test_what_pip_does_is_noticed(tmp_path: Path) -> None:
+    info = tmp_path / "some-1.0.dist-info"
+    info.mkdir()
+    before = stamp(sys.executable, [str(tmp_path)])
+    assert changed(before, sys.executable) == ""
+    info.rename(tmp_path / "some-1.1.dist-info")
+    assert changed(before, sys.executable) == f"{tmp_path} has changed"
+
+
+def test_what_importing_leaves_is_no_change(tmp_path: Path) -> None:
+    (tmp_path / "module.py").touch()
+    before = stamp(sys.executable, [str(tmp_path)])
+    (tmp_path / "__pycache__").mkdir()
+    assert changed(before, sys.executable) == ""
+
+
+def test_an_interpreter_that_is_gone_is_noticed(tmp_path: Path) -> None:
+    (python := tmp_path / "python").symlink_to(sys.executable)
+    before = stamp(str(python), [])
+    python.unlink()
+    assert changed(before, str(python)) == f"{python} is gone"
+
+
+def test_what_came_while_it_imported_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "module.py").touch()
+    assert is_newer([str(tmp_path)], time.time() - 60)
+    assert not is_newer([str(tmp_path)], time.time() + 60)
+
+
+def test_dynkv_itself_is_known_by_its_files() -> None:
+    assert code() == code()
