@@ -46,6 +46,8 @@ _OWN = frozenset(
 
 
 class NothingParked(DynkvError):
+    """What was to be parked is not, or has ended."""
+
     exit_code = 3
 
     def __init__(self, why: str) -> None:

@@ -495,7 +495,8 @@ def test_a_worker_that_slept_is_found_again(dynkv: Dynkv) -> None:
 
 
 def test_up_without_waiting(dynkv: Dynkv) -> None:
-    dynkv.do(*dynkv.up_words("agg", *ALONE, "--no-wait"))
+    later = ("--set", 'model.args=["--startup-time", "5"]')  # than the two looks below, on a busy host, too
+    dynkv.do(*dynkv.up_words("agg", *ALONE, *later, "--no-wait"))
     assert dynkv.wait_until(lambda s: True, "agg")["state"] == "starting"
     early = dynkv.run("wait", "agg", "--timeout", "0")
     assert early.returncode == 5, said(early)
