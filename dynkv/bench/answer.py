@@ -31,6 +31,11 @@ class Against(msgspec.Struct, frozen=True):
     is_better: bool | None
     """None where neither is better."""
 
+    @property
+    def words(self) -> str:
+        interval = "" if self.low is None else f" ({self.low:.2f} to {self.high:.2f})"
+        return f"{self.ratio:.2f}{interval} {self.verdict}"
+
 
 class Row(msgspec.Struct, frozen=True):
     """One figure at one point."""

@@ -95,16 +95,10 @@ def _table(answer: Answer) -> Iterator[str]:
         words = escape(f"{row.words}{f', {row.unit}' if row.unit else ''}")
         yield f"<tr><td class=words>{escape(row.point)}</td><td class=words>{words}</td>"
         yield "".join(f"<td>{_value(row, name)}</td>" for name in answer.variants)
-        yield "".join(f"<td>{_ratio(row, name)}</td>" for name in others) + "</tr>"
+        yield "".join(f"<td>{row.against[name].words if name in row.against else ''}</td>" for name in others) + "</tr>"
     yield "</table></div>"
 
 
 def _value(row: Row, name: str) -> str:
     value = row.values.get(name)
     return "" if value is None else f"{value.median:.4g} ({value.low:.3g} to {value.high:.3g})"
-
-
-def _ratio(row: Row, name: str) -> str:
-    it = row.against.get(name)
-    interval = "" if it is None or it.low is None else f" ({it.low:.2f} to {it.high:.2f})"
-    return "" if it is None else f"{it.ratio:.2f}{interval} {it.verdict}"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,14 +32,12 @@ class NotMeasured(DynkvError):
 class Site:
     """Where one deployment at a time, of this name, is measured; what its commands say goes into `folder`."""
 
-    def __init__(self, name: str, folder: Path, timeout_s: float | None, root: str | None = None) -> None:
-        """`root`: where another interpreter finds dynkv, if it would not by itself."""
+    def __init__(self, name: str, folder: Path, timeout_s: float | None, environ: Mapping[str, str]) -> None:
+        """`environ` is that of its commands."""
         self.name = name
         self.folder = folder
         self._timeout_s = timeout_s
-        self._environ = dict(os.environ)
-        if root is not None:
-            self._environ["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+        self._environ = environ
 
     def bring_up(self, words: Sequence[str], log: str) -> None:
         """Return when it answers. Raises NotMeasured with the reason, having left nothing running."""

@@ -69,7 +69,7 @@ def _verdict(answer: Answer) -> tuple[str, str]:
         best = max(better, key=lambda name: better[name])
         if better[best] > 0:
             return best, _reason(best, first, rows)
-    if losers := [_loses(name, first, answer) for name in others if _loses(name, first, answer)]:
+    if losers := [lost for name in others if (lost := _loses(name, answer))]:
         return "", f"On this traffic, {first} is the one to use: {'; '.join(losers)}."
     return "", f"On this traffic, nothing measured is better than {first} beyond noise."
 
@@ -89,7 +89,7 @@ def _reason(name: str, first: str, rows: Sequence[Row]) -> str:
     return f"{text}, but {_shares(worse, name)}." if worse else f"{text}."
 
 
-def _loses(name: str, first: str, answer: Answer) -> str:
+def _loses(name: str, answer: Answer) -> str:
     for aim in AIMS:
         rows = [row for row in answer.rows if row.figure == aim]
         if worse := [row for row in rows if name in row.against and row.against[name].is_better is False]:

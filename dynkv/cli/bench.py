@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import signal
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -48,7 +48,7 @@ from dynkv.cli.bench_options import (
 )
 from dynkv.cli.bench_progress import Progress
 from dynkv.cli.bench_variants import common_options, prepared, profile_of, running
-from dynkv.cli.inherited import root_for_others
+from dynkv.cli.inherited import end_as_by_ctrl_c, finding_dynkv
 from dynkv.cli.options import (
     DeviceOption,
     EngineOption,
@@ -111,7 +111,7 @@ def bench(
     """Measure deployments with the same requests, and say what differs beyond noise.
 
     Each is brought up, measured and taken down, in turn, round after round, so that what drifts with time meets all of
-    them; one that runs already is measured as it stands. The load is made by `vllm bench serve` of the stack. Options
+    them; one that runs already is measured as it stands. The load is made by the stack's own load generators. Options
     of `up` hold for all of them, those in --against for that one.
     """
     chosen = variants(
@@ -125,7 +125,7 @@ def bench(
     task = Task(known, traffic, pressures, rounds, _limits(goodput), _ROUND_S, generator, running(chosen))
     words = traffic.described(is_pressed=bool(task.pressures))
     head = Head(tuple(it.name for it in chosen), task.points, words, generator.words, goodput or "")
-    site = Site(task.running or NAME, out or _folder(), timeout, root_for_others())
+    site = Site(task.running or NAME, out or _folder(), timeout, finding_dynkv(os.environ))
     notes = _measured(task, head, failures, site)
     found = with_verdict(answer(notes, price))
     _keep(found, site.folder, html)
@@ -165,8 +165,7 @@ def _measured(task: Task, head: Head, failures: Iterable[Failure], site: Site) -
     diary = Diary(site.folder / "rounds.jsonl", head)
     for failure in failures:
         diary.note_failure(failure)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    end_as_by_ctrl_c()
     try:
         measure(task, site, diary, Progress(task, diary).tell)
     except KeyboardInterrupt:

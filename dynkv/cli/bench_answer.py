@@ -101,9 +101,7 @@ def _cells(row: Row, found: Answer) -> list[str]:
         spread = "" if value is None or value.low == value.high else f" ({value.low:.3g} to {value.high:.3g})"
         cells.append(_NO_VALUE if value is None else f"{_shown(value.median)}{spread}")
     for name in found.variants[1:]:
-        it = row.against.get(name)
-        interval = "" if it is None or it.low is None else f" ({it.low:.2f} to {it.high:.2f})"
-        cells.append("" if it is None else f"{it.ratio:.2f}{interval} {it.verdict}")
+        cells.append(row.against[name].words if name in row.against else "")
     return cells
 
 

@@ -12,10 +12,10 @@ from dynkv.bench.run import Prepared
 from dynkv.bench.variants import Variant
 from dynkv.cli.planned import Planned, locate, make_plan, overrides
 from dynkv.errors import PreflightRefused, UsageError
-from dynkv.home import deployments, home, place
+from dynkv.home import Place, deployments, home, place
 from dynkv.init.draft import Draft
 from dynkv.profile.arguments import value_of
-from dynkv.profile.load import Override, shipped
+from dynkv.profile.load import LoadedProfile, Override, shipped
 from dynkv.supervisor.neighbours import has_supervisor
 
 _MODEL = ("--model", "--model-path")
@@ -60,7 +60,7 @@ def prepared(variant: Variant) -> Prepared:
 def running(variants: Sequence[Variant]) -> str:
     """The deployment of the only variant, if it runs already; else empty. Raises InTheWay for any other."""
     found = [it for it in deployments(home()) if has_supervisor(place(home(), it))]
-    if len(variants) == 1 and found == [_planned(variants[0].words).place.name]:
+    if len(variants) == 1 and found == [_located(variants[0].words)[1].name]:
         return found[0]
     if found:
         raise InTheWay(found[0])
@@ -79,10 +79,18 @@ def profile_of(variant: Variant) -> str:
 
 def _planned(words: Sequence[str]) -> Planned:
     given = _options_of_up(words)
-    planned = make_plan(*locate(given["profile"], None, _overrides(given)))
+    planned = make_plan(*_located_by(given))
     if not given["skip_checks"]:
         planned.refuse_errors()
     return planned
+
+
+def _located(words: Sequence[str]) -> tuple[LoadedProfile, Place]:
+    return _located_by(_options_of_up(words))
+
+
+def _located_by(given: Mapping[str, Any]) -> tuple[LoadedProfile, Place]:
+    return locate(given["profile"], None, _overrides(given))
 
 
 def _overrides(given: Mapping[str, Any]) -> list[Override]:

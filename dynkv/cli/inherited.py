@@ -41,6 +41,22 @@ def let_signals_come() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
+def finding_dynkv(environ: "Mapping[str, str]") -> dict[str, str]:
+    """For another interpreter: with the path of dynkv, where it was found by `python -m` in its own directory."""
+    paths = [path for path in environ.get("PYTHONPATH", "").split(":") if path]
+    if (root := root_for_others()) is None or root in paths:
+        return dict(environ)
+    return {**environ, "PYTHONPATH": ":".join([root, *paths])}
+
+
+def end_as_by_ctrl_c() -> None:
+    """From now on what would end this command at once lets it clear up first."""
+    import signal
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+
+
 def root_for_others() -> str | None:
     """Where another interpreter would not find dynkv by itself: the directory in which this one was started."""
     return _ROOT if sys.path[:1] == [_ROOT] and _ROOT not in sys.path[1:] else None

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from dynkv.children.output import open_log, tail
 from dynkv.cli.by_parker import Started, by_parker
-from dynkv.cli.inherited import root_for_others
+from dynkv.cli.inherited import finding_dynkv
 from dynkv.control.deadline import Deadline
 from dynkv.control.handshake import READY, TAKEN, UNCLEAR
 from dynkv.documents import encoded
@@ -133,11 +133,7 @@ def become_supervisor(order: Order) -> NoReturn:
 
 def _environment(order: Order) -> dict[str, str]:
     """Without what is the command's alone; where dynkv was found by `python -m` in its own directory, told so."""
-    environ = of_supervisor(os.environ)
-    paths = [path for path in environ.get("PYTHONPATH", "").split(":") if path]
-    if (root := root_for_others()) is not None and root not in paths:
-        environ["PYTHONPATH"] = ":".join([root, *paths])
-    return {**environ, **order.secrets}
+    return {**finding_dynkv(of_supervisor(os.environ)), **order.secrets}
 
 
 def _command(order: Order, plan_fd: int, notify_fd: int) -> list[str]:

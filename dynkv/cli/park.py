@@ -13,7 +13,7 @@ import typer
 
 from dynkv.children.output import open_log, tail
 from dynkv.cli.completion import profile_names
-from dynkv.cli.inherited import root_for_others
+from dynkv.cli.inherited import finding_dynkv
 from dynkv.cli.options import (
     DeviceOption,
     EngineOption,
@@ -107,11 +107,7 @@ def _start(where: LotPlace, plan: Plan) -> None:
 
 
 def _environment() -> dict[str, str]:
-    environ = {name: value for name, value in of_supervisor(os.environ).items() if name in _OWN}
-    paths = [path for path in environ.get("PYTHONPATH", "").split(":") if path]
-    if (root := root_for_others()) is not None and root not in paths:
-        environ["PYTHONPATH"] = ":".join([root, *paths])
-    return environ
+    return finding_dynkv({name: value for name, value in of_supervisor(os.environ).items() if name in _OWN})
 
 
 def _spawn(where: LotPlace, lot: Lot) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 from dynkv.bench.recorder import Recorder
 from dynkv.bench.trace import Trace
 from dynkv.cli.deployments import Deployment, find
+from dynkv.cli.inherited import end_as_by_ctrl_c
 from dynkv.cli.options import NameArgument, seconds
 from dynkv.cli.report import note, say
 from dynkv.cli.traces import read_trace
@@ -46,8 +46,7 @@ def record(
     """
     deployment = find(name)
     plan = _recordable(deployment)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    end_as_by_ctrl_c()
     recorder = _begun(deployment, out)
     try:
         note(f"recording {plan.name} into {out}" + (" until Ctrl-C" if for_s is None else f" for {for_s:g} s"))

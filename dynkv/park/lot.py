@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from dynkv.plan.model import Plan, Standby
@@ -98,9 +98,6 @@ class Lot:
 
     def serving(self, planned: Standby, python: str) -> Parked | None:
         return next((it for it in self.parked if it.serves(planned, python)), None)
-
-    def held_by(self, deployment: str) -> Lot:
-        return replace(self, deployment=deployment)
 
 
 def unusable(lot: Lot, plan: Plan, code: str, around: Mapping[str, str]) -> str:

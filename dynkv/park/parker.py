@@ -13,7 +13,6 @@ import selectors
 import signal
 import socket
 import sys
-import time
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -184,7 +183,7 @@ def _begun(lot: Lot, where: LotPlace, umask: int) -> Lot | None:
         return None
     where.begin()
     own = read_process(os.getpid())
-    started_at = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds")
+    started_at = datetime.now(UTC).isoformat(timespec="seconds")
     ticks = own.start_ticks if own else 0
     return replace(lot, lock=lock, umask=umask, pid=os.getpid(), start_ticks=ticks, started_at=started_at)
 
