@@ -20,13 +20,10 @@ from dynkv.children.held import Held, hold
 from dynkv.children.marks import MARK_INCARNATION
 from dynkv.children.output import open_log
 from dynkv.children.scheduling import FREE, Schedule
+from dynkv.children.signals import ALL_BY_DEFAULT
 from dynkv.children.tree import Host, Root, tree_of
 from dynkv.children.umask import umask_of_children
 from dynkv.host.processes import Identity, Process, own_children, read_process
-
-_DEFAULTED = tuple(sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
-"""Whatever this process, or whoever has started it, ignores or catches: all are as they are by default."""
-
 
 CHANNEL_FD = 3
 _NO_INPUT = (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)
@@ -129,7 +126,7 @@ class Child:
                     ],
                     setsid=True,
                     setsigmask=(),
-                    setsigdef=_DEFAULTED,
+                    setsigdef=ALL_BY_DEFAULT,
                 )
         finally:
             with suppress(OSError):  # what is written late to a full disk says so here

@@ -8,6 +8,8 @@ import signal
 
 from dynkv.host.processes import Identity, read_process
 
+ALL_BY_DEFAULT = tuple(sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
+"""For a child: whatever this process, or whoever has started it, ignores or catches."""
 _NO_SUCH_PROCESS = (errno.ESRCH, errno.EINVAL)
 
 

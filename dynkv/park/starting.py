@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 from dynkv.children.marks import MARK_INCARNATION, marked_environment
 from dynkv.children.output import open_log
+from dynkv.children.signals import ALL_BY_DEFAULT
 from dynkv.children.standby_words import ROOM, words
 from dynkv.children.umask import umask_of_children
 from dynkv.host.processes import read_process
@@ -47,6 +48,7 @@ def start(it: Parked, where: LotPlace) -> Parked:
                 file_actions=[no_input, *streams, (os.POSIX_SPAWN_DUP2, theirs.fileno(), _CHANNEL_FD)],
                 setsid=True,
                 setsigmask=(),
+                setsigdef=ALL_BY_DEFAULT,
             )
     except OSError as error:
         ours.close()
