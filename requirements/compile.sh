@@ -17,7 +17,7 @@ declare -A source=(
   [cpu]="pyproject.toml --extra cpu"
   [gpu]="pyproject.toml --extra gpu"
   [mocker]="pyproject.toml --extra mocker --constraint requirements/cpu.txt"
-  [core]="pyproject.toml --constraint requirements/cpu.txt"
+  [core]="pyproject.toml --extra top --constraint requirements/cpu.txt"
   [dev]="--group dev --constraint requirements/cpu.txt"
   [docs]="pyproject.toml --extra docs --constraint requirements/cpu.txt"
 )
