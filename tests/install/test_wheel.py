@@ -75,9 +75,10 @@ def test_the_sdist_makes_the_same_wheel(dist: Path, wheel: Path, tmp_path: Path)
 def test_pip_installs_it(wheel: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "v", with_pip=True)
     env = {**os.environ, "PIP_RETRIES": "0"}
-    done = run([str(tmp_path / "v/bin/pip"), "install", "--quiet", str(wheel)], tmp_path, env)
-    if done.returncode and "No matching distribution" in done.stdout:  # it says no more, where nothing answers
+    pip = str(tmp_path / "v/bin/pip")
+    if run([pip, "download", "--quiet", "--no-deps", "h11"], tmp_path, env).returncode:
         pytest.skip("there is no network")
+    done = run([pip, "install", "--quiet", str(wheel)], tmp_path, env)
     assert done.returncode == 0, done.stdout
     assert run([str(tmp_path / "v/bin/dynkv"), "--version"], tmp_path, env).stdout == f"dynkv {__version__}\n"
 

@@ -26,7 +26,7 @@ esac
 
 @pytest.fixture
 def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where one that installs nothing notes what it was asked for; `code` beside it is what its installations end with."""
+    """Where one that installs nothing notes what it is asked for; `code` beside it has what that ends with."""
     log, code = tmp_path / "asked", tmp_path / "code"
     code.write_text("0")
     program = tmp_path / "programs" / "uv"
