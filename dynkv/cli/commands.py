@@ -18,7 +18,7 @@ from dynkv.cli.manual import above_options, below_options
 from dynkv.cli.verbs import VERBS
 from dynkv.errors import UsageError
 
-_FILES = {verb.name: verb.file for verb in VERBS}
+_VERBS = {verb.name: verb for verb in VERBS}
 
 
 class _Root(TyperGroup):
@@ -39,13 +39,13 @@ def command_line(words: list[str]) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    asked = words[:1] if words[:1] and words[0] in _FILES else list(_FILES)
+    asked = words[:1] if words[:1] and words[0] in _VERBS else list(_VERBS)
     for verb in asked:
-        found = getattr(import_module(f"dynkv.cli.{_FILES[verb]}"), verb)
+        found = getattr(import_module(f"dynkv.cli.{_VERBS[verb].file}"), _VERBS[verb].function)
         if isinstance(found, typer.Typer):
             app.add_typer(found, name=verb, epilog=below_options(verb))
         else:
-            app.command(help=above_options(found.__doc__), epilog=below_options(verb))(found)
+            app.command(verb, help=above_options(found.__doc__), epilog=below_options(verb))(found)
     return app
 
 

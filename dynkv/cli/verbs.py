@@ -2,15 +2,16 @@
 
 
 class Verb:
-    """`short` is for a line of half a screen; its own `--help` says more."""
+    """`short` is for a line of half a screen; its own `--help` says more. File and function are called as it is."""
 
-    __slots__ = ("file", "group", "name", "short")
+    __slots__ = ("file", "function", "group", "name", "short")
 
-    def __init__(self, group: str, name: str, short: str, file: str = "") -> None:
+    def __init__(self, group: str, name: str, short: str, file: str = "", function: str = "") -> None:
         self.group = group
         self.name = name
         self.short = short
         self.file = file or name
+        self.function = function or name
 
 
 RUN, WATCH, PREPARE = "Run", "Watch", "Prepare"
