@@ -39,7 +39,7 @@ from dynkv.host.subreaper import subreaper_problem
 from dynkv.locks import take_lock
 from dynkv.metrics.gather import gather_forever
 from dynkv.park.lot import Lot
-from dynkv.plan.model import SIDECARS_STANDBY, Plan, Role
+from dynkv.plan.model import SIDECARS_STANDBY, Plan, Role, Unit
 from dynkv.probes.scrape import Figures, sources
 from dynkv.reclaim.sidecar import Sidecar
 from dynkv.supervisor.board import Board
@@ -147,8 +147,8 @@ async def _run(
     journal = Journal(place.journal, _first_journal(plan, place, left))
     discovery, board = Path(plan.discovery_dir) if plan.discovery_dir else None, Board()
     standbys = standbys_of(plan, place, board, events, left.adopted, lot)
-    sidecar, figures = _sidecar(plan, place, standbys), Figures(sources(plan))
-    shared = Shared(place, board, events, journal, Turns(), discovery, sidecar, standbys, figures)
+    sidecars, figures = _sidecars(plan, place, standbys), Figures(sources(plan))
+    shared = Shared(place, board, events, journal, Turns(), discovery, sidecars, standbys, figures)
     stack = Stack(plan, shared, os.getpid(), left.adopted, left.registrations, left.resting, left.before)
     stack.is_foreground = options.foreground
     api = ControlApi(stack, events, figures)
@@ -228,16 +228,16 @@ async def _heed(received: AsyncIterator[signal.Signals], stack: Stack) -> None:
             stack.take_down(f"the supervisor received {signal.Signals(number).name}")
 
 
-def _sidecar(plan: Plan, place: Place, standbys: tuple[StandbyRunner, ...]) -> Sidecar | None:
+def _sidecars(plan: Plan, place: Place, standbys: tuple[StandbyRunner, ...]) -> tuple[Sidecar, ...]:
     helper = next((standby for standby in standbys if standby.planned.name == SIDECARS_STANDBY), None)
-    for unit in plan.units:
-        if unit.role is Role.LMCACHE:
-            log = place.logs / "reclaim.log"
-            start = None if helper is None else partial(helper.launch, "what tells the sidecar", env=unit.env, log=log)
-            return Sidecar(
-                plan.python, unit.env, unit.ports["zmq"], unit.ports["http"], plan.reap_timeout_s, log, start
-            )
-    return None
+    log = place.logs / "reclaim.log"
+
+    def of(unit: Unit) -> Sidecar:
+        start = None if helper is None else partial(helper.launch, "what tells the sidecar", env=unit.env, log=log)
+        http, reap_timeout_s = unit.ports["http"], plan.reap_timeout_s
+        return Sidecar(unit.name, plan.python, unit.env, unit.ports["zmq"], http, reap_timeout_s, log, start)
+
+    return tuple(of(unit) for unit in plan.units if unit.role is Role.LMCACHE)
 
 
 def _first_journal(plan: Plan, place: Place, left: Inheritance) -> JournalFile:

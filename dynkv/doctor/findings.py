@@ -65,8 +65,13 @@ class Case:
         return self.loaded.profile
 
     @property
+    def sidecars(self) -> int:
+        """How many there are."""
+        return sum(unit.role is Role.LMCACHE for unit in self.plan.units)
+
+    @property
     def has_sidecar(self) -> bool:
-        return any(unit.role is Role.LMCACHE for unit in self.plan.units)
+        return self.sidecars > 0
 
     @property
     def has_engine(self) -> bool:

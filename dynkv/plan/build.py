@@ -29,6 +29,7 @@ from dynkv.plan.preparation import preparation
 from dynkv.plan.seats import Seat, seats
 from dynkv.plan.served_model import model_path, naming_notes, served_names
 from dynkv.plan.serving import Frontend, Listener
+from dynkv.plan.sidecars import sidecars
 from dynkv.plan.standby import standbys
 from dynkv.plan.tasks import task_of
 from dynkv.plan.vllm import vllm_unit
@@ -59,14 +60,14 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         python=facts.python,
         discovery_dir=ctx.discovery_dir,
         logs=LogPolicy(profile.logs.max_mb * 1_000_000, profile.logs.keep),
-        reap_timeout_s=0.0 if ctx.sidecar_port is None else profile.lmcache.worker_reap_timeout_s,
+        reap_timeout_s=profile.lmcache.worker_reap_timeout_s if ctx.sidecar_ports else 0.0,
         directory=f"{home}/{name}",
         prepare=preparation(ctx),
         warm_up_tokens=_warm_up_tokens(profile),
         standbys=standbys(ctx, units),
         ports=tuple(sorted(ctx.ports.given)),
         metrics=ctx.metrics,
-        l2_directories=l2_directories(ctx) if ctx.sidecar_port is not None else (),
+        l2_directories=l2_directories(ctx) if ctx.sidecar_ports else (),
         hooks=planned_hooks(ctx),
         notes=(
             *notes,
@@ -101,8 +102,8 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, workers: 
     ports = PortPlanner(facts.taken_ports, facts.kept_ports)
     # first those that others are told, so that they have their usual ones
     frontend_port = ports.fixed(profile.frontend.port, "frontend.port") if has_stack else None
-    has_sidecar = profile.lmcache.enabled and has_stack
-    sidecar_port = ports.free_from(profile.lmcache.port, "lmcache.zmq") if has_sidecar else None
+    roles = {seat.role for seat in workers}
+    sidecar_ports = {it: ports.free_from(profile.lmcache.port, f"{it}.zmq") for it in sidecars(profile, roles)}
     metrics = _listener(profile, ports)
     # without a stack, too: parts of Dynamo that are units of one's own find each other by it
     discovery_dir = f"{home}/{name}/discovery" if profile.discovery.backend == "file" else None
@@ -120,7 +121,7 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, workers: 
         task=task_of(profile, workers),
         worker_count=len(workers),
         frontend_port=frontend_port,
-        sidecar_port=sidecar_port,
+        sidecar_ports=sidecar_ports,
         metrics=metrics,
         discovery_dir=discovery_dir,
         home=home,
@@ -144,7 +145,7 @@ def _frontend(ctx: Context) -> Frontend | None:
 
 def _units(ctx: Context, workers: list[Seat]) -> tuple[Unit, ...]:
     # in this order, so that the sidecar has its usual port whatever the workers take
-    sidecar = [] if ctx.sidecar_port is None else [lmcache_unit(ctx, ctx.sidecar_port)]
+    sidecar = [lmcache_unit(ctx, name, port) for name, port in ctx.sidecar_ports.items()]
     worker_units = _worker_units(ctx, workers)
     frontend = [] if ctx.frontend_port is None else [frontend_unit(ctx, ctx.frontend_port)]
     stack = [_surrounded(ctx, unit) for unit in (*sidecar, *frontend, *worker_units)]
@@ -185,8 +186,10 @@ def _settle(profile: Profile, facts: HostFacts) -> tuple[Profile, tuple[str, ...
 def _worker_units(ctx: Context, workers: list[Seat]) -> list[Unit]:
     make = vllm_unit if ctx.profile.engine == "vllm" else mocker_unit
     decode = [seat.unit for seat in workers if seat.role is Role.DECODE]
-    has_sidecar = ctx.sidecar_port is not None
-    units = [make(ctx, seat, worker_dependencies(seat.role, sidecar=has_sidecar, decode=decode)) for seat in workers]
+    units = [
+        make(ctx, seat, worker_dependencies(seat.role, sidecar=ctx.sidecar_of(seat.role), decode=decode))
+        for seat in workers
+    ]
     return [
         replace(unit, restart_with=_restarts_with(ctx.profile, unit, units), mapped_by=_mapped_by(unit, decode))
         for unit in units

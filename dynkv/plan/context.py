@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dynkv.plan.environment import secret_names
@@ -11,6 +12,7 @@ from dynkv.plan.paths import expand, refuse_variables
 from dynkv.plan.ports import PortPlanner
 from dynkv.plan.served_model import TINY
 from dynkv.plan.serving import Listener, Task
+from dynkv.plan.sidecars import sidecar_of
 from dynkv.profile.model import Profile
 from dynkv.profile.probes import LivenessSettings, ProbeSettings, UnitProbes
 
@@ -32,8 +34,8 @@ class Context:
     worker_count: int
     frontend_port: int | None
     """None without a stack: only units of one's own."""
-    sidecar_port: int | None
-    """None without LMCache."""
+    sidecar_ports: Mapping[str, int]
+    """Where workers reach each sidecar, by its name; empty without LMCache."""
     metrics: Listener | None
     """None where figures are read nowhere."""
     discovery_dir: str | None
@@ -43,6 +45,10 @@ class Context:
     @property
     def has_stack(self) -> bool:
         return self.profile.topology != "none"
+
+    def sidecar_of(self, role: Role) -> str | None:
+        """Before which no worker of this role starts: its own one, else the only one there is."""
+        return sidecar_of(self.profile, role) or next(iter(self.sidecar_ports), None)
 
     @property
     def is_tiny(self) -> bool:

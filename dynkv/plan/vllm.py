@@ -16,6 +16,7 @@ from dynkv.plan.model import Dependency, Role, Unit
 from dynkv.plan.observability import vllm_tracing
 from dynkv.plan.ports import rank_port
 from dynkv.plan.seats import Seat, share_cpus
+from dynkv.plan.sidecars import sidecar_of
 from dynkv.plan.tasks import task_args, task_environment
 from dynkv.plan.worker import FIRST_KV_EVENTS_PORT, FIRST_NIXL_PORT, own_args, publishes_kv_events, worker_unit
 from dynkv.profile.arguments import kv_cache_bytes, value_of
@@ -95,7 +96,8 @@ def _kv_args(ctx: Context, seat: Seat, ports: dict[str, int]) -> list[str]:
         argv += ["--disaggregation-mode", seat.role.value]
     if disables_hybrid_kv_cache_manager(ctx.profile):
         argv += ["--disable-hybrid-kv-cache-manager"]
-    transfer = kv_transfer_config(ctx.profile, seat.role, ctx.sidecar_port)
+    sidecar = sidecar_of(ctx.profile, seat.role)
+    transfer = kv_transfer_config(ctx.profile, seat.role, None if sidecar is None else ctx.sidecar_ports[sidecar])
     if transfer is not None:
         argv += ["--kv-transfer-config", json.dumps(transfer)]
     if "kv_events" in ports:

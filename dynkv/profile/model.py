@@ -210,6 +210,13 @@ class Profile(Section):
         return self
 
     @model_validator(mode="after")
+    def _layout_has_its_roles(self) -> Self:
+        if self.lmcache.layout == "both" and self.topology != "disagg":
+            problem = f"lmcache.layout both needs prefill and decode, and topology {self.topology} has no such workers"
+            raise PydanticCustomError("layout", problem, {"key": "lmcache.layout"})
+        return self
+
+    @model_validator(mode="after")
     def _shared_gpus_fit(self) -> Self:
         if self.topology != "disagg" or self.device != "cuda" or not self.workers.share_gpus:
             return self

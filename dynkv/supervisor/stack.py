@@ -8,7 +8,7 @@ from functools import partial
 import anyio
 
 from dynkv.children.tree import Host
-from dynkv.plan.model import Plan, Role, Unit
+from dynkv.plan.model import Plan, Unit
 from dynkv.plan.order import stop_stages
 from dynkv.reclaim.sidecar import Registrations
 from dynkv.supervisor.boundary import outliving
@@ -157,10 +157,8 @@ class Stack:
 
     # --- what runners need of other units ---
 
-    def restart_sidecar(self, cause: str) -> None:
-        for unit in self.plan.units:
-            if unit.role is Role.LMCACHE:
-                self._runners[unit.name].ask(Request(Ask.RESTART, cause, by_itself=True))
+    def restart_sidecar(self, name: str, cause: str) -> None:
+        self._runners[name].ask(Request(Ask.RESTART, cause, by_itself=True))
 
     def restart_followers(self, leader: str) -> None:
         for unit in self.plan.units:
@@ -230,8 +228,8 @@ class Stack:
         await renew(self.plan.units, self._shared.board, restart)
 
     async def _release_what_is_left(self) -> None:
-        if why := await release_what_is_left(self.plan, self._shared, self._registrations_left):
-            self.restart_sidecar(why)
+        for name in await release_what_is_left(self.plan, self._shared, self._registrations_left):
+            self.restart_sidecar(name, "it does not let go of the GPU memory of workers that were ended")
 
     async def _stop_in_order(self) -> None:
         board = self._shared.board
