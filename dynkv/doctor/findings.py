@@ -76,7 +76,7 @@ class Case:
     @property
     def has_engine(self) -> bool:
         """Real engines, with a model in memory and KV blocks."""
-        return self.plan.engine == "vllm" and self.plan.frontend is not None
+        return self.plan.engine == "vllm" and bool(self.plan.workers)
 
     @property
     def workers_env(self) -> dict[str, str]:

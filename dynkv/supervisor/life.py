@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from dynkv.cluster.view import ClusterView
 from dynkv.home import Place
 from dynkv.plan.model import Unit
 from dynkv.probes.scrape import Figures
@@ -38,6 +39,8 @@ class Shared:
     discovery_dir: Path | None = None
     sidecars: tuple[Sidecar, ...] = ()
     standbys: tuple[StandbyRunner, ...] = ()
+    cluster: ClusterView | None = None
+    """None on a machine of its own."""
     figures: Figures = field(default_factory=Figures)
     """What units say at their /metrics: asked for once, for all who want to know."""
     hang_checks: dict[str, int] = field(default_factory=dict)

@@ -44,6 +44,8 @@ class Proof:
             if not self.answered or await self._are_known_to_sidecars():
                 if self._plan.frontend is not None and self._can_serve():
                     await self._warm_up(self._plan.frontend)
+                elif self._plan.frontend is None:
+                    await self._until_whole()
                 self.answered = True
             tended = current
 
@@ -83,6 +85,20 @@ class Proof:
         if answer.workers and len(seen) < wanted:
             cause += f", of which {wanted - len(seen)} of {wanted} workers answered none"
         self._shared.events.record(EventKind.DEPLOYMENT, f"{self._plan.name} {what}", cause=cause, duration_s=took)
+
+    async def _until_whole(self) -> None:
+        """Until a frontend on another node says that it can route requests; at once on a machine of its own."""
+        cluster = self._shared.cluster
+        if cluster is None or self.answered:
+            return
+        began = anyio.current_time()
+        while not cluster.status.whole:
+            before = cluster.status
+            self.detail = f"waiting for other nodes: {before.problem or before.detail or 'none has a frontend yet'}"
+            await cluster.until(lambda now: now != before)  # noqa: B023 (awaited at once)
+        took = anyio.current_time() - began
+        message = f"{self._plan.name} is part of a deployment that answers requests"
+        self._shared.events.record(EventKind.DEPLOYMENT, message, cause="as another node says", duration_s=took)
 
     async def _are_known_to_sidecars(self) -> bool:
         """Whether each holds a registration of every worker of its own, as it should soon after a restart of either.
