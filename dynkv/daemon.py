@@ -39,9 +39,8 @@ from dynkv.host.subreaper import subreaper_problem
 from dynkv.locks import take_lock
 from dynkv.metrics.gather import gather_forever
 from dynkv.park.lot import Lot
-from dynkv.plan.model import SIDECARS_STANDBY, Plan, Role
+from dynkv.plan.model import Plan
 from dynkv.probes.scrape import Figures, sources
-from dynkv.reclaim.sidecar import Sidecar
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.boundary import outliving
 from dynkv.supervisor.claim import until_lost
@@ -49,12 +48,14 @@ from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import EventLog
 from dynkv.supervisor.journal import VERSION, Journal, JournalFile, boot_id, read_journal
 from dynkv.supervisor.life import Shared
+from dynkv.supervisor.membership import view_of
 from dynkv.supervisor.notify import keep_notified
 from dynkv.supervisor.parked import give_back, given, standbys_of
 from dynkv.supervisor.printing import print_events
 from dynkv.supervisor.reach import keep_reachable, plain_socket
 from dynkv.supervisor.salvage import clear_files, strays_of
 from dynkv.supervisor.service import keep_told, manager_of
+from dynkv.supervisor.sidecars import sidecars_of
 from dynkv.supervisor.stack import Stack
 from dynkv.supervisor.standby import StandbyRunner
 from dynkv.supervisor.succession import Inheritance, take_stock, unclear
@@ -147,8 +148,8 @@ async def _run(
     journal = Journal(place.journal, _first_journal(plan, place, left))
     discovery, board = Path(plan.discovery_dir) if plan.discovery_dir else None, Board()
     standbys = standbys_of(plan, place, board, events, left.adopted, lot)
-    sidecar, figures = _sidecar(plan, place, standbys), Figures(sources(plan))
-    shared = Shared(place, board, events, journal, Turns(), discovery, sidecar, standbys, figures)
+    sidecars, figures = sidecars_of(plan, place, standbys), Figures(sources(plan))
+    shared = Shared(place, board, events, journal, Turns(), discovery, sidecars, standbys, view_of(plan), figures)
     stack = Stack(plan, shared, os.getpid(), left.adopted, left.registrations, left.resting, left.before)
     stack.is_foreground = options.foreground
     api = ControlApi(stack, events, figures)
@@ -226,18 +227,6 @@ async def _heed(received: AsyncIterator[signal.Signals], stack: Stack) -> None:
     async for number in received:
         if number in _END:  # what else would end a process, as the closing of its terminal, ends no deployment
             stack.take_down(f"the supervisor received {signal.Signals(number).name}")
-
-
-def _sidecar(plan: Plan, place: Place, standbys: tuple[StandbyRunner, ...]) -> Sidecar | None:
-    helper = next((standby for standby in standbys if standby.planned.name == SIDECARS_STANDBY), None)
-    for unit in plan.units:
-        if unit.role is Role.LMCACHE:
-            log = place.logs / "reclaim.log"
-            start = None if helper is None else partial(helper.launch, "what tells the sidecar", env=unit.env, log=log)
-            return Sidecar(
-                plan.python, unit.env, unit.ports["zmq"], unit.ports["http"], plan.reap_timeout_s, log, start
-            )
-    return None
 
 
 def _first_journal(plan: Plan, place: Place, left: Inheritance) -> JournalFile:

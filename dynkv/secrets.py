@@ -20,13 +20,19 @@ SECRETS = {
     "AZURE_STORAGE_CONNECTION_STRING": "cloud",
     "AZURE_STORAGE_KEY": "cloud",
     "AZURE_STORAGE_SAS_TOKEN": "cloud",
+    "ETCD_AUTH_USERNAME": "meeting",
+    "ETCD_AUTH_PASSWORD": "meeting",
+    "NATS_AUTH_USERNAME": "meeting",
+    "NATS_AUTH_PASSWORD": "meeting",
+    "NATS_AUTH_TOKEN": "meeting",
+    "NATS_AUTH_NKEY": "meeting",
     "LMCACHE_RESP_USERNAME": "store",
     "LMCACHE_RESP_PASSWORD": "store",
     "LMCACHE_AEROSPIKE_USERNAME": "store",
     "LMCACHE_AEROSPIKE_PASSWORD": "store",
 }
-"""Secrets that are handed on, and who needs them: whoever reads the model, the sidecar's L2 store, or either where it
-is in a cloud's storage."""
+"""Secrets that are handed on, and who needs them: whoever reads the model, the sidecar's L2 store, either where it is
+in a cloud's storage, and whoever meets others in etcd or NATS."""
 MASK = "***"
 _LENGTH = 4
 """Of a known secret that can be found: what is shorter stands in any text."""

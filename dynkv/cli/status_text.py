@@ -14,6 +14,7 @@ from dynkv.readable import readable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from dynkv.cluster.view import ClusterStatus
     from dynkv.supervisor.status import DeploymentStatus, GpuStatus, StandbyStatus, UnitStatus
 
 STATE_STYLE = {
@@ -45,6 +46,8 @@ def status_text(status: DeploymentStatus, ink: Ink) -> str:
     lines = [f"{ink.paint(status.name, 'bold')} is {state}{served}"]
     if status.detail:
         lines.append(ink.fold(status.detail, "yellow"))
+    if status.cluster is not None:
+        lines += [ink.fold(words, "dim") for words in cluster_words(status.cluster)]
     lines += _table([unit_row(unit) for unit in status.units], ink)
     lines += [ink.fold(gpu_words(gpu), "dim") for gpu in status.gpus]
     lines += [ink.fold(words, "dim") for words in lora_words(status.units)]
@@ -119,6 +122,19 @@ def _lines(row: tuple[str, ...], widths: list[int]) -> list[list[str]]:
     cells = [folded(cell, width) for cell, width in zip(row, widths, strict=True)]
     lines = zip_longest(*cells, fillvalue="")
     return [[part.ljust(width) for part, width in zip(line, widths, strict=True)] for line in lines]
+
+
+def cluster_words(cluster: ClusterStatus) -> list[str]:
+    """A line for the whole, and one for each other node."""
+    whole = "a frontend can route requests" if cluster.whole else cluster.detail or "no frontend yet"
+    problem = f"; {cluster.problem}" if cluster.problem else ""
+    lines = [f"cluster {cluster.namespace}, this node {cluster.advertise}: {whole}{problem}"]
+    for peer in cluster.peers:
+        planned = ", ".join(f"{count} {role}" for role, count in peer.units.items()) or "no workers"
+        detail = f" ({peer.detail})" if peer.detail else ""
+        served = f", {sum(peer.instances.values())} in discovery"
+        lines.append(f"node {peer.advertise}: {peer.deployment} is {peer.state}{detail}, {planned}{served}")
+    return lines
 
 
 def standby_words(standby: StandbyStatus) -> str:

@@ -16,6 +16,7 @@ from dynkv.cli.alarm import alarm
 from dynkv.cli.attempt import LONGER, NOT_READY, Attempt
 from dynkv.cli.converge import converge
 from dynkv.cli.deployments import opened
+from dynkv.cli.joining import join
 from dynkv.cli.launch import Order, become_supervisor
 from dynkv.cli.options import (
     DeviceOption,
@@ -101,6 +102,7 @@ def up(
     wait = not no_wait
     if has_supervisor(where) and not replace:
         planned = _checked(make_plan(loaded, where), skip_checks=skip_checks)
+        join(planned.plan)
         start = partial(_start, plan, where, deadline, wait=wait, takes_back=not no_rollback)
         status = converge(planned, start, deadline, wait=wait, roll_back=not no_rollback)
     else:
@@ -143,6 +145,7 @@ def _order(
         held.enter_context(planning(where.home))
         planned = _plan(loaded, where, claims, skip_checks=skip_checks)
         replace = replace or _asked_about(planned)
+        join(planned.plan)
         prepare(planned.plan.prepare)
     if replace and take_down(opened(where.name), deadline):
         say(f"what ran of {where.name} has ended")

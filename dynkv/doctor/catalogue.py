@@ -113,6 +113,7 @@ CHECKS = {
     "metrics-address": Check(_I, "figures are served on loopback, and where"),
     "metrics-open": Check(_W, "figures are served on more than loopback, to whoever asks"),
     "kv-events-open": Check(_W, "KV events, with the tokens of prompts, are published on all interfaces"),
+    "cluster-open": Check(_W, "a node of a cluster listens where other machines reach it, and on which ports"),
     "lmcache-open": Check(_W, "a unit of one's own runs LMCache on more than loopback"),
     "other-users": Check(_I, "other people's processes run on this host, for whom loopback is open, too"),
     # what is there already

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dynkv.doctor import (
     arguments,
     capacity,
+    cluster,
     driver,
     environment,
     exposure,
@@ -39,16 +40,17 @@ _OF_THE_STACK = (
     gpu_checks.checks,
     capacity.checks,
     exposure.checks,
+    cluster.checks,
 )
 """In the order in which a person can do something about what they find."""
-_OF_UNITS_ALONE = (storage.checks, exposure.checks)
+_OF_UNITS_ALONE = (storage.checks, exposure.checks, cluster.checks)
 """For a plan without the stack."""
 
 
 def findings(loaded: LoadedProfile, plan: Plan, facts: HostFacts) -> list[Finding]:
     """Errors first, then warnings."""
     case = Case(loaded, plan, facts)
-    asked = _OF_THE_STACK if plan.frontend is not None else _OF_UNITS_ALONE
+    asked = _OF_THE_STACK if plan.topology != "none" else _OF_UNITS_ALONE
     found = [item for checks in asked for item in checks(case)]
     return by_severity([*found, *of_host(loaded, facts, plan.name)])
 

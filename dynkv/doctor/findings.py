@@ -65,13 +65,18 @@ class Case:
         return self.loaded.profile
 
     @property
+    def sidecars(self) -> int:
+        """How many there are."""
+        return sum(unit.role is Role.LMCACHE for unit in self.plan.units)
+
+    @property
     def has_sidecar(self) -> bool:
-        return any(unit.role is Role.LMCACHE for unit in self.plan.units)
+        return self.sidecars > 0
 
     @property
     def has_engine(self) -> bool:
         """Real engines, with a model in memory and KV blocks."""
-        return self.plan.engine == "vllm" and self.plan.frontend is not None
+        return self.plan.engine == "vllm" and bool(self.plan.workers)
 
     @property
     def workers_env(self) -> dict[str, str]:

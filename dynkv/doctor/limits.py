@@ -26,18 +26,20 @@ def checks(case: Case) -> Iterator[Finding]:
 
 
 def _l1_bytes(case: Case) -> int:
-    return int(l1_size_gb(case.profile, case.facts) * _GIB) if case.has_sidecar else 0
+    """Of all sidecars together."""
+    return int(l1_size_gb(case.profile, case.facts) * _GIB) * case.sidecars
 
 
 def _memory(case: Case) -> Iterator[Finding]:
     l1, available = _l1_bytes(case), case.facts.memory_available_bytes
+    each = " for each of two sidecars" if case.sidecars == 2 else ""
     free = f"{available / _GIB:.1f} GiB of memory are free"
     if l1 > available:
         yield finding(
             "l1-too-large",
-            f"lmcache.l1_size_gb is {l1 / _GIB:g}, and {free}",
+            f"lmcache.l1_size_gb is {l1 / case.sidecars / _GIB:g}{each}, and {free}",
             "the sidecar would be killed, or push everything else out of memory",
-            f"set it to {max(1, int(available / _GIB / 2))} or less, or to auto",
+            f"set it to {max(1, int(available / _GIB / 2 / case.sidecars))} or less, or to auto",
             case.loaded.where("lmcache", "l1_size_gb"),
         )
         return

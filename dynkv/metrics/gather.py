@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 import anyio
@@ -13,6 +13,7 @@ from dynkv.probes.http import request
 from dynkv.probes.registered import registered_in
 from dynkv.probes.scrape import Figures, sources
 from dynkv.probes.text import read, total
+from dynkv.reclaim.registrations import Registrations
 
 PERIOD_S = 5.0
 _TIMEOUT_S = 5.0
@@ -45,9 +46,8 @@ async def gather(plan: Plan, figures: Figures | None = None) -> KvFigures:
     """
     figures = figures or Figures(sources(plan))
     parts: list[Callable[[], Awaitable[KvFigures]]] = []
-    for unit in plan.units:
-        if unit.role is Role.LMCACHE:
-            parts += [partial(_caches, figures, unit), partial(_registrations, unit)]
+    if sidecars := [unit for unit in plan.units if unit.role is Role.LMCACHE]:
+        parts += [partial(_caches, figures, sidecars), partial(_registrations, sidecars)]
     if any(unit.role is Role.DECODE for unit in plan.units) and plan.engine == "vllm":
         parts.append(partial(_nixl, figures, plan))
     found = [KvFigures() for _ in parts]
@@ -61,29 +61,36 @@ async def gather(plan: Plan, figures: Figures | None = None) -> KvFigures:
     return {name: value for some in found for name, value in some.items()}
 
 
-async def _caches(figures: Figures, sidecar: Unit) -> KvFigures:
-    texts = await figures.of([sidecar.name], max_age_s=PERIOD_S, timeout_s=_TIMEOUT_S)
-    said = read(texts.get(sidecar.name, ""), {_REQUESTED, _HIT, _L1_USAGE, _L1_USED, _L2_USED})
-    requested, hit = total(said, _REQUESTED), total(said, _HIT)
+async def _caches(figures: Figures, sidecars: Sequence[Unit]) -> KvFigures:
+    """Of all sidecars together; `l1_usage_ratio` is that of the fullest."""
+    texts = await figures.of([unit.name for unit in sidecars], max_age_s=PERIOD_S, timeout_s=_TIMEOUT_S)
+    said = [read(text, {_REQUESTED, _HIT, _L1_USAGE, _L1_USED, _L2_USED}) for text in texts.values()]
+    of_each = {name: [total(samples, name) for samples in said] for name in (_REQUESTED, _HIT, _L1_USED, _L2_USED)}
+    requested, hit, l1_used, l2_used = (sum_of_known(values) for values in of_each.values())
     hit_rate = quotient(hit, requested)
+    fills = [fill for samples in said if (fill := total(samples, _L1_USAGE)) is not None]
     return {
         "lookup_requested_tokens": requested,
         "lookup_hit_tokens": hit,
         "hit_rate": None if hit_rate is None else round(hit_rate, 4),
-        "l1_usage_ratio": total(said, _L1_USAGE),
-        "l1_used_bytes": total(said, _L1_USED),
-        "l2_used_bytes": total(said, _L2_USED),
+        "l1_usage_ratio": max(fills, default=None),
+        "l1_used_bytes": l1_used,
+        "l2_used_bytes": l2_used,
     }
 
 
-async def _registrations(sidecar: Unit) -> KvFigures:
-    held = None
+async def _registrations(sidecars: Sequence[Unit]) -> KvFigures:
+    held = [await _registered(unit) for unit in sidecars]
+    known = [len(registrations) for registrations in held if registrations is not None]
+    return {"registered_workers": sum(known) if known else None}
+
+
+async def _registered(sidecar: Unit) -> Registrations | None:
     try:
         with anyio.fail_after(_TIMEOUT_S):
-            held = registered_in((await request("127.0.0.1", sidecar.ports["http"], "/status")).body)
+            return registered_in((await request("127.0.0.1", sidecar.ports["http"], "/status")).body)
     except (OSError, TimeoutError):
-        pass  # it is starting, or gone
-    return {"registered_workers": None if held is None else len(held)}
+        return None  # it is starting, or gone
 
 
 async def _nixl(figures: Figures, plan: Plan) -> KvFigures:

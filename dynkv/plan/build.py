@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from dynkv.documents import is_text
 from dynkv.errors import PreflightRefused, UsageError
+from dynkv.plan.cluster import node_of
 from dynkv.plan.context import Context
 from dynkv.plan.environment import (
     base_environment,
@@ -20,15 +22,17 @@ from dynkv.plan.hooks import planned_hooks
 from dynkv.plan.hub import one_cache
 from dynkv.plan.lmcache import l2_directories, lmcache_unit
 from dynkv.plan.mocker import mocker_unit
-from dynkv.plan.model import LogPolicy, Plan, Role, Unit
+from dynkv.plan.model import Dependency, LogPolicy, Plan, Role, Unit
 from dynkv.plan.observability import named
 from dynkv.plan.order import worker_dependencies
 from dynkv.plan.own import with_own_units
+from dynkv.plan.paths import expand
 from dynkv.plan.ports import METRICS, METRICS_FROM, PortPlanner
 from dynkv.plan.preparation import preparation
 from dynkv.plan.seats import Seat, seats
 from dynkv.plan.served_model import model_path, naming_notes, served_names
 from dynkv.plan.serving import Frontend, Listener
+from dynkv.plan.sidecars import sidecars
 from dynkv.plan.standby import standbys
 from dynkv.plan.tasks import task_of
 from dynkv.plan.vllm import vllm_unit
@@ -59,14 +63,15 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         python=facts.python,
         discovery_dir=ctx.discovery_dir,
         logs=LogPolicy(profile.logs.max_mb * 1_000_000, profile.logs.keep),
-        reap_timeout_s=0.0 if ctx.sidecar_port is None else profile.lmcache.worker_reap_timeout_s,
+        reap_timeout_s=profile.lmcache.worker_reap_timeout_s if ctx.sidecar_ports else 0.0,
         directory=f"{home}/{name}",
         prepare=preparation(ctx),
         warm_up_tokens=_warm_up_tokens(profile),
         standbys=standbys(ctx, units),
         ports=tuple(sorted(ctx.ports.given)),
         metrics=ctx.metrics,
-        l2_directories=l2_directories(ctx) if ctx.sidecar_port is not None else (),
+        node=ctx.node,
+        l2_directories=l2_directories(ctx) if ctx.sidecar_ports else (),
         hooks=planned_hooks(ctx),
         notes=(
             *notes,
@@ -100,19 +105,22 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, workers: 
     has_stack = profile.topology != "none"
     ports = PortPlanner(facts.taken_ports, facts.kept_ports)
     # first those that others are told, so that they have their usual ones
-    frontend_port = ports.fixed(profile.frontend.port, "frontend.port") if has_stack else None
-    has_sidecar = profile.lmcache.enabled and has_stack
-    sidecar_port = ports.free_from(profile.lmcache.port, "lmcache.zmq") if has_sidecar else None
+    has_frontend = has_stack and profile.frontend.enabled
+    frontend_port = ports.fixed(profile.frontend.port, "frontend.port") if has_frontend else None
+    roles = {seat.role for seat in workers}
+    sidecar_ports = {it: ports.free_from(profile.lmcache.port, f"{it}.zmq") for it in sidecars(profile, roles)}
     metrics = _listener(profile, ports)
     # without a stack, too: parts of Dynamo that are units of one's own find each other by it
-    discovery_dir = f"{home}/{name}/discovery" if profile.discovery.backend == "file" else None
     served_name, *aliases = served_names(profile, facts, home)
+    node = node_of(profile, facts, name, served_name, partial(expand, home=home, facts=facts.paths))
+    is_alone = profile.discovery.backend == "file" and node is None
+    discovery_dir = f"{home}/{name}/discovery" if is_alone else None
     return Context(
         deployment=name,
         profile=profile,
         facts=facts,
         ports=ports,
-        env=base_environment(profile, facts, discovery_dir, name),
+        env=base_environment(profile, facts, discovery_dir, name, node),
         circumstances=circumstances(profile, facts),
         model_path=model_path(profile, facts, home),
         served_name=served_name,
@@ -120,10 +128,11 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, workers: 
         task=task_of(profile, workers),
         worker_count=len(workers),
         frontend_port=frontend_port,
-        sidecar_port=sidecar_port,
+        sidecar_ports=sidecar_ports,
         metrics=metrics,
         discovery_dir=discovery_dir,
         home=home,
+        node=node,
     )
 
 
@@ -144,7 +153,7 @@ def _frontend(ctx: Context) -> Frontend | None:
 
 def _units(ctx: Context, workers: list[Seat]) -> tuple[Unit, ...]:
     # in this order, so that the sidecar has its usual port whatever the workers take
-    sidecar = [] if ctx.sidecar_port is None else [lmcache_unit(ctx, ctx.sidecar_port)]
+    sidecar = [lmcache_unit(ctx, name, port) for name, port in ctx.sidecar_ports.items()]
     worker_units = _worker_units(ctx, workers)
     frontend = [] if ctx.frontend_port is None else [frontend_unit(ctx, ctx.frontend_port)]
     stack = [_surrounded(ctx, unit) for unit in (*sidecar, *frontend, *worker_units)]
@@ -185,8 +194,12 @@ def _settle(profile: Profile, facts: HostFacts) -> tuple[Profile, tuple[str, ...
 def _worker_units(ctx: Context, workers: list[Seat]) -> list[Unit]:
     make = vllm_unit if ctx.profile.engine == "vllm" else mocker_unit
     decode = [seat.unit for seat in workers if seat.role is Role.DECODE]
-    has_sidecar = ctx.sidecar_port is not None
-    units = [make(ctx, seat, worker_dependencies(seat.role, sidecar=has_sidecar, decode=decode)) for seat in workers]
+    has_frontend = ctx.frontend_port is not None
+
+    def depends_on(role: Role) -> tuple[Dependency, ...]:
+        return worker_dependencies(role, frontend=has_frontend, sidecar=ctx.sidecar_of(role), decode=decode)
+
+    units = [make(ctx, seat, depends_on(seat.role)) for seat in workers]
     return [
         replace(unit, restart_with=_restarts_with(ctx.profile, unit, units), mapped_by=_mapped_by(unit, decode))
         for unit in units

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dynkv.plan.environment import secret_names
 from dynkv.plan.facts import HostFacts
-from dynkv.plan.model import HttpGet, Liveness, Probe, Probes, RestartPolicy, Role
+from dynkv.plan.model import LOOPBACK, HttpGet, Liveness, Probe, Probes, RestartPolicy, Role
 from dynkv.plan.paths import expand, refuse_variables
-from dynkv.plan.ports import PortPlanner
+from dynkv.plan.ports import PORT_MAX, PortPlanner
 from dynkv.plan.served_model import TINY
-from dynkv.plan.serving import Listener, Task
+from dynkv.plan.serving import Listener, Node, Task
+from dynkv.plan.sidecars import sidecar_of
 from dynkv.profile.model import Profile
 from dynkv.profile.probes import LivenessSettings, ProbeSettings, UnitProbes
 
@@ -32,17 +34,23 @@ class Context:
     worker_count: int
     frontend_port: int | None
     """None without a stack: only units of one's own."""
-    sidecar_port: int | None
-    """None without LMCache."""
+    sidecar_ports: Mapping[str, int]
+    """Where workers reach each sidecar, by its name; empty without LMCache."""
     metrics: Listener | None
     """None where figures are read nowhere."""
     discovery_dir: str | None
     """None with etcd."""
     home: str
+    node: Node | None = None
+    """None where there is no other machine."""
 
     @property
     def has_stack(self) -> bool:
         return self.profile.topology != "none"
+
+    def sidecar_of(self, role: Role) -> str | None:
+        """Before which no worker of this role starts: its own one, else the only one there is."""
+        return sidecar_of(self.profile, role) or next(iter(self.sidecar_ports), None)
 
     @property
     def is_tiny(self) -> bool:
@@ -52,6 +60,17 @@ class Context:
     def interpreter(self) -> list[str]:
         """The stack's, as a program is run by it: what it imports comes from its installation alone."""
         return [self.facts.python, *self.facts.python_options]
+
+    @property
+    def reached_at(self) -> str:
+        """The address on which listens what other nodes have to reach; loopback where there are none."""
+        return self.node.advertise if self.node else LOOPBACK
+
+    def open_port(self, name: str, first: int, count: int = 1, highest: int = PORT_MAX) -> int:
+        """Of what other nodes have to reach, from their range; from `first` on where there are none."""
+        if self.node is not None:
+            first, highest = self.profile.cluster.first_and_last_port
+        return self.ports.free_from(first, name, count, highest)
 
     def expand(self, path: str) -> str:
         """A path of the profile, made absolute; raises PreflightRefused where it cannot be."""

@@ -7,9 +7,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
+from dynkv.plan.cluster import node_environment
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import Plan, Role, Unit
 from dynkv.plan.observability import observed_environment
+from dynkv.plan.serving import Node
 from dynkv.profile.environment import FORBIDDEN_ENV
 from dynkv.profile.l2_kinds import HuggingFaceBucket
 from dynkv.profile.model import Profile
@@ -21,7 +23,7 @@ CIRCUMSTANCES = frozenset("PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ TMPDIR 
 INHERITED = CIRCUMSTANCES | frozenset(
     "LD_LIBRARY_PATH LD_PRELOAD PYTHONPATH SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE "
     "HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy CC CXX "
-    "HUGGINGFACE_HUB_CACHE DYN_LOG LMCACHE_LOG_LEVEL".split()
+    "HUGGINGFACE_HUB_CACHE DYN_LOG LMCACHE_LOG_LEVEL NATS_AUTH_CREDENTIALS_FILE".split()
 )
 INHERITED_PREFIXES = (
     "LC_",
@@ -46,6 +48,8 @@ INHERITED_PREFIXES = (
     "DYN_LOGGING_",
     "DYN_LORA_",
     "DYN_MM_",
+    "DYN_TCP_TLS_",
+    "NATS_TLS_",
 )
 _READ_BY_THE_STACK = ("DYN_", "LMCACHE_", "NATS_", "ETCD_")
 """Of these most would change what the plan gives: each option of Dynamo's programs is a variable, too (ai-dynamo
@@ -86,7 +90,9 @@ def dropped_names(profile: Profile, facts: HostFacts) -> list[str]:
     return [name for name in facts.dropped_environ if name not in given] if profile.topology != "none" else []
 
 
-def base_environment(profile: Profile, facts: HostFacts, discovery_dir: str | None, deployment: str) -> dict[str, str]:
+def base_environment(
+    profile: Profile, facts: HostFacts, discovery_dir: str | None, deployment: str, node: Node | None = None
+) -> dict[str, str]:
     """What every process of a deployment gets; later entries win: inherited, dynkv's own, the profile's."""
     own = {
         "PYTHONUNBUFFERED": "1",
@@ -100,7 +106,7 @@ def base_environment(profile: Profile, facts: HostFacts, discovery_dir: str | No
         "DYN_TCP_RESPONSE_STREAM_HOST": "lo",
         # what is advertised; the event sockets themselves bind all addresses (ai-dynamo 1.6.1)
         "DYN_EVENT_PLANE_HOST": "127.0.0.1",
-        **_discovery(profile, discovery_dir, deployment),
+        **(node_environment(node) if node else _discovery(profile, discovery_dir, deployment)),
     }
     own |= observed_environment(profile)
     if facts.model.is_local:
@@ -170,9 +176,10 @@ def secret_names(profile: Profile, facts: HostFacts, role: Role) -> tuple[str, .
 def _purposes(profile: Profile, role: Role) -> tuple[str, ...]:
     if role is Role.LMCACHE:
         return ("store", "cloud")
+    meets = ("meeting",) if profile.cluster.is_set or profile.discovery.backend != "file" else ()
     read = (profile.model.path, *(lora.path for lora in profile.model.loras))
     is_in_cloud = any(path.startswith(_CLOUDS) for path in read)
-    return ("model", "cloud") if role.is_worker and is_in_cloud else ("model",)
+    return (*(("model", "cloud") if role.is_worker and is_in_cloud else ("model",)), *meets)
 
 
 def kept_secrets(profile: Profile, plan: Plan) -> dict[str, str]:

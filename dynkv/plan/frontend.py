@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from dynkv.plan.context import Context, probes
 from dynkv.plan.model import HttpGet, Role, Unit
+from dynkv.plan.ports import RESPONSE_PORT
 from dynkv.plan.serving import local_host
 
 NAME = "frontend"
@@ -29,12 +30,13 @@ def frontend_unit(ctx: Context, port: int) -> Unit:
     model = quote(ctx.served_name, safe="")
     argv = [*ctx.interpreter, "-m", "dynamo.frontend", "--http-host", settings.host, "--http-port", str(port)]
     argv += ["--router-mode", settings.router_mode, "--migration-limit", str(settings.migration_limit), *settings.args]
+    responses = {RESPONSE_PORT: ctx.open_port(f"{NAME}.{RESPONSE_PORT}", port)} if ctx.node else {}
     return Unit(
         name=NAME,
         role=Role.FRONTEND,
         argv=tuple(argv),
-        env={**ctx.env, "CUDA_VISIBLE_DEVICES": "", **_recorded(ctx)},
-        ports={"http": port},
+        env={**ctx.env, "CUDA_VISIBLE_DEVICES": "", **_answered_at(responses), **_recorded(ctx)},
+        ports={"http": port, **responses},
         probes=probes(
             ctx.profile.probes.frontend,
             (HttpGet(port, "/metrics", host),),
@@ -45,6 +47,11 @@ def frontend_unit(ctx: Context, port: int) -> Unit:
         restart=ctx.restart(),
         stop_timeout_s=ctx.profile.stop.frontend_s,
     )
+
+
+def _answered_at(ports: dict[str, int]) -> dict[str, str]:
+    """Workers connect to it with what they generate."""
+    return {"DYN_TCP_RESPONSE_STREAM_PORT": str(ports[RESPONSE_PORT])} if ports else {}
 
 
 def _recorded(ctx: Context) -> dict[str, str]:

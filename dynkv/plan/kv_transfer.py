@@ -14,15 +14,29 @@ Config = dict[str, Any]
 
 
 def kv_transfer_config(profile: Profile, role: Role, sidecar_port: int | None) -> Config | None:
-    """The configuration of one worker; None where it needs no connector. `sidecar_port` is None without LMCache."""
+    """The configuration of one worker; None where it needs no connector.
+
+    `sidecar_port`: of the sidecar that this role has; None without one.
+    """
     sidecar = None if sidecar_port is None else lmcache_connector(sidecar_port, profile.lmcache.heartbeat_interval_s)
     if role is Role.WORKER:
         return sidecar
     nixl = nixl_connector(profile.device)
-    if role is Role.DECODE or sidecar is None:
+    if sidecar is None:
         return nixl
+    if role is Role.DECODE:
+        # first what prefill has computed for this request; LMCache's own connector is the one that stores what decode
+        # generates (lmcache 0.5.6; vLLM's built-in one of the same name stores prompts alone)
+        sidecar |= {"kv_connector_module_path": "lmcache.integration.vllm.lmcache_mp_connector"}
+        sidecar["kv_connector_extra_config"]["lmcache.mp.save_decode_cache"] = True
+        return _both(nixl, sidecar)
     # the order matters: LMCache answers what it has, and NIXL takes the whole prompt on to decode
-    return _connector("MultiConnector", kv_connector_extra_config={"connectors": [sidecar, nixl]})
+    return _both(sidecar, nixl)
+
+
+def _both(*connectors: Config) -> Config:
+    """The first that knows more tokens of a request than the GPU loads them; all of them store (vllm 0.31.0)."""
+    return _connector("MultiConnector", kv_connector_extra_config={"connectors": list(connectors)})
 
 
 def lmcache_connector(port: int, heartbeat_interval_s: float) -> Config:

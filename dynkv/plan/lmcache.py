@@ -11,12 +11,12 @@ from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import HttpGet, Role, Unit
 from dynkv.plan.observability import KEEPS_FIGURES, sidecar_tracing
 from dynkv.plan.paths import needs_expansion
+from dynkv.plan.sidecars import NAME
 from dynkv.profile.l2 import directory
 from dynkv.profile.l2_generic import Adapter, RawAdapter
 from dynkv.profile.l2_nixl import NixlFileStore
 from dynkv.profile.model import Profile
 
-NAME = "lmcache"
 # the `lmcache` script stands beside the interpreter only where both were installed together, and
 # `-m lmcache.cli.main` does nothing in 0.5.2
 _LMCACHE = "from lmcache.cli.main import main; main()"
@@ -29,38 +29,43 @@ _PATHS = ("base_path", "file_path", "device_path", "mount_point", "download_tmp_
 """Keys of the adapters that dynkv knows."""
 
 
-def lmcache_unit(ctx: Context, zmq_port: int) -> Unit:
-    http = ctx.ports.free_from(ctx.profile.lmcache.http_port, f"{NAME}.http")
+def lmcache_unit(ctx: Context, name: str, zmq_port: int) -> Unit:
+    http = ctx.ports.free_from(ctx.profile.lmcache.http_port, f"{name}.http")
     healthy = (HttpGet(http, "/healthcheck"), HttpGet(http, "/metrics"))
     return Unit(
-        name=NAME,
+        name=name,
         role=Role.LMCACHE,
-        argv=_argv(ctx, zmq_port, http),
+        argv=_argv(ctx, name, zmq_port, http),
         env=ctx.env,
         ports={"zmq": zmq_port, "http": http},
         probes=probes(ctx.profile.probes.lmcache, healthy, healthy, healthy[1]),
         secret_env=ctx.secrets(Role.LMCACHE),
         restart=ctx.restart(),
         stop_timeout_s=ctx.profile.stop.lmcache_s,
-        killed_at_end=ctx.profile.device == "cuda" and not (ctx.profile.lmcache.l2 or ctx.profile.lmcache.args),
+        killed_at_end=ctx.profile.device == "cuda" and not (_l2(ctx, name) or ctx.profile.lmcache.args),
     )
 
 
 def l1_size_gb(profile: Profile, facts: HostFacts) -> float:
-    """The L1 size that `auto` stands for: 20 GiB beside GPUs, at most a quarter of free RAM, else 1 GiB."""
+    """L1 of each sidecar. `auto` is 20 GiB beside GPUs, all together at most a quarter of free RAM, else 1 GiB."""
     asked = profile.lmcache.l1_size_gb
     if asked != "auto":
         return float(asked)
     if profile.device == "cpu" or profile.engine == "mocker":
         return 1.0
-    quarter = facts.memory_available_bytes // (4 * _GIB)
-    return float(min(_AUTO_L1_GB, max(1, quarter)))
+    count = 2 if profile.lmcache.layout == "both" else 1
+    share = facts.memory_available_bytes // (4 * count * _GIB)
+    return float(min(_AUTO_L1_GB, max(1, share)))
 
 
 def l2_directories(ctx: Context) -> tuple[str, ...]:
     """Where on disks KV blocks are kept, made absolute."""
     named = (directory(adapter) for adapter in ctx.profile.lmcache.l2)
     return tuple(dict.fromkeys(ctx.expand(path) for path in named if path is not None))
+
+
+def _l2(ctx: Context, name: str) -> list[Adapter]:
+    return [*ctx.profile.lmcache.l2] if name == NAME else []
 
 
 def adapter_json(adapter: Adapter, ctx: Context) -> str:
@@ -93,7 +98,7 @@ def _expanded(value: Any, key: str, ctx: Context, adapter: Adapter) -> Any:
     return value
 
 
-def _argv(ctx: Context, zmq_port: int, http_port: int) -> tuple[str, ...]:
+def _argv(ctx: Context, name: str, zmq_port: int, http_port: int) -> tuple[str, ...]:
     settings = ctx.profile.lmcache
     is_traced = ctx.profile.observability.otlp is not None
     argv = [*ctx.interpreter, "-c", KEEPS_FIGURES + _LMCACHE if is_traced else _LMCACHE, "server"]
@@ -108,6 +113,6 @@ def _argv(ctx: Context, zmq_port: int, http_port: int) -> tuple[str, ...]:
         argv += ["--l1-init-size-gb", f"{_FIRST_PINNED_GB:g}"]
     if ctx.profile.device == "cpu":
         argv += ["--supported-transfer-mode", "auto"]
-    for adapter in settings.l2:
+    for adapter in _l2(ctx, name):
         argv += ["--l2-adapter", adapter_json(adapter, ctx)]
-    return (*argv, *sidecar_tracing(ctx.profile, ctx.deployment), *settings.args)
+    return (*argv, *sidecar_tracing(ctx.profile, ctx.deployment, name), *settings.args)

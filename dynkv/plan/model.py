@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from dynkv.documents import encoded
 from dynkv.plan.hook import Hook
-from dynkv.plan.serving import Frontend, Listener, Lora
+from dynkv.plan.serving import Frontend, Listener, Lora, Node
 from dynkv.plan.steps import Step
 
 
@@ -52,13 +52,16 @@ class Dependency:
     condition: Condition
 
 
+LOOPBACK = "127.0.0.1"
+
+
 @dataclass(frozen=True, slots=True)
 class HttpGet:
     """A check that passes when GET answers 200 to 399, as a Kubernetes httpGet probe does."""
 
     port: int
     path: str
-    host: str = "127.0.0.1"
+    host: str = LOOPBACK
     or_lists_model: str = ""
     """On a 404, pass if `/v1/models` lists this model: ai-dynamo 1.3.1 knows no `/ready` for a name with a slash."""
 
@@ -163,6 +166,8 @@ class Unit:
     """With the whole deployment: it has nothing to write then, and would take seconds to let go of its memory."""
     loras: tuple[Lora, ...] = ()
     """What it has to be told to load after each of its starts."""
+    host: str = LOOPBACK
+    """Where it listens on the ports that the supervisor asks."""
     circumstances: tuple[str, ...] = ()
     """Names in `env` that only tell who started it from where."""
 
@@ -226,7 +231,7 @@ class Plan:
     engine: str
     device: str
     frontend: Frontend | None
-    """None where only units of one's own run."""
+    """None where only custom units run, or another node has it."""
     units: tuple[Unit, ...]
     python: str
     discovery_dir: str | None
@@ -246,6 +251,8 @@ class Plan:
     """All that are planned, also those beside the one that a unit is told."""
     metrics: Listener | None = None
     """Where the figures of all units are read; None where nowhere."""
+    node: Node | None = None
+    """As which one of a cluster's this machine serves; None on its own."""
     l2_directories: tuple[str, ...] = ()
     """Those in which the sidecar keeps KV blocks."""
     hooks: tuple[Hook, ...] = ()
@@ -265,7 +272,8 @@ class Plan:
 
     @property
     def model(self) -> str:
-        return self.frontend.model if self.frontend else ""
+        served = self.frontend or self.node
+        return served.model if served else ""
 
     @property
     def model_aliases(self) -> tuple[str, ...]:

@@ -42,9 +42,9 @@ def vllm_tracing(profile: Profile, own: list[str]) -> list[str]:
     return [_VLLM_OPTION, endpoint] if endpoint and value_of(_VLLM_OPTION, own) is None else []
 
 
-def sidecar_tracing(profile: Profile, deployment: str) -> list[str]:
+def sidecar_tracing(profile: Profile, deployment: str, sidecar: str) -> list[str]:
     """With an instance id that stays the same over its restarts; its own is another each time."""
     endpoint = profile.observability.otlp
     if endpoint is None:
         return []
-    return ["--instance-id", f"{deployment}-lmcache", "--enable-tracing", "--otlp-endpoint", endpoint]
+    return ["--instance-id", f"{deployment}-{sidecar}", "--enable-tracing", "--otlp-endpoint", endpoint]

@@ -31,11 +31,13 @@ def stop_stages(units: Sequence[Unit]) -> list[list[str]]:
     return [stage for stage in stages if stage]
 
 
-def worker_dependencies(role: Role, *, sidecar: bool, decode: Sequence[str]) -> tuple[Dependency, ...]:
+def worker_dependencies(
+    role: Role, *, frontend: bool, sidecar: str | None, decode: Sequence[str]
+) -> tuple[Dependency, ...]:
     """A worker builds its connector against a healthy sidecar; prefill comes when every decode worker is ready."""
-    first = [Dependency("frontend", Condition.STARTED)]
-    if sidecar:
-        first.append(Dependency("lmcache", Condition.READY))
+    first = [Dependency("frontend", Condition.STARTED)] if frontend else []
+    if sidecar is not None:
+        first.append(Dependency(sidecar, Condition.READY))
     if role is Role.PREFILL:
         first += [Dependency(name, Condition.READY) for name in decode]
     return tuple(first)

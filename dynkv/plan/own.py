@@ -10,6 +10,7 @@ from dynkv.plan.context import Context
 from dynkv.plan.environment import with_environment
 from dynkv.plan.hook import HOOKS
 from dynkv.plan.model import (
+    LOOPBACK,
     SIDECARS_STANDBY,
     WORKERS_STANDBY,
     Condition,
@@ -25,6 +26,7 @@ from dynkv.plan.order import start_stages
 from dynkv.profile.units import OwnUnit
 
 _STARTUP_PERIOD_S, _STARTUP_TIMEOUT_S = 0.2, 1.0
+_ADVERTISED = "${CLUSTER_ADVERTISE}"
 _OTHER_LOGS = (WORKERS_STANDBY, SIDECARS_STANDBY, "supervisor", "reclaim", HOOKS)
 """A unit's log is named after it."""
 
@@ -88,10 +90,10 @@ def _unit(ctx: Context, own: OwnUnit) -> Unit:
     unit = Unit(
         name=own.name,
         role=Role.JOB if own.kind == "job" else Role.UNIT,
-        argv=tuple(own.argv),
+        argv=tuple(_at(ctx, word) for word in own.argv),
         env=ctx.env,
         ports=dict(own.ports),
-        probes=_probes(own),
+        probes=_probes(ctx, own),
         secret_env=ctx.secrets(Role.UNIT),
         restart=ctx.restart(),
         stop_timeout_s=own.stop_timeout_s,
@@ -100,11 +102,16 @@ def _unit(ctx: Context, own: OwnUnit) -> Unit:
     return with_environment(unit, own.env)
 
 
-def _probes(own: OwnUnit) -> Probes:
+def _at(ctx: Context, word: str) -> str:
+    """With this machine's address for other nodes, where that is named."""
+    return word.replace(_ADVERTISED, ctx.profile.cluster.advertise or LOOPBACK)
+
+
+def _probes(ctx: Context, own: OwnUnit) -> Probes:
     given, port = own.probes, own.probed_port
     if given is None or port is None:
         return Probes(Probe(()), Probe(()))
-    check = HttpGet(port, given.http_get.path, given.http_get.host)
+    check = HttpGet(port, given.http_get.path, _at(ctx, given.http_get.host))
     period_s = min(_STARTUP_PERIOD_S, given.period_seconds)
     startup = Probe(
         (check,),

@@ -13,6 +13,8 @@ PORT_MAX = 65535
 METRICS = "metrics"
 """The name of the supervisor's own port."""
 METRICS_FROM = 9810
+REQUEST_PORT, RESPONSE_PORT = "requests", "responses"
+"""Of a worker and of the frontend, for other nodes of a cluster."""
 
 
 def rank_port(name: str, rank: int) -> str:

@@ -17,7 +17,7 @@ def preparation(ctx: Context) -> tuple[Step, ...]:
 
 
 def _l2(ctx: Context) -> list[Step]:
-    if ctx.sidecar_port is None:
+    if not ctx.sidecar_ports:
         return []
     paths = [path for adapter in ctx.profile.lmcache.l2 if (path := directory(adapter)) is not None]
     return [MakeDirectory(ctx.expand(path), _FOR_ITS_OWNER, "L2 of the sidecar") for path in paths]

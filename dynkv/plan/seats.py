@@ -79,13 +79,16 @@ class Seat:
 
 def seats(profile: Profile, facts: HostFacts) -> list[Seat]:
     """In disagg decode comes first, and gets the first GPUs. Raises PreflightRefused when GPUs are too few."""
+    workers = profile.workers
+    asked = (workers.replicas,) if profile.topology == "agg" else (workers.decode.replicas, workers.prefill.replicas)
+    if all(count == 0 for count in asked):
+        return []  # other nodes of the cluster have them
     if profile.device == "cuda" and profile.engine == "vllm":
         return _on_gpus(profile, facts)
-    workers = profile.workers
     if profile.device == "cpu" and profile.engine == "vllm" and workers.gpus != "all" and not workers.share_gpus:
         raise UsageError("GPUs were listed, but the device is cpu", hint="leave --gpus out, or use --device cuda")
     found = _without_gpus(profile)
-    if profile.engine != "vllm":
+    if profile.engine != "vllm" or not found:
         return found
     shares = share_cpus(facts.cpus, len(found))
     return [replace(seat, cpus=share) for seat, share in zip(found, shares, strict=True)]
@@ -103,7 +106,8 @@ def _on_gpus(profile: Profile, facts: HostFacts) -> list[Seat]:
 def _one_group_each(profile: Profile, groups: list[tuple[str, ...]], gpu_count: int) -> list[Seat]:
     decode, prefill, total = _counts(profile, len(groups))
     size = profile.workers.ranks
-    if total > len(groups) or not groups or (profile.topology == "disagg" and not (decode and prefill)):
+    is_half = profile.topology == "disagg" and not (decode and prefill) and not profile.cluster.is_set
+    if total > len(groups) or not groups or is_half:
         needed = total if profile.topology == "agg" else max(decode, 1) + max(prefill, 1)
         raise _too_few(profile, max(needed, 1) * size, gpu_count)
     return _numbered(profile, decode, prefill, groups)
@@ -114,8 +118,8 @@ def _sharing(profile: Profile, ids: list[str]) -> list[Seat]:
     groups = group_gpus(ids, profile.workers.ranks)
     if not groups:
         raise _too_few(profile, profile.workers.ranks, len(ids))
-    decode = profile.workers.decode.replicas or len(groups)
-    prefill = profile.workers.prefill.replicas or len(groups)
+    decode = _or(profile.workers.decode.replicas, len(groups))
+    prefill = _or(profile.workers.prefill.replicas, len(groups))
     if profile.topology == "agg":
         decode, prefill = profile.workers.replicas or max(len(groups), profile.workers.min_replicas), 0
     turns = [groups[i % len(groups)] for i in range(decode)] + [groups[i % len(groups)] for i in range(prefill)]
@@ -135,7 +139,7 @@ def _without_gpus(profile: Profile) -> list[Seat]:
 
 def _without_labels(profile: Profile) -> list[Seat]:
     workers = profile.workers
-    decode, prefill = workers.decode.replicas or 1, workers.prefill.replicas or 1
+    decode, prefill = _or(workers.decode.replicas, 1), _or(workers.prefill.replicas, 1)
     if profile.topology == "agg":
         decode, prefill = workers.replicas or workers.min_replicas, 0
     return _numbered(profile, decode, prefill, [()] * (decode + prefill))
@@ -148,12 +152,17 @@ def _counts(profile: Profile, groups: int) -> tuple[int, int, int]:
         count = workers.replicas or max(groups, workers.min_replicas)
         return count, 0, count
     decode, prefill = split_roles(groups, workers.decode_per_prefill)
-    if workers.decode.replicas and not workers.prefill.replicas:
+    if workers.decode.replicas is not None:
         prefill = groups - workers.decode.replicas
-    if workers.prefill.replicas and not workers.decode.replicas:
+    elif workers.prefill.replicas is not None:
         decode = groups - workers.prefill.replicas
-    decode, prefill = workers.decode.replicas or decode, workers.prefill.replicas or prefill
+    decode, prefill = _or(workers.decode.replicas, decode), _or(workers.prefill.replicas, prefill)
     return max(decode, 0), max(prefill, 0), decode + prefill
+
+
+def _or(given: int | None, otherwise: int) -> int:
+    """Zero is given, too."""
+    return otherwise if given is None else given
 
 
 def _numbered(profile: Profile, first: int, prefill: int, groups: list[tuple[str, ...]]) -> list[Seat]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -71,3 +71,29 @@ class Lora:
     name: str
     uri: str
     """Where a worker finds it: `file://`, `hf://` or `s3://`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One machine of several that serve a model together."""
+
+    namespace: str
+    """In which all nodes are found."""
+    advertise: str
+    """Its address for the others."""
+    deployment: str
+    model: str
+    """As clients name it."""
+    etcd: tuple[str, ...]
+    nats: str | None = None
+    lease_ttl_s: int = 120
+    """How long the workers' entries in etcd last while nobody renews them."""
+    tls: tuple[str | None, str | None, str | None] = (None, None, None)
+    """Files: the certificate of etcd's authority, this machine's own certificate, and its key."""
+    agreement: dict[str, str] = field(default_factory=dict)
+    """What all nodes must have in common, by its name for a person."""
+
+    @property
+    def name(self) -> str:
+        """Another for each node of a namespace."""
+        return f"{self.advertise}/{self.deployment}"

@@ -16,6 +16,7 @@ from dynkv.plan.model import Dependency, Role, Unit
 from dynkv.plan.observability import vllm_tracing
 from dynkv.plan.ports import rank_port
 from dynkv.plan.seats import Seat, share_cpus
+from dynkv.plan.sidecars import sidecar_of
 from dynkv.plan.tasks import task_args, task_environment
 from dynkv.plan.worker import FIRST_KV_EVENTS_PORT, FIRST_NIXL_PORT, own_args, publishes_kv_events, worker_unit
 from dynkv.profile.arguments import kv_cache_bytes, value_of
@@ -63,7 +64,9 @@ def _endpoint_args(ctx: Context, own: list[str]) -> list[str]:
 
 def _of_ranks(ctx: Context, seat: Seat, name: str, first: int, ranks: int) -> dict[str, int]:
     """Neighbouring ports: the first is what the worker is told, and each rank adds its number."""
-    port = ctx.ports.free_from(first, f"{seat.unit}.{name}", count=ranks)
+    label = f"{seat.unit}.{name}"
+    # the engine's own events stay on this host: Dynamo sends them on
+    port = ctx.open_port(label, first, ranks) if name == "nixl" else ctx.ports.free_from(first, label, ranks)
     return {name if rank == 0 else rank_port(name, rank): port + rank for rank in range(ranks)}
 
 
@@ -95,7 +98,8 @@ def _kv_args(ctx: Context, seat: Seat, ports: dict[str, int]) -> list[str]:
         argv += ["--disaggregation-mode", seat.role.value]
     if disables_hybrid_kv_cache_manager(ctx.profile):
         argv += ["--disable-hybrid-kv-cache-manager"]
-    transfer = kv_transfer_config(ctx.profile, seat.role, ctx.sidecar_port)
+    sidecar = sidecar_of(ctx.profile, seat.role)
+    transfer = kv_transfer_config(ctx.profile, seat.role, None if sidecar is None else ctx.sidecar_ports[sidecar])
     if transfer is not None:
         argv += ["--kv-transfer-config", json.dumps(transfer)]
     if "kv_events" in ports:
@@ -113,7 +117,7 @@ def _environment(ctx: Context, seat: Seat, ports: dict[str, int]) -> dict[str, s
     # a unit's TMPDIR goes with it, and what the compiler made should not
     env = {"VLLM_HOST_IP": "127.0.0.1", "TORCHINDUCTOR_CACHE_DIR": f"{ctx.home}/_cache/torchinductor"}
     if "nixl" in ports:
-        env |= {"VLLM_NIXL_SIDE_CHANNEL_HOST": "127.0.0.1", "VLLM_NIXL_SIDE_CHANNEL_PORT": str(ports["nixl"])}
+        env |= {"VLLM_NIXL_SIDE_CHANNEL_HOST": ctx.reached_at, "VLLM_NIXL_SIDE_CHANNEL_PORT": str(ports["nixl"])}
     if seat.gpus:
         return env | {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(seat.gpus)}
     env["CUDA_VISIBLE_DEVICES"] = ""

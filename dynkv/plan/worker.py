@@ -7,7 +7,7 @@ from dataclasses import replace
 from dynkv.plan.context import Context, probes
 from dynkv.plan.environment import given_environment
 from dynkv.plan.model import Dependency, HttpGet, Probes, Role, Unit
-from dynkv.plan.ports import SYSTEM_PORT_MAX, rank_port
+from dynkv.plan.ports import REQUEST_PORT, SYSTEM_PORT_MAX, rank_port
 from dynkv.plan.seats import Seat
 from dynkv.profile.arguments import kv_cache_bytes, value_of
 
@@ -27,8 +27,10 @@ def worker_unit(
     """A worker is ready when its engine serves: `/health` answers 503 until then."""
     own = own_args(ctx, seat)
     processes = _serving_processes(own)
-    system = ctx.ports.free_from(FIRST_SYSTEM_PORT, f"{seat.unit}.system", processes, SYSTEM_PORT_MAX)
-    serving = (HttpGet(system, "/health"), HttpGet(system, "/metrics"))
+    system = ctx.open_port(f"{seat.unit}.system", FIRST_SYSTEM_PORT, processes, SYSTEM_PORT_MAX)
+    serving = (HttpGet(system, "/health", ctx.reached_at), HttpGet(system, "/metrics", ctx.reached_at))
+    requests = _request_port(ctx, seat, processes)
+    ranks = {rank_port("system", n): system + n for n in range(1, processes)}
     on_gpu = bool(seat.gpus) and ctx.profile.engine == "vllm"
     return Unit(
         name=seat.unit,
@@ -36,13 +38,14 @@ def worker_unit(
         argv=tuple(argv),
         env={
             **ctx.env,
-            "DYN_SYSTEM_HOST": "127.0.0.1",
+            "DYN_SYSTEM_HOST": ctx.reached_at,
             "DYN_SYSTEM_PORT": str(system),
+            **({"DYN_TCP_RPC_PORT": str(requests[REQUEST_PORT])} if requests else {}),
             **_canary(ctx),
             **env,
             **given_environment(ctx.profile),
         },
-        ports={"system": system, **{rank_port("system", n): system + n for n in range(1, processes)}, **more_ports},
+        ports={"system": system, **ranks, **requests, **more_ports},
         probes=_probes(ctx, serving),
         secret_env=ctx.secrets(seat.role),
         gpus=seat.gpus,
@@ -51,7 +54,15 @@ def worker_unit(
         depends_on=depends_on,
         restart=ctx.restart(),
         stop_timeout_s=ctx.profile.stop.worker_s,
+        host=ctx.reached_at,
     )
+
+
+def _request_port(ctx: Context, seat: Seat, processes: int) -> dict[str, int]:
+    """Where requests come in, on a node of a cluster; elsewhere, and for several processes at once, it finds one."""
+    if ctx.node is None or processes > 1:
+        return {}
+    return {REQUEST_PORT: ctx.open_port(f"{seat.unit}.{REQUEST_PORT}", FIRST_SYSTEM_PORT)}
 
 
 def _serving_processes(args: list[str]) -> int:

@@ -21,11 +21,11 @@ LOAD_TIMEOUT_S = 600.0
 """Of one adapter, which may have to be downloaded; as vLLM's own limit in Dynamo."""
 
 
-async def missing(port: int, loras: Collection[Lora]) -> dict[Lora, str]:
+async def missing(at: tuple[str, int], loras: Collection[Lora]) -> dict[Lora, str]:
     """Those that the worker has not loaded; each with the reason why it does not say, or an empty one."""
     try:
         with anyio.fail_after(_TIMEOUT_S):
-            response = await request("127.0.0.1", port, _PATH)
+            response = await request(*at, _PATH)
         listed = json.loads(response.body)["loras"]
         loaded = {*map(str, listed)} if response.status == 200 else set()
     except (TimeoutError, OSError) as error:
@@ -35,12 +35,12 @@ async def missing(port: int, loras: Collection[Lora]) -> dict[Lora, str]:
     return {lora: "" for lora in loras if lora.name not in loaded}
 
 
-async def load(port: int, lora: Lora) -> str:
+async def load(at: tuple[str, int], lora: Lora) -> str:
     """Why it could not be loaded; empty when it was."""
     body = json.dumps({"lora_name": lora.name, "source": {"uri": lora.uri}}).encode()
     try:
         with anyio.fail_after(LOAD_TIMEOUT_S):
-            response = await request("127.0.0.1", port, _PATH, method="POST", body=body)
+            response = await request(*at, _PATH, method="POST", body=body)
     except TimeoutError:
         return f"not loaded within {LOAD_TIMEOUT_S:g} s"
     except OSError as error:

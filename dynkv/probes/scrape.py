@@ -120,4 +120,4 @@ def _source(plan: Plan, unit: Unit) -> HttpGet | None:
     if unit.role is Role.FRONTEND and plan.frontend is not None:
         return HttpGet(plan.frontend.port, _PATH, local_host(plan.frontend.host))
     name = "http" if unit.role is Role.LMCACHE else "system" if unit.role.is_worker else ""
-    return HttpGet(unit.ports[name], _PATH) if name in unit.ports else None
+    return HttpGet(unit.ports[name], _PATH, unit.host) if name in unit.ports else None

@@ -80,6 +80,8 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 PositiveInt = Annotated[int, Field(gt=0, le=10**9)]
 Count = Annotated[int, Field(ge=1, le=256)]
 """Of workers on one machine."""
+CountOrNone = Annotated[int, Field(ge=0, le=256)]
+"""Of workers on one machine of several."""
 _YEAR_S = 31_536_000
 Seconds = Annotated[float, Field(ge=0, le=_YEAR_S, allow_inf_nan=False)]
 WholeSeconds = Annotated[int, Field(ge=0, le=_YEAR_S)]

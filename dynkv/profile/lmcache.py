@@ -18,8 +18,12 @@ class LMCache(Section):
 
     enabled: bool = True
     """Whether there is a sidecar."""
+    layout: Literal["prefill", "both"] = "prefill"
+    """In disagg, whose KV blocks are kept: those of `prefill`, or of `both`, where decode stores what it generates,
+    too, in a sidecar of its own."""
     l1_size_gb: Gibibytes | Literal["auto"] = "auto"
-    """RAM for KV blocks, in GiB; `auto` takes 20 for GPU workers, less where RAM is short, and 1 on a CPU."""
+    """RAM for KV blocks of each sidecar, in GiB; `auto` takes 20 for GPU workers, less where RAM is short, and 1 on a
+    CPU."""
     chunk_size: Annotated[int, Field(ge=1, le=1024**2)] = 256
     """Tokens in one cached chunk; a multiple of the workers' block size."""
     eviction_policy: Literal["LRU", "ARC", "IsolatedLRU", "noop"] = "LRU"
@@ -32,7 +36,7 @@ class LMCache(Section):
     """How often a worker asks whether the sidecar lives. One that is back sooner than this goes unnoticed, and
     the worker's next request hangs (lmcache 0.5.6); LMCache's own 10 is longer than a restart takes."""
     l2: Annotated[list[L2Adapter], Field(max_length=64)] = []
-    """Cache levels below RAM, as `lmcache server --l2-adapter` takes them."""
+    """Cache levels below RAM, as `lmcache server --l2-adapter` takes them; decode's own sidecar has none."""
     port: Port = 5555
     """Where workers reach it; the next free one when it is taken."""
     http_port: Port = 8080

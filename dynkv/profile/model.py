@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from dynkv.profile.arguments import FrontendArgs, RoleArgs, WorkerArgs, kv_cache_bytes
+from dynkv.profile.cluster import Cluster
 from dynkv.profile.environment import StackEnvironment
 from dynkv.profile.fields import (
     Address,
@@ -60,6 +61,8 @@ class Model(Section):
 class FrontendSettings(Section):
     """The OpenAI-compatible server that clients ask."""
 
+    enabled: bool = True
+    """Whether there is one on this machine; false in a cluster where another node has it."""
     host: Address = "127.0.0.1"
     """The address it listens on: `0.0.0.0` for all. `localhost` is 127.0.0.1; other names are refused."""
     port: Port = 8000
@@ -154,6 +157,7 @@ class Profile(Section):
     frontend: FrontendSettings = FrontendSettings()
     metrics: MetricsSettings = MetricsSettings()
     discovery: Discovery = Discovery()
+    cluster: Cluster = Cluster()
     probes: ProbeGroups = ProbeGroups()
     restart: Restart = Restart()
     stop: Stop = Stop()
@@ -183,6 +187,32 @@ class Profile(Section):
         return self
 
     @model_validator(mode="after")
+    def _what_is_left_out_is_elsewhere(self) -> Self:
+        workers = self.workers
+        counts = {
+            "workers.decode.replicas": workers.decode.replicas,
+            "workers.prefill.replicas": workers.prefill.replicas,
+        }
+        if self.topology == "agg":
+            counts = {"workers.replicas": workers.replicas}
+        left_out = [key for key, count in counts.items() if count == 0]
+        left_out += [] if self.frontend.enabled else ["frontend.enabled"]
+        if left_out and not self.cluster.is_set:
+            problem = f"{left_out[0]} leaves out what a deployment on one machine needs"
+            hint = "set cluster.advertise and cluster.etcd where another node has it"
+            raise PydanticCustomError("cluster", "{problem}", {"problem": problem, "key": left_out[0], "hint": hint})
+        if len(left_out) > len(counts):
+            problem = "without a frontend and without workers nothing runs here"
+            raise PydanticCustomError("cluster", "{problem}", {"problem": problem, "key": "frontend.enabled"})
+        if self.cluster.advertise and not self.cluster.etcd and self.topology != "none":
+            problem = "cluster.advertise needs cluster.etcd, in which the nodes meet"
+            raise PydanticCustomError("cluster", "{problem}", {"problem": problem, "key": "cluster.etcd"})
+        if self.cluster.is_set and self.discovery != Discovery():
+            problem = "nodes of a cluster find each other by cluster.etcd, which stands instead of discovery"
+            raise PydanticCustomError("cluster", "{problem}", {"problem": problem, "key": "discovery"})
+        return self
+
+    @model_validator(mode="after")
     def _task_can_be_served(self) -> Self:
         task = self.model.task
         if task in ("auto", "generate"):
@@ -207,6 +237,13 @@ class Profile(Section):
                     "hint": f"use a multiple of {self.block_size}, such as {2 * self.block_size}",
                 },
             )
+        return self
+
+    @model_validator(mode="after")
+    def _layout_has_its_roles(self) -> Self:
+        if self.lmcache.layout == "both" and self.topology != "disagg":
+            problem = f"lmcache.layout both needs prefill and decode, and topology {self.topology} has no such workers"
+            raise PydanticCustomError("layout", problem, {"key": "lmcache.layout"})
         return self
 
     @model_validator(mode="after")

@@ -31,8 +31,8 @@ class HttpCheck(Section):
     """A number, or a name from the unit's `ports`."""
     path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = "/"
     """What is asked for."""
-    host: Annotated[str, Field(pattern=r"^[0-9A-Za-z.:_-]+$")] = "127.0.0.1"
-    """Where it is asked."""
+    host: Annotated[str, Field(pattern=r"^(?:[0-9A-Za-z.:_-]+|\$\{CLUSTER_ADVERTISE\})$")] = "127.0.0.1"
+    """Where it is asked; `${CLUSTER_ADVERTISE}` is `cluster.advertise`, or loopback without."""
 
 
 class OwnProbes(Section):
@@ -84,7 +84,8 @@ class OwnUnit(Section):
     saw how it ended."""
     argv: Argv
     """The program, by its whole path or by its name on the unit's PATH, and its arguments, one list item for each word;
-    no shell reads them. It runs in the deployment's directory."""
+    no shell reads them. `${CLUSTER_ADVERTISE}` in it is `cluster.advertise`, or 127.0.0.1 without. It runs in the
+    deployment's directory."""
     env: Environment = {}
     """Added to the environment that every process of the deployment has."""
     ports: dict[str, Port] = {}

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from dynkv.profile.arguments import HANDSHAKE_ARGS, WORKER_OPTIONS, WorkerArgs
 from dynkv.profile.environment import StackEnvironment
-from dynkv.profile.fields import Count, Fraction, PositiveInt, Section
+from dynkv.profile.fields import Count, CountOrNone, Fraction, PositiveInt, Section
 from dynkv.profile.words import values
 
 _RANKS_MAX = 256
@@ -19,8 +19,8 @@ _HANDSHAKES = ("prefill-", "decode-")
 class RoleSettings(Section):
     """What one role of a disagg deployment may have of its own."""
 
-    replicas: Count | None = None
-    """Workers of this role; as many as the GPUs allow when left out."""
+    replicas: CountOrNone | None = None
+    """Workers of this role; as many as the GPUs allow when left out. 0 in a cluster where other nodes have them."""
     gpu_memory_fraction: Fraction | None = None
     """Instead of `workers.gpu_memory_fraction`."""
     env: StackEnvironment = {}
@@ -54,8 +54,8 @@ class Workers(Section):
     """How many copies of the engine a worker has, each with GPUs and a KV cache of its own; with
     `--enable-expert-parallel` in `model.args` they share the experts. A worker has as many GPUs as the product of the
     three sizes, in one process tree. Read in ai-dynamo 1.6.1 and vllm 0.31.0, and not run on GPUs."""
-    replicas: Count | None = None
-    """Workers in agg; one per GPU group when left out."""
+    replicas: CountOrNone | None = None
+    """Workers in agg; one per GPU group when left out. 0 in a cluster where other nodes have them."""
     min_replicas: Count = 1
     """The fewest workers that agg makes sense with; a host without the GPUs for them is refused."""
     decode_per_prefill: Count = 2

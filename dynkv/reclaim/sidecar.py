@@ -40,8 +40,9 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
-    """How to reach the LMCache server of a deployment, and how to run its own client."""
+    """How to reach an LMCache server of a deployment, and how to run its own client."""
 
+    name: str
     python: str
     env: Mapping[str, str]
     zmq_port: int

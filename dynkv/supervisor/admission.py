@@ -26,16 +26,16 @@ async def dependencies(life: Life) -> None:
     The sidecar must also answer right now. One that is killed with 20 GiB of pinned memory takes 2.4 s to die and
     counts as ready until then; a worker that starts in that time waits for it in vain.
     """
-    board, needs = life.shared.board, life.unit.depends_on
+    board, needs, sidecar = life.shared.board, life.unit.depends_on, life.shared.sidecar_of(life.unit)
     deadline = anyio.current_time() + _SIDECAR_DEADLINE_S
     while True:
         while (unmet := board.unmet(needs)) is not None:
             life.wait_for(f"{unmet.unit} to be {unmet.condition}")
             await board.until(lambda: board.unmet(needs) != unmet)
             deadline = anyio.current_time() + _SIDECAR_DEADLINE_S
-        if not life.unit.role.is_worker or life.shared.sidecar is None or anyio.current_time() >= deadline:
+        if sidecar is None or anyio.current_time() >= deadline:
             return
-        if await is_there(life.shared.sidecar):
+        if await is_there(sidecar):
             return
         life.wait_for("the sidecar to answer")
         await anyio.sleep(_PERIOD_S)

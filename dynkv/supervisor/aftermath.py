@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 import anyio
@@ -10,11 +11,14 @@ from dynkv.children.child import Child
 from dynkv.reclaim.discovery import purge
 from dynkv.reclaim.ports import wait_for_ports
 from dynkv.reclaim.shared_memory import remove_of
-from dynkv.reclaim.sidecar import Outcome, Registrations, release
+from dynkv.reclaim.sidecar import Outcome, Registrations, Sidecar, release
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import seconds_of
 from dynkv.supervisor.life import Life, Shared
 from dynkv.supervisor.turns import Turn
+
+Kept = Mapping[str, str]
+"""Sidecars that keep a dead worker's GPU memory, and what is to be said of each."""
 
 
 def bury(life: Life, child: Child, started_at: str) -> None:
@@ -25,14 +29,14 @@ def bury(life: Life, child: Child, started_at: str) -> None:
         life.event(EventKind.SHARED_MEMORY, f"removed {len(removed)} files that it left in /dev/shm", files=removed)
 
 
-async def give_back(life: Life, dead: Registrations, *, final: bool = False) -> str | None:
-    """So that a successor finds the host as the plan expects it. Why the sidecar has to be restarted for it, if so.
+async def give_back(life: Life, dead: Registrations, *, final: bool = False) -> Kept:
+    """So that a successor finds the host as the plan expects it. Which sidecars have to be restarted for it, and why.
 
     `dead`: the ids under which it had registered itself. With `final` the sidecar goes too.
     """
     life.part_with_child()
     life.shared.place.clear_tmpdir(life.unit.name)
-    kept = None if final else await _release_registrations(life, dead)
+    kept = {} if final else await _release_registrations(life, dead)
     began = anyio.current_time()
     for port, holder in (await wait_for_ports(life.unit.ports)).items():
         took = anyio.current_time() - began
@@ -40,22 +44,23 @@ async def give_back(life: Life, dead: Registrations, *, final: bool = False) -> 
     return kept
 
 
-async def _release_registrations(life: Life, dead: Registrations) -> str | None:
+async def _release_registrations(life: Life, dead: Registrations) -> Kept:
     holds_gpu, name = life.unit.gpu_memory_fraction is not None, life.unit.name
-    if await keeps_memory(life.shared, dead, "the worker died", holds_gpu=holds_gpu, unit=name):
-        return f"it does not let go of {name}'s GPU memory; what it held in L1 is lost"
-    return None
+    sidecar, cause = life.shared.sidecar_of(life.unit), "the worker died"
+    if sidecar is None or not dead:
+        return {}
+    if await keeps_memory(life.shared, sidecar, dead, cause, holds_gpu=holds_gpu, unit=name):
+        return {sidecar.name: f"it does not let go of {name}'s GPU memory; what it held in L1 is lost"}
+    return {}
 
 
 async def keeps_memory(
-    shared: Shared, dead: Registrations, cause: str, *, holds_gpu: bool, unit: str | None = None
+    shared: Shared, sidecar: Sidecar, dead: Registrations, cause: str, *, holds_gpu: bool, unit: str | None = None
 ) -> bool:
-    """Have the sidecar let go of dead workers' registrations; whether it keeps GPU memory all the same."""
-    if shared.sidecar is None or not dead:
-        return False
+    """Have the sidecar let go of dead workers' registrations; whether it keeps GPU memory anyway."""
     began = anyio.current_time()
     try:
-        outcome = await release(shared.sidecar, dead, holds_gpu=holds_gpu)
+        outcome = await release(sidecar, dead, holds_gpu=holds_gpu)
     except OSError as error:  # the helper cannot be started; the sidecar's own reaper is left
         shared.events.record(EventKind.SIDECAR, f"still registered: {error}", unit=unit, cause=cause)
         return False

@@ -26,6 +26,7 @@ class EventKind(StrEnum):
     SIDECAR = "sidecar"
     DISCOVERY = "discovery"
     LORA = "lora"
+    CLUSTER = "cluster"
     CUT = "cut"
     PORT = "port"
     SHARED_MEMORY = "shared-memory"
@@ -64,6 +65,7 @@ KINDS = {
         {"entries": "the entries' names"},
     ),
     EventKind.LORA: Kind("a worker has loaded a LoRA adapter; the cause is where it was found"),
+    EventKind.CLUSTER: Kind("whether etcd can be asked, in which the nodes of a cluster meet"),
     EventKind.CUT: Kind(
         "requests ended with an error because a unit had ended; those that went on at another unit are not counted",
         {"requests": "how many", "units": "which units had ended"},

@@ -79,9 +79,8 @@ async def _rotated(path: Path, policy: LogPolicy) -> str:
     return f"{path.name} was rotated"
 
 
-async def release_what_is_left(plan: Plan, shared: Shared, left: Registrations) -> str | None:
-    """What ended workers had registered at a sidecar that is taken over; why it has to be restarted, if it has."""
-    holds_gpu = any(unit.gpu_memory_fraction is not None for unit in plan.workers)
-    if await keeps_memory(shared, left, "their workers were ended", holds_gpu=holds_gpu):
-        return "it does not let go of the GPU memory of workers that were ended"
-    return None
+async def release_what_is_left(plan: Plan, shared: Shared, left: Registrations) -> list[str]:
+    """What ended workers had registered at sidecars that are taken over; those that keep GPU memory anyway."""
+    holds_gpu, cause = any(unit.gpu_memory_fraction is not None for unit in plan.workers), "their workers were ended"
+    asked = shared.sidecars if left else ()
+    return [it.name for it in asked if await keeps_memory(shared, it, left, cause, holds_gpu=holds_gpu)]

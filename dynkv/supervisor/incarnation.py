@@ -128,7 +128,7 @@ class Incarnation:
     def learn_registrations(self) -> None:
         """Its log names them, until that is rotated; so what was found once is kept, for a later supervisor too."""
         life = self._life
-        if self.registrations or life.shared.sidecar is None or not life.unit.role.is_worker:
+        if self.registrations or life.shared.sidecar_of(life.unit) is None:
             return
         self.registrations = registrations_in(life.log, self.child.log_start_byte, seconds_of(self.started_at))
         if self.registrations:

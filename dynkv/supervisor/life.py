@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from dynkv.cluster.view import ClusterView
 from dynkv.home import Place
 from dynkv.plan.model import Unit
 from dynkv.probes.scrape import Figures
@@ -36,12 +37,19 @@ class Shared:
     journal: Journal
     turns: Turns
     discovery_dir: Path | None = None
-    sidecar: Sidecar | None = None
+    sidecars: tuple[Sidecar, ...] = ()
     standbys: tuple[StandbyRunner, ...] = ()
+    cluster: ClusterView | None = None
+    """None on a machine of its own."""
     figures: Figures = field(default_factory=Figures)
     """What units say at their /metrics: asked for once, for all who want to know."""
     hang_checks: dict[str, int] = field(default_factory=dict)
     """How often each unit was looked at, whether it makes progress."""
+
+    def sidecar_of(self, unit: Unit) -> Sidecar | None:
+        """The one that a worker starts after."""
+        needs = {dependency.unit for dependency in unit.depends_on} if unit.role.is_worker else ()
+        return next((sidecar for sidecar in self.sidecars if sidecar.name in needs), None)
 
     def standby_of(self, unit: Unit) -> StandbyRunner | None:
         """The one that the unit may start from."""

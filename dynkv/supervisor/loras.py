@@ -31,10 +31,10 @@ async def with_loras(life: Life, news: News) -> News:
 
 async def _load_missing(life: Life) -> dict[Lora, str]:
     """Those that could not be loaded, with the reason."""
-    port, failed = life.unit.ports["system"], dict[Lora, str]()
-    for lora, reason in (await missing(port, life.unit.loras)).items():
+    at, failed = (life.unit.host, life.unit.ports["system"]), dict[Lora, str]()
+    for lora, reason in (await missing(at, life.unit.loras)).items():
         began = anyio.current_time()
-        why = reason or await load(port, lora)
+        why = reason or await load(at, lora)
         if why:
             failed[lora] = why
         else:

@@ -45,7 +45,16 @@ class Overview:
 
     @property
     def state(self) -> DeploymentState:
-        return deployment_state(self._shared.board.units, answered=self._proof.answered, stopping=self.is_stopping)
+        state = deployment_state(self._shared.board.units, answered=self._proof.answered, stopping=self.is_stopping)
+        return DeploymentState.DEGRADED if state is DeploymentState.READY and self._lacks else state
+
+    @property
+    def _lacks(self) -> str:
+        """What other nodes would have to have for requests to be answered, where the frontend is on one of them."""
+        cluster = self._shared.cluster
+        if cluster is None or self._plan.frontend is not None or cluster.status.whole:
+            return ""
+        return cluster.status.detail or "no frontend on another node can route requests"
 
     def note_kv(self, figures: Mapping[str, float | int | None]) -> None:
         """Figures of the KV caches, for the status to show."""
@@ -64,12 +73,13 @@ class Overview:
             supervisor=SupervisorStatus(self._pid, __version__, round(anyio.current_time() - self._began, 1)),
             units=tuple(self._with_live_figures(board[unit.name], host) for unit in plan.units),
             kv=self._kv,
-            detail=self._detail(),
+            detail=self.detail,
             standbys=standbys,
             spares=standbys,
             task=self._proof.task if plan.frontend else "",
             model_aliases=plan.model_aliases,
             metrics_url=plan.metrics_url,
+            cluster=self._shared.cluster.status if self._shared.cluster else None,
         )
 
     def pids(self) -> dict[str, frozenset[int]]:
@@ -88,7 +98,9 @@ class Overview:
         uptime_s = None if since is None else round(time.time() - since, 1)
         return replace(status, uptime_s=uptime_s, rss_bytes=resident_bytes(child.tree(host)))
 
-    def _detail(self) -> str:
+    @property
+    def detail(self) -> str:
+        """What the state is about, in words."""
         unwritable = self._shared.events.write_error or self._shared.journal.write_error
         if unwritable:
             return f"cannot write to {self._shared.place.directory}: {unwritable}"
@@ -96,5 +108,5 @@ class Overview:
             return self._proof.detail
         if self.state is DeploymentState.DEGRADED:
             missed = self._shared.board.missed
-            return ", ".join(f"{unit.name} is {unit.state}" for unit in missed if not is_well(unit.state))
+            return ", ".join(f"{u.name} is {u.state}" for u in missed if not is_well(u.state)) or self._lacks
         return ""

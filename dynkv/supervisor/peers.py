@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Peers(Protocol):
-    def restart_sidecar(self, cause: str) -> None:
+    def restart_sidecar(self, name: str, cause: str) -> None:
         """When a registration cannot be released otherwise."""
 
     def restart_followers(self, leader: str) -> None:
@@ -27,7 +27,7 @@ class Peers(Protocol):
 class Nobody:
     """For a unit on its own."""
 
-    def restart_sidecar(self, cause: str) -> None:
+    def restart_sidecar(self, name: str, cause: str) -> None:
         pass
 
     def restart_followers(self, leader: str) -> None:

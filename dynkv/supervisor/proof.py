@@ -41,9 +41,11 @@ class Proof:
         while True:
             await board.until(partial(self._is_settled_unlike, tended))
             current = board.incarnations
-            if not self.answered or await self._is_known_to_sidecar():
+            if not self.answered or await self._are_known_to_sidecars():
                 if self._plan.frontend is not None and self._can_serve():
                     await self._warm_up(self._plan.frontend)
+                elif self._plan.frontend is None:
+                    await self._until_whole()
                 self.answered = True
             tended = current
 
@@ -84,25 +86,40 @@ class Proof:
             cause += f", of which {wanted - len(seen)} of {wanted} workers answered none"
         self._shared.events.record(EventKind.DEPLOYMENT, f"{self._plan.name} {what}", cause=cause, duration_s=took)
 
-    async def _is_known_to_sidecar(self) -> bool:
-        """Whether it holds a registration of every worker, as it should soon after its own restart or theirs.
+    async def _until_whole(self) -> None:
+        """Until a frontend on another node says that it can route requests; at once on a machine of its own."""
+        cluster = self._shared.cluster
+        if cluster is None or self.answered:
+            return
+        began = anyio.current_time()
+        while not cluster.status.whole:
+            before = cluster.status
+            self.detail = f"waiting for other nodes: {before.problem or before.detail or 'none has a frontend yet'}"
+            await cluster.until(lambda now: now != before)  # noqa: B023 (awaited at once)
+        took = anyio.current_time() - began
+        message = f"{self._plan.name} is part of a deployment that answers requests"
+        self._shared.events.record(EventKind.DEPLOYMENT, message, cause="as another node says", duration_s=took)
+
+    async def _are_known_to_sidecars(self) -> bool:
+        """Whether each holds a registration of every worker of its own, as it should soon after a restart of either.
 
         A worker that it does not know would hang at its next request (lmcache 0.5.6), so that one is restarted.
         """
-        sidecar = self._shared.sidecar
-        if sidecar is None:
-            return True
         with anyio.move_on_after(_REGISTRATION_DEADLINE_S):
-            while await self._unknown_to(sidecar):  # noqa: ASYNC110 (another process's state)
+            while await self._unknown():  # noqa: ASYNC110 (another process's state)
                 await anyio.sleep(_RETRY_S)  # the workers register by themselves, and tell nobody
-        unknown = await self._unknown_to(sidecar)
+        unknown = await self._unknown()
         for name in unknown:
             why = "the sidecar does not know it, so its next request would hang"
             self._runners[name].ask(Request(Ask.RESTART, why, by_itself=True))
         return not unknown
 
+    async def _unknown(self) -> list[str]:
+        return [name for sidecar in self._shared.sidecars for name in await self._unknown_to(sidecar)]
+
     async def _unknown_to(self, sidecar: Sidecar) -> list[str]:
         held = await registered(sidecar)
         if held is None:
             return []
-        return [name for name, runner in self._runners.items() if runner.registrations - held]
+        own = [it for it in self._runners.items() if self._shared.sidecar_of(it[1].unit) is sidecar]
+        return [name for name, runner in own if runner.registrations - held]

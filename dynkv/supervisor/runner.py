@@ -225,8 +225,8 @@ class Runner:
         await self._give_back(ended.registrations, final=final)
 
     async def _give_back(self, dead: Registrations, *, final: bool = False) -> None:
-        if (why := await give_back(self._life, dead, final=final)) is not None:
-            self._peers.restart_sidecar(why)
+        for sidecar, why in (await give_back(self._life, dead, final=final)).items():
+            self._peers.restart_sidecar(sidecar, why)
 
     async def _outlive(self, fault: Exception) -> None:
         """A fault of dynkv itself counts as a death: what there is of the unit is ended and given back.

@@ -8,7 +8,7 @@ from functools import partial
 import anyio
 
 from dynkv.children.tree import Host
-from dynkv.plan.model import Plan, Role, Unit
+from dynkv.plan.model import Plan, Unit
 from dynkv.plan.order import stop_stages
 from dynkv.reclaim.sidecar import Registrations
 from dynkv.supervisor.boundary import outliving
@@ -19,6 +19,7 @@ from dynkv.supervisor.inbox import Ask, Request
 from dynkv.supervisor.journal import ChildRecord
 from dynkv.supervisor.life import Life, Shared
 from dynkv.supervisor.liveness import is_idle
+from dynkv.supervisor.membership import member
 from dynkv.supervisor.overview import Overview
 from dynkv.supervisor.proof import Proof
 from dynkv.supervisor.renewal import renew
@@ -65,6 +66,7 @@ class Stack:
         self._proof = Proof(plan, shared, self._runners)
         self._cuts = Cuts(plan, shared)
         self._overview = Overview(plan, shared, self._runners, self._proof, self._cuts, supervisor_pid)
+        self._node = member(plan, shared, self)
         self._down = anyio.Event()
         self.is_foreground = False
         """Its supervisor is somebody's child, who may end what it leaves."""
@@ -89,6 +91,8 @@ class Stack:
                 tasks.start_soon(standby.run)
             await self._down.wait()
             await self._stop_in_order()
+            if self._node is not None:
+                await self._node.leave()
             tasks.cancel_scope.cancel()
         self._shared.events.record(
             EventKind.DEPLOYMENT, f"{self.plan.name} is down", duration_s=anyio.current_time() - began
@@ -155,12 +159,14 @@ class Stack:
     def state(self) -> DeploymentState:
         return self._overview.state
 
+    def summary(self) -> tuple[DeploymentState, str]:
+        """The state, with what it is about in words."""
+        return self._overview.state, self._overview.detail
+
     # --- what runners need of other units ---
 
-    def restart_sidecar(self, cause: str) -> None:
-        for unit in self.plan.units:
-            if unit.role is Role.LMCACHE:
-                self._runners[unit.name].ask(Request(Ask.RESTART, cause, by_itself=True))
+    def restart_sidecar(self, name: str, cause: str) -> None:
+        self._runners[name].ask(Request(Ask.RESTART, cause, by_itself=True))
 
     def restart_followers(self, leader: str) -> None:
         for unit in self.plan.units:
@@ -221,6 +227,7 @@ class Stack:
             "counting cut requests": self._cuts.run,
             "bringing units up to date": self._renew,
             "rotating logs": partial(rotate_logs, self.plan, self._shared),
+            **({"the other nodes": self._node.run} if self._node else {}),
         }
 
     async def _renew(self) -> None:
@@ -230,8 +237,8 @@ class Stack:
         await renew(self.plan.units, self._shared.board, restart)
 
     async def _release_what_is_left(self) -> None:
-        if why := await release_what_is_left(self.plan, self._shared, self._registrations_left):
-            self.restart_sidecar(why)
+        for name in await release_what_is_left(self.plan, self._shared, self._registrations_left):
+            self.restart_sidecar(name, "it does not let go of the GPU memory of workers that were ended")
 
     async def _stop_in_order(self) -> None:
         board = self._shared.board

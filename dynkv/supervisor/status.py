@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from dynkv.cluster.view import ClusterStatus
 from dynkv.supervisor.states import State, has_ended, is_well
 
 
@@ -186,6 +187,8 @@ class DeploymentStatus:
     """Other names that clients may ask for."""
     metrics_url: str = ""
     """Where Prometheus reads the figures of all units; empty where nowhere."""
+    cluster: ClusterStatus | None = None
+    """The other nodes; None on a machine of its own."""
 
 
 def deployment_state(units: Iterable[UnitStatus], *, answered: bool, stopping: bool) -> DeploymentState:

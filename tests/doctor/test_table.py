@@ -59,6 +59,7 @@ SCOPE = {"environ": {"VLLM_USE_MODELSCOPE": "1"}}
 REVISION = {"model.args": ["--revision", "v1"]}
 HUGE = {"lmcache.args": ["--l1-use-hugepages"]}
 SEGMENTS = {"env": {"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"}}
+CLUSTER = {"cluster.advertise": "10.0.0.1", "cluster.etcd": ["http://10.0.0.9:2379"]}
 ROUTER = {"frontend.router_mode": "kv"}
 
 
@@ -259,6 +260,7 @@ TABLE = [
     Row("metrics-open", {}, {}, {"metrics.host": "0.0.0.0"}, {"metrics.host": "::1"}),
     Row("kv-events-open", {}, {}, {"frontend.router_mode": "kv"}, {}),
     Row("lmcache-open", {}, {}, sidecar("0.0.0.0"), sidecar("127.0.0.1")),
+    Row("cluster-open", {}, {}, CLUSTER, {}),
     Row("other-users", {"other_users": ("alice",)}),
     Row("environment-dropped", {"dropped_environ": ("DYN_X",)}, {"dropped_environ": ("DYN_X",)}, silent_settings=GIVEN),
     Row("environment-ignored", {"ignored_environ": ("PROMETHEUS_MULTIPROC_DIR",)}),

@@ -22,6 +22,8 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 BY_HAND = int(os.environ.get("DYNKV_FUZZ_EXAMPLES", "0"))
 EXAMPLES = BY_HAND or 60
 SECONDS_MAX, BYTES_MAX = 2.0, 200 * 1024**2
+PLAIN_WORK_S = 0.11
+"""What a million numbers as text take where a log of 200,000 lines is read in 0.7 s."""
 fuzz = settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -91,12 +93,23 @@ def as_json(document: Any) -> bytes:
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """Fails where the work inside takes longer, or more memory, than anything that comes from outside may."""
+    """Fails where the work inside takes longer, or more memory, than anything that comes from outside may.
+
+    Longer is by the machine's own pace: what other work leaves of it may halve from one minute to the next.
+    """
     before = _peak_bytes()
     began = time.process_time()
     yield
-    assert time.process_time() - began < SECONDS_MAX
+    took_s = time.process_time() - began
+    assert took_s < SECONDS_MAX or took_s < SECONDS_MAX * _slowness()
     assert _peak_bytes() - before < BYTES_MAX
+
+
+def _slowness() -> float:
+    """How many times as long as on the machine for which SECONDS_MAX was chosen plain work takes at this moment."""
+    began = time.process_time()
+    sum(len(str(number)) for number in range(1_000_000))
+    return (time.process_time() - began) / PLAIN_WORK_S
 
 
 def _peak_bytes() -> int:

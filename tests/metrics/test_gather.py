@@ -83,6 +83,31 @@ async def test_figures_of_the_sidecar_and_of_nixl(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
+async def test_two_sidecars_count_together_even_if_one_says_nothing(tmp_path: Path) -> None:
+    lab = Lab(tmp_path / "home")
+    names = ("lmcache", "lmcache-decode", "lmcache-that-starts")
+    sidecars = [
+        replace(lab.unit(name, role=Role.LMCACHE), ports={"zmq": free_port(), "http": free_port()}) for name in names
+    ]
+    status = json.dumps({"registered_gpu_ids": [1, 2]})
+    fuller = METRICS.replace("0.25", "0.75").replace('{model="a"} 133', '{model="a"} 67')
+    with (
+        serving(tmp_path / "a", sidecars[0].ports["http"], metrics=METRICS, status=status),
+        serving(tmp_path / "b", sidecars[1].ports["http"], metrics=fuller, status=status),
+    ):
+        found = await gather(lab.plan(lab.unit(), *sidecars))
+    assert found == {
+        "lookup_requested_tokens": 800,
+        "lookup_hit_tokens": 200,
+        "hit_rate": 0.25,
+        "l1_usage_ratio": 0.75,
+        "l1_used_bytes": 2048,
+        "l2_used_bytes": 6144,
+        "registered_workers": 4,
+    }
+
+
+@pytest.mark.anyio
 async def test_who_does_not_answer_leaves_its_figures_empty(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     sidecar = replace(lab.unit("lmcache", role=Role.LMCACHE), ports={"zmq": free_port(), "http": free_port()})

@@ -63,7 +63,7 @@ SETTINGS = st.fixed_dictionaries({}, optional=CHOICES)
 def plans(draw: st.DrawFn) -> tuple[Plan, HostFacts, dict[str, Any]]:
     facts, chosen = draw(hosts()), draw(SETTINGS)
     given_env = {"env": dict.fromkeys(draw(st.sets(st.sampled_from(SECRET_NAMES))), SECRET)}
-    name = draw(st.sampled_from(list(shipped())))
+    name = draw(st.sampled_from([name for name in shipped() if name != "infra"]))  # which has no stack
     made = None
     try:
         made = plan(name, facts, {**chosen, **given_env})

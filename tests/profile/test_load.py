@@ -17,7 +17,7 @@ def write(folder: Path, name: str, text: str) -> str:
 
 
 def test_shipped_profiles_are_found_by_name() -> None:
-    assert shipped().keys() == {"agg", "agg-l2-posix", "agg-router", "disagg", "disagg-1gpu"}
+    assert shipped().keys() == {"agg", "agg-l2-posix", "agg-router", "disagg", "disagg-1gpu", "infra"}
     assert find("disagg") == shipped()["disagg"]
 
 

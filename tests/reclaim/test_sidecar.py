@@ -43,7 +43,7 @@ async def lmcache(
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, answer)
         port = listener.extra(SocketAttribute.local_port)
-        yield Sidecar(str(client), {}, 5555, port, 0.0, tmp_path / "log")
+        yield Sidecar("lmcache", str(client), {}, 5555, port, 0.0, tmp_path / "log")
         tasks.cancel_scope.cancel()
 
 
@@ -77,7 +77,7 @@ async def test_a_server_that_has_gone_meanwhile_keeps_nothing(tmp_path: Path) ->
 
 
 async def test_a_server_that_is_not_there(tmp_path: Path) -> None:
-    sidecar = Sidecar(sys.executable, {}, 5555, free_port(), 0.0, tmp_path / "log")
+    sidecar = Sidecar("lmcache", sys.executable, {}, 5555, free_port(), 0.0, tmp_path / "log")
     assert await registered(sidecar) is None
     assert await release(sidecar, frozenset({"7"}), holds_gpu=True) is Outcome.UNKNOWN
 
@@ -103,7 +103,9 @@ async def test_a_server_that_answers_with_nonsense_has_not_answered(tmp_path: Pa
 
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, answer)
-        sidecar = Sidecar("python", {}, 5555, listener.extra(SocketAttribute.local_port), 0.0, tmp_path / "log")
+        sidecar = Sidecar(
+            "lmcache", "python", {}, 5555, listener.extra(SocketAttribute.local_port), 0.0, tmp_path / "log"
+        )
         assert await registered(sidecar) is None
         tasks.cancel_scope.cancel()
 

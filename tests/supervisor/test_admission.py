@@ -10,19 +10,29 @@ import pytest
 from answering import http
 from lab import Lab, free_port
 
-from dynkv.plan.model import Role
+from dynkv.plan.model import Condition, Dependency, Role
 from dynkv.reclaim.sidecar import Sidecar
 from dynkv.supervisor import admission
 from dynkv.supervisor.life import Life
+from dynkv.supervisor.states import State
 
 pytestmark = pytest.mark.anyio
 
 
 def life_of(tmp_path: Path, port: int, role: Role = Role.WORKER) -> Life:
+    """Of a unit that needs the sidecar behind `port`, which is ready; another one, at which nobody answers, it does not
+    need."""
     lab = Lab(tmp_path)
-    unit = lab.unit("worker-0", role=role)
-    sidecar = Sidecar("python", {}, 5555, port, 0.0, tmp_path / "log")
-    return Life(unit, replace(lab.shared(lab.plan(unit)), sidecar=sidecar))
+    unit = lab.unit("worker-0", role=role, depends_on=(Dependency("lmcache-decode", Condition.READY),))
+    sidecar = lab.unit("lmcache-decode", role=Role.LMCACHE)
+    sidecars = {"lmcache": free_port(), "lmcache-decode": port}
+    shared = replace(
+        lab.shared(lab.plan(unit, sidecar)),
+        sidecars=tuple(Sidecar(name, "python", {}, 5555, at, 0.0, tmp_path / "log") for name, at in sidecars.items()),
+    )
+    Life(sidecar, shared)
+    shared.board.put(replace(shared.board["lmcache-decode"], state=State.READY))
+    return Life(unit, shared)
 
 
 async def test_a_worker_waits_for_a_sidecar_that_does_not_answer_any_more(tmp_path: Path) -> None:

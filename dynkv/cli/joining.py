@@ -1,0 +1,64 @@
+"""Before a node starts anything: whether it may join the others."""
+
+from __future__ import annotations
+
+import os
+
+import anyio
+
+from dynkv.cluster.etcd import Access, Etcd, EtcdError
+from dynkv.cluster.nodes import as_bytes, differences, key, prefix, read, record_of
+from dynkv.errors import PreflightRefused
+from dynkv.plan.model import Plan
+from dynkv.plan.serving import Node
+
+_HELD_S = 60
+"""How long its place is kept until its supervisor has come up."""
+
+
+class CannotMeet(PreflightRefused):
+    """Etcd, in which the nodes of a cluster meet, cannot be asked."""
+
+    def __init__(self, error: EtcdError) -> None:
+        super().__init__(
+            str(error), hint="check cluster.etcd; `dynkv up infra` runs one etcd and one NATS to try things out"
+        )
+
+
+class Disagrees(PreflightRefused):
+    """Another node of the cluster has been planned otherwise, so that requests would fail."""
+
+    def __init__(self, node: str, namespace: str, found: list[str]) -> None:
+        super().__init__(
+            f"this node does not fit {node}, which is in namespace {namespace} already",
+            hint="give both the same, or this one another cluster.namespace; to change all, take the others down first",
+            detail="\n".join(f"  {line}" for line in found),
+        )
+
+
+def join(plan: Plan) -> None:
+    """Take a place among the nodes, if the plan is of a cluster. Raises CannotMeet, Disagrees."""
+    if plan.node is None:
+        return
+    try:
+        anyio.run(_join, plan, plan.node)
+    except EtcdError as error:
+        raise CannotMeet(error) from None
+
+
+async def _join(plan: Plan, node: Node) -> None:
+    """Of two that come at once the later one is refused: each says what it is before it reads the others."""
+    etcd, own, lease = Etcd(node.etcd, Access.of(node.tls, os.environ)), key(node), 0
+    found = read(await etcd.entries(prefix(node.namespace)))
+    if own not in found:
+        lease = await etcd.grant(_HELD_S)
+        await etcd.put(own, as_bytes(record_of(plan, node)), lease)
+        found = read(await etcd.entries(prefix(node.namespace)))
+    came = found[own][0].created if lease and own in found else None
+    for entry, record in found.values():
+        is_earlier = came is None or entry.created < came
+        if entry.key == own or not is_earlier or not (odd := differences(node.agreement, record.agreement)):
+            continue
+        if lease:
+            await etcd.revoke(lease)
+        raise Disagrees(f"{record.deployment} at {record.advertise}", node.namespace, odd)

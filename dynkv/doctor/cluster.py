@@ -1,0 +1,45 @@
+"""What a node of a cluster opens to the network. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dynkv.doctor.findings import Case, Finding, finding
+
+_STAYS_LOCAL = ("kv_events",)
+"""Bound on all interfaces, and no other node's business: told apart from these."""
+
+
+def checks(case: Case) -> Iterator[Finding]:
+    """For a firewall: which ports the other nodes have to reach, and that nobody else may."""
+    advertise = case.profile.cluster.advertise
+    if advertise is None:
+        return
+    opened = {
+        unit.name: [f"{name} {port}" for name, port in unit.ports.items() if name not in _STAYS_LOCAL]
+        for unit in case.plan.units
+        if unit.host == advertise or any(advertise in word for word in unit.argv)
+    }
+    frontend = next((unit for unit in case.plan.units if "responses" in unit.ports), None)
+    if frontend is not None:
+        opened[frontend.name] = [f"responses {frontend.ports['responses']}"]
+    listed = "; ".join(f"{unit}: {', '.join(ports)}" for unit, ports in opened.items() if ports)
+    if listed:
+        yield finding(
+            "cluster-open",
+            f"other machines reach on {advertise}: {listed}",
+            "who can connect there can send requests and read prompts: etcd, NATS and Dynamo ask for no password "
+            "unless they are set up to",
+            f"let only the other nodes through a firewall to these ports{_more(case)}",
+            case.loaded.where("cluster", "advertise"),
+        )
+
+
+def _more(case: Case) -> str:
+    """What cannot be named ahead."""
+    node, more = case.plan.node, []
+    if node is not None and node.nats is None and case.plan.workers:
+        more.append("those of events, which change with each start without cluster.nats")
+    if any("nixl" in unit.ports for unit in case.plan.workers):
+        more.append("those that UCX takes for NIXL, which change with each start")
+    return f", and to {' and '.join(more)}" if more else ""

@@ -1,0 +1,95 @@
+"""This machine as one node of a cluster: how the others reach it, and what all of them must agree on. Pure.
+
+Source of the variables: ai-dynamo 1.6.1, run on two network namespaces with etcd 3.4.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+
+from dynkv.plan.facts import HostFacts
+from dynkv.plan.served_model import TINY
+from dynkv.plan.serving import Node
+from dynkv.profile.arguments import HANDSHAKE_ARGS, value_of
+from dynkv.profile.model import Profile
+
+_PACKAGES = {"vllm": ("ai-dynamo", "vllm", "nixl", "nixl-cu13"), "mocker": ("ai-dynamo",)}
+_DIGEST = 12
+
+
+def node_of(
+    profile: Profile, facts: HostFacts, deployment: str, model: str, expand: Callable[[str], str]
+) -> Node | None:
+    """None on a machine of its own; `model` is the name that clients know, `expand` makes a path absolute."""
+    cluster = profile.cluster
+    if cluster.advertise is None or not cluster.is_set or profile.topology == "none":
+        return None
+
+    def file(path: str | None) -> str | None:
+        return None if path is None else expand(path)
+
+    return Node(
+        namespace=cluster.namespace or deployment,
+        advertise=cluster.advertise,
+        deployment=deployment,
+        model=model,
+        etcd=tuple(cluster.etcd),
+        nats=cluster.nats,
+        lease_ttl_s=cluster.lease_ttl_s,
+        tls=(file(cluster.etcd_ca), file(cluster.etcd_cert), file(cluster.etcd_key)),
+        agreement=agreement(profile, facts, model),
+    )
+
+
+def agreement(profile: Profile, facts: HostFacts, model: str) -> dict[str, str]:
+    """What has to be the same on all nodes, by its name for a person.
+
+    NIXL compares most of it in a handshake of its own, and then every request fails (vllm 0.31.0, compatibility hash).
+    """
+    same = {
+        "model name": model,
+        "model": model_identity(profile, facts),
+        "topology": profile.topology,
+        "engine": profile.engine,
+        "block size": str(profile.block_size if profile.engine == "vllm" else profile.workers.block_size or "default"),
+        "model.max_length": str(profile.model.max_length or "the model's own"),
+        **{f"version of {name}": facts.packages[name] for name in _PACKAGES[profile.engine] if name in facts.packages},
+    }
+    if profile.engine == "vllm" and profile.topology == "disagg":
+        role = "decode"  # the profile has made sure that prefill has the same
+        given = {flag: value_of(flag, profile.worker_args(role)) for flag in HANDSHAKE_ARGS}
+        same |= {flag: value for flag, value in given.items() if value is not None}
+        same["lmcache.enabled"] = str(profile.lmcache.enabled).lower()
+    return same
+
+
+def model_identity(profile: Profile, facts: HostFacts) -> str:
+    """Of a model on this host's disk its config's digest and the size of its weights, as paths differ; else its id."""
+    if profile.model.path == TINY:
+        return TINY
+    files = facts.model_files
+    revision = value_of("--revision", profile.model.args)
+    if files is None or files.config is None:
+        return profile.model.path + (f" at {revision}" if revision else "")
+    config = json.dumps(files.config, sort_keys=True, default=str).encode()
+    return f"config {hashlib.sha256(config).hexdigest()[:_DIGEST]}, {files.weights_bytes:,} bytes of weights"
+
+
+def node_environment(node: Node) -> dict[str, str]:
+    """What replaces loopback and the directory of discovery for every process of the stack."""
+    named = zip(("ETCD_AUTH_CA", "ETCD_AUTH_CLIENT_CERT", "ETCD_AUTH_CLIENT_KEY"), node.tls, strict=True)
+    return {
+        "DYN_DISCOVERY_BACKEND": "etcd",
+        "DYN_REQUEST_PLANE": "tcp",
+        "DYN_EVENT_PLANE": "nats" if node.nats else "zmq",
+        "ETCD_ENDPOINTS": ",".join(node.etcd),
+        "ETCD_LEASE_TTL": str(node.lease_ttl_s),
+        "DYN_NAMESPACE": node.namespace,
+        "DYN_TCP_RPC_HOST": node.advertise,
+        "DYN_TCP_RESPONSE_STREAM_HOST": node.advertise,
+        "DYN_EVENT_PLANE_HOST": node.advertise,
+        **({"NATS_SERVER": node.nats} if node.nats else {}),
+        **{name: path for name, path in named if path is not None},
+    }

@@ -1,0 +1,31 @@
+"""Which sidecars a deployment has, and which of them a worker talks to. Pure.
+
+Two LMCache servers that serve both roles of disagg are one each, and share nothing.
+Source: LMCache, docs/source/mp/disaggregated_prefill.rst at 3c1b2597.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from dynkv.plan.model import Role
+from dynkv.profile.model import Profile
+
+NAME = "lmcache"
+DECODES = "lmcache-decode"
+"""Decode's own, with `lmcache.layout: both`."""
+
+
+def sidecar_of(profile: Profile, role: Role) -> str | None:
+    """Where workers of this role keep KV blocks; None where they keep none."""
+    if not profile.lmcache.enabled:
+        return None
+    if role is Role.DECODE:
+        return DECODES if profile.lmcache.layout == "both" else None
+    return NAME
+
+
+def sidecars(profile: Profile, roles: Collection[Role]) -> tuple[str, ...]:
+    """Those that workers of these roles use, in the order of their ports."""
+    used = {sidecar_of(profile, role) for role in roles}
+    return tuple(name for name in (NAME, DECODES) if name in used)

@@ -1,0 +1,98 @@
+"""Several machines that are one deployment: what its nodes have to know of each other."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from dynkv.profile.fields import Section, WholeSeconds
+
+_URL = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):\d{1,5}/?")
+_RANGE = re.compile(r"(\d{1,5})-(\d{1,5})")
+_FIRST_PORT, _LAST_PORT = 1024, 32767
+"""Dynamo reads a system port as a 16-bit signed number (ai-dynamo 1.6.1)."""
+_PORTS_MIN = 8
+
+
+def _check_advertised(given: str) -> str:
+    try:
+        address = ip_address(given.strip("[]"))
+    except ValueError:
+        address = None
+    if address is None or address.is_unspecified or address.is_loopback or address.is_multicast:
+        hint = "write the address at which the other machines reach this one; `ip -brief address` lists them"
+        raise PydanticCustomError(
+            "advertise", "{given} is no address that another machine could reach", {"given": repr(given), "hint": hint}
+        )
+    return str(address)
+
+
+def _check_url(given: str) -> str:
+    if not _URL.fullmatch(given):
+        hint = "write http://HOST:2379, or https:// with cluster.etcd_ca; user and password go into the environment"
+        raise PydanticCustomError("etcd", "{given} is no address of etcd", {"given": repr(given), "hint": hint})
+    return given.rstrip("/")
+
+
+def _check_range(given: str) -> str:
+    found = _RANGE.fullmatch(given)
+    first, last = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not _FIRST_PORT <= first < last <= _LAST_PORT or last - first + 1 < _PORTS_MIN:
+        hint = (
+            f"write the first and the last, as 21000-21199: at least {_PORTS_MIN}, from {_FIRST_PORT} to {_LAST_PORT}"
+        )
+        raise PydanticCustomError("ports", "{given} is no range of ports", {"given": repr(given), "hint": hint})
+    return given
+
+
+EtcdUrl = Annotated[str, AfterValidator(_check_url)]
+
+
+class Cluster(Section):
+    """Machines that serve one model together: each is a node with a profile of its own, and etcd is where they meet."""
+
+    namespace: Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$")] | None = None
+    """What the nodes have in common, and other deployments in the same etcd have not; this deployment's name when left
+    out."""
+    advertise: Annotated[str, AfterValidator(_check_advertised)] | None = None
+    """This machine's address for the other nodes. What they have to reach listens there instead of on loopback."""
+    etcd: Annotated[list[EtcdUrl], Field(max_length=16)] = []
+    """As `http://host:2379`, where the nodes find each other; needed with `advertise`."""
+    etcd_ca: str | None = None
+    """With `https`, a file with the certificate of who has signed etcd's; the system's own when left out."""
+    etcd_cert: str | None = None
+    """A file with this machine's certificate, where etcd asks for one."""
+    etcd_key: str | None = None
+    """The file of its key."""
+    nats: str | None = None
+    """As `nats://host:4222`: events of the KV caches go through it. Without it they are sent over ports that change
+    with each start."""
+    ports: Annotated[str, AfterValidator(_check_range)] = "21000-21199"
+    """The ports that other nodes have to reach, for a firewall: fixed ones from this range."""
+    lease_ttl_s: Annotated[WholeSeconds, Field(ge=10, le=3600)] = 120
+    """How long etcd may be away before workers start anew: they end when their lease has expired (ai-dynamo 1.6.1). A
+    node that has died is noticed sooner, by the others."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if (self.namespace or self.nats or self.etcd) and not self.is_set:
+            missing = "advertise" if self.etcd else "etcd"
+            problem = f"a cluster needs cluster.{missing}: nodes meet in etcd, and reach each other at an address"
+            raise PydanticCustomError("cluster", "{problem}", {"problem": problem, "key": f"cluster.{missing}"})
+        if bool(self.etcd_cert) != bool(self.etcd_key):
+            raise PydanticCustomError("cluster", "etcd_cert and etcd_key go together", {"key": "cluster.etcd_key"})
+        return self
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there are other nodes at all."""
+        return bool(self.etcd) and self.advertise is not None
+
+    @property
+    def first_and_last_port(self) -> tuple[int, int]:
+        first, _, last = self.ports.partition("-")
+        return int(first), int(last)

@@ -1,0 +1,243 @@
+"""This node's part in a cluster: it tells the others of itself, follows them, and removes what the dead have left.
+
+A process of Dynamo's ends when its lease in etcd has expired while it lived (ai-dynamo 1.6.1). So what another node's
+worker has there is removed key by key, and its lease stays: it may only be out of reach, and comes back.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Protocol
+
+import anyio
+
+from dynkv.cluster.entry import Entry
+from dynkv.cluster.etcd import Access, Etcd, EtcdError
+from dynkv.cluster.instances import Instance, instances, prefixes
+from dynkv.cluster.nodes import TTL_S, NodeRecord, as_bytes, key, prefix, read, record_of
+from dynkv.cluster.upkeep import OwnInstances
+from dynkv.cluster.view import ClusterStatus, ClusterView, PeerStatus
+from dynkv.plan.model import Plan, Role
+from dynkv.plan.ports import REQUEST_PORT
+from dynkv.plan.serving import Node
+from dynkv.supervisor.event_kinds import EventKind
+from dynkv.supervisor.inbox import Ask
+from dynkv.supervisor.life import Shared
+from dynkv.supervisor.states import State
+from dynkv.supervisor.status import DeploymentState
+
+_PERIOD_S = 2.0
+_REACHED_WITHIN_S = 1.0
+_REFUSALS = 2
+"""In so many looks one after the other nothing listens there."""
+_LEAVING_S = 3.0
+_UNROUTED_S = 60.0
+"""A worker that is ready is in discovery within a second."""
+
+
+class Deployment(Protocol):
+    """What a node has to know of its deployment, and may ask of it."""
+
+    def summary(self) -> tuple[DeploymentState, str]:
+        """The state, with what it is about in words."""
+
+    def ask(self, unit: str, ask: Ask, cause: str) -> bool:
+        """Whether there is such a unit, and the deployment is not on its way down."""
+
+
+def view_of(plan: Plan) -> ClusterView | None:
+    """What is known before anybody was asked; None on a machine of its own."""
+    return ClusterView(ClusterStatus(plan.node.namespace, plan.node.advertise)) if plan.node else None
+
+
+def member(plan: Plan, shared: Shared, deployment: Deployment) -> Membership | None:
+    """None on a machine of its own."""
+    return Membership(plan, plan.node, shared, shared.cluster, deployment) if plan.node and shared.cluster else None
+
+
+class Membership:
+    def __init__(self, plan: Plan, node: Node, shared: Shared, view: ClusterView, deployment: Deployment) -> None:
+        self._plan = plan
+        self._node = node
+        self._shared = shared
+        self._view = view
+        self._deployment = deployment
+        self._etcd = Etcd(node.etcd, Access.of(node.tls, os.environ))
+        self._own = OwnInstances(
+            node.advertise, {u.ports[REQUEST_PORT]: u.name for u in plan.workers if REQUEST_PORT in u.ports}
+        )
+        self._lease = 0
+        self._told = b""
+        self._was_away = False
+        """The others have taken it for dead, and may have removed what its workers had."""
+        self._unrouted_since: dict[str, float] = {}
+        """Of workers that are ready, and that nobody can find."""
+        self._refused: Counter[int] = Counter()
+        """By lease, how often in a row nothing was there."""
+
+    async def run(self) -> None:
+        """Never returns. While etcd is away everything stays as it was last seen."""
+        while True:
+            try:
+                await self._look()
+                self._note_problem("")
+            except EtcdError as error:
+                self._note_problem(str(error))
+            seen = self._lives()
+            with anyio.move_on_after(_PERIOD_S):
+                await self._shared.board.until(lambda: self._lives() != seen)  # noqa: B023 (awaited at once)
+
+    def _lives(self) -> list[tuple[int | None, State]]:
+        return [(unit.pid, unit.state) for unit in self._shared.board.units]
+
+    async def leave(self) -> None:
+        """With the whole deployment: the others need not wait for it to expire."""
+        with anyio.move_on_after(_LEAVING_S):
+            try:
+                found = await self._entries()
+                own = {it.lease for it in instances(found, self._node.namespace) if self._own.is_own(it)}
+                there = {entry.lease for entry in found} & (own | self._own.leases)
+                for lease in (*sorted(there), self._lease):
+                    await self._etcd.revoke(lease)
+            except EtcdError as error:
+                self._shared.events.record(EventKind.CLUSTER, "left without telling the others", cause=str(error))
+
+    async def _look(self) -> None:
+        await self._tell()
+        records = read(await self._etcd.entries(prefix(self._node.namespace)))
+        entries = await self._entries()
+        found = instances(entries, self._node.namespace)
+        await self._remove_own_dead(entries, found)
+        await self._restore(entries)
+        self._restart_unrouted(found)
+        others = [it for it in found if not self._own.is_own(it)]
+        await self._remove_unreachable(others, {record.advertise for _, record in records.values()})
+        self._view.put(self._seen({name: record for name, (_, record) in records.items()}, found))
+
+    async def _entries(self) -> list[Entry]:
+        return [entry for begin in prefixes(self._node.namespace) for entry in await self._etcd.entries(begin)]
+
+    async def _tell(self) -> None:
+        record = as_bytes(self._record())
+        if self._lease and not await self._etcd.renew(self._lease):
+            self._lease, self._was_away = 0, True
+        if not self._lease:
+            self._lease, self._told = await self._etcd.grant(TTL_S), b""
+        if record != self._told:
+            await self._etcd.put(key(self._node), record, self._lease)
+            self._told = record
+
+    def _record(self) -> NodeRecord:
+        state, detail = self._deployment.summary()
+        record = replace(record_of(self._plan, self._node), state=state.value, detail=detail)
+        frontend = next((u for u in self._shared.board.units if u.role == Role.FRONTEND), None)
+        if frontend is None:
+            return record
+        is_whole = frontend.state is State.READY
+        why = frontend.probe.detail if frontend.probe and not frontend.probe.ok else ""
+        return replace(record, is_whole=is_whole, detail=detail or ("" if is_whole else why))
+
+    async def _remove_own_dead(self, entries: list[Entry], found: list[Instance]) -> None:
+        pids = {unit.name: unit.pid for unit in self._shared.board.units}
+        for lease in self._own.dead_leases(entries, found, pids):
+            began = anyio.current_time()
+            await self._etcd.revoke(lease)
+            took = anyio.current_time() - began
+            self._shared.events.record(EventKind.DISCOVERY, "removed a dead worker's entries in etcd", duration_s=took)
+
+    async def _restore(self, entries: list[Entry]) -> None:
+        """What others have removed while they could not reach this node."""
+        if not self._was_away:
+            return
+        ready = [unit.name for unit in self._shared.board.units if unit.state is State.READY]
+        again = self._own.missing(entries, ready)
+        for entry in again:
+            await self._etcd.put(entry.key, entry.value, entry.lease)
+        self._was_away = False
+        if again:
+            cause = "others had removed them, as this node was out of reach"
+            names = sorted(entry.key for entry in again)
+            message = f"wrote {len(again)} entries again"
+            self._shared.events.record(EventKind.DISCOVERY, message, cause=cause, entries=names)
+
+    def _restart_unrouted(self, found: list[Instance]) -> None:
+        """A process of Dynamo's writes its entries once, so who has lost them has to begin anew."""
+        ready = {unit.name for unit in self._shared.board.units if unit.state is State.READY}
+        lost = ready & self._own.unseen(found)
+        now = anyio.current_time()
+        self._unrouted_since = {unit: self._unrouted_since.get(unit, now) for unit in lost}
+        for unit, since in self._unrouted_since.items():
+            if now > since + _UNROUTED_S:
+                self._deployment.ask(unit, Ask.RESTART, "it is not in discovery, so that nothing is routed to it")
+
+    async def _remove_unreachable(self, others: list[Instance], there: set[str]) -> None:
+        self._refused = Counter({it.lease: self._refused[it.lease] for it in others})
+        for instance in others:
+            problem = await _problem_at(instance, is_there=instance.host in there)
+            self._refused[instance.lease] = self._refused[instance.lease] + 1 if problem else 0
+            if self._refused[instance.lease] < _REFUSALS:
+                continue
+            for entry in instance.entries:
+                await self._etcd.delete(entry.key)
+            names = sorted(entry.key for entry in instance.entries)
+            message = f"removed {len(names)} entries of a worker at {instance.address}"
+            self._shared.events.record(EventKind.DISCOVERY, message, cause=problem, entries=names)
+
+    def _seen(self, records: dict[str, NodeRecord], found: list[Instance]) -> ClusterStatus:
+        here = key(self._node)
+        peers = {name: record for name, record in records.items() if name != here}
+        wholes = [record for record in records.values() if record.is_whole is not None]
+        whole = any(record.is_whole for record in wholes)
+        away = "no node has a frontend" if not wholes else next((it.detail for it in wholes if it.detail), "")
+        return ClusterStatus(
+            self._node.namespace,
+            self._node.advertise,
+            self._view.status.problem,
+            whole=whole,
+            detail="" if whole else away,
+            instances=_counted(it for it in found if self._own.is_own(it)),
+            peers=tuple(self._peer(record, found) for _, record in sorted(peers.items())),
+        )
+
+    def _peer(self, record: NodeRecord, found: list[Instance]) -> PeerStatus:
+        its = (it for it in found if it.host == record.advertise and not self._own.is_own(it))
+        return PeerStatus(
+            record.advertise,
+            record.deployment,
+            record.state,
+            record.detail,
+            record.endpoint,
+            record.units,
+            _counted(its),
+        )
+
+    def _note_problem(self, problem: str) -> None:
+        before = self._view.status.problem
+        if bool(problem) != bool(before):
+            message = "etcd cannot be asked" if problem else "etcd answers again"
+            self._shared.events.record(EventKind.CLUSTER, message, cause=problem)
+        if problem != before:
+            self._view.put(replace(self._view.status, problem=problem))
+
+
+def _counted(found: Iterable[Instance]) -> dict[str, int]:
+    return dict(sorted(Counter(it.component for it in found).items()))
+
+
+async def _problem_at(instance: Instance, *, is_there: bool) -> str:
+    """Why nothing can be asked there, in words; empty where somebody may listen."""
+    try:
+        with anyio.fail_after(_REACHED_WITHIN_S):
+            stream = await anyio.connect_tcp(instance.host, instance.port)
+        await stream.aclose()
+    except TimeoutError:
+        return "" if is_there else "its node has not been heard of, and cannot be reached"
+    except OSError as error:
+        refused = isinstance(error.__cause__ or error, ConnectionRefusedError) or "refused" in f"{error}"
+        if is_there and not refused:
+            return ""
+        return "nothing listens there any more" if refused else f"its node cannot be reached: {error}"
+    return ""
