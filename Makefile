@@ -27,6 +27,7 @@ CPU_BIN := $(CPU_VENV)/bin
 DOCS_VENV := .venv-docs
 # The tests of what decides and does nothing, whose files [tool.coverage.run] of pyproject.toml has.
 DECIDING := $(addprefix tests/,bash doctor init metrics observe plan profile render stacks) \
+	$(addprefix tests/cluster/test_,instances.py nodes.py upkeep.py) \
 	$(addprefix tests/probes/test_,streak.py text.py) \
 	$(addprefix tests/supervisor/test_,diagnosis.py histories.py inbox.py last_words.py occasions.py progress.py restart.py \
 	scaling.py states.py) tests/test_documents.py tests/test_readable.py tests/test_secret_rule.py
