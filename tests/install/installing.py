@@ -35,7 +35,8 @@ def made_dist(into: Path) -> Path:
     installed = [f"{sys.prefix}/.installed-dynkv", f"{sys.prefix}/.installed-dev"]  # by whoever runs this
     old = [word for stamp in installed for word in ("--old-file", stamp)]
     asked = ["make", "dist", "STACK=mocker", f"CPU_VENV={sys.prefix}", *old]
-    done = run(asked, into, {**os.environ, "PYTHONPATH": str(into)})
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = run(asked, into, {**kept, "PYTHONPATH": str(into)})
     assert done.returncode == 0, done.stdout
     return into / "dist"
 

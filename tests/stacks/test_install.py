@@ -58,7 +58,9 @@ def test_it_is_there_when_all_of_it_is(uv: Path, tmp_path: Path) -> None:
 
 def test_only_its_owner_may_look_into_it(uv: Path, tmp_path: Path) -> None:
     install(own_place(tmp_path / "home", Kind.CPU), None, print)
-    assert (tmp_path / "home" / "_stack").stat().st_mode & 0o077 == 0
+    assert [it.stat().st_mode & 0o077 for it in (tmp_path / "home", tmp_path / "home" / "_stack")] == [0, 0]
+    install(StackPlace(Kind.CPU, tmp_path / "all" / "stack"), None, print)
+    assert (tmp_path / "all").stat().st_mode & 0o055 == 0o055
 
 
 def test_an_outdated_one_is_brought_up_to_date(uv: Path, tmp_path: Path) -> None:
@@ -83,6 +85,22 @@ def test_what_is_something_else_is_left_alone(uv: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is no virtual environment"):
         install(StackPlace(Kind.CPU, tmp_path / "mine"), None, print)
     assert not uv.exists()
+
+
+def test_where_nothing_can_be_written(uv: Path, tmp_path: Path) -> None:
+    (tmp_path / "home").touch()
+    with pytest.raises(PreflightRefused, match="cannot write to"):
+        install(own_place(tmp_path / "home", Kind.CPU), None, print)
+
+
+def test_an_interpreter_without_venv_is_named_with_what_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\n[ "$1" = -I ] && echo 3 11\n')
+    python.chmod(0o755)
+    monkeypatch.setenv("PATH", os.defpath)
+    with pytest.raises(NotInstalled, match="python ended with exit code 1") as failed:
+        install(own_place(tmp_path / "home", Kind.CPU), str(python), print)
+    assert "python3-venv" in failed.value.hint
 
 
 def test_torch_cannot_live_behind_a_space(uv: Path, tmp_path: Path) -> None:
