@@ -10,7 +10,8 @@ ASKED, FOUND = "lmcache_mp_lookup_requested_tokens_total", "lmcache_mp_lookup_hi
 MOVED = "vllm:nixl_bytes_transferred_sum"
 GPU_MEMORY = "dynkv_gpu_memory_used_bytes"
 CACHE = "vllm:cache_config_info"
-NAMES = (QUERIES, HITS, ASKED, FOUND, MOVED, GPU_MEMORY, CACHE)
+L1_USED, L1_FULL = "lmcache_mp_l1_memory_usage_bytes", "lmcache_mp_l1_usage_ratio"
+NAMES = (QUERIES, HITS, ASKED, FOUND, L1_USED, L1_FULL, MOVED, GPU_MEMORY, CACHE)
 
 
 def counted(before: Samples, after: Samples) -> dict[str, float]:
@@ -19,10 +20,18 @@ def counted(before: Samples, after: Samples) -> dict[str, float]:
     found = {
         "gpu_hit_rate": _share(before, after, HITS, QUERIES),
         "sidecar_hit_rate": _share(before, after, FOUND, ASKED),
+        **_l1(after),
         "nixl_bytes": increase(before, after, MOVED),
         "gpu_memory_bytes": total(after, GPU_MEMORY),
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _l1(after: Samples) -> dict[str, float | None]:
+    """Of all sidecars together; the size is what makes the used bytes that share of it."""
+    shares = {labels: share for labels, share in after.get(L1_FULL, {}).items() if share > 0}
+    used, share = total(after, L1_USED), max(shares.values(), default=0.0)
+    return {"l1_used_bytes": used, "l1_size_bytes": used / share if used and share and len(shares) == 1 else None}
 
 
 def cache_tokens(samples: Samples) -> int | None:

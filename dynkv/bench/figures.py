@@ -37,6 +37,8 @@ FIGURES = {
     "output_tokens": Figure("output tokens in all", ""),
     "gpu_hit_rate": Figure("hit rate of the GPU's prefix cache", "%"),
     "sidecar_hit_rate": Figure("hit rate of the sidecar", "%"),
+    "l1_used_bytes": Figure("held in L1 at the end of a round", "bytes"),
+    "l1_size_bytes": Figure("size of L1", "bytes"),
     "nixl_bytes": Figure("moved by NIXL", "bytes"),
     "gpu_memory_bytes": Figure("GPU memory used, highest", "bytes"),
 }

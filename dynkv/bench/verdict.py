@@ -9,6 +9,9 @@ import msgspec
 from dynkv.bench.answer import Against, Answer, Row
 from dynkv.bench.compare import Verdict
 
+_GIB = 1024**3
+_EVICTS_FROM = 0.75
+"""Of L1: it throws out from 80 % on, down to 60 (lmcache 0.5.6, --eviction-trigger-watermark, --eviction-ratio)."""
 AIMS = ("goodput_per_s", "ttft_p50_s", "e2e_p50_s", "output_tokens_per_s")
 """By the first of them that was measured a variant is chosen; the others tell when that one is equal."""
 
@@ -16,6 +19,8 @@ AIMS = ("goodput_per_s", "ttft_p50_s", "e2e_p50_s", "output_tokens_per_s")
 def with_verdict(answer: Answer) -> Answer:
     """With its sentences, its verdict, and the variant to use."""
     best, verdict = _verdict(answer)
+    held = _held(answer, best or answer.variants[0])
+    verdict = f"{verdict} {held}" if verdict and held else verdict
     return msgspec.structs.replace(answer, sentences=tuple(_sentences(answer)), verdict=verdict, best=best)
 
 
@@ -95,6 +100,23 @@ def _loses(name: str, answer: Answer) -> str:
         if worse := [row for row in rows if name in row.against and row.against[name].is_better is False]:
             return f"with {name} {_shares(worse, name)}"
     return ""
+
+
+def _held(answer: Answer, name: str) -> str:
+    """Whether L1 holds what this traffic stores; empty without a sidecar, or where it does not say."""
+    used, sizes = (
+        {row.point: row.values[name] for row in answer.rows if row.figure == figure and name in row.values}
+        for figure in ("l1_used_bytes", "l1_size_bytes")
+    )
+    if not used or not sizes:
+        return ""
+    most, size = max(it.high for it in used.values()), max(it.median for it in sizes.values())
+    l1 = f"L1 of {size / _GIB:.3g} GiB"
+    if most < _EVICTS_FROM * size:
+        return f"{l1} holds it: at most {most / _GIB:.3g} GiB were used."
+    full = [point for point, it in used.items() if it.high >= _EVICTS_FROM * size and point]
+    where = f" from {full[0]} times the GPU's KV cache on" if full else ""
+    return f"{l1} is full{where}, and has thrown blocks out: try a larger one, or see `dynkv advise`."
 
 
 def _shares(rows: Sequence[Row], name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dynkv.doctor.findings import Case, Finding, finding
+from dynkv.plan.model import Unit
 
 _STAYS_LOCAL = ("kv_events",)
 """Bound on all interfaces, and no other node's business: told apart from these."""
@@ -15,11 +16,7 @@ def checks(case: Case) -> Iterator[Finding]:
     advertise = case.profile.cluster.advertise
     if advertise is None:
         return
-    opened = {
-        unit.name: [f"{name} {port}" for name, port in unit.ports.items() if name not in _STAYS_LOCAL]
-        for unit in case.plan.units
-        if unit.host == advertise or any(advertise in word for word in unit.argv)
-    }
+    opened = {unit.name: _open_ports(unit, advertise) for unit in case.plan.units}
     frontend = next((unit for unit in case.plan.units if "responses" in unit.ports), None)
     if frontend is not None:
         opened[frontend.name] = [f"responses {frontend.ports['responses']}"]
@@ -33,6 +30,15 @@ def checks(case: Case) -> Iterator[Finding]:
             f"let only the other nodes through a firewall to these ports{_more(case)}",
             case.loaded.where("cluster", "advertise"),
         )
+
+
+def _open_ports(unit: Unit, advertise: str) -> list[str]:
+    """Those of a worker, and of a custom unit as far as its words tell."""
+    if unit.host == advertise:
+        return [f"{name} {port}" for name, port in unit.ports.items() if name not in _STAYS_LOCAL]
+    is_open = advertise in unit.argv
+    words = " ".join(unit.argv)
+    return [f"{name} {port}" for name, port in unit.ports.items() if is_open or f"{advertise}:{port}" in words]
 
 
 def _more(case: Case) -> str:

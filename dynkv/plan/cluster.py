@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable
 
+from dynkv.errors import UsageError
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.served_model import TINY
 from dynkv.plan.serving import Node
@@ -22,10 +23,18 @@ _DIGEST = 12
 def node_of(
     profile: Profile, facts: HostFacts, deployment: str, model: str, expand: Callable[[str], str]
 ) -> Node | None:
-    """None on a machine of its own; `model` is the name that clients know, `expand` makes a path absolute."""
+    """None on a machine of its own; `model` is the name that clients know, `expand` makes a path absolute.
+
+    Raises UsageError where nobody has said at which address the others reach it.
+    """
     cluster = profile.cluster
-    if cluster.advertise is None or not cluster.is_set or profile.topology == "none":
+    if not cluster.is_set or profile.topology == "none":
         return None
+    if cluster.advertise is None:
+        raise UsageError(
+            "cluster.advertise is not set: at which address other nodes reach this machine",
+            hint="--set cluster.advertise=ADDRESS; `ip -brief address` lists those of this machine",
+        )
 
     def file(path: str | None) -> str | None:
         return None if path is None else expand(path)

@@ -79,10 +79,8 @@ class Cluster(Section):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        if (self.namespace or self.nats or self.etcd) and not self.is_set:
-            missing = "advertise" if self.etcd else "etcd"
-            problem = f"a cluster needs cluster.{missing}: nodes meet in etcd, and reach each other at an address"
-            raise PydanticCustomError("cluster", "{problem}", {"problem": problem, "key": f"cluster.{missing}"})
+        if (self.namespace or self.nats) and not self.is_set:
+            raise PydanticCustomError("cluster", "a cluster needs cluster.etcd, in which the nodes meet")
         if bool(self.etcd_cert) != bool(self.etcd_key):
             raise PydanticCustomError("cluster", "etcd_cert and etcd_key go together", {"key": "cluster.etcd_key"})
         return self
@@ -90,7 +88,7 @@ class Cluster(Section):
     @property
     def is_set(self) -> bool:
         """Whether there are other nodes at all."""
-        return bool(self.etcd) and self.advertise is not None
+        return bool(self.etcd)
 
     @property
     def first_and_last_port(self) -> tuple[int, int]:

@@ -31,6 +31,7 @@ from dynkv.supervisor.status import DeploymentState
 
 _PERIOD_S = 2.0
 _REACHED_WITHIN_S = 1.0
+_AT_A_TIME = 64
 _REFUSALS = 2
 """In so many looks one after the other nothing listens there."""
 _LEAVING_S = 3.0
@@ -175,8 +176,9 @@ class Membership:
 
     async def _remove_unreachable(self, others: list[Instance], there: set[str]) -> None:
         self._refused = Counter({it.lease: self._refused[it.lease] for it in others})
+        problems = await _problems_at(others, there)
         for instance in others:
-            problem = await _problem_at(instance, is_there=instance.host in there)
+            problem = problems[instance.lease]
             self._refused[instance.lease] = self._refused[instance.lease] + 1 if problem else 0
             if self._refused[instance.lease] < _REFUSALS:
                 continue
@@ -225,6 +227,21 @@ class Membership:
 
 def _counted(found: Iterable[Instance]) -> dict[str, int]:
     return dict(sorted(Counter(it.component for it in found).items()))
+
+
+async def _problems_at(others: list[Instance], there: set[str]) -> dict[int, str]:
+    """By lease; `there` are the addresses of nodes that tell of themselves. All are tried side by side."""
+    found: dict[int, str] = {}
+    limit = anyio.CapacityLimiter(_AT_A_TIME)
+
+    async def look_at(instance: Instance) -> None:
+        async with limit:
+            found[instance.lease] = await _problem_at(instance, is_there=instance.host in there)
+
+    async with anyio.create_task_group() as tasks:
+        for instance in others:
+            tasks.start_soon(look_at, instance)
+    return found
 
 
 async def _problem_at(instance: Instance, *, is_there: bool) -> str:

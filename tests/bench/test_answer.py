@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from dynkv.bench.answer import Answer, answer
 from dynkv.bench.diary import Failure, Head, Notes, Round
@@ -164,3 +165,23 @@ def test_every_other_round_goes_backwards() -> None:
         (3, "a"),
         (3, "b"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("used_gib", "words"),
+    [
+        ({"0.5": 4.0, "2": 11.0}, "L1 of 20 GiB holds it: at most 11 GiB were used."),
+        ({"0.5": 4.0, "2": 15.5}, "L1 of 20 GiB is full from 2 times the GPU's KV cache on"),
+    ],
+)
+def test_it_says_whether_l1_holds_the_traffic(used_gib: dict[str, float], words: str) -> None:
+    gib = 1024**3
+    plain = notes("agg", "agg --no-lmcache", points=tuple(used_gib), ttft=lambda name, _: 0.3 if name == "agg" else 0.5)
+    rounds = [
+        replace(it, figures={**it.figures, "l1_used_bytes": used_gib[it.point] * gib, "l1_size_bytes": 20.0 * gib})
+        if it.variant == "agg"
+        else it
+        for it in plain.rounds
+    ]
+    assert words in told(replace(plain, rounds=tuple(rounds))).verdict
+    assert "L1" not in told(plain).verdict

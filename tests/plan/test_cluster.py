@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hosts import LOCAL_TINY, host, option, plan, profile
 
-from dynkv.errors import DynkvError, ProfileError
+from dynkv.errors import DynkvError, ProfileError, UsageError
 from dynkv.plan.cluster import agreement
 from dynkv.plan.facts import HostFacts, ModelFiles
 from dynkv.plan.model import Plan, Role
@@ -133,7 +133,6 @@ def test_no_worker_waits_for_a_frontend_that_is_elsewhere() -> None:
         ({"workers.prefill.replicas": 0}, "workers.prefill.replicas"),
         ({"frontend.enabled": False}, "frontend.enabled"),
         ({"cluster.advertise": HERE}, "cluster.etcd"),
-        ({"cluster.etcd": ["http://h:2379"]}, "cluster.advertise"),
         ({"cluster.namespace": "llm"}, "cluster.etcd"),
         ({**CLUSTER, "cluster.advertise": "0.0.0.0"}, "another machine could reach"),
         ({**CLUSTER, "cluster.advertise": "127.0.0.1"}, "another machine could reach"),
@@ -156,6 +155,11 @@ def test_what_cannot_be_is_refused(settings: dict[str, Any], words: str) -> None
     with pytest.raises(ProfileError) as caught:
         profile("disagg", settings)
     assert words in f"{caught.value.what} {caught.value.detail} {caught.value.where}"
+
+
+def test_a_profile_for_all_nodes_lacks_only_the_address_of_each() -> None:
+    with pytest.raises(UsageError, match="at which address"):
+        plan("disagg", host(2), {"cluster.etcd": ["http://h:2379"]})
 
 
 def test_files_for_tls_are_made_absolute_and_told_to_dynamo() -> None:
