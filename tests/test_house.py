@@ -1,4 +1,4 @@
-"""The house of README.md: imports go downwards only, and the supervisor stays small."""
+"""The house of docs/explanation/architecture.md: imports go downwards only, and the supervisor stays small."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ def test_every_folder_has_its_row() -> None:
     assert {row(module) for module in MODULES} - {""} == set(ROWS)
 
 
-def test_the_picture_in_the_readme_names_every_room() -> None:
-    readme = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
-    picture = readme.partition("## Architecture")[2].partition("```")[2].partition("```")[0]
+def test_the_picture_names_every_room() -> None:
+    page = (PACKAGE.parent / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    picture = page.partition("```")[2].partition("```")[0]
     named = set(re.findall(r"[a-z0-9_]+", picture))
     assert {file.stem for file in FILES} - {"__init__"} <= named
 

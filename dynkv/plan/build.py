@@ -7,7 +7,7 @@ from functools import partial
 
 from dynkv.documents import is_text
 from dynkv.errors import PreflightRefused, UsageError
-from dynkv.plan.cluster import node_of
+from dynkv.plan.cluster import Served, node_of
 from dynkv.plan.context import Context
 from dynkv.plan.environment import (
     base_environment,
@@ -112,7 +112,8 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, workers: 
     metrics = _listener(profile, ports)
     # without a stack, too: parts of Dynamo that are units of one's own find each other by it
     served_name, *aliases = served_names(profile, facts, home)
-    node = node_of(profile, facts, name, served_name, partial(expand, home=home, facts=facts.paths))
+    served = Served(served_name, model_path(profile, facts, home))
+    node = node_of(profile, facts, name, served, partial(expand, home=home, facts=facts.paths))
     is_alone = profile.discovery.backend == "file" and node is None
     discovery_dir = f"{home}/{name}/discovery" if is_alone else None
     return Context(
@@ -122,7 +123,7 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, workers: 
         ports=ports,
         env=base_environment(profile, facts, discovery_dir, name, node),
         circumstances=circumstances(profile, facts),
-        model_path=model_path(profile, facts, home),
+        model_path=served.path,
         served_name=served_name,
         aliases=tuple(aliases),
         task=task_of(profile, workers),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from dynkv.errors import UsageError
 from dynkv.plan.facts import HostFacts
@@ -20,10 +21,19 @@ _PACKAGES = {"vllm": ("ai-dynamo", "vllm", "nixl", "nixl-cu13"), "mocker": ("ai-
 _DIGEST = 12
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The model as clients know it, and as the workers are told it."""
+
+    name: str
+    path: str
+    """Or its id."""
+
+
 def node_of(
-    profile: Profile, facts: HostFacts, deployment: str, model: str, expand: Callable[[str], str]
+    profile: Profile, facts: HostFacts, deployment: str, served: Served, expand: Callable[[str], str]
 ) -> Node | None:
-    """None on a machine of its own; `model` is the name that clients know, `expand` makes a path absolute.
+    """None on a machine of its own; `expand` makes a path absolute.
 
     Raises UsageError where nobody has said at which address the others reach it.
     """
@@ -43,22 +53,22 @@ def node_of(
         namespace=cluster.namespace or deployment,
         advertise=cluster.advertise,
         deployment=deployment,
-        model=model,
+        model=served.name,
         etcd=tuple(cluster.etcd),
         nats=cluster.nats,
         lease_ttl_s=cluster.lease_ttl_s,
         tls=(file(cluster.etcd_ca), file(cluster.etcd_cert), file(cluster.etcd_key)),
-        agreement=agreement(profile, facts, model),
+        agreement=agreement(profile, facts, served),
     )
 
 
-def agreement(profile: Profile, facts: HostFacts, model: str) -> dict[str, str]:
+def agreement(profile: Profile, facts: HostFacts, served: Served) -> dict[str, str]:
     """What has to be the same on all nodes, by its name for a person.
 
     NIXL compares most of it in a handshake of its own, and then every request fails (vllm 0.31.0, compatibility hash).
     """
     same = {
-        "model name": model,
+        "model name": served.name,
         "model": model_identity(profile, facts),
         "topology": profile.topology,
         "engine": profile.engine,
@@ -70,6 +80,7 @@ def agreement(profile: Profile, facts: HostFacts, model: str) -> dict[str, str]:
         role = "decode"  # the profile has made sure that prefill has the same
         given = {flag: value_of(flag, profile.worker_args(role)) for flag in HANDSHAKE_ARGS}
         same |= {flag: value for flag, value in given.items() if value is not None}
+        same["path of the model"] = served.path
         same["lmcache.enabled"] = str(profile.lmcache.enabled).lower()
     return same
 

@@ -1,9 +1,9 @@
-"""A run as JSON, and as the Markdown that README.md points to."""
+"""A run as JSON, and as Markdown: whole, its medians for the page of measurements, and a few rows for README.md."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -50,16 +50,17 @@ def part(
 
 
 def write(directory: Path, parts: dict[str, Part]) -> None:
-    """Into results.json, results.md and, beside this project, its README; a part not measured now stays as it was."""
+    """Into results.json, results.md and the pages that show it; a part not measured now stays as it was."""
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / "results.json"
     before: dict[str, Part] = json.loads(file.read_text()) if file.exists() else {}
     every = {**before, **parts}
     file.write_text(json.dumps(every, indent=1, ensure_ascii=False) + "\n")
     (directory / "results.md").write_text(markdown(every))
-    readme = directory.parents[1] / "README.md"
-    if readme.exists() and BEGIN in (text := readme.read_text()):
-        readme.write_text(with_medians(text, every))
+    for name, chosen in SHOWN.items():
+        page = directory.parents[1] / name
+        if page.exists() and BEGIN in (text := page.read_text()):
+            page.write_text(with_medians(text, every, chosen))
 
 
 _TITLES = {
@@ -77,22 +78,37 @@ def markdown(parts: dict[str, Part]) -> str:
 
 
 BEGIN, END = "<!-- measured by make bench -->\n", "<!-- end -->"
+_IN_SHORT = (
+    "memory with 10 children, MB",
+    "restart after `kill -9` of a child, ms",
+    "log flood, MB/s (more is better)",
+    "grandchildren left of 3 after `kill -9` of their parents: same group",
+    "… own session",
+    "children of 10 alive after `kill -9` of the supervisor (more is better)",
+    "children twice, of 10, after it was started again",
+)
+SHOWN: dict[str, tuple[str, ...] | None] = {"docs/explanation/measurements.md": None, "README.md": _IN_SHORT}
+"""Pages with medians between two marks: all of them, or these rows, each once."""
 
 
-def with_medians(readme: str, parts: dict[str, Part]) -> str:
-    """The README with the medians of all parts between its two marks."""
-    before, rest = readme.split(BEGIN)
+def with_medians(page: str, parts: dict[str, Part], chosen: Collection[str] | None) -> str:
+    """The page with medians between its two marks: of all figures, or of those whose titles are `chosen`."""
+    before, rest = page.split(BEGIN)
     after = rest.split(END, 1)[1]
-    return before + BEGIN + "\n".join(_medians(parts[name]) for name in _TITLES if name in parts) + END + after
+    tables = [_medians(parts[name], chosen) for name in _TITLES if name in parts]
+    return before + BEGIN + "\n".join(filter(None, tables)) + END + after
 
 
-def _medians(one: Part) -> str:
+def _medians(one: Part, chosen: Collection[str] | None) -> str:
+    """Empty where none is chosen."""
+    figures = {it["title"]: it for it in reversed(one["figures"]) if chosen is None or it["title"] in chosen}
+    rows = one["figures"] if chosen is None else [*reversed(figures.values())]
     lines = [
         f"| | {' | '.join(one['subjects'])} |",
         f"|---|{'---|' * len(one['subjects'])}",
-        *(_row(figure, one["subjects"], with_range=False) for figure in one["figures"]),
+        *(_row(figure, one["subjects"], with_range=False) for figure in rows),
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" if rows else ""
 
 
 def _section(title: str, one: Part) -> str:

@@ -23,9 +23,11 @@ class Machine:
     """Of the process that keeps it."""
     address: str
     home: Path
+    bound: tuple[str, ...] = ()
+    """A command before the others, such as `taskset`: two engines on the same CPUs starve each other."""
 
     def command(self, *words: str) -> list[str]:
-        return ["nsenter", "--net", f"--target={self.pid}", *words]
+        return [*self.bound, "nsenter", "--net", f"--target={self.pid}", *words]
 
     def run(
         self, *words: str, env: Mapping[str, str] | None = None, timeout: float = 120.0

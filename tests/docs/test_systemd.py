@@ -58,10 +58,6 @@ def test_the_page_shows_the_file(unit: str) -> None:
     assert f"```ini\n{text_of(unit)}```\n" in (DOCS / "howto" / "systemd.md").read_text()
 
 
-def test_the_readme_shows_the_file() -> None:
-    assert f"```ini\n{text_of('dynkv.service')}```\n" in (ROOT / "README.md").read_text()
-
-
 @dataclass
 class Service:
     """The unit of the documentation with two processes in it, under a manager of its own."""

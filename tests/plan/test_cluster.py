@@ -8,7 +8,7 @@ import pytest
 from hosts import LOCAL_TINY, host, option, plan, profile
 
 from dynkv.errors import DynkvError, ProfileError, UsageError
-from dynkv.plan.cluster import agreement
+from dynkv.plan.cluster import Served, agreement
 from dynkv.plan.facts import HostFacts, ModelFiles
 from dynkv.plan.model import Plan, Role
 
@@ -180,8 +180,10 @@ def test_a_password_of_etcd_is_handed_on_by_name_alone() -> None:
     assert not any("ETCD_AUTH_PASSWORD" in unit.secret_env for unit in alone.units)
 
 
-def agreed(settings: dict[str, Any] | None = None, facts: HostFacts | None = None) -> dict[str, str]:
-    return agreement(profile("disagg", {**CLUSTER, **(settings or {})}), facts or host(2), "org/model")
+def agreed(
+    settings: dict[str, Any] | None = None, facts: HostFacts | None = None, path: str = "org/model"
+) -> dict[str, str]:
+    return agreement(profile("disagg", {**CLUSTER, **(settings or {})}), facts or host(2), Served("org/model", path))
 
 
 @pytest.mark.parametrize(
@@ -221,6 +223,12 @@ def test_a_model_on_disk_is_known_by_what_it_is_and_not_by_its_path() -> None:
         for path, it in (("/a", files), ("/b", same), ("/a", other))
     )
     assert one == two != three
+
+
+def test_nixl_compares_the_path_of_the_model_too() -> None:
+    """Source: vllm 0.31.0, compute_nixl_compatibility_hash: `model`."""
+    assert agreed(path="/here/m")["path of the model"] == "/here/m"
+    assert "path of the model" not in agreed({"engine": "mocker"}, path="/here/m")
 
 
 def test_units_of_infra_listen_on_the_address_for_the_others() -> None:
