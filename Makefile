@@ -8,7 +8,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install up down test check lint unit stack chaos fuzz bench docs dashboards schema requirements clean
+.PHONY: help install up down test check lint types unit coverage versions stack chaos fuzz bench docs dashboards schema man dist release requirements clean
 
 ifndef STACK
 STACK := $(shell timeout 20 nvidia-smi -L 2>/dev/null | grep -q '^GPU ' && echo gpu || echo cpu)
@@ -25,6 +25,13 @@ CPU_VENV := $(if $(filter cpu,$(STACK)),$(VENV),.venv-cpu)
 BIN := $(VENV)/bin
 CPU_BIN := $(CPU_VENV)/bin
 DOCS_VENV := .venv-docs
+# The tests of what decides and does nothing, whose files [tool.coverage.run] of pyproject.toml has.
+DECIDING := $(addprefix tests/,bash doctor init metrics observe plan profile render stacks) \
+	$(addprefix tests/cluster/test_,instances.py nodes.py upkeep.py) \
+	$(addprefix tests/probes/test_,streak.py text.py) \
+	$(addprefix tests/supervisor/test_,diagnosis.py histories.py inbox.py last_words.py occasions.py progress.py restart.py \
+	scaling.py states.py) tests/test_documents.py tests/test_readable.py tests/test_secret_rule.py
+SCRIPTS := requirements/compile.sh requirements/install.sh .ci/run .ci/versions .ci/release
 
 help: ## List the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 20
@@ -50,15 +57,27 @@ down: ## Take it down again
 test: $(CPU_VENV)/.installed-cpu $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## Install, then run all tests, the real stack on CPU included
 	@"$(CPU_BIN)/python" -m pytest $(ARGS)
 
-check: lint unit ## Format, lint, types and the tests that need no stack
+check: lint unit coverage ## Format, lint, types, the tests that need no stack, and what those of the deciding parts cover
 
 lint: $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## Format, lint and types
 	@"$(CPU_BIN)/ruff" format --check --quiet .
 	@"$(CPU_BIN)/ruff" check --quiet .
+	@"$(CPU_BIN)/shellcheck" $(SCRIPTS)
+	@"$(CPU_BIN)/mypy"
+
+types: $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## Types alone
 	@"$(CPU_BIN)/mypy"
 
 unit: $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## The tests that need no stack
 	@"$(CPU_BIN)/python" -m pytest --ignore=tests/stack --ignore=tests/chaos -m 'not stack' $(ARGS)
+
+coverage: $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## The tests of the parts that decide, and which of their lines they run
+	@mkdir -p build
+	@"$(CPU_BIN)/python" -m coverage run -m pytest -q $(DECIDING)
+	@"$(CPU_BIN)/python" -m coverage report
+
+versions: $(CPU_VENV)/.installed-dev ## The same tests on each Python from 3.11 to 3.13 that there is
+	@UV="$(CPU_BIN)/uv" .ci/versions $(DECIDING) $(ARGS)
 
 stack: $(CPU_VENV)/.installed-cpu $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## The tests that run the real stack on CPU
 	@"$(CPU_BIN)/python" -m pytest tests/stack tests/docs/test_tutorial.py $(ARGS)
@@ -82,6 +101,17 @@ dashboards: $(CPU_VENV)/.installed-dynkv $(CPU_VENV)/.installed-dev ## Make the 
 schema: $(CPU_VENV)/.installed-dynkv ## Make the JSON Schema of profiles
 	@"$(CPU_BIN)/python" docs/schema.py > profiles/schema.json.new
 	@mv profiles/schema.json.new profiles/schema.json
+
+man: $(CPU_VENV)/.installed-dynkv ## Write manual pages and completions into build/share
+	@rm -rf build/share
+	@PYTHONPATH=docs "$(CPU_BIN)/python" -m generate.man build/share
+
+dist: man $(CPU_VENV)/.installed-dev ## Build wheel and sdist into dist/
+	@rm -rf dist
+	@"$(CPU_BIN)/python" -m hatchling build -t sdist -t wheel
+
+release: check dist ## Tag the version of dynkv/__init__.py, when it is in CHANGELOG.md and nothing is uncommitted
+	@.ci/release
 
 requirements: ## Compile requirements/*.txt from pyproject.toml; UPGRADE=1 takes new versions
 	@requirements/install.sh "$(CPU_VENV)" uv

@@ -1,3 +1,3 @@
 """dynkv: a supervisor for one machine's Dynamo + vLLM + LMCache stack."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -93,6 +93,13 @@ class UsageError(DynkvError):
     exit_code = 2
 
 
+class ExtraMissing(UsageError):
+    """Something needs a package that an extra brings."""
+
+    def __init__(self, what: str, module: str, command: str) -> None:
+        super().__init__(f"{what} needs {module}, which is not installed", hint=command)
+
+
 class ProfileError(DynkvError):
     """A profile, or an override of one, is invalid."""
 

@@ -138,7 +138,7 @@ class Place(NamedTuple):
 
         try:
             for directory in (self.directory, self.logs):
-                _make_private(directory)
+                make_private(directory)
                 _refuse_foreign(directory)
             self.directory.chmod(0o700)
             with tempfile.TemporaryFile(dir=self.directory):
@@ -199,7 +199,7 @@ def _refuse_foreign(directory: Path) -> None:
         )
 
 
-def _make_private(directory: Path) -> None:
+def make_private(directory: Path) -> None:
     """With those above it that are not there, of which each could be renamed away by whoever may write to the next."""
     given = os.umask(0o077)
     try:

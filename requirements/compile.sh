@@ -3,7 +3,8 @@
 #
 # The lists are for Linux on x86_64 with glibc 2.31 or later, from wheels only, and name versions only. They are compiled
 # for Python 3.11; what 3.12 or 3.13 need beyond that is added with a marker. cpu.txt decides: core, dev, docs and mocker
-# take its versions, and gpu takes them wherever vllm's CUDA build allows it. [tool.uv] override-dependencies of
+# take its versions, and gpu takes them wherever vllm's CUDA build allows it. core is dynkv with the extra top. The wheel
+# brings cpu, gpu, mocker and uv.txt along, for `dynkv stack install`. [tool.uv] override-dependencies of
 # pyproject.toml apply to all.
 set -euo pipefail
 export LC_ALL=C
@@ -17,7 +18,7 @@ declare -A source=(
   [cpu]="pyproject.toml --extra cpu"
   [gpu]="pyproject.toml --extra gpu"
   [mocker]="pyproject.toml --extra mocker --constraint requirements/cpu.txt"
-  [core]="pyproject.toml --constraint requirements/cpu.txt"
+  [core]="pyproject.toml --extra top --constraint requirements/cpu.txt"
   [dev]="--group dev --constraint requirements/cpu.txt"
   [docs]="pyproject.toml --extra docs --constraint requirements/cpu.txt"
 )

@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-uv_version=0.13.9
+uv_version=$(sed -n 's/^uv==//p' requirements/uv.txt)
 venv=$1
 what=$2
 

@@ -9,11 +9,12 @@ from typer.main import get_command
 
 from dynkv.cli.commands import command_line
 from dynkv.cli.manual import EXAMPLES
+from dynkv.cli.verbs import VERBS
 from generate.markdown import code, sentence, table
 
 HEAD = """# Command line
 
-Every verb of `dynkv`. `dynkv --help` and `dynkv VERB --help` print the same.
+Every verb of `dynkv`. `dynkv --help` and `dynkv VERB --help` print the same, and so do the manual pages.
 
 NAME is the name of a deployment. You need it only when several run. PROFILE is the name of a shipped profile, or the
 path of a YAML file: see [profile](profile.md). What each exit code means is in [exit codes](exit-codes.md).
@@ -26,9 +27,15 @@ off. `DYNKV_HOME` names the directory that holds everything dynkv writes: withou
 
 def page() -> str:
     root: Any = get_command(command_line([]))
-    parts = [HEAD, "## dynkv", _parameters(root)]
+    parts = [HEAD, "## dynkv", _groups(), _parameters(root)]
     parts += [part for verb, command in root.commands.items() for part in _command(f"dynkv {verb}", command)]
     return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
+
+
+def _groups() -> str:
+    """The verbs as `dynkv --help` has them."""
+    rows = [(verb.group, f"[{verb.name}](#dynkv-{verb.name})", verb.short) for verb in VERBS]
+    return table(("group", "verb", "what it is for"), rows)
 
 
 def _command(path: str, command: Any) -> Iterator[str]:

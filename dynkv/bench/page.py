@@ -8,7 +8,7 @@ from io import StringIO
 from typing import Any
 
 from dynkv.bench.answer import Answer, Row
-from dynkv.errors import UsageError
+from dynkv.extras import missing
 
 _CURVES = ("ttft_p50_s", "output_tokens_per_s", "gpu_hit_rate", "sidecar_hit_rate")
 _STYLE = """body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -48,7 +48,7 @@ def _drawn(draw: Any) -> str:
         from matplotlib import rc_context
         from matplotlib.figure import Figure
     except ImportError:
-        raise UsageError("--html needs matplotlib", hint="pip install 'dynkv[bench]'") from None
+        raise missing("--html", "matplotlib", "bench") from None
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "dynkv"}):
         figure = Figure(figsize=(8, 3.6), layout="constrained")
         draw(figure.subplots())

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from dynkv.bench.answer import Answer, Row
-from dynkv.cli.report import say
+from dynkv.cli.report import note, say
+from dynkv.extras import missing
 
 _NO_VALUE = "-"
 _NOT_SHOWN = {"requests", "input_tokens", "output_tokens"}
@@ -41,8 +42,9 @@ def show_answer(found: Answer) -> None:
 
 
 def _show_curves(found: Answer, names: Mapping[str, str], width: int) -> None:
-    """First tokens by pressure; nothing without plotext, which the extra `bench` brings."""
+    """First tokens by pressure; without plotext, how to have them."""
     if find_spec("plotext") is None:
+        note(f"as curves: {missing('a chart', 'plotext', 'bench').hint}")
         return
     figure: Any = import_module("plotext").figure
     figure.clear()

@@ -2,48 +2,38 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from dynkv import __version__
+from dynkv.cli.help import help_text
 from dynkv.cli.inherited import let_signals_come
+from dynkv.cli.ink import Ink
 from dynkv.cli.manual import above_options, below_options
+from dynkv.cli.verbs import VERBS
 from dynkv.errors import UsageError
 
-_VERBS = {
-    "up": "up",
-    "status": "status",
-    "top": "top",
-    "wait": "wait",
-    "down": "down",
-    "logs": "logs",
-    "events": "events",
-    "restart": "restart",
-    "start": "start",
-    "stop": "stop",
-    "scale": "scale",
-    "plan": "plan",
-    "diff": "diff",
-    "doctor": "doctor",
-    "park": "park",
-    "init": "init",
-    "observe": "observe",
-    "bench": "bench",
-    "record": "record",
-    "advise": "advise",
-    "profiles": "plan",
-}
-"""Each verb, in the order of the help, with the file that has it."""
+_VERBS = {verb.name: verb for verb in VERBS}
+
+
+class _Root(TyperGroup):
+    """With the help that is there without typer too."""
+
+    def get_help(self, ctx: Any) -> str:
+        ctx.color = True  # whether there is colour has been decided
+        return help_text(Ink(sys.stdout))
 
 
 def command_line(words: list[str]) -> typer.Typer:
     """With all verbs, or only the one in `words`: reading profiles takes longer than asking for a status."""
     app = typer.Typer(
         name="dynkv",
-        help="Runs NVIDIA Dynamo's vLLM backend with LMCache on one machine: up, status, down.",
+        cls=_Root,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -51,11 +41,11 @@ def command_line(words: list[str]) -> typer.Typer:
     app.callback()(_root)
     asked = words[:1] if words[:1] and words[0] in _VERBS else list(_VERBS)
     for verb in asked:
-        found = getattr(import_module(f"dynkv.cli.{_VERBS[verb]}"), verb)
+        found = getattr(import_module(f"dynkv.cli.{_VERBS[verb].file}"), _VERBS[verb].function)
         if isinstance(found, typer.Typer):
             app.add_typer(found, name=verb, epilog=below_options(verb))
         else:
-            app.command(help=above_options(found.__doc__), epilog=below_options(verb))(found)
+            app.command(verb, help=above_options(found.__doc__), epilog=below_options(verb))(found)
     return app
 
 

@@ -70,6 +70,12 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("dynkv park", "what is parked, since when, and what memory it takes"),
         ("dynkv park --stop", "nothing is parked any more"),
     ),
+    "stack": (("dynkv stack", "which are installed, and where"),),
+    "stack install": (
+        ("dynkv stack install cpu", "Dynamo, vLLM's CPU build, LMCache and NIXL"),
+        ("dynkv stack install gpu --into /opt/stack", "then `python: /opt/stack/bin/python` in the profile"),
+    ),
+    "stack remove": (("dynkv stack remove cpu", "gigabytes are free again"),),
     "init": (
         ("dynkv init", "into dynkv.yaml: what suits this host"),
         ("dynkv init --model /models/my-model --out mine.yaml", "for a model of your own"),
@@ -94,6 +100,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("dynkv observe --out watch", "for all deployments that run"),
         ("dynkv observe mine.yaml --out watch", "for one that does not run yet"),
     ),
+    "completion": (("dynkv completion bash", "to be sourced in ~/.bashrc: source <(dynkv completion bash)"),),
     "profiles": (("dynkv profiles", "what is shipped"),),
     "profiles show": (("dynkv profiles show agg", "to begin one of your own with"),),
     "profiles schema": (("dynkv profiles schema", "for editors"),),

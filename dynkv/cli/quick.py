@@ -23,9 +23,11 @@ def quick(words: list[str]) -> int | None:
             print(f"dynkv {__version__}")  # noqa: T201
             return 0
         case ["--help"] | ["-h"]:
-            return 0 if _help() else None
+            _help()
+            return 0
         case []:
-            return _NO_VERB if _help() else None
+            _help()
+            return _NO_VERB
         case ["status", *rest] if (given := _name(rest, "--json")) is not None:
             from dynkv.cli.glance import glance
 
@@ -38,10 +40,10 @@ def quick(words: list[str]) -> int | None:
     return None
 
 
-def _help() -> bool:
+def _help() -> None:
     from dynkv.cli.help import print_help
 
-    return print_help()
+    print_help()
 
 
 def _name(words: list[str], option: str = "") -> tuple[str | None] | None:

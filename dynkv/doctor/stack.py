@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dynkv.errors import PreflightRefused
+from dynkv.profile.model import Profile
+from dynkv.stacks.choice import Kind, kinds_for, will_do
+from dynkv.stacks.places import State, first_installed, own_place
 from dynkv.surroundings import of_stack
 
 PACKAGES = (
@@ -48,10 +51,28 @@ _NOWHERE = "/"
 _CHOOSE = "name the one of the environment that has Dynamo, vLLM and LMCache: --set python=/path/to/bin/python"
 
 
-def find_python(given: str | None) -> str:
-    """The absolute path of the stack's interpreter; raises PreflightRefused if there is none."""
-    if given is None:
+def python_for(profile: Profile, home: Path) -> str:
+    """The absolute path of the interpreter that has what the profile runs; raises PreflightRefused.
+
+    That is its own `python`, else dynkv's if it has all of it, else the one that `dynkv stack install` made for it, and
+    dynkv's again where there is none.
+    """
+    if profile.python is not None:
+        return find_python(profile.python)
+    if not (kinds := kinds_for(profile)) or will_do(profile, look_into(sys.executable).packages):
         return sys.executable
+    found = first_installed(home, kinds)
+    return sys.executable if found is None else str(found.python)
+
+
+def outdated_stack(python: str, home: Path) -> str:
+    """Its kind; nothing where the interpreter is of another environment."""
+    places = (own_place(home, kind) for kind in Kind)
+    return next((it.kind for it in places if str(it.python) == python and it.state is State.OUTDATED), "")
+
+
+def find_python(given: str) -> str:
+    """The absolute path of an interpreter; raises PreflightRefused if there is none."""
     path = shutil.which(os.path.expanduser(given))
     if path is None:
         raise PreflightRefused(f"there is no interpreter {given}", hint=_CHOOSE)

@@ -152,6 +152,8 @@ class HostFacts:
     """Where the scripts lie that it runs for dynkv."""
     packages: dict[str, str] = field(default_factory=dict)
     """Versions of the stack's packages in that interpreter, by distribution name."""
+    outdated_stack: str = ""
+    """Its kind, where `dynkv stack install` brought it and would bring other versions now."""
     worker_options: OptionTable | None = None
     """What the parsers of that interpreter's worker know, where it is not what dynkv knows of them anyway."""
     model: ModelFacts = ModelFacts(is_local=False, has_config=False)

@@ -171,7 +171,7 @@ class Profile(Section):
     """Whether a process does the workers' imports ahead and they are forked from it: while the rest of the deployment
     starts, or always, so that a dead worker is back in a fraction of the time, for about 1 GB of memory."""
     python: str | None = None
-    """The interpreter that holds Dynamo, vLLM and LMCache; dynkv's own when left out."""
+    """The interpreter that holds Dynamo, vLLM and LMCache. Left out: dynkv's own, or that of `dynkv stack install`."""
     env: StackEnvironment = {}
     """Added to every process's environment, after dynkv's own entries."""
 

@@ -191,7 +191,7 @@ class TestPreflight:
         done = dynkv("up", "agg", *TINY_CPU, "--set", f"python={python}")
         error, hint = refused(done, 4)
         assert error == f"ai-dynamo is not installed for {python}"
-        assert "dynkv[cpu]" in hint
+        assert "`dynkv stack install cpu`" in hint
 
     def test_a_home_that_cannot_be_written(self, dynkv: Dynkv) -> None:
         error, hint = refused(dynkv("up", "agg", *TINY_CPU, home=Path("/proc/x")), 4)

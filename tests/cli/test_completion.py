@@ -85,6 +85,25 @@ def test_profiles_are_files_too(home: Path, tmp_path: Path) -> None:
     assert offered(home, "fish", f"dynkv up {tmp_path}/mi", tmp_path) == {f"{tmp_path}/mine.yaml"}
 
 
+def test_bash_offers_it_after_the_script(home: Path, tmp_path: Path) -> None:
+    """As `complete -F` calls it. The command is found on the PATH."""
+    command = tmp_path / "dynkv"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m dynkv "$@"\n')
+    command.chmod(0o755)
+    script = run(home, "completion", "bash")
+    asked = 'COMP_WORDS=(dynkv restart work) COMP_CWORD=2; _dynkv_completion dynkv; echo "${COMPREPLY[@]}"'
+    env = {**os.environ, "DYNKV_HOME": str(home), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-euc", f"{script}\n{asked}"], capture_output=True, text=True, check=True, env=env)
+    assert done.stdout == "worker-0 worker-1\n"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_script_of_each_shell_asks_dynkv(home: Path, shell: str) -> None:
+    script = run(home, "completion", shell)
+    assert f"_DYNKV_COMPLETE=complete_{shell}" in script
+    assert "dynkv" in script.split("_DYNKV_COMPLETE")[0]
+
+
 def test_without_a_deployment_there_is_nothing(tmp_path: Path) -> None:
     for verb in ("restart", "logs", "scale", "down"):
         assert offered(tmp_path, "fish", f"dynkv {verb} ") == set()

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
 import pytest
 from sample import STATUS
 
-from dynkv.cli.help import without_colours
 from dynkv.cli.ink import Ink
 from dynkv.cli.report import say, show_error
 from dynkv.cli.status_text import kv_words, lora_words, status_text
 from dynkv.errors import DynkvError
 from dynkv.supervisor.status import LoraStatus
+
+
+def without_colours(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
 
 PLAIN = """\
 agg is degraded  http://127.0.0.1:8000  model tiny

@@ -14,7 +14,7 @@ from generate.markdown import table
 from host_table import HOSTS
 from launch_scripts import SCRIPTS
 
-from dynkv.cli.commands import _VERBS
+from dynkv.cli.verbs import VERBS
 from dynkv.doctor.catalogue import CHECKS
 from dynkv.errors import EXIT_CODES, DynkvError
 from dynkv.metrics.own import OWN_FAMILIES
@@ -26,7 +26,7 @@ from .pages import ROOT
 
 def test_every_verb_check_kind_code_and_metric_has_its_line() -> None:
     made = {path: page() for path, page in PAGES.items()}
-    assert all(f"## dynkv {verb}\n" in made["reference/cli.md"] for verb in _VERBS)
+    assert all(f"## dynkv {verb.name}\n" in made["reference/cli.md"] for verb in VERBS)
     assert all(f"| `{check}` |" in made["reference/checks.md"] for check in CHECKS)
     assert all(f"| `{kind}` |" in made["reference/events.md"] for kind in KINDS)
     assert all(f"| `{code}` |" in made["reference/exit-codes.md"] for code in EXIT_CODES)

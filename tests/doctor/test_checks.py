@@ -89,10 +89,17 @@ class TestPackages:
         assert ids("agg", facts, {"device": "cpu"}) == []
 
     @pytest.mark.parametrize(
-        ("settings", "extra"), [({}, "gpu"), ({"device": "cpu"}, "cpu"), ({"engine": "mocker"}, "mocker")]
+        ("settings", "kind"),
+        [
+            ({}, "gpu"),
+            ({"device": "cpu"}, "cpu"),
+            ({"engine": "mocker"}, "cpu"),
+            ({"engine": "mocker", "lmcache.enabled": False}, "mocker"),
+            ({"python": "/stack/bin/python"}, "gpu"),
+        ],
     )
-    def test_the_extra_that_brings_it(self, settings: dict[str, Any], extra: str) -> None:
-        assert f"dynkv[{extra}]" in judged(loaded("agg", settings), without("ai-dynamo"))[0].hint
+    def test_the_stack_that_brings_it(self, settings: dict[str, Any], kind: str) -> None:
+        assert f"`dynkv stack install {kind}`" in judged(loaded("agg", settings), without("ai-dynamo"))[0].hint
 
 
 @pytest.mark.parametrize(

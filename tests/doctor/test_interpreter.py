@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from dynkv.doctor.stack import PACKAGES, find_python, look_into
+from dynkv.doctor.stack import PACKAGES, find_python, look_into, python_for
 from dynkv.errors import PreflightRefused
+from dynkv.profile.load import load
 
 OTHER_PYTHON = next((p for p in map(Path, ("/usr/bin/python3", "/usr/local/bin/python3")) if p.exists()), None)
 
 
-def test_our_own() -> None:
-    assert find_python(None) == sys.executable
+def test_our_own(tmp_path: Path) -> None:
+    assert python_for(load("agg").profile, tmp_path) == sys.executable
     assert look_into(sys.executable).packages.keys() <= set(PACKAGES)
 
 

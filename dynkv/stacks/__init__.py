@@ -1,0 +1,1 @@
+"""Stacks that `dynkv stack install` brings: the packages that serve, in environments of their own."""

