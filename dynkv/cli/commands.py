@@ -31,6 +31,7 @@ _VERBS = {
     "park": "park",
     "init": "init",
     "observe": "observe",
+    "export": "export",
     "bench": "bench",
     "record": "record",
     "advise": "advise",

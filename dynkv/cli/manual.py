@@ -94,6 +94,21 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("dynkv observe --out watch", "for all deployments that run"),
         ("dynkv observe mine.yaml --out watch", "for one that does not run yet"),
     ),
+    "export": (("dynkv export k8s agg --out k8s", "each target has options of its own: `dynkv export k8s --help`"),),
+    "export k8s": (
+        ("dynkv export k8s agg --out k8s", "for the operators of Dynamo and LMCache"),
+        (
+            "dynkv export k8s disagg --gpus 0,1,2 --namespace serving --out k8s",
+            "two decode workers and one for prefill",
+        ),
+        ("dynkv export k8s mine.yaml --model-pvc models --out k8s", "with a model from a PersistentVolumeClaim"),
+    ),
+    "export compose": (("dynkv export compose agg --out compose", "then `docker compose up` in it"),),
+    "export systemd": (
+        ("dynkv export systemd agg --out systemd", "dynkv@.service and agg.yaml"),
+        ("dynkv export systemd mine.yaml --user --out systemd", "for your own manager, without root"),
+    ),
+    "export shell": (("dynkv export shell agg --out by-hand", "agg.sh, as `dynkv plan agg --shell` prints it"),),
     "profiles": (("dynkv profiles", "what is shipped"),),
     "profiles show": (("dynkv profiles show agg", "to begin one of your own with"),),
     "profiles schema": (("dynkv profiles schema", "for editors"),),
