@@ -30,6 +30,7 @@ _VERBS = {
     "doctor": "doctor",
     "park": "park",
     "init": "init",
+    "import": "graph",
     "observe": "observe",
     "export": "export",
     "bench": "bench",
@@ -38,6 +39,8 @@ _VERBS = {
     "profiles": "plan",
 }
 """Each verb, in the order of the help, with the file that has it."""
+_FUNCTIONS = {"import": "import_graph"}
+"""Of verbs that are words of Python's."""
 
 
 def command_line(words: list[str]) -> typer.Typer:
@@ -52,11 +55,11 @@ def command_line(words: list[str]) -> typer.Typer:
     app.callback()(_root)
     asked = words[:1] if words[:1] and words[0] in _VERBS else list(_VERBS)
     for verb in asked:
-        found = getattr(import_module(f"dynkv.cli.{_VERBS[verb]}"), verb)
+        found = getattr(import_module(f"dynkv.cli.{_VERBS[verb]}"), _FUNCTIONS.get(verb, verb))
         if isinstance(found, typer.Typer):
             app.add_typer(found, name=verb, epilog=below_options(verb))
         else:
-            app.command(help=above_options(found.__doc__), epilog=below_options(verb))(found)
+            app.command(verb, help=above_options(found.__doc__), epilog=below_options(verb))(found)
     return app
 
 

@@ -76,6 +76,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("dynkv init --from-script agg_lmcache_mp.sh --out -", "what a launch script does, printed"),
         ("dynkv init --from-script agg.sh -- --model Qwen/Qwen3-8B", "as the script does with these arguments"),
     ),
+    "import": (
+        ("dynkv import agg_router.yaml", "an example of Dynamo's, into a profile of the same name"),
+        ("dynkv import k8s/deployment.yaml --out mine.yaml", "what `dynkv export k8s` wrote, back again"),
+    ),
     "bench": (
         ("dynkv bench agg --against 'agg --no-lmcache'", "whether LMCache pays on chats"),
         ("dynkv bench agg --workload rag --kv-pressure 0.5,1,2,4", "the more documents, the more it pays"),

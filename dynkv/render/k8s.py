@@ -23,7 +23,7 @@ from dynkv.render.cluster import (
     variables,
 )
 from dynkv.render.k8s_engine import connection_name, engine
-from dynkv.render.k8s_readme import DEPLOYMENT, ENGINE, k8s_readme
+from dynkv.render.k8s_readme import FILE, k8s_readme
 from dynkv.render.yaml_text import as_yaml
 
 _CONNECTION, _CONNECTION_FILE, _MODELS = "kv-transfer-config", "kv-transfer-config.json", "models"
@@ -36,13 +36,11 @@ _READ = f'"$(cat {_MOUNT}/{_CONNECTION_FILE})"'
 
 
 def k8s_files(profile: Profile, plan: Plan, cluster: Cluster) -> dict[str, str]:
-    """By path: both resources, the second where there is a sidecar, and their README."""
+    """By path: both resources in one file, the engine first, whose ConfigMap the workers mount; and their README."""
     head = f"{plan.name} (profile {plan.profile}) for Kubernetes, by `dynkv export k8s`: README.md beside it."
-    found = {DEPLOYMENT: as_yaml(_deployment(profile, plan, cluster), [head])}
-    if has_sidecar(plan):
-        note = "Apply this first: the workers mount the ConfigMap that its operator makes of it."
-        found[ENGINE] = as_yaml(engine(profile, plan, cluster), [note])
-    return {**found, "README.md": k8s_readme(profile, plan, cluster).text()}
+    engines = [engine(profile, plan, cluster)] if has_sidecar(plan) else []
+    documents = [as_yaml(document) for document in (*engines, _deployment(profile, plan, cluster))]
+    return {FILE: f"# {head}\n" + "---\n".join(documents), "README.md": k8s_readme(profile, plan, cluster).text()}
 
 
 def _deployment(profile: Profile, plan: Plan, cluster: Cluster) -> dict[str, Any]:

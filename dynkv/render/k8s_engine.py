@@ -16,6 +16,8 @@ from dynkv.render.cluster import Cluster, environment, own_secret, resource_name
 
 _FIELDS = frozenset("--host --port --http-host --http-port --l1-size-gb --chunk-size --eviction-policy".split())
 """Arguments that the operator gives itself, some of them by a field."""
+_FIRST = ("--l2-adapter", "--l1-init-size-gb")
+"""The first of these is a field, or serves dynkv's own quick start."""
 _POLICIES = ("LRU", "noop")
 
 
@@ -91,12 +93,12 @@ def _l1_size_gb(unit: Unit) -> int | float:
 
 def _rest(profile: Profile, unit: Unit) -> Iterator[str]:
     """What no field decides, further L2 adapters too; the operator puts these words last."""
-    has_policy = profile.lmcache.eviction_policy in _POLICIES
-    is_first_adapter = True
+    fields = _FIELDS if profile.lmcache.eviction_policy in _POLICIES else _FIELDS - {"--eviction-policy"}
+    seen: set[str] = set()
     for option, *words in _groups(unit):
-        if option == "--l2-adapter" and is_first_adapter:
-            is_first_adapter = False
-        elif option not in _FIELDS or (option == "--eviction-policy" and not has_policy):
+        is_first = option not in seen
+        seen.add(option)
+        if option not in fields and not (is_first and option in _FIRST):
             yield from (option, *words)
 
 

@@ -9,15 +9,16 @@ from dynkv.profile.model import Profile
 from dynkv.render.cluster import Cluster, has_sidecar, is_local, models_directory, own_secret, resource_name
 from dynkv.render.readme import Readme, lost_with_the_supervisor, secret_names
 
-DEPLOYMENT, ENGINE = "deployment.yaml", "lmcache-engine.yaml"
+FILE = "deployment.yaml"
 
 
 def k8s_readme(profile: Profile, plan: Plan, cluster: Cluster) -> Readme:
-    files = [ENGINE, DEPLOYMENT] if has_sidecar(plan) else [DEPLOYMENT]
     name, scope = resource_name(plan.name), _scope(cluster)
-    start = [*(f"kubectl apply{scope} --filename {file}" for file in files)]
-    start += [f"kubectl get{scope} dynamographdeployment {name}"]
-    start += [f"kubectl port-forward{scope} service/{name}-frontend 8000:8000"]
+    start = [
+        f"kubectl apply{scope} --filename {FILE}",
+        f"kubectl get{scope} dynamographdeployment {name}",
+        f"kubectl port-forward{scope} service/{name}-frontend 8000:8000",
+    ]
     needs, secrets = list(_needs(profile, plan, cluster)), list(_secrets(plan, cluster))
     return Readme(f"{plan.name} for Kubernetes", needs, start, list(_lost(profile, plan)), secrets)
 
