@@ -38,7 +38,7 @@ def import_graph(
     Both its versions are understood, nvidia.com/v1alpha1 and v1beta1. What has no counterpart is named, by line.
     """
     try:
-        manifests = list(_manifests(file))
+        manifests = list(manifests_of(_text(file)))
         found = converted_graph(manifests, file.name)
         validated(found.draft)
     except ScriptError as error:
@@ -49,12 +49,16 @@ def import_graph(
         note(f"{file.name}:{remark.line}: {remark.text}")
 
 
-def _manifests(file: Path) -> Iterator[Manifest]:
-    """Its documents; raises UsageError where it cannot be read, ScriptError where it is no YAML."""
+def _text(file: Path) -> str:
     try:
-        lines = read_text(file).splitlines(keepends=True)
+        return read_text(file)
     except ProfileError as error:
         raise UsageError(error.what, where=error.where, hint="give a manifest that can be read") from None
+
+
+def manifests_of(text: str) -> Iterator[Manifest]:
+    """Each document of it that is a mapping; raises ScriptError where it is no YAML."""
+    lines = text.splitlines(keepends=True)
     starts = [0, *(number for number, line in enumerate(lines) if _BETWEEN.match(line)), len(lines)]
     for start, end in pairwise(starts):
         try:
@@ -63,5 +67,4 @@ def _manifests(file: Path) -> Iterator[Manifest]:
             line = start + (unfit.place[0] if unfit.place else 0) + 1
             raise ScriptError(unfit.what, line, hint=unfit.hint) from None
         if isinstance(document.data, dict):
-            lines_of = {path: start + place[0] + 1 for path, place in document.places.items()}
-            yield Manifest(document.data, lines_of)
+            yield Manifest(document.data, {path: start + place[0] + 1 for path, place in document.places.items()})

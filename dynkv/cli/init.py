@@ -74,7 +74,7 @@ def _convert(script: Path, arguments: list[str], out: Path | None, *, force: boo
         validated(found.draft)
     except ScriptError as error:
         raise error.of(str(script)) from None
-    write(found.text(script.name, "init --from-script"), out or Path(f"{script.stem}.yaml"), force=force)
+    write(found.text(script.name), out or Path(f"{script.stem}.yaml"), force=force)
     for remark in found.left_out:
         note(f"{script.name}:{remark.line}: {remark.text}")
 

@@ -17,13 +17,13 @@ from dynkv.errors import ScriptError
 from dynkv.init.component import Component
 from dynkv.init.conversion import Conversion
 from dynkv.init.helpers import HELPERS
+from dynkv.init.variables import replaced
 
 CONNECTION = "kv-transfer-config"
 """In the name of the file that LMCache's operator makes of an engine."""
 _LMCACHE = json.dumps({"kv_connector": "LMCacheMPConnector", "kv_role": "kv_both"})
 _FRONTEND = ("python3", "-m", "dynamo.frontend")
 _SHELLS = frozenset("sh bash dash".split())
-_VARIABLE = re.compile(r"\$(\$\(|\((?P<name>[A-Za-z_]\w*)\))")
 
 
 def started(found: Conversion, component: Component, env: Mapping[str, str]) -> list[Started]:
@@ -35,16 +35,11 @@ def started(found: Conversion, component: Component, env: Mapping[str, str]) -> 
         if args[0].startswith("-"):
             raise ScriptError(f"{component.name} has arguments, and does not say of which program", component.line)
         command = ["/bin/sh", "-c"]
-    words = [_replaced(word, env) for word in (*command, *args)]
+    words = [replaced(word, env) for word in (*command, *args)]
     script = _script(words)
     if script is None:
         return [Started(component.line, tuple(words), env)] if words else []
     return _of_script(found, component, words[script:], env)
-
-
-def _replaced(text: str, env: Mapping[str, str]) -> str:
-    """Kubernetes replaces `$(NAME)` where it has the variable, and takes `$$(` for `$(`."""
-    return _VARIABLE.sub(lambda it: env.get(it["name"], it[0]) if it["name"] else "$(", text)
 
 
 def _script(words: Sequence[str]) -> int | None:

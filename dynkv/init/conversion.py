@@ -32,7 +32,7 @@ class Conversion:
         else:
             self.draft.put(key, argument.number, f"line {line}: {argument.name}")
 
-    def text(self, file: str, verb: str) -> str:
+    def text(self, file: str, verb: str = "init --from-script") -> str:
         """The profile, below a comment on what of the file that `verb` has read was left out."""
         head = [f"From {file}, by `dynkv {verb}`."]
         if self.left_out:

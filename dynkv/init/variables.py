@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 from dynkv.init.conversion import Conversion
 from dynkv.init.manifest import Part
@@ -14,6 +15,14 @@ _SAME = {
     "VLLM_NO_USAGE_STATS": "1",
 }
 """What every process of dynkv's has anyway."""
+
+
+_VARIABLE = re.compile(r"\$(\$\(|\((?P<name>[A-Za-z_]\w*)\))")
+
+
+def replaced(text: str, env: Mapping[str, str]) -> str:
+    """As Kubernetes reads an argument or a value: `$(NAME)` is the variable if there is one, and `$$(` is `$(`."""
+    return _VARIABLE.sub(lambda it: env.get(it["name"], it[0]) if it["name"] else "$(", text)
 
 
 def variables(found: Conversion, given: Sequence[Part]) -> dict[str, str]:
@@ -28,7 +37,7 @@ def variables(found: Conversion, given: Sequence[Part]) -> dict[str, str]:
         elif _SAME.get(name) == variable.text("value"):
             found.planned.add(name)
         else:
-            env[name] = variable.text("value")
+            env[name] = replaced(variable.text("value"), env)
     return env
 
 

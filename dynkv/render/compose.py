@@ -178,10 +178,15 @@ def _readme(profile: Profile, plan: Plan, image: str) -> Readme:
         "Compose: `docker compose`, or `podman-compose`. The services run as root in the host's network, IPC and "
         "process namespaces: NIXL and CUDA IPC find each other there alone.",
         *([f"NVIDIA's Container Toolkit, and GPU {', '.join(gpus)}."] if gpus else []),
-        f"Free ports on the host: {', '.join(map(str, sorted(_ports(plan))))}. All but the frontend are on loopback.",
+        f"Free ports on the host: {', '.join(map(str, sorted(_ports(plan))))}.",
         *([f"The model in `{profile.model.path}` of the host."] if profile.model.path.startswith("/") else []),
     ]
-    start = ["docker compose up --detach --wait", f"curl {plan.endpoint}/v1/models", "docker compose down"]
+    start = [
+        "docker compose up --detach",
+        "docker compose ps",
+        f"curl {plan.endpoint}/v1/models",
+        "docker compose down",
+    ]
     return Readme(f"{plan.name} as a Compose file", needs, start, _lost(profile, plan), _secrets(plan))
 
 
