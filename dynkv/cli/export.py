@@ -42,6 +42,15 @@ ImageOption = Annotated[
 export = typer.Typer(help="Write a profile as files that other programs run: Kubernetes, Compose, systemd, bash.")
 
 
+@export.callback(invoke_without_command=True)
+def targets(context: typer.Context) -> None:
+    """List the targets."""
+    if context.invoked_subcommand is None:
+        commands = getattr(context.command, "commands", {})
+        for name, command in commands.items():
+            say(f"{name}: {command.help.partition(chr(10))[0]}")
+
+
 @export.command("k8s", epilog=below_options("export k8s"))
 def k8s(
     profile: ProfileArgument,
@@ -162,7 +171,8 @@ def _elsewhere(profile: str, name: str | None, given: list[Override]) -> tuple[L
     from dynkv.render.elsewhere import plan_elsewhere
 
     loaded, called, model = _settled(profile, name, given)
-    return loaded, plan_elsewhere(loaded, called, len(gpus_here()), model, handed_on_as_secrets(os.environ))
+    secrets = handed_on_as_secrets(os.environ)
+    return loaded, plan_elsewhere(loaded.profile, loaded.name, called, len(gpus_here()), model, secrets)
 
 
 def _settled(profile: str, name: str | None, given: list[Override]) -> tuple[LoadedProfile, str, ModelFacts]:

@@ -98,7 +98,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("dynkv observe --out watch", "for all deployments that run"),
         ("dynkv observe mine.yaml --out watch", "for one that does not run yet"),
     ),
-    "export": (("dynkv export k8s agg --out k8s", "each target has options of its own: `dynkv export k8s --help`"),),
+    "export": (("dynkv export", "the targets, each with options of its own"),),
     "export k8s": (
         ("dynkv export k8s agg --out k8s", "for the operators of Dynamo and LMCache"),
         (

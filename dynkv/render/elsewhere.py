@@ -9,7 +9,6 @@ from dynkv.plan.build import build
 from dynkv.plan.facts import Gpu, HostFacts, ModelFacts
 from dynkv.plan.model import Plan
 from dynkv.plan.served_model import TINY
-from dynkv.profile.load import LoadedProfile
 from dynkv.profile.model import Profile
 
 HOME = "/var/lib/dynkv"
@@ -21,14 +20,13 @@ _PLENTY = 2**50
 
 
 def plan_elsewhere(
-    loaded: LoadedProfile, name: str, gpus: int, model: ModelFacts, secrets: Collection[str] = ()
+    profile: Profile, profile_name: str, name: str, gpus: int, model: ModelFacts, secrets: Collection[str] = ()
 ) -> Plan:
     """What `up` would start on a machine with so many GPUs, as few as the profile asks for if 0, and nothing else.
 
     `secrets` are names of those that the person has here. Raises UsageError for what no container of Dynamo's images
     can run, PreflightRefused where the GPUs are too few.
     """
-    profile = loaded.profile
     _refuse_what_no_image_runs(profile)
     hub = () if model.is_local else ("HF_TOKEN",)
     facts = HostFacts(
@@ -41,7 +39,7 @@ def plan_elsewhere(
         packages=_VERSIONS,
         model=model,
     )
-    return build(profile, facts, name=name, profile_name=loaded.name, home=HOME)
+    return build(profile, facts, name=name, profile_name=profile_name, home=HOME)
 
 
 def fewest_gpus(profile: Profile) -> int:

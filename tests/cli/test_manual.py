@@ -13,7 +13,8 @@ from dynkv.cli.manual import EXAMPLES
 from dynkv.errors import EXIT_CODES, DynkvError
 
 COMMAND: Any = get_command(command_line([]))
-VERBS = [*COMMAND.commands, *(f"profiles {name}" for name in COMMAND.commands["profiles"].commands)]
+GROUPS = ("export", "profiles")
+VERBS = [*COMMAND.commands, *(f"{group} {name}" for group in GROUPS for name in COMMAND.commands[group].commands)]
 
 
 def test_every_verb_has_examples() -> None:

@@ -278,7 +278,9 @@ def test_there_and_back_again(profile: str, tmp_path: Path) -> None:
     facts = host(fewest_gpus(load(profile).profile) + (profile == "disagg-1gpu"))
     before = _plan(profile, facts, settings)
     loaded = load(profile, _overrides(settings))
-    there = k8s_files(loaded.profile, plan_elsewhere(loaded, profile, 0, facts.model), Cluster("r/v:1", "r/l:1"))
+    there = k8s_files(
+        loaded.profile, plan_elsewhere(loaded.profile, profile, profile, 0, facts.model), Cluster("r/v:1", "r/l:1")
+    )
     file = tmp_path / f"{profile}.yaml"
     file.write_text(convert(there["deployment.yaml"]).text("deployment.yaml", "import"))
     after = _plan(str(file), facts, {})

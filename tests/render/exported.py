@@ -32,7 +32,7 @@ def planned(name: str, settings: Mapping[str, Any] | None = None, gpus: int = 0)
     profile = loaded(name, settings)
     path = profile.profile.model.path
     model = ModelFacts(path.startswith("/"), False, path if path.startswith("/") else "")
-    return profile, plan_elsewhere(profile, name.rpartition("/")[2].removesuffix(".yaml"), gpus, model)
+    return profile, plan_elsewhere(profile.profile, name, name, gpus, model)
 
 
 def k8s(name: str, settings: Mapping[str, Any] | None = None, gpus: int = 0, cluster: Cluster = CLUSTER) -> Files:
