@@ -78,7 +78,7 @@ def k8s(
 ) -> None:
     """A DynamoGraphDeployment and an LMCacheEngine, for the operators of Dynamo and LMCache.
 
-    As many workers as `up` would start here; where there are no GPUs, as few as the profile asks for.
+    With as many workers as `up` would start here; where GPUs are too few, with as many as it takes.
     """
     from dynkv.render.cluster import Cluster, is_local
     from dynkv.render.k8s import k8s_files
@@ -113,7 +113,7 @@ def compose(
 ) -> None:
     """A Compose file: a service for each process, on one machine.
 
-    For the GPUs of this machine; where there are none, for as few as the profile asks for.
+    For the GPUs of this machine; where these are too few, for as many as it takes.
     """
     from dynkv.render.compose import compose_files
 
@@ -167,7 +167,7 @@ def shell(
 
 
 def _elsewhere(profile: str, name: str | None, given: list[Override]) -> tuple[LoadedProfile, Plan]:
-    """With as many GPUs as there are here, and nothing else of this machine but the names of secrets."""
+    """With as many GPUs as there are here at the least, and of this machine nothing else but the names of secrets."""
     from dynkv.render.elsewhere import plan_elsewhere
 
     loaded, called, model = _settled(profile, name, given)

@@ -57,7 +57,9 @@ class Part:
         """Of a list; or of a mapping by name, each with its name."""
         found = self.data.get(key) or ()
         if isinstance(found, Mapping):
-            yield from (self._part({"name": name, **(value or {})}, key, name) for name, value in found.items())
+            for name, value in found.items():
+                part = self._part(value, key, name)
+                yield Part(self.manifest, {"name": name, **part.data}, part.path)
             return
         for number, value in enumerate(self.listed(key)):
             yield self._part(value, key, number)

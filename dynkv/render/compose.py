@@ -66,8 +66,7 @@ def _service(
         "command": list(unit.argv),
         "environment": {name: value for name, value in sorted(unit.env.items()) if not _is_renumbered(unit, name)},
         "network_mode": "host",
-        "ipc": "host",
-        "pid": "host",
+        **({} if unit.role is Role.FRONTEND else {"ipc": "host", "pid": "host"}),
         "volumes": [f"{_STATE}:{HOME}", *_mounted(profile, plan, unit)],
         "ulimits": {"memlock": -1, "nofile": 65536},
         "restart": "unless-stopped",
@@ -175,8 +174,8 @@ def _readme(profile: Profile, plan: Plan, image: str) -> Readme:
     needs = [
         f"`{image}`, or another image with the same stack: `--image`. The arguments are those of ai-dynamo 1.6.1, vllm "
         "0.31.0 and lmcache 0.5.6.",
-        "Compose: `docker compose`, or `podman-compose`. The services run as root in the host's network, IPC and "
-        "process namespaces: NIXL and CUDA IPC find each other there alone.",
+        "Compose: `docker compose`, or `podman-compose`. The services run as root in the host's network, workers "
+        "and LMCache in its IPC and process namespaces, too: NIXL and CUDA IPC find each other there alone.",
         *([f"NVIDIA's Container Toolkit, and GPU {', '.join(gpus)}."] if gpus else []),
         f"Free ports on the host: {', '.join(map(str, sorted(_ports(plan))))}.",
         *([f"The model in `{profile.model.path}` of the host."] if profile.model.path.startswith("/") else []),

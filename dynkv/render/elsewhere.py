@@ -22,15 +22,15 @@ _PLENTY = 2**50
 def plan_elsewhere(
     profile: Profile, profile_name: str, name: str, gpus: int, model: ModelFacts, secrets: Collection[str] = ()
 ) -> Plan:
-    """What `up` would start on a machine with so many GPUs, as few as the profile asks for if 0, and nothing else.
+    """What `up` would start on a machine with so many GPUs, or with as many as it takes, and nothing else on it.
 
     `secrets` are names of those that the person has here. Raises UsageError for what no container of Dynamo's images
-    can run, PreflightRefused where the GPUs are too few.
+    can run, PreflightRefused where the profile names too few GPUs.
     """
     _refuse_what_no_image_runs(profile)
     hub = () if model.is_local else ("HF_TOKEN",)
     facts = HostFacts(
-        gpus=_gpus(profile, gpus or fewest_gpus(profile)),
+        gpus=_gpus(profile, max(gpus, fewest_gpus(profile))),
         memory_available_bytes=_PLENTY,
         environ={} if model.is_local else {"HF_HOME": f"{HOME}/huggingface"},
         secret_names=tuple(sorted({*hub, *secrets})),

@@ -92,6 +92,8 @@ def _lost(profile: Profile, plan: Plan) -> Iterable[tuple[str, str]]:
     if has_sidecar(plan):
         yield "One LMCache for all", "each node has its own, and a worker finds what was computed on its node"
         yield "`lmcache.heartbeat_interval_s`", "the operator's ConfigMap leaves it at LMCache's own 10 s"
+        if profile.observability.otlp is not None:
+            yield "LMCache's `/metrics`", "with an OTLP endpoint it pushes its figures there instead (lmcache 0.5.6)"
         if plan.l2_directories:
             told = ", ".join(f"`{path}`" for path in plan.l2_directories)
             yield "One L2 for all", f"each node keeps its own, in its directory {told}"

@@ -118,6 +118,13 @@ class TestOrder:
         assert "worker-1" not in services(compose("agg", gpus=3))["worker-2"]["depends_on"]
 
 
+def test_who_maps_others_memory_is_in_the_hosts_namespaces() -> None:
+    made = services(compose("disagg"))
+    shared = {name for name, it in made.items() if (it.get("ipc"), it.get("pid")) == ("host", "host")}
+    assert shared == {"lmcache", "decode-0", "prefill-0"}
+    assert {it["network_mode"] for name, it in made.items() if name != "prepare"} == {"host"}
+
+
 class TestGpus:
     def test_each_worker_has_its_own_and_the_sidecar_all(self) -> None:
         made = services(compose("agg", {"workers.tensor_parallel_size": 2}, gpus=4))

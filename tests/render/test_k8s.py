@@ -234,6 +234,12 @@ def test_what_is_lost_is_told() -> None:
     assert "Standby" in k8s("agg")["README.md"]
 
 
+@pytest.mark.parametrize(("here", "workers"), [(0, 2), (1, 2), (6, 6)])
+def test_where_gpus_are_too_few_it_is_for_as_many_as_it_takes(here: int, workers: int) -> None:
+    _, made = planned("disagg", gpus=here)
+    assert len(made.workers) == workers
+
+
 def test_a_plan_for_elsewhere_takes_nothing_from_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://mine")
     _, made = planned("agg")
