@@ -32,7 +32,7 @@ from dynkv.plan.model import Plan
 from dynkv.profile.load import LoadedProfile, Override
 
 RUNTIME_IMAGE = "nvcr.io/nvidia/ai-dynamo/vllm-runtime:1.6.0"
-"""The newest that Dynamo's documentation names (ai-dynamo/dynamo, docs of 1.6: "Rolling Updates")."""
+"""Of the line whose options dynkv knows, as Dynamo's guide "Rolling Updates" names it (docs of 1.6)."""
 LMCACHE_IMAGE = "lmcache/standalone:v0.5.2"
 """That of LMCache's example for Dynamo (LMCache/LMCache ad08eead, examples/dynamo_integration/kubernetes)."""
 ImageOption = Annotated[

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -50,16 +51,21 @@ def podman_compose(directory: Path) -> str:
 
 
 def docker_compose(directory: Path) -> str:
-    """What docker compose makes of it, or Debian's docker-compose, which is installed where it lacks and may be had."""
-    plugin = shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True)
-    if plugin and plugin.returncode == 0:
-        return _config("docker", "compose", directory=directory)
+    """What docker compose makes of it, or Debian's docker-compose."""
+    if (words := docker_compose_words()) is None:
+        pytest.skip("docker compose is not here, and cannot be installed")
+    return _config(*words, directory=directory)
+
+
+@cache
+def docker_compose_words() -> tuple[str, ...] | None:
+    """How it is called here; Debian's is installed where it lacks and may be had."""
+    if shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
+        return ("docker", "compose")
     if shutil.which("docker-compose") is None and os.geteuid() == 0 and shutil.which("apt-get"):
         for words in (["update"], ["install", "--yes", "--no-install-recommends", "docker-compose"]):
             subprocess.run(["apt-get", *words], capture_output=True, timeout=300, check=False)
-    if shutil.which("docker-compose") is None:
-        pytest.skip("docker compose is not here, and cannot be installed")
-    return _config("docker-compose", directory=directory)
+    return ("docker-compose",) if shutil.which("docker-compose") else None
 
 
 def _config(*words: str, directory: Path) -> str:
