@@ -10,10 +10,13 @@ from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
 _MISREAD = re.compile(
-    r"(?:y|yes|n|no|on|off|true|false|null|~|[-+.\d_:]+(?:e[-+]?\d+)?|0x[\da-f_]+|0o?[0-7_]+|[-+]?\.?(?:inf|nan))?",
+    r"(?:y|yes|n|no|on|off|true|false|null|~|=|<<|[-+.\d_:]+(?:e[-+]?\d+)?|[-+]?0[xob][\da-f_]+|[-+]?\.?(?:inf|nan)"
+    r"|\d{4}-\d\d?-\d\d?.*)?",
     re.IGNORECASE,
 )
 """Texts that a reader of YAML 1.1, as those of Kubernetes and Compose are, mistakes unless they are quoted."""
+_BLOCK = re.compile(r"(?:\S(?:[^\n]*\S)?\n)(?:[^\n]*\S\n)+")
+"""Texts of lines that lose nothing as a block: no space at an end, none at the very beginning."""
 _WIDTH = 4096
 """No line is broken: an argument stays one."""
 
@@ -43,12 +46,13 @@ class _Into:
 
 def _written(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _written(inner) for name, inner in value.items()}
+        return {_written(name): _written(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_written(inner) for inner in value]
-    if not isinstance(value, str):
-        return value
-    text = str(value)
-    if "\n" in text:
+    return _text(str(value)) if isinstance(value, str) else value
+
+
+def _text(text: str) -> Any:
+    if _BLOCK.fullmatch(text) and all(line.isprintable() for line in text.splitlines()):
         return LiteralScalarString(text)
-    return DoubleQuotedScalarString(text) if _MISREAD.fullmatch(text) else text
+    return text if text.isprintable() and not _MISREAD.fullmatch(text) else DoubleQuotedScalarString(text)
