@@ -22,7 +22,7 @@ ROWS = (
 FILES = sorted(PACKAGE.rglob("*.py"))
 PURE = set(
     "__future__ ast collections dataclasses difflib enum fnmatch functools graphlib hashlib ipaddress itertools json "
-    "msgspec operator pathlib pydantic pydantic_core re shlex textwrap typing urllib".split()
+    "math msgspec operator pathlib pydantic pydantic_core re ruamel shlex textwrap typing urllib".split()
 )
 """What may be imported where nothing is done but to decide."""
 LOOKS_AT_THE_HOST = {"urllib.request", *(f"pydantic.{name}Path" for name in ("File", "Directory", "New", "Socket"))}
@@ -145,9 +145,11 @@ def with_what_they_import(modules: Iterable[str]) -> set[str]:
 
 @pytest.mark.parametrize(
     "module",
-    sorted(with_what_they_import(name for name in MODULES if row(name) in {"plan", "observe", "init", "bash"})),
+    sorted(
+        with_what_they_import(name for name in MODULES if row(name) in {"plan", "render", "observe", "init", "bash"})
+    ),
 )
-def test_the_plan_and_what_comes_before_it_do_no_io(module: str) -> None:
+def test_the_plan_and_what_is_made_with_it_do_no_io(module: str) -> None:
     """Nor does anything that it calls. What the host is, and where the person stands on it, comes in as facts."""
     file = MODULES[module]
     for name, member in imported(file):

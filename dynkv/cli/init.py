@@ -55,8 +55,8 @@ def init(
     if arguments:
         raise UsageError(f"{arguments[0]!r} is no option", hint="arguments are those of a script: --from-script FILE")
     draft = _for_this_host(Wish(model, device), out)
-    _validated(draft)
-    _write(draft.text(["By `dynkv init`, for this host."]), out or Path(_DEFAULT), force=force)
+    validated(draft)
+    write(draft.text(["By `dynkv init`, for this host."]), out or Path(_DEFAULT), force=force)
 
 
 def _for_this_host(wish: Wish, out: Path | None) -> Draft:
@@ -71,10 +71,10 @@ def _convert(script: Path, arguments: list[str], out: Path | None, *, force: boo
         raise UsageError("with --from-script it is the script that names model and device", hint="change the profile")
     try:
         found = converted(_script_text(script), str(script), arguments, os.environ)
-        _validated(found.draft)
+        validated(found.draft)
     except ScriptError as error:
         raise error.of(str(script)) from None
-    _write(found.text(script.name), out or Path(f"{script.stem}.yaml"), force=force)
+    write(found.text(script.name), out or Path(f"{script.stem}.yaml"), force=force)
     for remark in found.left_out:
         note(f"{script.name}:{remark.line}: {remark.text}")
 
@@ -86,7 +86,7 @@ def _script_text(script: Path) -> str:
         raise UsageError(error.what, where=error.where, hint="give a bash script that can be read") from None
 
 
-def _validated(draft: Draft) -> None:
+def validated(draft: Draft) -> None:
     """Raises ProfileError for what no profile may say."""
     data = draft.data()
     try:
@@ -95,7 +95,7 @@ def _validated(draft: Draft) -> None:
         raise explain(error, Source(data, {}), "the profile that comes of it") from None
 
 
-def _write(text: str, out: Path, *, force: bool) -> None:
+def write(text: str, out: Path, *, force: bool) -> None:
     """Raises UsageError where there is a file already."""
     if out == _PRINTED:
         show_document(text)

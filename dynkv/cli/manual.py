@@ -82,6 +82,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("dynkv init --from-script agg_lmcache_mp.sh --out -", "what a launch script does, printed"),
         ("dynkv init --from-script agg.sh -- --model Qwen/Qwen3-8B", "as the script does with these arguments"),
     ),
+    "import": (
+        ("dynkv import agg_router.yaml", "an example of Dynamo's, into a profile of the same name"),
+        ("dynkv import k8s/deployment.yaml --out mine.yaml", "what `dynkv export k8s` wrote, back again"),
+    ),
     "bench": (
         ("dynkv bench agg --against 'agg --no-lmcache'", "whether LMCache pays on chats"),
         ("dynkv bench agg --workload rag --kv-pressure 0.5,1,2,4", "the more documents, the more it pays"),
@@ -101,6 +105,21 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("dynkv observe mine.yaml --out watch", "for one that does not run yet"),
     ),
     "completion": (("dynkv completion bash", "to be sourced in ~/.bashrc: source <(dynkv completion bash)"),),
+    "export": (("dynkv export", "the targets, each with options of its own"),),
+    "export k8s": (
+        ("dynkv export k8s agg --out k8s", "for the operators of Dynamo and LMCache"),
+        (
+            "dynkv export k8s disagg --gpus 0,1,2 --namespace serving --out k8s",
+            "two decode workers and one for prefill",
+        ),
+        ("dynkv export k8s mine.yaml --model-pvc models --out k8s", "with a model from a PersistentVolumeClaim"),
+    ),
+    "export compose": (("dynkv export compose agg --out compose", "then `docker compose up` in it"),),
+    "export systemd": (
+        ("dynkv export systemd agg --out systemd", "dynkv@.service and agg.yaml"),
+        ("dynkv export systemd mine.yaml --user --out systemd", "for your own manager, without root"),
+    ),
+    "export shell": (("dynkv export shell agg --out by-hand", "agg.sh, as `dynkv plan agg --shell` prints it"),),
     "profiles": (("dynkv profiles", "what is shipped"),),
     "profiles show": (("dynkv profiles show agg", "to begin one of your own with"),),
     "profiles schema": (("dynkv profiles schema", "for editors"),),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from importlib import resources
 from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +13,7 @@ from dynkv.cli.deployments import opened
 from dynkv.cli.options import NameOption, SetOption
 from dynkv.cli.planned import locate, make_plan
 from dynkv.cli.report import say
+from dynkv.cli.written import ForceOption, OutOption, write
 from dynkv.errors import NotRunning, UsageError
 from dynkv.home import deployments, home
 from dynkv.observe.documents import documents
@@ -25,7 +25,7 @@ _BELOW = {"dashboards": "grafana/dashboards"}
 
 
 def observe(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write; the directory is made.")],
+    out: OutOption,
     profile: Annotated[
         str | None,
         typer.Argument(
@@ -36,7 +36,7 @@ def observe(
     ] = None,
     name: NameOption = None,
     sets: SetOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there and differ.")] = False,
+    force: ForceOption = False,
 ) -> None:
     """Write what Prometheus and Grafana need to watch the deployments that run, or one of a profile.
 
@@ -46,9 +46,9 @@ def observe(
     if not any(plan.metrics for plan in plans):
         names = ", ".join(plan.name for plan in plans)
         raise UsageError(f"figures of {names} are read nowhere", hint="metrics.enabled: true in the profile")
-    written = {**documents(plans), **_as_they_are(_FILES)}
-    _write(out, written, force=force)
-    say(f"{len(written)} files are in {out}, for {', '.join(plan.name for plan in plans if plan.metrics)}")
+    texts = {**documents(plans), **_as_they_are(_FILES)}
+    write(out, texts, force=force)
+    say(f"{len(texts)} files are in {out}, for {', '.join(plan.name for plan in plans if plan.metrics)}")
     say(f"start both with docker: (cd {out} && docker compose up -d)")
     say(f"or Prometheus by itself: prometheus --config.file={out / 'prometheus.yml'}")
 
@@ -75,20 +75,3 @@ def _as_they_are(folder: Traversable, below: str = "") -> dict[str, str]:
         else:
             found[f"{below}{entry.name}"] = entry.read_text(encoding="utf-8")
     return found
-
-
-def _write(out: Path, texts: dict[str, str], *, force: bool) -> None:
-    """All or nothing of what is in the way: raises UsageError for a file that somebody has changed."""
-    try:
-        changed = [path for path, text in texts.items() if (out / path).exists() and (out / path).read_text() != text]
-        if changed and not force:
-            raise UsageError(
-                f"{out / min(changed)} is there already, and differs", hint="--force overwrites it, --out names another"
-            )
-        for path, text in texts.items():
-            (out / path).parent.mkdir(parents=True, exist_ok=True)
-            (out / path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"cannot write {error.filename or out}: {error.strerror}", hint="--out names another"
-        ) from None

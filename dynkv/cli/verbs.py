@@ -39,6 +39,8 @@ VERBS = (
     Verb(PREPARE, "doctor", "can this host run it?"),
     Verb(PREPARE, "bench", "which profile is faster"),
     Verb(PREPARE, "advise", "which caches would pay"),
+    Verb(PREPARE, "export", "to k8s, Compose, systemd"),
+    Verb(PREPARE, "import", "from a Kubernetes graph", "graph", "import_graph"),
     Verb(PREPARE, "completion", "for bash, zsh or fish", "shells"),
 )
 """In the order of the help."""

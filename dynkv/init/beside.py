@@ -98,7 +98,7 @@ def _described(found: Conversion, program: Program, name: str, ports: dict[str, 
     words = [word for word in program.argv if is_known(word)]
     for word in program.argv:
         if not is_known(word):
-            found.leave_out(program.line, f"{readable(word)}: it is known only when the script runs")
+            found.leave_out(program.line, f"{readable(word)}: it is known only when it runs")
     kept = (PLANNED - {"CUDA_VISIBLE_DEVICES"}) | {"NATS_SERVER", "ETCD_ENDPOINTS"}
     env = {n: v for n, v in program.env.items() if n not in kept and is_known(v) and not is_secret(n, v)}
     unit: dict[str, Any] = {"name": name, "argv": words}

@@ -88,4 +88,4 @@ def _problem(name: str, values: Sequence[str]) -> str | None:
     if any(is_secret(name, value) for value in values):
         return "is a secret; write it under env yourself, or keep it out of files"
     unknown = next((value for value in values if not is_known(value)), None)
-    return unknown and f"has a value, {readable(unknown)}, that is known only when the script runs"
+    return unknown and f"has a value, {readable(unknown)}, that is known only when it runs"

@@ -32,9 +32,7 @@ def take_workers(found: Conversion, workers: Sequence[Worker]) -> None:
         for name in one.connectors.left_out:
             found.leave_out(one.program.line, f"{name} of --kv-transfer-config: the plan writes the connector")
         if one.connectors.has_nixl and not is_disagg:
-            found.leave_out(
-                one.program.line, "NixlConnector: no other worker in the script exchanges KV blocks with it"
-            )
+            found.leave_out(one.program.line, "NixlConnector: no other worker in it exchanges KV blocks with it")
         if one.program.before:
             found.leave_out(one.program.line, f"{' '.join(one.program.before)}, in front of the worker")
     draft, first = found.draft, workers[0]

@@ -12,6 +12,9 @@ from dynkv.profile.arguments import FRONTEND_OPTIONS, REFUSED_FRONTEND_ARGS
 
 _KEYS = {"--router-mode": "frontend.router_mode", "--http-host": "frontend.host"}
 _NUMBERS = {"--http-port": "frontend.port", "--migration-limit": "frontend.migration_limit"}
+_ROUTER = "DYN_ROUTER_MODE"
+HANDLED_ENV = frozenset({_ROUTER})
+"""Variables that are handled here: this one is what `--router-mode` is without an argument (ai-dynamo 1.6.1)."""
 _PLANNED = frozenset(
     "--namespace --namespace-prefix --discovery-backend --request-plane --event-plane --model-name --model-path".split()
 )
@@ -19,13 +22,13 @@ _PLANNED = frozenset(
 
 def take_frontend(found: Conversion, frontends: Sequence[Program], workers: Sequence[Worker]) -> None:
     if not frontends:
-        found.leave_out(
-            workers[0].program.line, "the script starts no frontend for its workers; every deployment has one"
-        )
+        found.leave_out(workers[0].program.line, "it starts no frontend for its workers; every deployment has one")
         return
     frontend = frontends[0]
     if port := whole(frontend.env.get("DYN_HTTP_PORT", "")):
         found.draft.put("frontend.port", port, "DYN_HTTP_PORT")
+    if mode := frontend.env.get(_ROUTER):
+        found.draft.put("frontend.router_mode", mode, _ROUTER)
     rest: list[str] = []
     for argument in arguments(frontend.args, FRONTEND_OPTIONS):
         rest += _take(found, argument, frontend.line)
@@ -48,7 +51,7 @@ def _take(found: Conversion, argument: Argument, line: int) -> tuple[str, ...]:
     """Returns the words that remain arguments."""
     why = f"line {line}: {argument.name}"
     if not argument.is_known:
-        found.leave_out(line, f"{argument.shown()}: its value is known only when the script runs")
+        found.leave_out(line, f"{argument.shown()}: its value is known only when it runs")
     elif argument.name in _KEYS:
         found.draft.put(_KEYS[argument.name], argument.value, why)
     elif argument.name in _NUMBERS:

@@ -10,7 +10,7 @@ from dynkv.bash.shell import Record
 from dynkv.errors import ScriptError
 from dynkv.init import beside, environment, fleet, sidecar
 from dynkv.init.conversion import Conversion
-from dynkv.init.frontend import take_frontend
+from dynkv.init.frontend import HANDLED_ENV, take_frontend
 from dynkv.init.helpers import HELPERS
 from dynkv.init.programs import Kind, Program, recognized
 from dynkv.init.workers import Worker, as_ranks, refuse_connectors, worker
@@ -37,15 +37,14 @@ def converted(text: str, path: str, arguments: Sequence[str], environ: Mapping[s
     for remark in record.remarks:
         found.leave_out(remark.line, remark.text)
     if any(program.kind in (Kind.WORKER, Kind.MOCKER) for program in programs):
-        _convert(found, programs, PurePath(path).name)
+        convert(found, programs, PurePath(path).name)
     elif serving := [program for program in programs if program.kind is Kind.VLLM]:
         _refuse_engines_beside(programs)
         beside.without_dynamo(found, serving)
         beside.tell_of_the_rest(found, programs)
     else:
         raise _nothing_to_do(record, programs)
-    found.left_out.sort(key=lambda remark: remark.line)
-    found.left_out = list(dict.fromkeys(found.left_out))
+    found.put_in_order()
     return found
 
 
@@ -98,14 +97,15 @@ def _nothing_to_do(record: Record, programs: Sequence[Program]) -> ScriptError:
     if other is not None:
         return ScriptError(f"{other.module} is no worker that dynkv plans", other.line, hint=_PLANNED)
     if any(program.kind is Kind.FRONTEND for program in programs):
-        return ScriptError("the script starts a frontend and no worker", hint=_PLANNED)
-    return ScriptError("the script starts no part of Dynamo", hint=_PLANNED)
+        return ScriptError("it starts a frontend and no worker", hint=_PLANNED)
+    return ScriptError("it starts no part of Dynamo", hint=_PLANNED)
 
 
 _PLANNED = "dynkv plans `python -m dynamo.frontend`, `dynamo.vllm` or `dynamo.mocker`, and `lmcache server`"
 
 
-def _convert(found: Conversion, programs: list[Program], script: str) -> None:
+def convert(found: Conversion, programs: list[Program], file: str) -> None:
+    """Turn what is started into keys; raises ScriptError for what no profile can ask for."""
     workers = [worker(program) for program in programs if program.kind in (Kind.WORKER, Kind.MOCKER)]
     others = _others(found, workers)
     own = list(as_ranks([one for one in workers if one.is_own_role]))
@@ -117,7 +117,7 @@ def _convert(found: Conversion, programs: list[Program], script: str) -> None:
     _route_to_encoders(found, own, others)
     frontends = [program for program in programs if program.kind is Kind.FRONTEND]
     sidecars = [program for program in programs if program.kind is Kind.LMCACHE]
-    found.draft.put("description", f"as {script}")
+    found.draft.put("description", f"as {file}")
     fleet.take_workers(found, own)
     sidecar.take_sidecar(found, own, sidecars)
     take_frontend(found, frontends, own)
@@ -173,7 +173,7 @@ def _take_environment(
     for one in workers:
         key = "workers.env" if one.role == "worker" else f"workers.{one.role}.env"
         groups.setdefault(key, []).append(one.program)
-    kept = environment.carried(groups, sidecar.HANDLED_ENV)
+    kept = environment.carried(groups, sidecar.HANDLED_ENV | HANDLED_ENV)
     found.planned |= kept.planned
     for line, text in kept.left_out:
         found.leave_out(line, text)

@@ -27,7 +27,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 def take_sidecar(found: Conversion, workers: Sequence[Worker], servers: Sequence[Program]) -> None:
     users = [one for one in workers if one.connectors.has_lmcache]
     if not users and not servers:
-        found.draft.put("lmcache.enabled", False, "the script has none")
+        found.draft.put("lmcache.enabled", False, "it has none")
         return
     for one in users:
         if one.connectors.heartbeat_interval_s is not None:
@@ -48,7 +48,7 @@ def _take_server(found: Conversion, server: Program) -> None:
     adapters = []
     for argument in arguments(server.args, SIDECAR_OPTIONS):
         if not argument.is_known:
-            found.leave_out(server.line, f"{argument.shown()}: its value is known only when the script runs")
+            found.leave_out(server.line, f"{argument.shown()}: its value is known only when it runs")
         elif argument.name in _NUMBERS:
             found.put_number(_NUMBERS[argument.name], argument, server.line)
         elif argument.name == "--l2-adapter" and argument.mapping:
@@ -85,4 +85,4 @@ def _take_in_process(found: Conversion, users: Sequence[Worker]) -> None:
         if (given := first.env.get(name)) is not None:
             found.put_number(key, Argument(name, (name, given), True), first.line)
     if found.draft.get("lmcache.l1_size_gb") is None:
-        found.draft.put("lmcache.l1_size_gb", "auto", "the script leaves it to LMCache")
+        found.draft.put("lmcache.l1_size_gb", "auto", "left to LMCache")

@@ -104,7 +104,7 @@ def _take(found: Worker, argument: Argument) -> None:
     if name in _MANY_MACHINES:
         raise ScriptError(f"{argument.shown()} spreads a worker over machines, and a deployment runs on one", line)
     if not argument.is_known:
-        found.leave_out(argument, "its value is known only when the script runs")
+        found.leave_out(argument, "its value is known only when it runs")
     elif name in NUMBERS:
         _take_number(found, argument)
     elif name in _OLD_ROLES:

@@ -11,6 +11,7 @@ from dynkv.plan.order import start_stages, stop_stages
 from dynkv.plan.steps import MakeDirectory, Run, Step
 from dynkv.render.ending import ENDING
 from dynkv.render.quoting import comment, quoted
+from dynkv.render.readme import Readme
 from dynkv.render.starting import STARTING
 
 _ROUND_S = 0.2
@@ -83,6 +84,29 @@ def shell_script(plan: Plan) -> str:
         _MAIN.format(ready=quoted(f"ready: {plan.endpoint}" if plan.endpoint else "ready")),
     ]
     return "\n".join(parts)
+
+
+def shell_files(plan: Plan) -> dict[str, str]:
+    """By path: the script, and its README."""
+    script = f"{plan.name}.sh"
+    secrets = sorted({name for unit in plan.units for name in (*unit.secret_env, *unit.own_secrets.values())})
+    told = f"None is in the script. Export what it is to hand on before you run it: {', '.join(secrets)}."
+    readme = Readme(
+        f"{plan.name} by hand",
+        [
+            "This machine, as it is now: paths, ports and GPUs are those of the plan.",
+            "bash 4.1 or later, env and sleep of coreutils, curl; setsid and grep where they are there.",
+        ],
+        [f"bash {quoted(script)}"],
+        [
+            ("Watching and restarts", "nothing is watched: when one process has ended, the script ends all others"),
+            ("Standby, GPU memory gate, hang checks, adoption", "there is no supervisor"),
+            ("Proof", "it is ready when the probes say so, and no real token is asked for"),
+            ("Status, logs, events and figures", "each process writes to the terminal, and has its own `/metrics`"),
+        ],
+        [told] if secrets else [],
+    )
+    return {script: shell_script(plan), "README.md": readme.text()}
 
 
 def _in_order(plan: Plan) -> list[str]:

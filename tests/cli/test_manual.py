@@ -13,7 +13,7 @@ from dynkv.cli.manual import EXAMPLES
 from dynkv.errors import EXIT_CODES, DynkvError
 
 COMMAND: Any = get_command(command_line([]))
-GROUPS = ("profiles", "stack")
+GROUPS = ("export", "profiles", "stack")
 VERBS = [*COMMAND.commands, *(f"{group} {name}" for group in GROUPS for name in COMMAND.commands[group].commands)]
 
 

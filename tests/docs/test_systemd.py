@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from dynkv.profile.load import load, parse_set, shipped
+from dynkv.render.systemd import TEMPLATE, systemd_files, template_text, unit_text
+
 from .pages import DOCS, ROOT
 
 UNITS = {"dynkv.service": (), "dynkv-user.service": ("--user",)}
@@ -40,17 +43,61 @@ def text_of(unit: str) -> str:
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_systemd_understands_every_line(systemd: None, unit: str, tmp_path: Path) -> None:
-    file = tmp_path / unit
-    file.write_text(re.sub(r"(?m)^ExecStart=\S+", f"ExecStart={sys.executable}", text_of(unit)))
+    assert verified(text_of(unit), tmp_path / unit, *UNITS[unit]) == (0, "")
+
+
+def verified(text: str, file: Path, *manager: str) -> tuple[int, str]:
+    """What systemd says of a unit in that file, with a program in it that is there."""
+    file.write_text(re.sub(r"(?m)^ExecStart=\S+", f"ExecStart={sys.executable}", text))
     done = subprocess.run(
-        ["systemd-analyze", *UNITS[unit], "verify", "--man=no", "--recursive-errors=no", str(file)],
-        env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)},
+        ["systemd-analyze", *manager, "verify", "--man=no", "--recursive-errors=no", str(file)],
+        env={**os.environ, "XDG_RUNTIME_DIR": str(file.parent)},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    return done.returncode, done.stdout + done.stderr
+
+
+class TestExported:
+    """By `dynkv export systemd`: the same unit, for any profile."""
+
+    @pytest.mark.parametrize("manager", UNITS.values(), ids=UNITS)
+    def test_systemd_understands_every_line(self, systemd: None, manager: tuple[str, ...], tmp_path: Path) -> None:
+        text = template_text(is_user=bool(manager))
+        assert verified(text, tmp_path / TEMPLATE, *manager) == (0, "")
+        assert verified(text.replace("KillMode", "KillModus"), tmp_path / TEMPLATE, *manager)[1]
+
+    @pytest.mark.parametrize("unit", UNITS)
+    def test_there_is_one_truth(self, unit: str) -> None:
+        assert unit_text("agg", is_user=bool(UNITS[unit])) == text_of(unit)
+
+    @pytest.mark.parametrize("profile", shipped())
+    def test_the_profile_beside_it_is_the_same(self, profile: str, tmp_path: Path) -> None:
+        whole = load(profile, [parse_set("frontend.port=8123")]).profile
+        files = systemd_files(whole, "mine", "", is_user=False)
+        (tmp_path / "mine.yaml").write_text(files["mine.yaml"])
+        assert load(str(tmp_path / "mine.yaml")).profile == whole
+        assert "/etc/dynkv/%i.yaml" in files[TEMPLATE]
+        assert "dynkv@mine" in files["README.md"]
+
+    def test_secrets_stay_behind_and_are_named(self, tmp_path: Path) -> None:
+        profile = tmp_path / "secret.yaml"
+        profile.write_text(
+            "extends: agg\nenv: {MY_TOKEN: s3cr3t-a, PLAIN: told}\n"
+            "workers: {each: {worker-0: {env: {DATABASE: 'pg://me:s3cr3t-b@db/x'}}}}\n"
+            "units: [{name: proxy, argv: [proxy], env: {API_KEY: s3cr3t-c}}]\n"
+            "notify: [{webhook: 'https://hook/s3cr3t-d'}, {command: [mail]}]\n"
+        )
+        files = systemd_files(load(str(profile)).profile, "mine", "", is_user=False)
+        assert [path for path, text in files.items() if "s3cr3t" in text] == []
+        for key in ("env.MY_TOKEN", "workers.each.worker-0.env.DATABASE", "units.0.env.API_KEY", "notify.0.webhook"):
+            assert f"# Left out, because it is a secret: {key}\n" in files["mine.yaml"]
+            assert f"`{key}`" in files["README.md"]
+        (tmp_path / "mine.yaml").write_text(files["mine.yaml"])
+        kept = load(str(tmp_path / "mine.yaml")).profile
+        assert (kept.env, len(kept.notify), kept.units[0].env) == ({"PLAIN": "told"}, 1, {})
 
 
 @pytest.mark.parametrize("unit", UNITS)

@@ -223,7 +223,7 @@ PYTHONPATH=src python -m dynamo.vllm --model m &
 """
     assert data(text)["env"] == {"WHOLE": "/src"}
     assert left_out(text) == [
-        "2: PORT has a value, $(allocate_free_port), that is known only when the script runs",
+        "2: PORT has a value, $(allocate_free_port), that is known only when it runs",
         "2: PYTHONPATH has entries that are relative to the script; write full paths",
     ]
 
@@ -326,9 +326,9 @@ my-exporter --port 9 &
         "1: dynkv does not run `mkdir -p /tmp/x`",
         "2: `nats-server --jetstream`: dynkv needs no nats-server",
         "3: --router-reset-states: the frontend of ai-dynamo 1.6.1 has no such option",
-        "3: --router-ttl-secs $(ask): its value is known only when the script runs",
+        "3: --router-ttl-secs $(ask): its value is known only when it runs",
         "4: --no-such-option 3: vllm 0.31.0 and ai-dynamo 1.6.1 have no such option",
-        "4: --max-num-seqs $(ask): its value is known only when the script runs",
+        "4: --max-num-seqs $(ask): its value is known only when it runs",
         "4: numactl -N 0, in front of the worker",
         "5: dynkv does not run `my-exporter --port 9`",
     ]

@@ -1,0 +1,34 @@
+"""Writing several files below a directory, as `observe` and `export` do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dynkv.errors import UsageError
+
+OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write; the directory is made.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite files that are there and differ.")]
+
+
+def write(out: Path, texts: Mapping[str, str], *, force: bool) -> None:
+    """Each text to its path below `out`, where other files stay as they are.
+
+    All or nothing of what is in the way: raises UsageError for a file that differs and is not to be overwritten.
+    """
+    try:
+        changed = [path for path, text in texts.items() if (out / path).exists() and (out / path).read_text() != text]
+        if changed and not force:
+            raise UsageError(
+                f"{out / min(changed)} is there already, and differs", hint="--force overwrites it, --out names another"
+            )
+        for path, text in texts.items():
+            (out / path).parent.mkdir(parents=True, exist_ok=True)
+            (out / path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {error.filename or out}: {error.strerror}", hint="--out names another"
+        ) from None

@@ -1,0 +1,81 @@
+"""A profile planned for a machine that is not this one: nothing of this host's is in it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from dynkv.errors import UsageError
+from dynkv.plan.build import build
+from dynkv.plan.facts import Gpu, HostFacts, ModelFacts
+from dynkv.plan.model import Plan
+from dynkv.plan.served_model import TINY
+from dynkv.profile.model import Profile
+
+HOME = "/var/lib/dynkv"
+"""Where what lasts lies in each container: discovery, L2, what compilers made, models of the hub."""
+PYTHON = "python3"
+_VERSIONS = {"ai-dynamo": "1.6.1", "vllm": "0.31.0", "lmcache": "0.5.6"}
+"""Those that dynkv knows the options of."""
+_PLENTY = 2**50
+
+
+def plan_elsewhere(
+    profile: Profile, profile_name: str, name: str, gpus: int, model: ModelFacts, secrets: Collection[str] = ()
+) -> Plan:
+    """What `up` would start on a machine with so many GPUs, or with as many as it takes, and nothing else on it.
+
+    `secrets` are names of those that the person has here. Raises UsageError for what no container of Dynamo's images
+    can run, PreflightRefused where the profile names too few GPUs.
+    """
+    _refuse_what_no_image_runs(profile)
+    hub = () if model.is_local else ("HF_TOKEN",)
+    facts = HostFacts(
+        gpus=_gpus(profile, max(gpus, fewest_gpus(profile))),
+        memory_available_bytes=_PLENTY,
+        environ={} if model.is_local else {"HF_HOME": f"{HOME}/huggingface"},
+        secret_names=tuple(sorted({*hub, *secrets})),
+        python=PYTHON,
+        python_options=(),
+        packages=_VERSIONS,
+        model=model,
+    )
+    return build(profile, facts, name=name, profile_name=profile_name, home=HOME)
+
+
+def fewest_gpus(profile: Profile) -> int:
+    """With which the profile can be planned: those of one worker of each role, or of as many as it names."""
+    workers = profile.workers
+    if workers.gpus != "all":
+        return len(workers.gpus)
+    if workers.share_gpus:
+        return workers.ranks
+    if profile.topology == "disagg":
+        return ((workers.decode.replicas or 1) + (workers.prefill.replicas or 1)) * workers.ranks
+    return (workers.replicas or workers.min_replicas) * workers.ranks
+
+
+def _gpus(profile: Profile, count: int) -> tuple[Gpu, ...]:
+    """Those that the profile names, or the first ones."""
+    named = profile.workers.gpus
+    names = range(count) if named == "all" else dict.fromkeys(named)
+    return tuple(
+        Gpu(name if isinstance(name, int) else number, str(name), "a GPU", _PLENTY, _PLENTY, isinstance(name, str))
+        for number, name in enumerate(names)
+    )
+
+
+def _refuse_what_no_image_runs(profile: Profile) -> None:
+    if profile.topology == "none":
+        raise UsageError(
+            "this profile has units of its own alone, and an image for each is yours to name",
+            hint="`dynkv export systemd` and `dynkv export shell` take any profile",
+        )
+    if profile.device == "cpu" and profile.engine == "vllm":
+        raise UsageError(
+            "the images of Dynamo's releases have vLLM for GPUs, and the profile's device is cpu", hint="--device cuda"
+        )
+    if profile.model.path == TINY:
+        raise UsageError(
+            "the model `tiny` is made by dynkv where it runs, and no image has it",
+            hint="name a model of the hub or a directory: --model Qwen/Qwen3-0.6B",
+        )

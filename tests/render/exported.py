@@ -1,0 +1,56 @@
+"""What each target makes of a profile, for machines that never change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hosts import host, plan
+
+from dynkv.plan.facts import ModelFacts
+from dynkv.plan.model import Plan
+from dynkv.profile.load import LoadedProfile, Override, load
+from dynkv.render.cluster import Cluster
+from dynkv.render.compose import compose_files
+from dynkv.render.elsewhere import plan_elsewhere
+from dynkv.render.k8s import k8s_files
+from dynkv.render.shell import shell_files
+from dynkv.render.systemd import systemd_files
+
+IMAGE = "registry/vllm-runtime:1.6.0"
+CLUSTER = Cluster(IMAGE, "registry/lmcache:v0.5.6")
+Files = dict[str, str]
+
+
+def loaded(name: str, settings: Mapping[str, Any] | None = None) -> LoadedProfile:
+    given = [Override(tuple(key.split(".")), value, f"--set {key}") for key, value in (settings or {}).items()]
+    return load(name, given)
+
+
+def planned(name: str, settings: Mapping[str, Any] | None = None, gpus: int = 0) -> tuple[LoadedProfile, Plan]:
+    """Elsewhere, with a model of the hub unless it is a directory."""
+    profile = loaded(name, settings)
+    path = profile.profile.model.path
+    model = ModelFacts(path.startswith("/"), False, path if path.startswith("/") else "")
+    return profile, plan_elsewhere(profile.profile, name, name, gpus, model)
+
+
+def k8s(name: str, settings: Mapping[str, Any] | None = None, gpus: int = 0, cluster: Cluster = CLUSTER) -> Files:
+    profile, made = planned(name, settings, gpus)
+    return k8s_files(profile.profile, made, cluster)
+
+
+def compose(name: str, settings: Mapping[str, Any] | None = None, gpus: int = 0) -> Files:
+    profile, made = planned(name, settings, gpus)
+    return compose_files(profile.profile, made, IMAGE)
+
+
+def systemd(name: str, settings: Mapping[str, Any] | None = None) -> Files:
+    return systemd_files(loaded(name, settings).profile, name, "", is_user=False)
+
+
+def shell(name: str) -> Files:
+    return shell_files(plan(name, host(2)))
+
+
+TARGETS: dict[str, Callable[[str], Files]] = {"k8s": k8s, "compose": compose, "systemd": systemd, "shell": shell}
