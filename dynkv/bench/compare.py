@@ -16,6 +16,8 @@ from dynkv.bench.student import quantile
 
 CONFIDENCE = 0.95
 """Of all intervals of one comparison together."""
+EQUAL_WITHIN = 16.0
+"""From a quarter to four times: a wider interval shows nothing, not even that two are equal."""
 RELEVANT = 0.02
 """A difference below this share is nobody's reason to choose, however certain it is."""
 
@@ -25,7 +27,7 @@ class Verdict(StrEnum):
     HIGHER = "higher"
     EQUAL = "equal"
     UNKNOWN = "unknown"
-    """One pair of rounds says nothing about noise."""
+    """Too few rounds for the noise there is: the ratio may as well be far from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,5 +61,5 @@ def difference(base: Sequence[float], other: Sequence[float], comparisons: int =
 
 def _verdict(ratio: float, low: float, high: float) -> Verdict:
     if low <= 1 <= high or abs(ratio - 1) < RELEVANT:
-        return Verdict.EQUAL
+        return Verdict.EQUAL if high <= EQUAL_WITHIN * low else Verdict.UNKNOWN
     return Verdict.LOWER if ratio < 1 else Verdict.HIGHER

@@ -10,8 +10,9 @@ from dynkv.bench.answer import Against, Answer, Row
 from dynkv.bench.compare import Verdict
 
 _GIB = 1024**3
-_EVICTS_FROM = 0.75
-"""Of L1: it throws out from 80 % on, down to 60 (lmcache 0.5.6, --eviction-trigger-watermark, --eviction-ratio)."""
+_EVICTS_FROM = 0.6
+"""Of L1: from 80 % on it throws out a fifth (lmcache 0.5.6, --eviction-trigger-watermark, --eviction-ratio), so with
+more than this it may have done so."""
 AIMS = ("goodput_per_s", "ttft_p50_s", "e2e_p50_s", "output_tokens_per_s")
 """By the first of them that was measured a variant is chosen; the others tell when that one is equal."""
 
@@ -32,10 +33,16 @@ def _sentences(answer: Answer) -> Iterator[str]:
             yield from (_difference(row, name, first) for row in rows if _differs(row.against[name]))
             if equal := [row.words for row in rows if row.against[name].verdict == Verdict.EQUAL]:
                 yield f"{name} is equal to {first}{_at(point)} in: {', '.join(equal)}."
-            if any(row.against[name].verdict == Verdict.UNKNOWN for row in rows):
-                yield f"One round does not tell whether {name} differs from {first}{_at(point)}: --rounds 5."
+            if unknown := [row for row in rows if row.against[name].verdict == Verdict.UNKNOWN]:
+                words = ", ".join(row.words for row in unknown)
+                rounds = max(row.values[name].rounds for row in unknown)
+                yield f"{_rounds(rounds)} not tell whether {name} differs from {first}{_at(point)} in: {words}."
     for failure in answer.failures:
         yield f"{failure.variant} was not measured: {failure.reason}"
+
+
+def _rounds(count: int) -> str:
+    return "One round does" if count == 1 else f"{count} rounds do"
 
 
 def _differs(it: Against) -> bool:
@@ -116,7 +123,8 @@ def _held(answer: Answer, name: str) -> str:
         return f"{l1} holds it: at most {most / _GIB:.3g} GiB were used."
     full = [point for point, it in used.items() if it.high >= _EVICTS_FROM * size and point]
     where = f" from {full[0]} times the GPU's KV cache on" if full else ""
-    return f"{l1} is full{where}, and has thrown blocks out: try a larger one, or see `dynkv advise`."
+    share = f"up to {most / size:.0%} of it were used"
+    return f"{l1} may not hold it{where}: {share}. Try a larger one, or see `dynkv advise`."
 
 
 def _shares(rows: Sequence[Row], name: str) -> str:

@@ -14,7 +14,7 @@ from dynkv.readable import readable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from dynkv.cluster.view import ClusterStatus
+    from dynkv.cluster.status import ClusterStatus
     from dynkv.supervisor.status import DeploymentStatus, GpuStatus, StandbyStatus, UnitStatus
 
 STATE_STYLE = {

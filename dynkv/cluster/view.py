@@ -1,53 +1,15 @@
-"""What a node knows of the others, as a snapshot: what `dynkv status` shows of the cluster."""
+"""The newest snapshot of the cluster, for whoever waits for another."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import anyio
 
-
-@dataclass(frozen=True, slots=True)
-class PeerStatus:
-    """Another node of the namespace."""
-
-    advertise: str
-    """Its address."""
-    deployment: str
-    """Its name there."""
-    state: str
-    """Of the deployment there, as it tells itself."""
-    detail: str
-    endpoint: str
-    """Of its frontend, as a client on that machine asks it; empty without one."""
-    units: dict[str, int]
-    """How many workers of each role are planned there."""
-    instances: dict[str, int]
-    """How many of each of Dynamo's components take requests there: `backend` is agg's and decode's workers."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterStatus:
-    """The cluster as this node sees it."""
-
-    namespace: str
-    advertise: str
-    """This node's address for the others."""
-    problem: str = ""
-    """Why etcd cannot be asked; what else is said here is then from before."""
-    whole: bool = False
-    """Whether a frontend of any node can route requests to every role."""
-    detail: str = ""
-    """What is missing for that, in words."""
-    instances: dict[str, int] = field(default_factory=dict)
-    """This node's own that take requests."""
-    peers: tuple[PeerStatus, ...] = ()
+from dynkv.cluster.status import ClusterStatus
 
 
 class ClusterView:
-    """Holds the newest snapshot, for whoever waits for another."""
-
     def __init__(self, first: ClusterStatus) -> None:
         self.status = first
         self._changed = anyio.Event()

@@ -113,7 +113,7 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, workers: 
     # without a stack, too: parts of Dynamo that are units of one's own find each other by it
     served_name, *aliases = served_names(profile, facts, home)
     served = Served(served_name, model_path(profile, facts, home))
-    node = node_of(profile, facts, name, served, partial(expand, home=home, facts=facts.paths))
+    node = node_of(profile, facts, name, home, served, partial(expand, home=home, facts=facts.paths))
     is_alone = profile.discovery.backend == "file" and node is None
     discovery_dir = f"{home}/{name}/discovery" if is_alone else None
     return Context(

@@ -31,7 +31,7 @@ class Served:
 
 
 def node_of(
-    profile: Profile, facts: HostFacts, deployment: str, served: Served, expand: Callable[[str], str]
+    profile: Profile, facts: HostFacts, deployment: str, home: str, served: Served, expand: Callable[[str], str]
 ) -> Node | None:
     """None on a machine of its own; `expand` makes a path absolute.
 
@@ -59,6 +59,7 @@ def node_of(
         lease_ttl_s=cluster.lease_ttl_s,
         tls=(file(cluster.etcd_ca), file(cluster.etcd_cert), file(cluster.etcd_key)),
         agreement=agreement(profile, facts, served),
+        home=hashlib.sha256(home.encode("utf-8", "surrogateescape")).hexdigest()[:_DIGEST],
     )
 
 

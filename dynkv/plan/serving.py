@@ -93,7 +93,10 @@ class Node:
     agreement: dict[str, str] = field(default_factory=dict)
     """What all nodes must have in common, by its name for a person."""
 
+    home: str = ""
+    """A short digest of DYNKV_HOME: two nodes on one host may have the same name."""
+
     @property
     def name(self) -> str:
         """Another for each node of a namespace."""
-        return f"{self.advertise}/{self.deployment}"
+        return f"{self.advertise}/{self.deployment}/{self.home}"

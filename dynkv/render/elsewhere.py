@@ -9,6 +9,7 @@ from dynkv.plan.build import build
 from dynkv.plan.facts import Gpu, HostFacts, ModelFacts
 from dynkv.plan.model import Plan
 from dynkv.plan.served_model import TINY
+from dynkv.profile.cluster import Cluster
 from dynkv.profile.model import Profile
 
 HOME = "/var/lib/dynkv"
@@ -28,6 +29,7 @@ def plan_elsewhere(
     can run, PreflightRefused where the profile names too few GPUs.
     """
     _refuse_what_no_image_runs(profile)
+    profile = whole(profile)
     hub = () if model.is_local else ("HF_TOKEN",)
     facts = HostFacts(
         gpus=_gpus(profile, max(gpus, fewest_gpus(profile))),
@@ -40,6 +42,22 @@ def plan_elsewhere(
         model=model,
     )
     return build(profile, facts, name=name, profile_name=profile_name, home=HOME)
+
+
+def whole(profile: Profile) -> Profile:
+    """With all roles, where the profile is of one node: what runs it elsewhere has discovery of its own."""
+    if not profile.cluster.is_set:
+        return profile
+    given = profile.workers
+    decode, prefill = (it.model_copy(update={"replicas": it.replicas or None}) for it in (given.decode, given.prefill))
+    workers = {"replicas": given.replicas or None, "decode": decode, "prefill": prefill}
+    return profile.model_copy(
+        update={
+            "cluster": Cluster(),
+            "frontend": profile.frontend.model_copy(update={"enabled": True}),
+            "workers": given.model_copy(update=workers),
+        }
+    )
 
 
 def fewest_gpus(profile: Profile) -> int:

@@ -48,6 +48,8 @@ def lost_with_the_supervisor(profile: Profile, plan: Plan) -> list[tuple[str, st
     if loras := plan.workers[0].loras if plan.workers else ():
         told = ", ".join(lora.name for lora in loras)
         found.append(("LoRA adapters", f"a worker is told of none after its start: {told}"))
+    if profile.cluster.is_set:
+        found.append(("Nodes", "this is the whole deployment, and not the part of one node; `cluster` is not heeded"))
     if profile.units:
         told = ", ".join(unit.name for unit in profile.units)
         found.append(("Units of your own", f"an image for each is yours to name: {told}"))

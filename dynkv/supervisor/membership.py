@@ -18,8 +18,9 @@ from dynkv.cluster.entry import Entry
 from dynkv.cluster.etcd import Access, Etcd, EtcdError
 from dynkv.cluster.instances import Instance, instances, prefixes
 from dynkv.cluster.nodes import TTL_S, NodeRecord, as_bytes, key, prefix, read, record_of
+from dynkv.cluster.status import ClusterStatus, PeerStatus
 from dynkv.cluster.upkeep import OwnInstances
-from dynkv.cluster.view import ClusterStatus, ClusterView, PeerStatus
+from dynkv.cluster.view import ClusterView
 from dynkv.plan.model import Plan, Role
 from dynkv.plan.ports import REQUEST_PORT
 from dynkv.plan.serving import Node

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from dynkv.cluster.view import ClusterStatus
+from dynkv.cluster.status import ClusterStatus
 from dynkv.supervisor.states import State, has_ended, is_well
 
 

@@ -268,7 +268,7 @@ class TestLooking:
         done = dynkv("profiles", "--json")
         assert (done.code, done.err) == (0, "")
         listed = {row["name"]: row["description"] for row in json.loads(done.out)}
-        assert listed.keys() == {"agg", "agg-router", "agg-l2-posix", "disagg", "disagg-1gpu"}
+        assert listed.keys() == {"agg", "agg-router", "agg-l2-posix", "disagg", "disagg-1gpu", "infra"}
         assert all(listed.values())
 
     def test_plan(self, dynkv: Dynkv, tmp_path: Path, stack: str) -> None:

@@ -9,7 +9,7 @@ from hosts import host, plan
 
 from dynkv.plan.facts import ModelFacts
 from dynkv.plan.model import Plan
-from dynkv.profile.load import LoadedProfile, Override, load
+from dynkv.profile.load import LoadedProfile, Override, load, shipped
 from dynkv.render.cluster import Cluster
 from dynkv.render.compose import compose_files
 from dynkv.render.elsewhere import plan_elsewhere
@@ -18,6 +18,8 @@ from dynkv.render.shell import shell_files
 from dynkv.render.systemd import systemd_files
 
 IMAGE = "registry/vllm-runtime:1.6.0"
+STACKS = [name for name in shipped() if name != "infra"]
+"""Shipped profiles with a stack; units alone have no image that dynkv could name."""
 CLUSTER = Cluster(IMAGE, "registry/lmcache:v0.5.6")
 Files = dict[str, str]
 

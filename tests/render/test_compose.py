@@ -17,10 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from exported import compose, planned
+from exported import STACKS, compose, planned
 from ruamel.yaml import YAML
-
-from dynkv.profile.load import shipped
 
 NASTY = "a $HOME ${USER} $(id) 'b' \"c\" \\d # e: f"
 SECRETS = {
@@ -79,7 +77,7 @@ def _config(*words: str, directory: Path) -> str:
 
 @pytest.mark.parametrize("read", [podman_compose, docker_compose])
 class TestReadByRealPrograms:
-    @pytest.mark.parametrize("profile", shipped())
+    @pytest.mark.parametrize("profile", STACKS)
     def test_a_shipped_profile(self, read: Any, profile: str, tmp_path: Path) -> None:
         files = compose(profile)
         told = YAML(typ="safe").load(read(written(files, tmp_path)))
@@ -99,7 +97,7 @@ class TestReadByRealPrograms:
 
 
 class TestOrder:
-    @pytest.mark.parametrize("profile", shipped())
+    @pytest.mark.parametrize("profile", STACKS)
     def test_nobody_waits_for_who_waits_for_them(self, profile: str) -> None:
         made = services(compose(profile, gpus=4))
         TopologicalSorter({name: it.get("depends_on", {}) for name, it in made.items()}).prepare()
@@ -223,7 +221,7 @@ class TestHealthchecks:
         words = [sys.executable, "-c", script, "5", f"http://127.0.0.1:{port}{path}", model]
         assert (subprocess.run(words, capture_output=True, timeout=30).returncode == 0) is passes
 
-    @pytest.mark.parametrize("profile", shipped())
+    @pytest.mark.parametrize("profile", STACKS)
     def test_ask_what_the_readiness_probes_ask(self, profile: str) -> None:
         _, made = planned(profile)
         checked = services(compose(profile))

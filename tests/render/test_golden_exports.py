@@ -6,12 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
-from exported import TARGETS
+from exported import STACKS, TARGETS
 
 from dynkv.profile.load import shipped
 
 GOLDEN = Path(__file__).parent / "golden"
-CASES = [(target, profile) for target in TARGETS for profile in shipped()]
+CASES = [(target, profile) for target in ("k8s", "compose") for profile in STACKS]
+CASES += [(target, profile) for target in ("systemd", "shell") for profile in shipped()]
 
 
 @pytest.mark.parametrize(("target", "profile"), CASES)

@@ -11,10 +11,9 @@ from typing import Any
 import jsonschema
 import pytest
 from crds import ENGINE, GRAPH
-from exported import CLUSTER, IMAGE, k8s, planned
+from exported import CLUSTER, IMAGE, STACKS, k8s, planned
 from ruamel.yaml import YAML
 
-from dynkv.profile.load import shipped
 from dynkv.render.cluster import Cluster
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -57,7 +56,7 @@ def container(component: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
-@pytest.mark.parametrize("profile", shipped())
+@pytest.mark.parametrize("profile", STACKS)
 class TestSchemas:
     def test_of_the_operators(self, profile: str, settings: dict[str, Any]) -> None:
         made = documents(k8s(profile, settings))
@@ -90,7 +89,7 @@ def test_schemas_refuse_what_nobody_knows() -> None:
         jsonschema.validate(made["DynamoGraphDeployment"], GRAPH)
 
 
-@pytest.mark.parametrize("profile", shipped())
+@pytest.mark.parametrize("profile", STACKS)
 def test_nothing_of_one_host_is_in_it(profile: str) -> None:
     text = k8s(profile)["deployment.yaml"]
     assert [word for word in HERE if word in text] == []
@@ -244,3 +243,15 @@ def test_a_plan_for_elsewhere_takes_nothing_from_here(monkeypatch: pytest.Monkey
     monkeypatch.setenv("HF_ENDPOINT", "http://mine")
     _, made = planned("agg")
     assert {"PATH", "HF_ENDPOINT"}.isdisjoint(made.units[0].env)
+
+
+def test_of_a_node_of_a_cluster_the_whole_deployment_is_exported() -> None:
+    node = {
+        "cluster.advertise": "10.0.0.1",
+        "cluster.etcd": ["http://10.0.0.9:2379"],
+        "workers.prefill.replicas": 0,
+        "frontend.enabled": False,
+    }
+    alone, of_cluster = k8s("disagg"), k8s("disagg", node)
+    assert of_cluster["deployment.yaml"] == alone["deployment.yaml"]
+    assert "the part of one node" in " ".join(of_cluster["README.md"].split())
