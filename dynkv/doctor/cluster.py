@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dynkv.doctor.findings import Case, Finding, finding
+from dynkv.plan.lmcache import P2P_PORT
 from dynkv.plan.model import Unit
+from dynkv.plan.ports import RESPONSE_PORT
 
+_FOR_NODES = (RESPONSE_PORT, P2P_PORT)
 _STAYS_LOCAL = ("kv_events",)
 """Bound on all interfaces, and no other node's business: told apart from these."""
 
@@ -17,9 +20,6 @@ def checks(case: Case) -> Iterator[Finding]:
     if advertise is None:
         return
     opened = {unit.name: _open_ports(unit, advertise) for unit in case.plan.units}
-    frontend = next((unit for unit in case.plan.units if "responses" in unit.ports), None)
-    if frontend is not None:
-        opened[frontend.name] = [f"responses {frontend.ports['responses']}"]
     listed = "; ".join(f"{unit}: {', '.join(ports)}" for unit, ports in opened.items() if ports)
     if listed:
         yield finding(
@@ -36,9 +36,13 @@ def _open_ports(unit: Unit, advertise: str) -> list[str]:
     """Those of a worker, and of a custom unit as far as its words tell."""
     if unit.host == advertise:
         return [f"{name} {port}" for name, port in unit.ports.items() if name not in _STAYS_LOCAL]
-    is_open = advertise in unit.argv
+    is_open = advertise in unit.argv and unit.role.is_own
     words = " ".join(unit.argv)
-    return [f"{name} {port}" for name, port in unit.ports.items() if is_open or f"{advertise}:{port}" in words]
+    return [
+        f"{name} {port}"
+        for name, port in unit.ports.items()
+        if is_open or name in _FOR_NODES or f"{advertise}:{port}" in words
+    ]
 
 
 def _more(case: Case) -> str:

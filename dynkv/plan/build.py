@@ -9,6 +9,7 @@ from dynkv.documents import is_text
 from dynkv.errors import PreflightRefused, UsageError
 from dynkv.plan.cluster import Served, node_of
 from dynkv.plan.context import Context
+from dynkv.plan.coordinator import coordinator_unit
 from dynkv.plan.environment import (
     base_environment,
     circumstances,
@@ -155,9 +156,11 @@ def _frontend(ctx: Context) -> Frontend | None:
 def _units(ctx: Context, workers: list[Seat]) -> tuple[Unit, ...]:
     # in this order, so that the sidecar has its usual port whatever the workers take
     sidecar = [lmcache_unit(ctx, name, port) for name, port in ctx.sidecar_ports.items()]
+    coordinator = coordinator_unit(ctx)
     worker_units = _worker_units(ctx, workers)
     frontend = [] if ctx.frontend_port is None else [frontend_unit(ctx, ctx.frontend_port)]
     stack = [_surrounded(ctx, unit) for unit in (*sidecar, *frontend, *worker_units)]
+    stack += [] if coordinator is None else [coordinator]
     return with_own_units(ctx, stack)
 
 

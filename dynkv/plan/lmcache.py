@@ -19,11 +19,14 @@ from dynkv.profile.model import Profile
 
 # the `lmcache` script stands beside the interpreter only where both were installed together, and
 # `-m lmcache.cli.main` does nothing in 0.5.2
-_LMCACHE = "from lmcache.cli.main import main; main()"
+LMCACHE = "from lmcache.cli.main import main; main()"
 _GIB = 1024**3
 _AUTO_L1_GB = 20.0
 _FIRST_PINNED_GB = 1.0
 """What is pinned before it answers; it pins the rest of L1 while it serves. Its own default of 20 takes 7 s."""
+P2P_PORT = "p2p"
+_P2P_ALIGN_BYTES = 65536
+"""What reading from another server's L1 needs; 4096 without. Source: LMCache, docs/source/mp/p2p.rst at 0aab8fcd."""
 _NIXL_FILE_BYTES = 16 * 1024**2
 _PATHS = ("base_path", "file_path", "device_path", "mount_point", "download_tmp_dir")
 """Keys of the adapters that dynkv knows."""
@@ -31,13 +34,14 @@ _PATHS = ("base_path", "file_path", "device_path", "mount_point", "download_tmp_
 
 def lmcache_unit(ctx: Context, name: str, zmq_port: int) -> Unit:
     http = ctx.ports.free_from(ctx.profile.lmcache.http_port, f"{name}.http")
+    p2p = {P2P_PORT: ctx.open_port(f"{name}.{P2P_PORT}", http)} if ctx.node and ctx.profile.lmcache.p2p else {}
     healthy = (HttpGet(http, "/healthcheck"), HttpGet(http, "/metrics"))
     return Unit(
         name=name,
         role=Role.LMCACHE,
-        argv=_argv(ctx, name, zmq_port, http),
+        argv=(*_argv(ctx, name, zmq_port, http), *_shared(ctx, p2p), *ctx.profile.lmcache.args),
         env=ctx.env,
-        ports={"zmq": zmq_port, "http": http},
+        ports={"zmq": zmq_port, "http": http, **p2p},
         probes=probes(ctx.profile.probes.lmcache, healthy, healthy, healthy[1]),
         secret_env=ctx.secrets(Role.LMCACHE),
         restart=ctx.restart(),
@@ -101,7 +105,7 @@ def _expanded(value: Any, key: str, ctx: Context, adapter: Adapter) -> Any:
 def _argv(ctx: Context, name: str, zmq_port: int, http_port: int) -> tuple[str, ...]:
     settings = ctx.profile.lmcache
     is_traced = ctx.profile.observability.otlp is not None
-    argv = [*ctx.interpreter, "-c", KEEPS_FIGURES + _LMCACHE if is_traced else _LMCACHE, "server"]
+    argv = [*ctx.interpreter, "-c", KEEPS_FIGURES + LMCACHE if is_traced else LMCACHE, "server"]
     argv += ["--host", "localhost", "--port", str(zmq_port)]
     # 0.5.0 serves an API that runs scripts on 0.0.0.0 unless it is told otherwise
     argv += ["--http-host", "127.0.0.1", "--http-port", str(http_port)]
@@ -115,4 +119,16 @@ def _argv(ctx: Context, name: str, zmq_port: int, http_port: int) -> tuple[str, 
         argv += ["--supported-transfer-mode", "auto"]
     for adapter in _l2(ctx, name):
         argv += ["--l2-adapter", adapter_json(adapter, ctx)]
-    return (*argv, *sidecar_tracing(ctx.profile, ctx.deployment, name), *settings.args)
+    return (*argv, *sidecar_tracing(ctx.profile, ctx.deployment, name))
+
+
+def _shared(ctx: Context, ports: dict[str, int]) -> list[str]:
+    """So that the sidecars of other nodes can read what it holds in L1."""
+    if ctx.node is None or not ports:
+        return []
+    advertise = ctx.node.advertise
+    at = f"{f'[{advertise}]' if ':' in advertise else advertise}:{ports[P2P_PORT]}"
+    return [
+        *("--p2p-advertise-url", at, "--p2p-listen-url", at, "--l1-align-bytes", str(_P2P_ALIGN_BYTES)),
+        *("--coordinator-url", ctx.profile.lmcache.p2p or "", "--coordinator-advertise-ip", advertise),
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from ipaddress import ip_address
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -49,6 +50,19 @@ def _check_range(given: str) -> str:
     return given
 
 
+def _check_coordinator(given: str) -> str:
+    found = urlsplit(given)
+    try:
+        address, port = ip_address(found.hostname or ""), found.port
+    except ValueError:
+        address, port = None, None
+    if found.scheme != "http" or address is None or address.is_loopback or port is None or found.path.strip("/"):
+        hint = "write http://ADDRESS:9300, with cluster.advertise of the node that is to run it"
+        raise PydanticCustomError("p2p", "{given} is no address of a coordinator", {"given": repr(given), "hint": hint})
+    return given.rstrip("/")
+
+
+CoordinatorUrl = Annotated[str, AfterValidator(_check_coordinator)]
 EtcdUrl = Annotated[str, AfterValidator(_check_url)]
 
 

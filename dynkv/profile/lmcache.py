@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from dynkv.profile.arguments import SidecarArgs
+from dynkv.profile.cluster import CoordinatorUrl
 from dynkv.profile.environment import StackEnvironment
 from dynkv.profile.fields import Gibibytes, Period, Port, Section, WholeSeconds
 from dynkv.profile.l2 import L2Adapter
@@ -35,6 +36,9 @@ class LMCache(Section):
     heartbeat_interval_s: Period = 1.0
     """How often a worker asks whether the sidecar lives. One that is back sooner than this goes unnoticed, and
     the worker's next request hangs (lmcache 0.5.6); LMCache's own 10 is longer than a restart takes."""
+    p2p: CoordinatorUrl | None = None
+    """In a cluster, as `http://10.0.0.1:9300`: where LMCache's coordinator is, by which sidecars read what those of
+    other nodes hold in L1. The node with that address runs it."""
     l2: Annotated[list[L2Adapter], Field(max_length=64)] = []
     """Cache levels below RAM, as `lmcache server --l2-adapter` takes them; decode's own sidecar has none."""
     port: Port = 5555

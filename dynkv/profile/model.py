@@ -207,6 +207,9 @@ class Profile(Section):
         if self.cluster.advertise and not self.cluster.etcd and self.topology != "none":
             problem = "cluster.advertise needs cluster.etcd, in which the nodes meet"
             raise PydanticCustomError("cluster", "{problem}", {"problem": problem, "key": "cluster.etcd"})
+        if self.lmcache.p2p and not self.cluster.is_set:
+            problem = "lmcache.p2p is for sidecars of several nodes, and cluster.etcd is not set"
+            raise PydanticCustomError("cluster", "{problem}", {"problem": problem, "key": "lmcache.p2p"})
         if self.cluster.is_set and self.discovery != Discovery():
             problem = "nodes of a cluster find each other by cluster.etcd, which stands instead of discovery"
             raise PydanticCustomError("cluster", "{problem}", {"problem": problem, "key": "discovery"})

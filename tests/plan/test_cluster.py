@@ -238,3 +238,34 @@ def test_units_of_infra_listen_on_the_address_for_the_others() -> None:
     assert f"--listen-client-urls=http://{HERE}:2379" in shared.unit("etcd").argv
     assert {unit.probes.readiness.checks[0].host for unit in shared.units} == {HERE}
     assert "${" not in str(shared)
+
+
+P2P = {"lmcache.p2p": f"http://{HERE}:9300"}
+
+
+def test_sidecars_of_several_nodes_read_from_each_other() -> None:
+    made = plan("agg", host(1), {**CLUSTER, **P2P})
+    sidecar, coordinator = made.unit("lmcache"), made.unit("lmcache-coordinator")
+    at = f"{HERE}:{sidecar.ports['p2p']}"
+    assert (option(sidecar.argv, "--p2p-advertise-url"), option(sidecar.argv, "--p2p-listen-url")) == (at, at)
+    assert option(sidecar.argv, "--coordinator-url") == f"http://{HERE}:9300"
+    assert 21000 <= sidecar.ports["p2p"] <= 21199
+    assert option(coordinator.argv, "--host") == HERE
+    assert [(it.host, it.port) for it in coordinator.probes.readiness.checks] == [(HERE, 9300)]
+
+
+def test_only_the_node_with_its_address_runs_the_coordinator() -> None:
+    made = plan("agg", host(1), {**CLUSTER, **P2P, "cluster.advertise": "10.0.0.2"})
+    assert "lmcache-coordinator" not in names(made)
+    assert option(made.unit("lmcache").argv, "--coordinator-url") == f"http://{HERE}:9300"
+
+
+@pytest.mark.parametrize("given", ["http://127.0.0.1:9300", "10.0.0.1:9300", "http://node:9300", "http://10.0.0.1"])
+def test_what_is_no_address_of_a_coordinator(given: str) -> None:
+    with pytest.raises(ProfileError, match="coordinator"):
+        profile("agg", {**CLUSTER, "lmcache.p2p": given})
+
+
+def test_there_is_no_p2p_on_one_machine() -> None:
+    with pytest.raises(ProfileError, match="several nodes"):
+        profile("agg", P2P)
