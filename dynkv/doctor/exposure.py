@@ -70,8 +70,9 @@ def _kv_events(case: Case) -> Iterator[Finding]:
 
 def _sidecars(case: Case) -> Iterator[Finding]:
     """The plan's own listens on loopback; one in a unit of one's own may not."""
+    own = {unit.name for unit in case.profile.units}
     for unit in case.plan.units:
-        if unit.role.is_own and any("lmcache" in word for word in unit.argv[:4]) and (host := _open_host(unit)):
+        if unit.name in own and any("lmcache" in word for word in unit.argv[:4]) and (host := _open_host(unit)):
             yield finding(
                 "lmcache-open",
                 f"{unit.name} runs LMCache on {host}",

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,18 @@ def free_port() -> int:
 @pytest.fixture(scope="session")
 def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Its address."""
-    directory = tmp_path_factory.mktemp("etcd")
-    client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+    with etcd_in(tmp_path_factory.mktemp("etcd"), f"http://127.0.0.1:{free_port()}") as client:
+        yield client
+
+
+@contextmanager
+def etcd_in(directory: Path, client: str, *options: str) -> Iterator[str]:
+    """One that listens at `client`, which is given back."""
+    peer = f"http://127.0.0.1:{free_port()}"
     urls = [f"--listen-client-urls={client}", f"--advertise-client-urls={client}"]
     urls += [f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}"]
     with (directory / "log").open("wb") as log:
-        command = [program("etcd"), f"--data-dir={directory / 'data'}", *urls]
+        command = [program("etcd"), f"--data-dir={directory / 'data'}", *urls, *options]
         server = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         _until_it_listens(int(client.rpartition(":")[2]), directory / "log")

@@ -83,9 +83,11 @@ def main() -> None:
             env={**os.environ, "DYNKV_HOME": str(machine.home)},
             check=True,
         )
-        for count in map(int, sys.argv[1:]):
-            print(json.dumps(measure(machine, count)), flush=True)
-        machine.run(DYNKV, "down", "infra")
+        try:
+            for count in map(int, sys.argv[1:]):
+                print(json.dumps(measure(machine, count)), flush=True)
+        finally:
+            machine.run(DYNKV, "down", "infra")
 
 
 if __name__ == "__main__":
