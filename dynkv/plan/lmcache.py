@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from dynkv.errors import PreflightRefused
-from dynkv.plan.context import Context, probes
+from dynkv.plan.context import CPU_NICE, Context, probes
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import HttpGet, Role, Unit
 from dynkv.plan.observability import KEEPS_FIGURES, sidecar_tracing
@@ -45,6 +45,7 @@ def lmcache_unit(ctx: Context, name: str, zmq_port: int) -> Unit:
         probes=probes(ctx.profile.probes.lmcache, healthy, healthy, healthy[1]),
         secret_env=ctx.secrets(Role.LMCACHE),
         restart=ctx.restart(),
+        nice=CPU_NICE if p2p and ctx.profile.device == "cpu" else 0,
         stop_timeout_s=ctx.profile.stop.lmcache_s,
         killed_at_end=ctx.profile.device == "cuda" and not (_l2(ctx, name) or ctx.profile.lmcache.args),
     )

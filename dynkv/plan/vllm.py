@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from dynkv.plan.context import Context
+from dynkv.plan.context import CPU_NICE, Context
 from dynkv.plan.environment import unit_environment
 from dynkv.plan.kv_transfer import disables_hybrid_kv_cache_manager, kv_transfer_config
 from dynkv.plan.loras import lora_args, lora_environment, loras
@@ -22,10 +22,6 @@ from dynkv.plan.worker import FIRST_KV_EVENTS_PORT, FIRST_NIXL_PORT, own_args, p
 from dynkv.profile.arguments import kv_cache_bytes, value_of
 
 _THREADS_BIND = "VLLM_CPU_OMP_THREADS_BIND"
-_CPU_NICE = 10
-"""Of workers that compute on the CPU. NIXL keeps a thread polling without pause for each (1.4.1), and what routes to
-the workers and watches them comes first. On Linux 6.18 with two cores and autogroups (sched(7)), two such workers at
-equal priority starved all other processes for up to 90 s; with this none waited longer than 0.1 s."""
 
 
 def vllm_unit(ctx: Context, seat: Seat, depends_on: tuple[Dependency, ...]) -> Unit:
@@ -49,7 +45,7 @@ def vllm_unit(ctx: Context, seat: Seat, depends_on: tuple[Dependency, ...]) -> U
     ]
     env = {**task_environment(ctx.task), **lora_environment(ctx), **_environment(ctx, seat, ports)}
     unit = replace(worker_unit(ctx, seat, argv, env, ports, depends_on), loras=loras(ctx))
-    return replace(unit, nice=_CPU_NICE, cpus=_own_cpus(ctx, seat)) if seat.cpus else unit
+    return replace(unit, nice=CPU_NICE, cpus=_own_cpus(ctx, seat)) if seat.cpus else unit
 
 
 def _endpoint_args(ctx: Context, own: list[str]) -> list[str]:
