@@ -17,10 +17,9 @@ from dynkv.profile.model import Profile
 from dynkv.profile.probes import LivenessSettings, ProbeSettings, UnitProbes
 
 CPU_NICE = 10
-"""Of what polls on the CPU: NIXL keeps a thread at it without pause (1.4.1), in each worker that computes there, and in
-a sidecar that others read from. What routes to the workers and watches them comes first. On Linux 6.18 with two cores
-and autogroups (sched(7)), two such workers at equal priority starved all other processes for up to 90 s; with this none
-waited longer than 0.1 s."""
+"""Of workers that compute on the CPU. NIXL keeps a thread polling without pause for each (1.4.1), and what routes to
+the workers and watches them comes first. On Linux 6.18 with two cores and autogroups (sched(7)), two such workers at
+equal priority starved all other processes for up to 90 s; with this none waited longer than 0.1 s."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ _AUTO_L1_GB = 20.0
 _FIRST_PINNED_GB = 1.0
 """What is pinned before it answers; it pins the rest of L1 while it serves. Its own default of 20 takes 7 s."""
 P2P_PORT = "p2p"
+_POLLING_NICE = CPU_NICE + 5
+"""One that others read from polls without pause, as NIXL does; a worker on the same CPUs has to compute, too."""
 _P2P_ALIGN_BYTES = 65536
 """What reading from another server's L1 needs; 4096 without. Source: LMCache, docs/source/mp/p2p.rst at 0aab8fcd."""
 _NIXL_FILE_BYTES = 16 * 1024**2
@@ -45,7 +47,7 @@ def lmcache_unit(ctx: Context, name: str, zmq_port: int) -> Unit:
         probes=probes(ctx.profile.probes.lmcache, healthy, healthy, healthy[1]),
         secret_env=ctx.secrets(Role.LMCACHE),
         restart=ctx.restart(),
-        nice=CPU_NICE if p2p and ctx.profile.device == "cpu" else 0,
+        nice=_POLLING_NICE if p2p and ctx.profile.device == "cpu" else 0,
         stop_timeout_s=ctx.profile.stop.lmcache_s,
         killed_at_end=ctx.profile.device == "cuda" and not (_l2(ctx, name) or ctx.profile.lmcache.args),
     )

@@ -273,5 +273,5 @@ def test_there_is_no_p2p_on_one_machine() -> None:
 
 def test_a_sidecar_that_polls_on_the_cpu_comes_after_what_routes() -> None:
     cpu = {**CLUSTER, **P2P, "device": "cpu", "model.path": "tiny"}
-    assert plan("agg", host(0, model=LOCAL_TINY), cpu).unit("lmcache").nice == 10
+    assert plan("agg", host(0, model=LOCAL_TINY), cpu).unit("lmcache").nice == 15
     assert plan("agg", host(1), {**CLUSTER, **P2P}).unit("lmcache").nice == 0
