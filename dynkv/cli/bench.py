@@ -109,8 +109,8 @@ def bench(
     """Measure deployments with the same requests, and say what differs beyond noise.
 
     Each is brought up, measured and taken down, in turn, round after round, so that what drifts with time meets all of
-    them; one that runs already is measured as it stands. The load is made by the stack's own load generators. Options
-    of `up` hold for all of them, those in --against for that one.
+    them; one that runs already is measured as it stands. The load is made by the stack's own load generators, or by
+    aiperf. Options of `up` hold for all of them, those in --against for that one.
     """
     chosen = variants(
         profile, common_options(gpus, model, engine, device, sets, no_lmcache), against or [], sweep or []
