@@ -100,6 +100,16 @@ class ExtraMissing(UsageError):
         super().__init__(f"{what} needs {module}, which is not installed", hint=command)
 
 
+class ProgramMissing(UsageError):
+    """Something needs a program of PyPI that neither the stack's environment nor PATH has."""
+
+    def __init__(self, what: str, program: str) -> None:
+        super().__init__(
+            f"{what} needs the program {program}, which is not installed",
+            hint=f"`pipx install {program}` or `uv tool install {program}`, so that its pins do not meet the stack's",
+        )
+
+
 class ProfileError(DynkvError):
     """A profile, or an override of one, is invalid."""
 

@@ -23,7 +23,7 @@ class Target:
 
 
 class Tool(Protocol):
-    """A load generator of the stack."""
+    """A load generator, of the stack or beside it."""
 
     words: ClassVar[str]
     program: ClassVar[str]

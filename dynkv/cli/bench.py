@@ -11,16 +11,14 @@ from pathlib import Path
 from dynkv.bench.answer import Answer, answer
 from dynkv.bench.diary import Diary, Failure, Head, Notes
 from dynkv.bench.figures import Limits
-from dynkv.bench.lmcache_bench import LMCacheBench
 from dynkv.bench.page import page
 from dynkv.bench.run import Prepared, Task, measure
 from dynkv.bench.site import Site
-from dynkv.bench.tools import Tool
 from dynkv.bench.variants import Variant, variants
 from dynkv.bench.verdict import with_verdict
-from dynkv.bench.vllm_serve import VllmServe
 from dynkv.bench.workloads import Workload
 from dynkv.cli.bench_answer import show_answer
+from dynkv.cli.bench_generator import generator_of
 from dynkv.cli.bench_options import (
     AgainstOption,
     ConcurrencyOption,
@@ -111,8 +109,8 @@ def bench(
     """Measure deployments with the same requests, and say what differs beyond noise.
 
     Each is brought up, measured and taken down, in turn, round after round, so that what drifts with time meets all of
-    them; one that runs already is measured as it stands. The load is made by the stack's own load generators. Options
-    of `up` hold for all of them, those in --against for that one.
+    them; one that runs already is measured as it stands. The load is made by the stack's own load generators, or by
+    aiperf. Options of `up` hold for all of them, those in --against for that one.
     """
     chosen = variants(
         profile, common_options(gpus, model, engine, device, sets, no_lmcache), against or [], sweep or []
@@ -120,8 +118,9 @@ def bench(
     traffic = Workload(workload, users, turns, shared, context, question, output, concurrency, seed, rate)
     if trace is not None:
         traffic = Workload.of_trace(read_trace(trace), concurrency=concurrency, is_timed=not untimed, seed=seed)
-    generator = _generator(tool, traffic, pressures := _pressures(kv_pressure, traffic))
+    pressures = _pressures(kv_pressure, traffic)
     known, failures = _prepared(chosen)
+    generator = generator_of(tool, traffic, pressures, [it.python for it in known.values()])
     task = Task(known, traffic, pressures, rounds, _limits(goodput), _ROUND_S, generator, running(chosen))
     words = traffic.described(is_pressed=bool(task.pressures))
     head = Head(tuple(it.name for it in chosen), task.points, words, generator.words, goodput or "")
@@ -132,17 +131,6 @@ def bench(
     if write is not None:
         write.write_text(profile_of(next(it for it in chosen if it.name == (found.best or chosen[0].name))))
     _show(found, site.folder, as_json=as_json)
-
-
-def _generator(name: str, traffic: Workload, pressures: tuple[float, ...]) -> Tool:
-    tool: Tool = LMCacheBench() if name == "lmcache" else VllmServe()
-    if refusal := tool.refusal(traffic):
-        raise UsageError(refusal, hint="--tool vllm")
-    if len(pressures) > 1 and not tool.is_new_each_round:
-        raise UsageError(
-            f"{tool.words} asks the same at each pressure", hint="one pressure for each run, or --tool vllm"
-        )
-    return tool
 
 
 def _folder() -> Path:

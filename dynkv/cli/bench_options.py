@@ -37,7 +37,7 @@ PressureOption = Annotated[
 GoodputOption = Annotated[
     str | None, typer.Option(metavar="ttft:2000,itl:25", help="Limits that a good request keeps, in ms.")
 ]
-ToolOption = Annotated[Literal["vllm", "lmcache"], typer.Option(help="Whose load generator.")]
+ToolOption = Annotated[Literal["vllm", "lmcache", "aiperf"], typer.Option(help="Whose load generator.")]
 RateOption = Annotated[
     float, typer.Option(min=0.001, metavar="PER_SECOND", help="Of requests, of chats by --tool lmcache.")
 ]

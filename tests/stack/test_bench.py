@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,6 +129,24 @@ def test_one_that_runs_is_measured_as_it_stands_and_goes_on(dynkv: Dynkv, folder
     in_the_way = dynkv.run(*words(dynkv, "--against", "disagg", "--out", str(folder / "other")))
     assert in_the_way.returncode == 4
     assert "agg is running" in in_the_way.stderr
+    dynkv.do("down")
+
+
+@pytest.mark.skipif(shutil.which("aiperf") is None, reason="aiperf is not installed")
+def test_aiperf_plays_a_trace(dynkv: Dynkv, folder: Path) -> None:
+    """Its blocks are shared and cut short, and one request has no whole block."""
+    dynkv.up("agg", *MOCKER, "--no-lmcache")
+    folder.mkdir(exist_ok=True)
+    trace = folder / "short.jsonl"
+    lines = [{"timestamp": 10 * n, "input_length": 600 - n, "output_length": 8, "hash_ids": [1, 2]} for n in range(11)]
+    lines.append({"timestamp": 110, "input_length": 100, "output_length": 1, "hash_ids": []})
+    trace.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    out = ("--tool", "aiperf", "--rounds", "1", "--trace", str(trace), "--out", str(folder / "aiperf"), "--json")
+    found = json.loads(dynkv.do(*words(dynkv), *out, timeout_s=120).stdout)
+    assert found["tool"] == "aiperf profile"
+    for figure, count in (("requests", 12), ("failed", 0), ("output_tokens", 11 * 8 + 1)):
+        assert row(found, figure)["values"]["agg"]["median"] == count, figure
+    assert row(found, "input_tokens")["values"]["agg"]["median"] == pytest.approx(sum(600 - n for n in range(11)) + 100)
     dynkv.do("down")
 
 
