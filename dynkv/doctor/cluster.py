@@ -36,12 +36,13 @@ def _open_ports(unit: Unit, advertise: str) -> list[str]:
     """Those of a worker, and of a custom unit as far as its words tell."""
     if unit.host == advertise:
         return [f"{name} {port}" for name, port in unit.ports.items() if name not in _STAYS_LOCAL]
+    nodes = (*_FOR_NODES, *(("zmq",) if P2P_PORT in unit.ports else ()))
     is_open = advertise in unit.argv and unit.role.is_own
     words = " ".join(unit.argv)
     return [
         f"{name} {port}"
         for name, port in unit.ports.items()
-        if is_open or name in _FOR_NODES or f"{advertise}:{port}" in words
+        if is_open or name in nodes or f"{advertise}:{port}" in words
     ]
 
 

@@ -28,7 +28,7 @@ from dynkv.plan.observability import named
 from dynkv.plan.order import worker_dependencies
 from dynkv.plan.own import with_own_units
 from dynkv.plan.paths import expand
-from dynkv.plan.ports import METRICS, METRICS_FROM, PortPlanner
+from dynkv.plan.ports import METRICS, METRICS_FROM, PORT_MAX, PortPlanner
 from dynkv.plan.preparation import preparation
 from dynkv.plan.seats import Seat, seats
 from dynkv.plan.served_model import model_path, naming_notes, served_names
@@ -109,7 +109,8 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, workers: 
     has_frontend = has_stack and profile.frontend.enabled
     frontend_port = ports.fixed(profile.frontend.port, "frontend.port") if has_frontend else None
     roles = {seat.role for seat in workers}
-    sidecar_ports = {it: ports.free_from(profile.lmcache.port, f"{it}.zmq") for it in sidecars(profile, roles)}
+    zmq = (profile.lmcache.port, PORT_MAX) if profile.lmcache.p2p is None else profile.cluster.first_and_last_port
+    sidecar_ports = {it: ports.free_from(zmq[0], f"{it}.zmq", highest=zmq[1]) for it in sidecars(profile, roles)}
     metrics = _listener(profile, ports)
     # without a stack, too: parts of Dynamo that are units of one's own find each other by it
     served_name, *aliases = served_names(profile, facts, home)

@@ -67,6 +67,11 @@ class Context:
         return [self.facts.python, *self.facts.python_options]
 
     @property
+    def shares_l1(self) -> bool:
+        """Whether sidecars of other nodes read from this node's."""
+        return self.node is not None and self.profile.lmcache.p2p is not None
+
+    @property
     def reached_at(self) -> str:
         """The address on which listens what other nodes have to reach; loopback where there are none."""
         return self.node.advertise if self.node else LOOPBACK

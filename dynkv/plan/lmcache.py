@@ -36,7 +36,7 @@ _PATHS = ("base_path", "file_path", "device_path", "mount_point", "download_tmp_
 
 def lmcache_unit(ctx: Context, name: str, zmq_port: int) -> Unit:
     http = ctx.ports.free_from(ctx.profile.lmcache.http_port, f"{name}.http")
-    p2p = {P2P_PORT: ctx.open_port(f"{name}.{P2P_PORT}", http)} if ctx.node and ctx.profile.lmcache.p2p else {}
+    p2p = {P2P_PORT: ctx.open_port(f"{name}.{P2P_PORT}", http)} if ctx.shares_l1 else {}
     healthy = (HttpGet(http, "/healthcheck"), HttpGet(http, "/metrics"))
     return Unit(
         name=name,
@@ -109,7 +109,8 @@ def _argv(ctx: Context, name: str, zmq_port: int, http_port: int) -> tuple[str, 
     settings = ctx.profile.lmcache
     is_traced = ctx.profile.observability.otlp is not None
     argv = [*ctx.interpreter, "-c", KEEPS_FIGURES + LMCACHE if is_traced else LMCACHE, "server"]
-    argv += ["--host", "localhost", "--port", str(zmq_port)]
+    # workers ask it on loopback, and those of other nodes' sidecars at the address for nodes; it binds one, or all
+    argv += ["--host", "0.0.0.0" if ctx.shares_l1 else "localhost", "--port", str(zmq_port)]
     # 0.5.0 serves an API that runs scripts on 0.0.0.0 unless it is told otherwise
     argv += ["--http-host", "127.0.0.1", "--http-port", str(http_port)]
     argv += ["--l1-size-gb", f"{l1_size_gb(ctx.profile, ctx.facts):g}", "--chunk-size", str(settings.chunk_size)]

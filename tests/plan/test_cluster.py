@@ -250,6 +250,8 @@ def test_sidecars_of_several_nodes_read_from_each_other() -> None:
     assert (option(sidecar.argv, "--p2p-advertise-url"), option(sidecar.argv, "--p2p-listen-url")) == (at, at)
     assert option(sidecar.argv, "--coordinator-url") == f"http://{HERE}:9300"
     assert 21000 <= sidecar.ports["p2p"] <= 21199
+    assert option(sidecar.argv, "--host") == "0.0.0.0"
+    assert 21000 <= sidecar.ports["zmq"] <= 21199
     assert option(coordinator.argv, "--host") == HERE
     assert [(it.host, it.port) for it in coordinator.probes.readiness.checks] == [(HERE, 9300)]
 
