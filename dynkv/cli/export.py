@@ -65,7 +65,7 @@ def k8s(
     ),
     model_pvc: Annotated[
         str | None,
-        typer.Option("--model-pvc", metavar="CLAIM", help="Has the model, or keeps what the hub is asked for."),
+        typer.Option("--model-pvc", metavar="CLAIM", help="Has the model, or keeps what is downloaded from the hub."),
     ] = None,
     gpus: GpusOption = None,
     model: ModelOption = None,

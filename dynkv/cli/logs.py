@@ -192,7 +192,7 @@ def _log_files(deployment: Deployment, units: list[str]) -> dict[str, Path]:
     files = {path.stem: path for path in sorted(deployment.place.logs.glob("*.log"))}
     for unit in units:
         if unit not in files:
-            raise UsageError(f"no log of a unit named {unit!r}", hint=f"there is {', '.join(files) or 'none yet'}")
+            raise UsageError(f"no log of a unit named {unit!r}", hint=f"available: {', '.join(files) or 'none yet'}")
     if not files:
         raise UsageError("there are no logs yet", hint="`dynkv status` shows what runs")
     problems = {unit: problem for unit in units or files if (problem := _problem(files[unit]))}

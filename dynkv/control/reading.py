@@ -53,7 +53,7 @@ class ReadOnly:
             return error_reply(403, why)  # a name that a web page has pointed to loopback
         page = self._pages.get(request.path)
         if page is None:
-            return error_reply(404, f"there is {' and '.join(self._pages)}")
+            return error_reply(404, f"available: {', '.join(self._pages)}")
         if request.method not in METHODS:
             return error_reply(405, "it can only be read", allow=METHODS)
         return await page(request)

@@ -69,7 +69,7 @@ def _kv_events(case: Case) -> Iterator[Finding]:
 
 
 def _sidecars(case: Case) -> Iterator[Finding]:
-    """The plan's own listens on loopback; one in a unit of one's own may not."""
+    """The plan's own listens on loopback; one in a custom unit may not."""
     for unit in case.plan.units:
         if unit.role.is_own and any("lmcache" in word for word in unit.argv[:4]) and (host := _open_host(unit)):
             yield finding(

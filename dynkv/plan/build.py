@@ -87,8 +87,8 @@ def _refuse_strangers(profile: Profile, workers: list[Seat]) -> None:
     names = [seat.unit for seat in workers]
     for name in profile.workers.each:
         if name not in names:
-            there = ", ".join(names) or "no worker at all"
-            raise UsageError(f"workers.each: no worker is named {name!r}", hint=f"there is {there}")
+            there = ", ".join(names) or "none"
+            raise UsageError(f"workers.each: no worker is named {name!r}", hint=f"available: {there}")
 
 
 def _refuse_bytes(facts: HostFacts, home: str) -> None:
@@ -110,7 +110,7 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, workers: 
     roles = {seat.role for seat in workers}
     sidecar_ports = {it: ports.free_from(profile.lmcache.port, f"{it}.zmq") for it in sidecars(profile, roles)}
     metrics = _listener(profile, ports)
-    # without a stack, too: parts of Dynamo that are units of one's own find each other by it
+    # without a stack, too: parts of Dynamo that are custom units find each other by it
     served_name, *aliases = served_names(profile, facts, home)
     served = Served(served_name, model_path(profile, facts, home))
     node = node_of(profile, facts, name, served, partial(expand, home=home, facts=facts.paths))

@@ -1,4 +1,4 @@
-"""Units of one's own, beside the stack and without one."""
+"""Custom units, beside the stack and without one."""
 
 from __future__ import annotations
 
