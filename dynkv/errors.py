@@ -199,7 +199,7 @@ class PortTaken(PreflightRefused):
         super().__init__(
             f"port {port} ({key}) is taken by {holder}",
             where=where,
-            hint=f"end that process, or choose another port: --set {key}={port + 1}",
+            hint=f"stop that process, or choose another port: --set {key}={port + 1}",
         )
         self.port = port
 

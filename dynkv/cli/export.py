@@ -127,7 +127,7 @@ def systemd(
     profile: ProfileArgument,
     out: OutOption,
     program: Annotated[
-        str, typer.Option("--program", metavar="PATH", help="Where dynkv is there; in /opt/dynkv when left out.")
+        str, typer.Option("--program", metavar="PATH", help="Where dynkv is there; in /opt/dynkv if omitted.")
     ] = "",
     user: Annotated[bool, typer.Option("--user", help="For a user's own manager, without root.")] = False,
     gpus: GpusOption = None,

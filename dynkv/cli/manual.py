@@ -34,7 +34,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("dynkv logs -f", "all units as they write, in the order of time"),
         ("dynkv logs worker-0 -n 500", "the last 500 lines of one"),
         ("dynkv logs --since 10m --level error", "what went wrong in the last ten minutes"),
-        ("dynkv logs --grep 'KV cache'", "lines in which a regular expression is found"),
+        ("dynkv logs --grep 'KV cache'", "lines that match a regular expression"),
     ),
     "events": (
         ("dynkv events", "what happened, why, and how long it took"),

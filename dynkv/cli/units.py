@@ -23,9 +23,9 @@ from dynkv.supervisor.status import UnitStatus
 Units = Annotated[
     list[str], typer.Argument(metavar="UNIT", help="Names as `dynkv status` shows them.", autocompletion=unit_names)
 ]
-WaitOption = Annotated[bool, typer.Option("--wait", help="Return when they are there, or gone.")]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until they are running, or gone.")]
 TimeoutOption = Annotated[
-    float, typer.Option("--timeout", parser=seconds, metavar="SECONDS", help="How long one may take.")
+    float, typer.Option("--timeout", parser=seconds, metavar="SECONDS", help="How long each may take.")
 ]
 PATIENCE_S = 1800.0
 

@@ -26,7 +26,7 @@ VERBS = (
     Verb(RUN, "scale", "fewer workers, all again"),
     Verb(RUN, "park", "keep imports for next `up`"),
     Verb(WATCH, "status", "its state; --json, --watch"),
-    Verb(WATCH, "top", "live: figures, units, logs"),
+    Verb(WATCH, "top", "live: metrics, units, logs"),
     Verb(WATCH, "logs", "logs of units; -f follows"),
     Verb(WATCH, "events", "what happened, and why"),
     Verb(WATCH, "observe", "for Prometheus and Grafana"),

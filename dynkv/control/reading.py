@@ -74,7 +74,7 @@ async def keep_listening(listener: Listener, answer: Answer, events: EventLog) -
         try:
             bound = _bound(listener)
         except OSError as error:
-            words = f"figures cannot be read on {listener.host}, port {listener.port}: {error.strerror or error}"
+            words = f"metrics cannot be served on {listener.host}, port {listener.port}: {error.strerror or error}"
             if words != told:
                 events.record(EventKind.PORT, words)
             told = words

@@ -110,8 +110,8 @@ CHECKS = {
     "router-sees-gpu-only": Check(_I, "the KV router does not see what the sidecar holds"),
     # who can reach it
     "frontend-open": Check(_W, "the frontend listens on more than loopback, and asks for no key"),
-    "metrics-address": Check(_I, "figures are served on loopback, and where"),
-    "metrics-open": Check(_W, "figures are served on more than loopback, to whoever asks"),
+    "metrics-address": Check(_I, "metrics are served on loopback, and where"),
+    "metrics-open": Check(_W, "metrics are served on more than loopback, without authentication"),
     "kv-events-open": Check(_W, "KV events, with the tokens of prompts, are published on all interfaces"),
     "cluster-open": Check(_W, "a node of a cluster listens where other machines reach it, and on which ports"),
     "lmcache-open": Check(_W, "a custom unit runs LMCache on more than loopback"),

@@ -96,7 +96,7 @@ def _refuse_bytes(facts: HostFacts, home: str) -> None:
     for what, path in {"DYNKV_HOME": home, "the model": facts.model.path, "the interpreter": facts.python}.items():
         if not is_text(path):
             raise PreflightRefused(
-                f"the path of {what} holds bytes that are no text in UTF-8, which the stack cannot take: {path}",
+                f"the path of {what} holds bytes that are not valid UTF-8, which the stack cannot take: {path}",
                 hint="give it another name, or a link that has one",
             )
 

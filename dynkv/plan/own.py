@@ -79,8 +79,8 @@ def _refuse_circles(units: tuple[Unit, ...]) -> None:
         start_stages(units)
     except CycleError as error:
         raise UsageError(
-            f"units: a circle of dependencies: {' → '.join(error.args[1])}",
-            hint="each waits for the next; take one of them out of a `depends_on` or `before`",
+            f"units: circular dependencies: {' → '.join(error.args[1])}",
+            hint="each waits for the next; remove one of them from a `depends_on` or `before`",
         ) from None
 
 
