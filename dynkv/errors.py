@@ -161,7 +161,7 @@ class UnknownDeployment(DynkvError):
     def __init__(self, name: str, known: list[str]) -> None:
         super().__init__(
             f"no deployment named {name!r}",
-            hint=f"there is {', '.join(known)}" if known else "start one with `dynkv up agg`",
+            hint=f"available: {', '.join(known)}" if known else "start one with `dynkv up agg`",
         )
 
 
@@ -183,7 +183,7 @@ class NotRunning(DynkvError):
 
     def __init__(self, name: str | None = None) -> None:
         what = f"deployment {name!r} is not running" if name else "no deployment is running"
-        super().__init__(what, hint="start one with `dynkv up agg`; `dynkv profiles` lists what there is")
+        super().__init__(what, hint="start one with `dynkv up agg`; `dynkv profiles` lists the profiles")
 
 
 class JournalLost(DynkvError):
@@ -209,7 +209,7 @@ class PortTaken(PreflightRefused):
         super().__init__(
             f"port {port} ({key}) is taken by {holder}",
             where=where,
-            hint=f"end that process, or choose another port: --set {key}={port + 1}",
+            hint=f"stop that process, or choose another port: --set {key}={port + 1}",
         )
         self.port = port
 

@@ -11,7 +11,7 @@ What `dynkv doctor` looks for, before you start, and every `up` by itself. Each 
 and `--json` has it as `id`. The exit code is 4 when there is an error.
 """
 _WHAT = {
-    Severity.ERROR: "It will not work: `up` refuses to start. `--skip-checks` starts all the same.",
+    Severity.ERROR: "It will not work: `up` refuses to start. `--skip-checks` starts anyway.",
     Severity.WARNING: "It may not work, or not for long: `up` says so and goes on.",
     Severity.INFO: "Good to know: only `doctor` says it.",
 }

@@ -22,7 +22,7 @@ from dynkv.supervisor.journal import JournalFile
 from dynkv.supervisor.states import State, is_well
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, LastExit, UnitStatus
 
-NOT_READY, LONGER = "not ready", "give it longer with --timeout"
+NOT_READY, LONGER = "not ready", "increase --timeout"
 _INTERRUPTED = 130
 _SETTLED_S, _CHANGED_S = 0.1, 1.0
 """In which a program that cannot run as it is meant to has mostly said so; the second where something ran before."""

@@ -85,4 +85,4 @@ def run(words: list[str]) -> int:
 def _usage_error(error: Any) -> UsageError:
     asked = error.ctx.command_path if getattr(error, "ctx", None) else "dynkv"
     text = str(error.format_message()).strip().rstrip(".")
-    return UsageError(text[:1].lower() + text[1:], hint=f"`{asked} --help` says what there is")
+    return UsageError(text[:1].lower() + text[1:], hint=f"`{asked} --help` lists what is available")

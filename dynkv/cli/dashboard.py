@@ -144,7 +144,7 @@ class Dashboard(App[None]):
     def action_ask(self, verb: str) -> None:
         if (unit := self._chosen) is not None:
             does = partial(self._source.ask, unit.name, verb)
-            self._do_if_wanted(f"{verb.capitalize()} {unit.name}?", does, f"{unit.name}: {verb} asked for")
+            self._do_if_wanted(f"{verb.capitalize()} {unit.name}?", does, f"{unit.name}: {verb} requested")
 
     def action_scale(self, by: int) -> None:
         unit = self._chosen
@@ -152,7 +152,7 @@ class Dashboard(App[None]):
             return
         count = by + sum(other.role == unit.role and other.wanted for other in self._status.units)
         does = partial(self._source.scale, unit.role, count)
-        self._do_if_wanted(f"Run {count} of role {unit.role}?", does, f"{unit.role}: {count} asked for")
+        self._do_if_wanted(f"Run {count} of role {unit.role}?", does, f"{unit.role}: {count} requested")
 
     def _do_if_wanted(self, question: str, does: Callable[[], None], success: str) -> None:
         def answered(is_wanted: bool | None) -> None:

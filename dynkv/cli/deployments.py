@@ -43,7 +43,7 @@ class Deployment:
         return self.place.socket
 
     def client(self, deadline: Deadline | None = None) -> Client:
-        """Whose requests end with the deadline."""
+        """A client whose requests end with the deadline."""
         return Client(self.socket, deadline=deadline)
 
 

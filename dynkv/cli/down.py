@@ -14,7 +14,12 @@ def down(
     name: NameArgument = None,
     timeout: Annotated[
         float | None,
-        typer.Option("--timeout", parser=seconds, metavar="SECONDS", help="Stop waiting after this long; it goes on."),
+        typer.Option(
+            "--timeout",
+            parser=seconds,
+            metavar="SECONDS",
+            help="Stop waiting after this long; the deployment goes on stopping.",
+        ),
     ] = None,
 ) -> None:
     """Take a deployment down, and leave nothing behind; works without its supervisor too."""

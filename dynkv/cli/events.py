@@ -20,11 +20,11 @@ from dynkv.supervisor.events import Event, decoded, seconds_of
 
 def events(
     name: NameArgument = None,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as events come.")] = False,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Follow new events.")] = False,
     since: SinceOption = None,
-    unit: Annotated[list[str] | None, typer.Option("--unit", help="Of this unit alone. Repeatable.")] = None,
+    unit: Annotated[list[str] | None, typer.Option("--unit", help="Only this unit. Repeatable.")] = None,
     kind: Annotated[
-        list[str] | None, typer.Option("--kind", help="Of this kind alone, such as state or exit. Repeatable.")
+        list[str] | None, typer.Option("--kind", help="Only this kind, such as state or exit. Repeatable.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -65,7 +65,7 @@ def k8s(
     ),
     model_pvc: Annotated[
         str | None,
-        typer.Option("--model-pvc", metavar="CLAIM", help="Has the model, or keeps what the hub is asked for."),
+        typer.Option("--model-pvc", metavar="CLAIM", help="Has the model, or keeps what is downloaded from the hub."),
     ] = None,
     gpus: GpusOption = None,
     model: ModelOption = None,
@@ -127,7 +127,7 @@ def systemd(
     profile: ProfileArgument,
     out: OutOption,
     program: Annotated[
-        str, typer.Option("--program", metavar="PATH", help="Where dynkv is there; in /opt/dynkv when left out.")
+        str, typer.Option("--program", metavar="PATH", help="Where dynkv is there; in /opt/dynkv if omitted.")
     ] = "",
     user: Annotated[bool, typer.Option("--user", help="For a user's own manager, without root.")] = False,
     gpus: GpusOption = None,

@@ -31,7 +31,7 @@ def import_graph(
             "--out", metavar="FILE", help="Where to write; `-` prints it. NAME.yaml of the deployment if not."
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
 ) -> None:
     """Write a profile that does what a DynamoGraphDeployment of Dynamo's vLLM backend does.
 

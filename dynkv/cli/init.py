@@ -33,9 +33,9 @@ def init(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Where to write; `-` prints it. dynkv.yaml when left out."),
+        typer.Option("--out", metavar="FILE", help="Where to write; `-` prints it. dynkv.yaml if omitted."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
     model: Annotated[
         str | None, typer.Option("--model", metavar="PATH_OR_ID", help="A directory, a Hugging Face id, or `tiny`.")
     ] = None,
@@ -53,7 +53,9 @@ def init(
         _convert(from_script, arguments or [], out, force=force, names_more=bool(model or device))
         return
     if arguments:
-        raise UsageError(f"{arguments[0]!r} is no option", hint="arguments are those of a script: --from-script FILE")
+        raise UsageError(
+            f"{arguments[0]!r} is not an option", hint="arguments are those of a script: --from-script FILE"
+        )
     draft = _for_this_host(Wish(model, device), out)
     validated(draft)
     write(draft.text(["By `dynkv init`, for this host."]), out or Path(_DEFAULT), force=force)

@@ -112,9 +112,7 @@ def _report(fd: int, deadline: Deadline) -> bytes:
     """The one line that a supervisor has to say; empty if it has ended without. Raises TimedOut."""
     readable, _, _ = select.select([fd], [], [], deadline.timeout_s)
     if not readable:
-        raise TimedOut(
-            f"the supervisor had not come up after {deadline.given_s:g} s", hint="give it longer with --timeout"
-        )
+        raise TimedOut(f"the supervisor had not come up after {deadline.given_s:g} s", hint="increase --timeout")
     return os.read(fd, _LINE_BYTES)
 
 

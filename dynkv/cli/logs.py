@@ -69,14 +69,14 @@ def logs(
         typer.Argument(metavar="UNIT", help="All units when none is named.", autocompletion=log_names),
     ] = None,
     name: NameOfOption = None,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as lines come.")] = False,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Follow new lines.")] = False,
     lines: Annotated[
         int | None,
         typer.Option("-n", "--lines", min=0, help=f"The last lines of each unit; {_LINES} without --since."),
     ] = None,
     since: SinceOption = None,
     grep: Annotated[
-        str | None, typer.Option("--grep", metavar="PATTERN", help="Lines in which this regular expression is found.")
+        str | None, typer.Option("--grep", metavar="PATTERN", help="Only lines that match this regular expression.")
     ] = None,
     level: Annotated[
         LevelName | None,
@@ -184,7 +184,7 @@ def _pattern(text: str | None) -> re.Pattern[str] | None:
         return None if text is None else re.compile(text, re.IGNORECASE)
     except re.error as error:
         raise UsageError(
-            f"--grep {text!r} is no regular expression: {error}", hint="a literal ( or [ is written \\( or \\["
+            f"--grep {text!r} is not a regular expression: {error}", hint="a literal ( or [ is written \\( or \\["
         ) from None
 
 
@@ -192,7 +192,7 @@ def _log_files(deployment: Deployment, units: list[str]) -> dict[str, Path]:
     files = {path.stem: path for path in sorted(deployment.place.logs.glob("*.log"))}
     for unit in units:
         if unit not in files:
-            raise UsageError(f"no log of a unit named {unit!r}", hint=f"there is {', '.join(files) or 'none yet'}")
+            raise UsageError(f"no log of a unit named {unit!r}", hint=f"available: {', '.join(files) or 'none yet'}")
     if not files:
         raise UsageError("there are no logs yet", hint="`dynkv status` shows what runs")
     problems = {unit: problem for unit in units or files if (problem := _problem(files[unit]))}

@@ -34,11 +34,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("dynkv logs -f", "all units as they write, in the order of time"),
         ("dynkv logs worker-0 -n 500", "the last 500 lines of one"),
         ("dynkv logs --since 10m --level error", "what went wrong in the last ten minutes"),
-        ("dynkv logs --grep 'KV cache'", "lines in which a regular expression is found"),
+        ("dynkv logs --grep 'KV cache'", "lines that match a regular expression"),
     ),
     "events": (
         ("dynkv events", "what happened, why, and how long it took"),
-        ("dynkv events -f --unit worker-0", "one unit, as it goes on"),
+        ("dynkv events -f --unit worker-0", "one unit, live"),
         ("dynkv events --since 1h --kind exit", "the deaths of the last hour"),
     ),
     "restart": (
@@ -75,7 +75,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("dynkv stack install cpu", "Dynamo, vLLM's CPU build, LMCache and NIXL"),
         ("dynkv stack install gpu --into /opt/stack", "then `python: /opt/stack/bin/python` in the profile"),
     ),
-    "stack remove": (("dynkv stack remove cpu", "gigabytes are free again"),),
+    "stack remove": (("dynkv stack remove cpu", "frees several gigabytes"),),
     "init": (
         ("dynkv init", "into dynkv.yaml: what suits this host"),
         ("dynkv init --model /models/my-model --out mine.yaml", "for a model of your own"),
@@ -121,7 +121,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "export shell": (("dynkv export shell agg --out by-hand", "agg.sh, as `dynkv plan agg --shell` prints it"),),
     "profiles": (("dynkv profiles", "what is shipped"),),
-    "profiles show": (("dynkv profiles show agg", "to begin one of your own with"),),
+    "profiles show": (("dynkv profiles show agg", "a starting point for your own"),),
     "profiles schema": (("dynkv profiles schema", "for editors"),),
 }
 """For each verb: what to type, and what it does."""

@@ -45,7 +45,7 @@ def observe(
     plans = _running() if profile is None else [_planned(profile, name, sets)]
     if not any(plan.metrics for plan in plans):
         names = ", ".join(plan.name for plan in plans)
-        raise UsageError(f"figures of {names} are read nowhere", hint="metrics.enabled: true in the profile")
+        raise UsageError(f"metrics of {names} are not served", hint="metrics.enabled: true in the profile")
     texts = {**documents(plans), **_as_they_are(_FILES)}
     write(out, texts, force=force)
     say(f"{len(texts)} files are in {out}, for {', '.join(plan.name for plan in plans if plan.metrics)}")

@@ -17,7 +17,7 @@ def seconds(text: str | float) -> float:
     except ValueError:
         given = math.nan
     if math.isnan(given) or given < 0:
-        raise typer.BadParameter(f"{text!r} is no number of seconds from 0 up")
+        raise typer.BadParameter(f"{text!r} is not a number of seconds, 0 or more")
     return given
 
 
@@ -35,7 +35,7 @@ NameArgument = Annotated[
         metavar="NAME", help="The deployment; not needed when there is only one.", autocompletion=deployment_names
     ),
 ]
-NameOption = Annotated[str | None, typer.Option("--name", help="The deployment's name; the profile's when left out.")]
+NameOption = Annotated[str | None, typer.Option("--name", help="The deployment's name; the profile's if omitted.")]
 NameOfOption = Annotated[
     str | None,
     typer.Option("--name", help="The deployment; not needed when there is only one.", autocompletion=deployment_names),
@@ -54,7 +54,9 @@ EngineOption = Annotated[str | None, typer.Option("--engine", metavar="vllm|mock
 DeviceOption = Annotated[str | None, typer.Option("--device", metavar="cuda|cpu", help="What the workers run on.")]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override one key, as in --set frontend.port=8001. Repeatable."),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Override one key, for example --set frontend.port=8001. Repeatable."
+    ),
 ]
-NoLMCacheOption = Annotated[bool, typer.Option("--no-lmcache", help="Leave the sidecar out.")]
+NoLMCacheOption = Annotated[bool, typer.Option("--no-lmcache", help="Run without the sidecar.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]

@@ -1,4 +1,4 @@
-"""From the command line to a plan for this host, with what speaks against it."""
+"""From the command line to a plan for this host, with the reasons against it."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def make_plan(loaded: LoadedProfile, where: Place, claims: Claims | None = None)
 
 
 def diagnose(loaded: LoadedProfile, where: Place) -> list[Finding]:
-    """All that speaks against running the profile here, also where there can be no plan."""
+    """All reasons against running the profile here, also where there can be no plan."""
     try:
         facts = look(loaded, where)
     except PreflightRefused as error:

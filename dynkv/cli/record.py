@@ -35,7 +35,7 @@ def record(
     name: NameArgument = None,
     for_s: Annotated[
         float | None,
-        typer.Option("--for", parser=seconds, metavar="SECONDS", help="For so long; until Ctrl-C when left out."),
+        typer.Option("--for", parser=seconds, metavar="SECONDS", help="How long; until Ctrl-C if omitted."),
     ] = None,
 ) -> None:
     """Record a deployment's traffic: when requests came, how long they were, which blocks of prompts were the same.

@@ -62,6 +62,6 @@ def _resolve(known: tuple[UnitStatus, ...], wanted: list[str]) -> list[str]:
         units = [unit.name for unit in known if word in (unit.name, unit.role)]
         if not units:
             names = ", ".join(unit.name for unit in known)
-            raise UsageError(f"no unit and no role is named {word!r}", hint=f"there is {names}")
+            raise UsageError(f"no unit and no role is named {word!r}", hint=f"available: {names}")
         found += [unit for unit in units if unit not in found]
     return found

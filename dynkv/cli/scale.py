@@ -45,7 +45,7 @@ def scale(
     for role, replicas in wanted:
         with asking(deployment, deadline) as client:
             client.scale(role, replicas)
-        say(f"{role}: {replicas} asked for")
+        say(f"{role}: {replicas} requested")
     for role, replicas in wanted if wait else []:
         _until_scaled(deployment, role, replicas, deadline)
 
@@ -55,8 +55,8 @@ def _check(wanted: list[tuple[str, int]], units: Sequence[Unit | UnitStatus]) ->
     sizes = Counter(unit.role for unit in units if unit.role in _WORKERS)
     for role, replicas in wanted:
         if role not in sizes:
-            there = ", ".join(sizes) or "no worker at all"
-            raise UsageError(f"no workers of role {role!r}; there is {there}", hint=SHOWS_UNITS)
+            there = ", ".join(sizes) or "none"
+            raise UsageError(f"no workers of role {role!r}; available: {there}", hint=SHOWS_UNITS)
         if not 1 <= replicas <= sizes[role]:
             raise UsageError(f"{role} can be 1 to {sizes[role]}: the plan has no more", hint=SHOWS_UNITS)
 

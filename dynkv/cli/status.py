@@ -29,7 +29,7 @@ def status(
     name: NameArgument = None,
     as_json: JsonOption = False,
     watch: Annotated[
-        bool, typer.Option("--watch", "-w", help=f"Look again every {_WATCH_PERIOD_S:g} s, until Ctrl-C.")
+        bool, typer.Option("--watch", "-w", help=f"Refresh every {_WATCH_PERIOD_S:g} s, until Ctrl-C.")
     ] = False,
 ) -> None:
     """Show how a deployment is: its units, GPUs and KV caches.
@@ -82,7 +82,7 @@ def _ask_for_status(deployment: Deployment, client: Client) -> DeploymentStatus:
     process = supervisor_of(deployment.place)
     if process is not None and process.is_stopped:
         why = f"its supervisor (pid {process.pid}) is stopped by a signal"
-        hint = f"`kill -CONT {process.pid}` lets it go on"
+        hint = f"`kill -CONT {process.pid}` resumes it"
         if journal is None:
             raise DynkvError(f"{why}, and its journal cannot be read", hint=hint)
         from dynkv.supervisor.salvage import orphaned_status

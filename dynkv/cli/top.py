@@ -28,14 +28,12 @@ _EVENTS = 200
 def top(
     name: NameArgument = None,
     interval: Annotated[
-        float, typer.Option("--interval", min=0.2, max=5.0, metavar="SECONDS", help="How often it looks again.")
+        float, typer.Option("--interval", min=0.2, max=5.0, metavar="SECONDS", help="How often to refresh.")
     ] = 1.0,
     web: Annotated[bool, typer.Option("--web", help="Show it in a browser, at the address that is printed.")] = False,
-    host: Annotated[
-        str, typer.Option("--host", metavar="ADDRESS", help="Where the browser's page is served.")
-    ] = "127.0.0.1",
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, metavar="PORT", help="At which port; 0 for any that is free.")
+        int, typer.Option("--port", min=0, max=65535, metavar="PORT", help="Port to listen on; 0 for any free port.")
     ] = 0,
 ) -> None:
     """Watch a deployment live: its requests, caches, GPUs, units and events, and the log of a unit.

@@ -23,9 +23,9 @@ from dynkv.supervisor.status import UnitStatus
 Units = Annotated[
     list[str], typer.Argument(metavar="UNIT", help="Names as `dynkv status` shows them.", autocompletion=unit_names)
 ]
-WaitOption = Annotated[bool, typer.Option("--wait", help="Return when they are there, or gone.")]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until they are running, or gone.")]
 TimeoutOption = Annotated[
-    float, typer.Option("--timeout", parser=seconds, metavar="SECONDS", help="How long one may take.")
+    float, typer.Option("--timeout", parser=seconds, metavar="SECONDS", help="How long each may take.")
 ]
 PATIENCE_S = 1800.0
 
@@ -54,11 +54,11 @@ def ask(deployment: Deployment, units: list[str], verb: str, deadline: Deadline)
     known = [unit.name for unit in planned(deployment, deadline)]
     if unknown := [repr(unit) for unit in dict.fromkeys(units) if unit not in known]:
         named = f"unit{'s' if len(unknown) > 1 else ''} named {', '.join(unknown)}"
-        raise UsageError(f"no {named}; there is {', '.join(known)}", hint=SHOWS_UNITS)
+        raise UsageError(f"no {named}; available: {', '.join(known)}", hint=SHOWS_UNITS)
     for unit in units:
         with asking(deployment, deadline) as client:
             client.ask_unit(unit, verb)
-        say(f"{unit}: {verb} asked for")
+        say(f"{unit}: {verb} requested")
 
 
 def planned(deployment: Deployment, deadline: Deadline) -> Sequence[Unit | UnitStatus]:

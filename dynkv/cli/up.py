@@ -56,9 +56,7 @@ TimeoutOption = Annotated[
     float | None, typer.Option("--timeout", parser=seconds, metavar="SECONDS", help="Give up after this long.")
 ]
 NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Return as soon as the supervisor runs.")]
-SkipChecksOption = Annotated[
-    bool, typer.Option("--skip-checks", help="Start all the same when a check finds an error.")
-]
+SkipChecksOption = Annotated[bool, typer.Option("--skip-checks", help="Start anyway when a check finds an error.")]
 ReplaceOption = Annotated[
     bool, typer.Option("--replace", help="End what runs of it without a supervisor, instead of taking it over.")
 ]
@@ -153,7 +151,7 @@ def _order(
 
 
 def _plan(loaded: LoadedProfile, where: Place, claims: Claims, *, skip_checks: bool) -> Planned:
-    """Raises PreflightRefused for what speaks against it, and tells of the rest."""
+    """Raises PreflightRefused for the first reason against it, and tells of the rest."""
     if has_supervisor(where):
         raise AlreadyRunning(where.name)
     planned = _checked(make_plan(loaded, where, claims), skip_checks=skip_checks)
@@ -164,7 +162,7 @@ def _plan(loaded: LoadedProfile, where: Place, claims: Claims, *, skip_checks: b
 
 
 def _checked(planned: Planned, *, skip_checks: bool) -> Planned:
-    """Raises PreflightRefused for what speaks against it."""
+    """Raises PreflightRefused for the first reason against it."""
     if skip_checks:
         planned = planned.with_errors_as_warnings()
     planned.refuse_errors()

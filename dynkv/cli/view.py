@@ -96,7 +96,7 @@ def show_plan(plan: Plan) -> None:
     if plan.frontend is not None:
         console.print(Text(f"endpoint {plan.endpoint}, model {in_full(plan.model, plan.model_aliases)}"))
     if plan.metrics_url:
-        console.print(Text(f"figures for Prometheus at {plan.metrics_url}"))
+        console.print(Text(f"metrics for Prometheus at {plan.metrics_url}"))
     for note in plan.notes:
         console.print(f"[yellow]note:[/] {escape(note)}")
     for step in plan.prepare:
@@ -145,7 +145,7 @@ def show_started(status: DeploymentStatus, directory: Path) -> None:
     resting = [unit.name for unit in status.units if unit.state == "stopped"]
     if resting:
         names = " ".join(resting)
-        console.print(f"[yellow]stopped, as was asked before:[/] {escape(names)} (`dynkv start {escape(names)}`)")
+        console.print(f"[yellow]still stopped, as requested:[/] {escape(names)} (`dynkv start {escape(names)}`)")
     if not status.endpoint:
         console.print(f"[bold green]ready:[/] {len(status.units) - len(resting)} units")
         _show_metrics_url(status)

@@ -10,8 +10,8 @@ import typer
 
 from dynkv.errors import UsageError
 
-OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write; the directory is made.")]
-ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite files that are there and differ.")]
+OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="The directory to write to; created if missing.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite existing files that differ.")]
 
 
 def write(out: Path, texts: Mapping[str, str], *, force: bool) -> None:
@@ -23,7 +23,7 @@ def write(out: Path, texts: Mapping[str, str], *, force: bool) -> None:
         changed = [path for path, text in texts.items() if (out / path).exists() and (out / path).read_text() != text]
         if changed and not force:
             raise UsageError(
-                f"{out / min(changed)} is there already, and differs", hint="--force overwrites it, --out names another"
+                f"{out / min(changed)} already exists and differs", hint="--force overwrites it, --out names another"
             )
         for path, text in texts.items():
             (out / path).parent.mkdir(parents=True, exist_ok=True)

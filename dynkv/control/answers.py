@@ -68,21 +68,21 @@ class Answers:
         return json_reply(202, {"role": role, "asked": int(number)})
 
     async def down(self, request: Request, named: Named) -> Reply:
-        self._stack.take_down("asked for through the control API")
+        self._stack.take_down("requested through the control API")
         return json_reply(202, {"name": self._stack.plan.name, "asked": "down"})
 
     async def release(self, request: Request, named: Named) -> Reply:
         if self._stack.is_foreground:
             return error_reply(409, "the supervisor runs in the foreground: what has started it may end what it leaves")
-        if not self._stack.release("asked for through the control API"):
+        if not self._stack.release("requested through the control API"):
             return error_reply(409, "the deployment is being taken down")
         return json_reply(202, {"name": self._stack.plan.name, "asked": "release"})
 
     def _ask(self, unit: str, ask: Ask) -> Reply:
         known = [it.name for it in self._stack.plan.units]
         if unit not in known:
-            return error_reply(404, f"no unit named {unit!r}; there is {', '.join(known)}")
-        if not self._stack.ask(unit, ask, f"{ask} asked for through the control API"):
+            return error_reply(404, f"no unit named {unit!r}; available: {', '.join(known)}")
+        if not self._stack.ask(unit, ask, f"{ask} requested through the control API"):
             return error_reply(409, "the deployment is being taken down")
         return json_reply(202, {"unit": unit, "asked": ask})
 

@@ -53,7 +53,7 @@ class ReadOnly:
             return error_reply(403, why)  # a name that a web page has pointed to loopback
         page = self._pages.get(request.path)
         if page is None:
-            return error_reply(404, f"there is {' and '.join(self._pages)}")
+            return error_reply(404, f"available: {', '.join(self._pages)}")
         if request.method not in METHODS:
             return error_reply(405, "it can only be read", allow=METHODS)
         return await page(request)
@@ -74,7 +74,7 @@ async def keep_listening(listener: Listener, answer: Answer, events: EventLog) -
         try:
             bound = _bound(listener)
         except OSError as error:
-            words = f"figures cannot be read on {listener.host}, port {listener.port}: {error.strerror or error}"
+            words = f"metrics cannot be served on {listener.host}, port {listener.port}: {error.strerror or error}"
             if words != told:
                 events.record(EventKind.PORT, words)
             told = words

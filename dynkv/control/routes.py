@@ -37,7 +37,7 @@ ROUTES = (
         Answers.metrics,
         200,
         "Prometheus text, 0.0.4",
-        "dynkv's own figures, and what units count of requests.",
+        "dynkv's own metrics, and the units' counts of requests.",
     ),
     Route(
         "GET",

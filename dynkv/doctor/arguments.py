@@ -61,7 +61,7 @@ def _unknown(
         near = difflib.get_close_matches(flag.replace("_", "-"), known, n=1)
         yield finding(
             "argument-unknown",
-            f"{flag} is no option of {program}, or the beginning of several",
+            f"{flag} is not an option of {program}, or the beginning of several",
             "a program ends at once when it is given what it does not know",
             f"did you mean {near[0]}?" if near else "leave it out",
             case.loaded.where(*key),

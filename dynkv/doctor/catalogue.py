@@ -21,7 +21,7 @@ class Check:
     description: str
     """When it fires, in one line."""
     can_be_skipped: bool = True
-    """Whether `up --skip-checks` starts all the same."""
+    """Whether `up --skip-checks` starts anyway."""
 
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
@@ -110,11 +110,11 @@ CHECKS = {
     "router-sees-gpu-only": Check(_I, "the KV router does not see what the sidecar holds"),
     # who can reach it
     "frontend-open": Check(_W, "the frontend listens on more than loopback, and asks for no key"),
-    "metrics-address": Check(_I, "figures are served on loopback, and where"),
-    "metrics-open": Check(_W, "figures are served on more than loopback, to whoever asks"),
+    "metrics-address": Check(_I, "metrics are served on loopback, and where"),
+    "metrics-open": Check(_W, "metrics are served on more than loopback, without authentication"),
     "kv-events-open": Check(_W, "KV events, with the tokens of prompts, are published on all interfaces"),
     "cluster-open": Check(_W, "a node of a cluster listens where other machines reach it, and on which ports"),
-    "lmcache-open": Check(_W, "a unit of one's own runs LMCache on more than loopback"),
+    "lmcache-open": Check(_W, "a custom unit runs LMCache on more than loopback"),
     "other-users": Check(_I, "other people's processes run on this host, for whom loopback is open, too"),
     # what is there already
     "environment-ignored": Check(_I, "variables in the environment that no process is given"),

@@ -1,4 +1,4 @@
-"""What speaks against running a plan on a host: all checks, each in the file of its subject. Pure."""
+"""The reasons why a plan cannot, or should not, run on a host: all checks, each in the file of its subject. Pure."""
 
 from __future__ import annotations
 

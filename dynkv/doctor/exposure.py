@@ -41,7 +41,7 @@ def _figures(case: Case) -> Iterator[Finding]:
     if not _is_open(metrics.host):
         yield finding(
             "metrics-address",
-            f"Prometheus can read all figures at {metrics.url}",
+            f"Prometheus can read all metrics at {metrics.url}",
             "only who can reach this host's loopback reads them",
             "`dynkv observe` writes what Prometheus and Grafana need; metrics.enabled: false listens nowhere",
             case.loaded.where("metrics", "host"),
@@ -49,7 +49,7 @@ def _figures(case: Case) -> Iterator[Finding]:
     else:
         yield finding(
             "metrics-open",
-            f"figures are read on {metrics.host}, port {metrics.port}",
+            f"metrics are served on {metrics.host}, port {metrics.port}",
             "it asks for no password: whoever reaches this host can see what is served, how much, and on which ports",
             "keep metrics.host at 127.0.0.1 and run Prometheus on this host, or close the port in a firewall",
             case.loaded.where("metrics", "host"),
@@ -69,7 +69,7 @@ def _kv_events(case: Case) -> Iterator[Finding]:
 
 
 def _sidecars(case: Case) -> Iterator[Finding]:
-    """The plan's own listens on loopback; one in a unit of one's own may not."""
+    """The plan's own listens on loopback; one in a custom unit may not."""
     own = {unit.name for unit in case.profile.units}
     for unit in case.plan.units:
         if unit.name in own and any("lmcache" in word for word in unit.argv[:4]) and (host := _open_host(unit)):

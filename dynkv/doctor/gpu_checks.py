@@ -50,7 +50,7 @@ def _memory(case: Case, gpu: Gpu, units: Sequence[Unit]) -> Iterator[Finding]:
         f"GPU {gpu.visible_as} has {free:.1f} of {total:.1f} GiB free{held}",
         f"{' and '.join(unit.name for unit in units)} asks for {asked / gpu.memory_total_bytes:.0%} of it, and vLLM "
         "does not start with less",
-        f"end what holds it, or ask for less: {less}",
+        f"stop the process that uses it, or ask for less: {less}",
         case.loaded.where(*key),
     )
 

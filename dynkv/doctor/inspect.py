@@ -112,7 +112,7 @@ def _check_addresses(profile: Profile) -> None:
         )
     if profile.metrics.enabled and (problem := listen_problem(profile.metrics.host)):
         raise PreflightRefused(
-            f"figures cannot be read on {profile.metrics.host}: {problem}",
+            f"metrics cannot be served on {profile.metrics.host}: {problem}",
             hint="set `metrics.host` to an address that `ip address` lists, or to 127.0.0.1",
         )
 

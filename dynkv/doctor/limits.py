@@ -75,7 +75,7 @@ def _standby(case: Case) -> Iterator[Finding]:
             "standby-memory",
             f"a standby that stays takes {kept / _GIB:.1f} GiB beside L1, and {available / _GIB:.1f} GiB of memory "
             "are free",
-            "it waits until there is room, and until then a dead worker's successor starts the plain way",
+            "it waits until there is room, and until then a dead worker's successor starts without the standby",
             "lower lmcache.l1_size_gb, or set standby to start",
             case.loaded.where("standby"),
         )

@@ -18,7 +18,7 @@ def lora_facts(directory: Path) -> LoraFacts:
         return LoraFacts(problem=f"adapter_config.json cannot be read: {problem}")
     rank = config.get("r")
     if not isinstance(rank, int) or rank < 1:
-        return LoraFacts(problem="adapter_config.json has no rank `r`, so it is no LoRA adapter")
+        return LoraFacts(problem="adapter_config.json has no rank `r`, so it is not a LoRA adapter")
     if not any((directory / name).is_file() for name in _WEIGHTS):
         return LoraFacts(rank, f"it holds none of {', '.join(_WEIGHTS)}")
     return LoraFacts(rank)

@@ -57,7 +57,7 @@ def _l2(case: Case, index: int, adapter: Adapter) -> Iterator[Finding]:
             "l2-not-writable",
             f"the L2 directory {path} cannot be written: {case.facts.unwritable[path]}",
             "the sidecar stores KV blocks there",
-            "make it writable for you, or name another directory",
+            "make it writable, or name another directory",
             _directory_mark(case, index, adapter),
         )
     if isinstance(adapter, FileAdapter):

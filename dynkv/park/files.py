@@ -95,7 +95,7 @@ class LotPlace:
         remove_shortcut(self.directory)
 
     def refuse(self, deployment: str, why: str) -> None:
-        self._write(self._refused, f"{deployment} started the plain way: {why}")
+        self._write(self._refused, f"{deployment} started without what is parked: {why}")
 
     def accept(self) -> None:
         """An earlier refusal is no news any more."""

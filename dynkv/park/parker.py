@@ -66,7 +66,7 @@ class Parker:
 
     def _why_over(self) -> str:
         if self._where.is_to_stop:
-            return "`dynkv park --stop` was asked for"
+            return "`dynkv park --stop` was requested"
         for it in self._lot.parked:
             if it.stamp is not None and (what := changed(it.stamp, it.python)):
                 return f"the stack's installation has changed: {what}"

@@ -88,8 +88,8 @@ def _refuse_strangers(profile: Profile, workers: list[Seat]) -> None:
     names = [seat.unit for seat in workers]
     for name in profile.workers.each:
         if name not in names:
-            there = ", ".join(names) or "no worker at all"
-            raise UsageError(f"workers.each: no worker is named {name!r}", hint=f"there is {there}")
+            there = ", ".join(names) or "none"
+            raise UsageError(f"workers.each: no worker is named {name!r}", hint=f"available: {there}")
 
 
 def _refuse_bytes(facts: HostFacts, home: str) -> None:
@@ -97,7 +97,7 @@ def _refuse_bytes(facts: HostFacts, home: str) -> None:
     for what, path in {"DYNKV_HOME": home, "the model": facts.model.path, "the interpreter": facts.python}.items():
         if not is_text(path):
             raise PreflightRefused(
-                f"the path of {what} holds bytes that are no text in UTF-8, which the stack cannot take: {path}",
+                f"the path of {what} holds bytes that are not valid UTF-8, which the stack cannot take: {path}",
                 hint="give it another name, or a link that has one",
             )
 
@@ -112,7 +112,7 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, workers: 
     zmq = (profile.lmcache.port, PORT_MAX) if profile.lmcache.p2p is None else profile.cluster.first_and_last_port
     sidecar_ports = {it: ports.free_from(zmq[0], f"{it}.zmq", highest=zmq[1]) for it in sidecars(profile, roles)}
     metrics = _listener(profile, ports)
-    # without a stack, too: parts of Dynamo that are units of one's own find each other by it
+    # without a stack, too: parts of Dynamo that are custom units find each other by it
     served_name, *aliases = served_names(profile, facts, home)
     served = Served(served_name, model_path(profile, facts, home))
     node = node_of(profile, facts, name, home, served, partial(expand, home=home, facts=facts.paths))

@@ -38,7 +38,7 @@ class Context:
     task: Task
     worker_count: int
     frontend_port: int | None
-    """None without a stack: only units of one's own."""
+    """None without a stack: only custom units."""
     sidecar_ports: Mapping[str, int]
     """Where workers reach each sidecar, by its name; empty without LMCache."""
     metrics: Listener | None

@@ -1,4 +1,4 @@
-"""Units of one's own, planned as the profile gives them."""
+"""Custom units, planned as the profile gives them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _OTHER_LOGS = (WORKERS_STANDBY, SIDECARS_STANDBY, "supervisor", "reclaim", HOOKS
 
 
 def with_own_units(ctx: Context, stack: list[Unit]) -> tuple[Unit, ...]:
-    """The stack, some of which may wait for a unit of one's own, and those units.
+    """The stack, some of which may wait for a custom unit, and those units.
 
     Raises UsageError for a name that is taken, or a dependency that is not there, never holds or goes round in a
     circle.
@@ -45,7 +45,7 @@ def with_own_units(ctx: Context, stack: list[Unit]) -> tuple[Unit, ...]:
             raise UsageError(f"units: the name {it.name!r} is taken", hint="give the unit another name")
         for other in it.before:
             if not any(other in (unit.name, unit.role) for unit in units):
-                raise UsageError(f"units: {it.name} is before {other!r}", hint=f"there is {', '.join(names)}")
+                raise UsageError(f"units: {it.name} is before {other!r}", hint=f"available: {', '.join(names)}")
     jobs = frozenset(it.name for it in own if it.kind == "job")
     needs = {it.name: [_dependency(it.name, *need, names, jobs) for need in it.needs.items()] for it in own}
     ordered = tuple(replace(unit, depends_on=_in_order(unit, needs.get(unit.name, []), own, jobs)) for unit in units)
@@ -55,7 +55,7 @@ def with_own_units(ctx: Context, stack: list[Unit]) -> tuple[Unit, ...]:
 
 def _dependency(unit: str, name: str, condition: str | None, names: list[str], jobs: frozenset[str]) -> Dependency:
     if name not in names:
-        raise UsageError(f"units: {unit} depends on {name!r}", hint=f"there is {', '.join(names)}")
+        raise UsageError(f"units: {unit} depends on {name!r}", hint=f"available: {', '.join(names)}")
     usual = _usual(name, jobs)
     wanted = usual if condition is None else Condition(condition)
     if wanted not in (usual, Condition.STARTED):
@@ -79,8 +79,8 @@ def _refuse_circles(units: tuple[Unit, ...]) -> None:
         start_stages(units)
     except CycleError as error:
         raise UsageError(
-            f"units: a circle of dependencies: {' → '.join(error.args[1])}",
-            hint="each waits for the next; take one of them out of a `depends_on` or `before`",
+            f"units: circular dependencies: {' → '.join(error.args[1])}",
+            hint="each waits for the next; remove one of them from a `depends_on` or `before`",
         ) from None
 
 

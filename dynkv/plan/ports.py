@@ -51,4 +51,6 @@ class PortPlanner:
             if not any(p in self.taken or p in self.given or p in others for p in block):
                 self.given.update(block)
                 return port
-        raise PreflightRefused(f"no free port from {first} to {highest}", hint="end what holds them, or start lower")
+        raise PreflightRefused(
+            f"no free port from {first} to {highest}", hint="stop the processes that use them, or start lower"
+        )

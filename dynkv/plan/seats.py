@@ -41,7 +41,7 @@ def _find_gpu(name: int | str, gpus: Sequence[Gpu]) -> Gpu:
         if str(name) in (gpu.uuid, gpu.visible_as):
             return gpu
     known = ", ".join(f"{g.visible_as} ({g.name})" for g in gpus)
-    raise PreflightRefused(f"there is no GPU {name} on this host", hint=f"there is {known}")
+    raise PreflightRefused(f"there is no GPU {name} on this host", hint=f"available: {known}")
 
 
 def group_gpus(gpus: Sequence[str], size: int) -> list[tuple[str, ...]]:

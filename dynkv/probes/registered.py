@@ -1,4 +1,4 @@
-"""Whose KV caches the sidecar holds, as its /status tells. Pure, and no answer makes it raise.
+"""The workers whose KV caches the sidecar holds, as its /status reports. Pure, and no answer makes it raise.
 
 Source: lmcache 0.5.2 and 0.5.6, GET /status.
 """

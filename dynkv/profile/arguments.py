@@ -136,7 +136,7 @@ def _check_args(
 
 
 def worker_problems(args: Sequence[str], table: OptionTable) -> Iterator[str]:
-    """What speaks against arguments of a worker whose parsers know the options of `table`, in sentences."""
+    """The reasons to refuse arguments of a worker whose parsers know the options of `table`, in sentences."""
     return _problems(args, table, RESERVED_ARGS, REFUSED_ARGS)
 
 

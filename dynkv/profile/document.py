@@ -18,7 +18,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from dynkv.profile.source import Path, short
 
 NODES_MAX = 30_000
-"""Values and keys, those behind an alias each time that it stands there. A unit of one's own has about twenty."""
+"""Values and keys, those behind an alias each time that it stands there. A custom unit has about twenty."""
 CHARACTERS_MAX = 1024**2
 """Of all texts, counted in the same way."""
 DEPTH_MAX = 100

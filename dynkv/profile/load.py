@@ -114,7 +114,7 @@ def _refuse_bytes(override: Override) -> None:
     """Raises UsageError: what is no text cannot be part of a profile, which is one."""
     if not is_text(json.dumps(override.value, ensure_ascii=False)):
         raise UsageError(
-            f"{override.option} holds bytes that are no text in UTF-8",
+            f"{override.option} holds bytes that are not valid UTF-8",
             hint="give a path by a link that has another name",
         )
 

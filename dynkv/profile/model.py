@@ -146,7 +146,7 @@ class Profile(Section):
     description: str = ""
     """What `dynkv profiles` says of it."""
     topology: Literal["agg", "disagg", "none"] = "agg"
-    """`none` runs only the `units` of one's own."""
+    """`none` runs only custom `units`."""
     engine: Literal["vllm", "mocker"] = "vllm"
     """What the workers run; `mocker` is Dynamo's, which computes nothing."""
     device: Literal["cuda", "cpu"] = "cuda"

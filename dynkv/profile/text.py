@@ -29,7 +29,7 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         where = f"{path}:{raw.count(10, 0, error.start) + 1}"
         raise ProfileError(
-            f"cannot read {path}: it is no text in UTF-8", where=where, hint="save the file as UTF-8"
+            f"cannot read {path}: it is not valid UTF-8", where=where, hint="save the file as UTF-8"
         ) from None
 
 

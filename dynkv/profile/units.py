@@ -1,4 +1,4 @@
-"""Units of one's own: any program that is to run beside the stack, or without one."""
+"""Custom units: any program that is to run beside the stack, or without one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class HttpCheck(Section):
     port: Port | str
     """A number, or a name from the unit's `ports`."""
     path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = "/"
-    """What is asked for."""
+    """The path that is requested."""
     host: Annotated[str, Field(pattern=r"^(?:[0-9A-Za-z.:_-]+|\$\{CLUSTER_ADVERTISE\})$")] = "127.0.0.1"
     """Where it is asked; `${CLUSTER_ADVERTISE}` is `cluster.advertise`, or loopback without."""
 
@@ -89,7 +89,7 @@ class OwnUnit(Section):
     env: Environment = {}
     """Added to the environment that every process of the deployment has."""
     ports: dict[str, Port] = {}
-    """By a name of one's own. They have to be free when the unit starts, and are waited for when it has died."""
+    """By a name that you choose. They have to be free when the unit starts, and are waited for when it has died."""
     probes: OwnProbes | None = None
     """Without them it is ready as soon as it runs. A job has none."""
     depends_on: Needs = []

@@ -215,7 +215,7 @@ def _lost(profile: Profile, plan: Plan) -> list[tuple[str, str]]:
     found = [
         *lost_with_the_supervisor(profile, plan),
         ("Hang checks", "a worker that hangs is shown as unhealthy, and stays: Compose restarts what has ended alone"),
-        ("Figures of all at one address", "each unit's own `/metrics` is there still"),
+        ("Metrics of all units at one address", "each unit's own `/metrics` is there still"),
     ]
     if shares:
         found.append(("Turns on a GPU", "one after the other at `up`; a restart waits for nobody"))

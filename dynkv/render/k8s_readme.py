@@ -81,7 +81,7 @@ def _lost(profile: Profile, plan: Plan) -> Iterable[tuple[str, str]]:
     yield "Hang checks", "the operator's probes ask `/live`, and `/health` for readiness, and not whether tokens come"
     yield "Ports, GPUs and discovery of the profile", "the operator and the cluster give them"
     yield "Order of start", "all begin at once, and a worker that does not find LMCache begins again"
-    yield "Watching all at one address", "`dynkv status`, `dynkv top` and the figures of all units: use the operator's"
+    yield "Watching all at one address", "`dynkv status`, `dynkv top` and the metrics of all units: use the operator's"
     shares = len({gpu for unit in plan.workers for gpu in unit.gpus}) < sum(len(unit.gpus) for unit in plan.workers)
     if shares:
         yield (

@@ -101,8 +101,8 @@ def shell_files(plan: Plan) -> dict[str, str]:
         [
             ("Watching and restarts", "nothing is watched: when one process has ended, the script ends all others"),
             ("Standby, GPU memory gate, hang checks, adoption", "there is no supervisor"),
-            ("Proof", "it is ready when the probes say so, and no real token is asked for"),
-            ("Status, logs, events and figures", "each process writes to the terminal, and has its own `/metrics`"),
+            ("Proof", "it is ready when the probes say so, and no real request is sent"),
+            ("Status, logs, events and metrics", "each process writes to the terminal, and has its own `/metrics`"),
         ],
         [told] if secrets else [],
     )

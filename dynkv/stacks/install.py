@@ -81,13 +81,15 @@ def _refuse(place: StackPlace) -> None:
     directory = place.directory
     if place.kind is not Kind.MOCKER and any(letter.isspace() for letter in str(directory)):
         what = f"torch compiles code at run time, and cannot from a path with a space in it: {directory}"
-        raise PreflightRefused(what, hint="name another place: --into DIR, and then --set python=DIR/bin/python")
+        raise PreflightRefused(what, hint="choose another directory: --into DIR, and then --set python=DIR/bin/python")
     others = [kind for kind in Kind if kind is not place.kind and StackPlace(kind, directory).mark.exists()]
     if others:
         what = f"{directory} has the {others[0]} stack, and two never share an environment"
-        raise UsageError(what, hint="name another place: --into DIR")
+        raise UsageError(what, hint="choose another directory: --into DIR")
     if directory.exists() and not (directory / "pyvenv.cfg").exists() and any(directory.iterdir()):
-        raise UsageError(f"{directory} is there, and is no virtual environment", hint="name another place: --into DIR")
+        raise UsageError(
+            f"{directory} exists, and is not a virtual environment", hint="choose another directory: --into DIR"
+        )
 
 
 def _make_room(place: StackPlace) -> None:
@@ -100,7 +102,7 @@ def _make_room(place: StackPlace) -> None:
     except OSError as error:
         raise PreflightRefused(
             f"cannot write to {above}: {error.strerror}",
-            hint="name another place: --into DIR, or set DYNKV_HOME to a directory that you may write to",
+            hint="choose another directory: --into DIR, or set DYNKV_HOME to a directory that you may write to",
         ) from None
 
 

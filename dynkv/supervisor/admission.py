@@ -48,7 +48,9 @@ async def imports(life: Life, standby: StandbyRunner) -> bool:
         await standby.settled()
     if waiting.cancelled_caught:
         life.event(
-            EventKind.STANDBY, "starts the plain way", cause=f"the imports take more than {_IMPORTS_DEADLINE_S:g} s"
+            EventKind.STANDBY,
+            "starts without the standby",
+            cause=f"the imports take more than {_IMPORTS_DEADLINE_S:g} s",
         )
     return not waiting.cancelled_caught
 
@@ -96,7 +98,7 @@ def _tell_of_wait(life: Life, short: Short, took_s: float) -> None:
     if life.unit.gpu_memory_fraction is None:
         return
     for shortage in short:
-        life.event(EventKind.GPU_MEMORY, str(shortage), cause="starting all the same", duration_s=took_s)
+        life.event(EventKind.GPU_MEMORY, str(shortage), cause="starting anyway", duration_s=took_s)
     if not short and took_s > WORTH_TELLING_S:
         life.event(EventKind.GPU_MEMORY, "the memory that it needs is free", duration_s=took_s)
 

@@ -18,7 +18,7 @@ _PAUSE_S = 0.05
 
 
 async def goes_on_without(child: Child, role: Role, lived_s: float | None) -> bool:
-    """Whether a unit of one's own that has just exited with 0 has left processes which live on.
+    """Whether a custom unit that has just exited with 0 has left processes which live on.
 
     `lived_s`: since it was spawned, None where that was done by another supervisor. Its tree is not ended yet.
     """

@@ -63,18 +63,18 @@ RULES = (
     _rule(
         r"(Free memory on device .* is less than desired GPU memory utilization)",
         "too little GPU memory is free",
-        "end what holds it (`nvidia-smi`), or lower workers.gpu_memory_fraction",
+        "stop the process that uses it (`nvidia-smi`), or lower workers.gpu_memory_fraction",
     ),
     _rule(
         r"(CUDA out of memory|torch\.(?:cuda\.)?OutOfMemoryError|No available memory for the cache blocks)",
-        "the GPU's memory did not suffice",
+        "not enough GPU memory",
         "lower workers.gpu_memory_fraction or model.max_length, or take a smaller model",
     ),
     _rule(
         r"(Address already in use.*|error while attempting to bind on address .*|port \d+ already in use"
         r"|address in use)",
         "a port was taken",
-        "`dynkv status` shows the unit's ports; end what holds them",
+        "`dynkv status` shows the unit's ports; stop the processes that use them",
     ),
     _rule(
         r"(?:Can't load tokenizer|Couldn't instantiate the backend tokenizer"

@@ -194,7 +194,7 @@ class Runner:
     async def _clear_up(self, ended: Incarnation, ending: Ending, stopped: Stopped) -> None:
         if ending.request is None and self._blames_standby(ended, ending.cause):
             self._starts_plainly = True
-            request = Request(Ask.RESTART, "it starts again the plain way")
+            request = Request(Ask.RESTART, "it starts again without the standby")
             await self._make_room(ended, Ending(ending.cause, request), stopped)
             return
         self._note_exit(ended, ending)

@@ -65,7 +65,7 @@ def strays_of(journal: JournalFile | None, place: Place, host: Host) -> list[Pro
 
 
 def _places(journal: JournalFile | None, place: Place) -> tuple[Place, ...]:
-    """Whose processes are meant: the directory's own, and those of the one that it was, if it was moved since.
+    """The deployments whose processes are meant: the directory's own, and the one that it was if it was moved since.
 
     Of a copy, what the journal tells is the original's, which is there as well or has a supervisor.
     """
@@ -230,7 +230,7 @@ def _orphaned_unit(name: str, unit: Unit | None, journal: JournalFile, place: Pl
 
 
 def _role(unit: str) -> Role:
-    """By the names that the planner gives; what is named otherwise is a unit of one's own."""
+    """By the names that the planner gives; what is named otherwise is a custom unit."""
     kind = unit.partition("-")[0]
     return Role(kind) if kind in {*Role} else Role.UNIT
 

@@ -131,7 +131,7 @@ class Stack:
         units = [unit for unit in self.plan.workers if unit.role == role]
         if not units:
             roles = ", ".join(dict.fromkeys(unit.role.value for unit in self.plan.workers))
-            raise ValueError(f"no workers of role {role!r}; there is {roles or 'no worker at all'}")
+            raise ValueError(f"no workers of role {role!r}; available: {roles or 'none'}")
         if not 1 <= replicas <= len(units):
             raise ValueError(f"{role} can be 1 to {len(units)}: the plan has no more")
         wanted = kept([self._shared.board[unit.name] for unit in units], replicas)

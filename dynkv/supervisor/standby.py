@@ -1,7 +1,7 @@
 """Keeping a standby parked: a process with a worker's imports done, from which workers are started.
 
 It is never in the way: it parks when nothing else is starting, but for the deployment's own start, and whoever wants to
-start from one that is not there, or fails, starts the plain way.
+start from one that is not there, or fails, starts without the standby.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class StandbyRunner:
     async def launch(
         self, what: str, argv: Sequence[str], env: Mapping[str, str], log: Path, schedule: Schedule = FREE
     ) -> Child | None:
-        """Start a program from it; None where that cannot be, and the plain way is left."""
+        """Start a program from it; None where that cannot be, and it has to start without the standby."""
         standby = self._process
         if standby is None or self._state is not StandbyState.PARKED or self._given_up.is_set():
             return None
@@ -117,7 +117,7 @@ class StandbyRunner:
                 raise StandbyFailed("it was stopped by a signal")
             child = await standby.launch(argv, env, log, schedule=schedule, deadline_s=_ORDER_DEADLINE_S)
         except StandbyFailed as error:
-            self._tell(f"{what} starts the plain way", cause=str(error))
+            self._tell(f"{what} starts without the standby", cause=str(error))
             self._given_up.set()
             with anyio.move_on_after(_ORDER_DEADLINE_S):
                 await self._gone.wait()  # with what it may have forked all the same
@@ -289,7 +289,7 @@ class StandbyRunner:
     def _fail(self, why: str) -> None:
         self._detail = why
         self._settled.set()
-        self._tell("not available: units start the plain way", cause=why)
+        self._tell("not available: units start without the standby", cause=why)
 
     def _tell(self, message: str, *, cause: str = "", duration_s: float | None = None) -> None:
         self._events.record(EventKind.STANDBY, message, unit=self.planned.name, cause=cause, duration_s=duration_s)

@@ -40,7 +40,7 @@ def main() -> int:
         sys.stderr.write(f"it broke off: {type(error).__name__}\n")
         return 1
     except ValueError:
-        sys.stderr.write("that is no address that can be posted to\n")
+        sys.stderr.write("this is not an address that can be posted to\n")
         return 2
 
 

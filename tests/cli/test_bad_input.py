@@ -248,7 +248,7 @@ class TestHistory:
         assert "--grep '('" in refused(dynkv("logs", "--grep", "("), 2)[0]
         error, hint = refused(dynkv("logs", "worker-1"), 2)
         assert "'worker-1'" in error
-        assert hint == "there is worker-0"
+        assert hint == "available: worker-0"
 
     @pytest.mark.parametrize("verb", ["restart", "start", "stop"])
     def test_a_unit_of_what_does_not_run(self, dynkv: Dynkv, verb: str) -> None:

@@ -144,7 +144,7 @@ def test_units_that_were_asked_are_waited_for(running: Command) -> None:
     before = running.pids()
     assert running("restart", "first", "second", "--wait").returncode == 0
     assert all(running.pids()[unit] != pid for unit, pid in before.items())
-    assert running("stop", "second", "--wait").stdout.splitlines() == ["second: stop asked for", "second: stopped"]
+    assert running("stop", "second", "--wait").stdout.splitlines() == ["second: stop requested", "second: stopped"]
     assert "second" not in running.pids()
     assert "second: stopped, and left alone" in running("restart", "--rolling", "unit").stdout
     assert "second" not in running.pids()

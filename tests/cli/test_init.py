@@ -69,7 +69,7 @@ def test_a_script(dynkv: Command) -> None:
         (["--from-script", "none.sh"], "cannot read none.sh"),
         (["--from-script", "empty.sh"], "no part of Dynamo"),
         (["--from-script", "broken.sh"], "broken.sh:1"),
-        (["agg"], "'agg' is no option"),
+        (["agg"], "'agg' is not an option"),
     ],
 )
 def test_what_is_refused(dynkv: Command, words: list[str], says: str) -> None:

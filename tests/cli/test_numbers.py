@@ -32,7 +32,7 @@ def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_no_time(verb: str, given: str) -> None:
     with pytest.raises(UsageError) as refused:
         run([*verb.split(), f"--timeout={given}"])
-    assert f"{given!r} is no number of seconds from 0 up" in refused.value.what
+    assert f"{given!r} is not a number of seconds, 0 or more" in refused.value.what
 
 
 @pytest.mark.parametrize("verb", WITH_TIMEOUT)

@@ -1,4 +1,4 @@
-"""Jobs, as a person has them: units of one's own that run once."""
+"""Jobs, as a person has them: custom units that run once."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class TestWhatRestedBefore:
         assert dynkv("stop", "three").returncode == 0
         dynkv.kill_supervisor()
         up = dynkv("up", profile)
-        assert (up.returncode, "stopped, as was asked before: two three" in up.stdout) == (0, True)
+        assert (up.returncode, "still stopped, as requested: two three" in up.stdout) == (0, True)
         assert dynkv.pids() == {"one": pids["one"]}
         assert [unit["state"] for unit in dynkv.status()["units"]] == ["ready", "stopped", "stopped"]
         assert dynkv("start", "two", "three", "--wait").returncode == 0

@@ -20,18 +20,18 @@ def dynkv(tmp_path: Path) -> Iterator[Command]:
 def test_of_names_that_do_not_all_exist_none_is_asked(dynkv: Command, verb: str) -> None:
     before = dynkv.pids()
     for named, words in [
-        (("first", "nosuch", "slp", "nosuch"), "no units named 'nosuch', 'slp'; there is first, second"),
-        (("second", ""), "no unit named ''; there is first, second"),
+        (("first", "nosuch", "slp", "nosuch"), "no units named 'nosuch', 'slp'; available: first, second"),
+        (("second", ""), "no unit named ''; available: first, second"),
     ]:
         done = dynkv(verb, *named)
         assert done.returncode == 2
         assert done.stdout == ""
         assert words in done.stderr
     assert dynkv.pids() == before
-    assert "asked for" not in dynkv.place().events.read_text()
+    assert "requested" not in dynkv.place().events.read_text()
 
 
 def test_of_sizes_that_cannot_all_be_none_is_asked(dynkv: Command) -> None:
     done = dynkv("scale", "worker=1", "decode=2")
     assert done.returncode == 2
-    assert "no workers of role 'worker'; there is no worker at all" in done.stderr
+    assert "no workers of role 'worker'; available: none" in done.stderr

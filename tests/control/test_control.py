@@ -122,7 +122,7 @@ async def test_a_unit_is_asked_by_name(lab: Lab) -> None:
 @pytest.mark.anyio
 async def test_what_does_not_exist(lab: Lab) -> None:
     async with served(lab) as it:
-        with pytest.raises(DynkvError, match="no unit named 'worker-9'; there is frontend"):
+        with pytest.raises(DynkvError, match="no unit named 'worker-9'; available: frontend"):
             await it.ask(it.client.ask_unit, "worker-9", "restart")
         assert (await it.ask(get, it.path, "/v1/units/worker-9/restart", "POST"))[0] == 404
         for method, target in [("GET", "/"), ("GET", "/v1//status"), ("POST", "/v1/units/frontend/explode")]:

@@ -120,7 +120,7 @@ async def test_a_port_that_somebody_has_is_told_of_once_and_taken_when_it_is_fre
         async with listening(tmp_path, port=port) as (_, shared):
             async for event in shared.events.follow():
                 assert event.kind == "port"
-                assert f"cannot be read on 127.0.0.1, port {port}" in event.message
+                assert f"cannot be served on 127.0.0.1, port {port}" in event.message
                 break
             other.close()
             assert (await ask(port, "/metrics"))[0].status == 200

@@ -1,4 +1,4 @@
-"""What speaks against the place that a profile has for its model, and what it says to write instead."""
+"""Reasons why a profile's model cannot be where it is, and what it says to write instead."""
 
 from __future__ import annotations
 

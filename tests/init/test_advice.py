@@ -176,7 +176,7 @@ ROWS = {
         says=("8000 is taken by pid 7 (nginx)",),
     ),
     "a device that was asked for": Row(
-        host(gpus(1, 80), packages=CPU_STACK), {"device": "cpu"}, replace(MINE, device="cpu"), ("as asked for",)
+        host(gpus(1, 80), packages=CPU_STACK), {"device": "cpu"}, replace(MINE, device="cpu"), ("as requested",)
     ),
     "a device that is not there": Row(
         replace(LAPTOP, packages=STACK),

@@ -56,7 +56,7 @@ def test_a_secret_of_one_worker_reaches_it_alone() -> None:
 def test_who_is_not_there_is_named_with_those_who_are(name: str) -> None:
     with pytest.raises(UsageError, match=f"no worker is named '{name}'") as caught:
         plan("agg", host(2), {"workers.each": {name: SECOND}})
-    assert caught.value.hint == "there is worker-0, worker-1"
+    assert caught.value.hint == "available: worker-0, worker-1"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Units of one's own, beside the stack and without one."""
+"""Custom units, beside the stack and without one."""
 
 from __future__ import annotations
 
@@ -86,15 +86,15 @@ def test_beside_the_stack_they_stop_first_and_in_reverse(tmp_path: Path) -> None
         ("[{name: a, argv: [x]}, {name: a, argv: [x]}]", "the name 'a' is taken"),
         ("[{name: standby, argv: [x]}]", "the name 'standby' is taken"),
         ("[{name: a, argv: [x], depends_on: [b]}]", "a depends on 'b'"),
-        ("[{name: a, argv: [x], depends_on: [b]}, {name: b, argv: [x], depends_on: [a]}]", "a circle of dependencies"),
-        ("[{name: a, argv: [x], depends_on: [a]}]", "a circle of dependencies"),
+        ("[{name: a, argv: [x], depends_on: [b]}, {name: b, argv: [x], depends_on: [a]}]", "circular dependencies"),
+        ("[{name: a, argv: [x], depends_on: [a]}]", "circular dependencies"),
         ("[{name: a, argv: [x]}, {name: b, argv: [x], depends_on: {a: {condition: completed}}}]", "never comes"),
         (
             "[{name: a, kind: job, argv: [x]}, {name: b, argv: [x], depends_on: {a: {condition: ready}}}]",
             "b waits for a to be ready, which never comes",
         ),
         ("[{name: a, argv: [x], before: [frontend]}]", "a is before 'frontend'"),
-        ("[{name: a, argv: [x], before: [b]}, {name: b, argv: [x], before: [a]}]", "a circle of dependencies"),
+        ("[{name: a, argv: [x], before: [b]}, {name: b, argv: [x], before: [a]}]", "circular dependencies"),
     ],
 )
 def test_what_cannot_be(tmp_path: Path, units: str, words: str) -> None:

@@ -36,7 +36,7 @@ class TestSelectGpus:
     def test_one_that_is_not_there(self) -> None:
         with pytest.raises(PreflightRefused, match="there is no GPU 2") as refused:
             select_gpus([0, 2], [gpu(0), gpu(1)], may_repeat=False)
-        assert refused.value.hint == "there is 0 (NVIDIA H100), 1 (NVIDIA H100)"
+        assert refused.value.hint == "available: 0 (NVIDIA H100), 1 (NVIDIA H100)"
 
     def test_one_twice(self) -> None:
         with pytest.raises(UsageError, match="GPU 0 is listed twice"):

@@ -59,5 +59,5 @@ def test_an_address_of_another_host(given: str, monkeypatch: pytest.MonkeyPatch,
     with pytest.raises(PreflightRefused, match=f"the frontend cannot listen on {given}: ") as refused:
         make_plan(*locate("agg", None, [*MOCKED, host(given)]))
     assert "127.0.0.1" in refused.value.hint
-    with pytest.raises(PreflightRefused, match=f"figures cannot be read on {given}: "):
+    with pytest.raises(PreflightRefused, match=f"metrics cannot be served on {given}: "):
         make_plan(*locate("agg", None, [*MOCKED, Override(("metrics", "host"), given, "metrics.host")]))

@@ -114,5 +114,5 @@ class TestSet:
 
 @pytest.mark.parametrize("value", ["caf\udce9", ["a", "caf\udce9"], {"caf\udce9": 1}])
 def test_a_value_of_bytes_is_refused_by_the_option_that_gave_it(value: object) -> None:
-    with pytest.raises(UsageError, match="--model X holds bytes that are no text"):
+    with pytest.raises(UsageError, match="--model X holds bytes that are not valid UTF-8"):
         load("agg", [Override(("model", "path"), value, "--model X")])

@@ -55,7 +55,7 @@ def test_a_file_that_is_too_long(tmp_path: Path, size: int) -> None:
 def test_another_encoding(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "mine.yaml"
     file.write_bytes(content)
-    assert "no text in UTF-8" in refused(file)
+    assert "not valid UTF-8" in refused(file)
 
 
 @pytest.mark.parametrize("content", [b"a: \x00", b"a: \x1b[31m", b"\x7f: a", "a: \x85\u2028b".encode()])

@@ -1,4 +1,4 @@
-"""Scripts of plans with units of one's own, run as a person runs them, and what they leave behind."""
+"""Scripts of plans with custom units, run as a person runs them, and what they leave behind."""
 
 from __future__ import annotations
 

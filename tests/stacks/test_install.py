@@ -82,7 +82,7 @@ def test_two_stacks_share_no_environment(uv: Path, tmp_path: Path) -> None:
 def test_what_is_something_else_is_left_alone(uv: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter").touch()
-    with pytest.raises(UsageError, match="is no virtual environment"):
+    with pytest.raises(UsageError, match="is not a virtual environment"):
         install(StackPlace(Kind.CPU, tmp_path / "mine"), None, print)
     assert not uv.exists()
 

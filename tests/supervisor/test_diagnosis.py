@@ -41,7 +41,7 @@ DIED = [
         "GPU memory utilization",
         False,
     ),
-    ("gpu-out-of-memory", 1, "the GPU's memory did not suffice: torch.OutOfMemoryError", False),
+    ("gpu-out-of-memory", 1, "not enough GPU memory: torch.OutOfMemoryError", False),
     ("port-frontend", 1, "a port was taken: port 24100 already in use", False),
     ("port-frontend-json", 1, "a port was taken: port 24100 already in use", False),
     (
@@ -140,12 +140,12 @@ LINES = [
     ),
     (
         PREFIX + "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity",
-        "the GPU's memory did not suffice: torch.OutOfMemoryError (exited with code 1)",
+        "not enough GPU memory: torch.OutOfMemoryError (exited with code 1)",
         False,
     ),
     (
         PREFIX + "ValueError: No available memory for the cache blocks. Try increasing `gpu_memory_utilization`",
-        "the GPU's memory did not suffice: No available memory for the cache blocks (exited with code 1)",
+        "not enough GPU memory: No available memory for the cache blocks (exited with code 1)",
         False,
     ),
     (
@@ -275,7 +275,7 @@ def test_the_newest_line_counts() -> None:
 
 def test_the_cause_counts_more_than_what_came_of_it() -> None:
     lines = ["torch.OutOfMemoryError: CUDA out of memory.", "RuntimeError: Engine core initialization failed."]
-    assert diagnose(FAILED, lines).reason.startswith("the GPU's memory did not suffice")
+    assert diagnose(FAILED, lines).reason.startswith("not enough GPU memory")
 
 
 def test_who_was_killed_did_not_die_of_what_its_log_says() -> None:
@@ -350,5 +350,5 @@ OUT_OF_MEMORY = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2
 @pytest.mark.parametrize("lines", [[WARNING, OUT_OF_MEMORY], [OUT_OF_MEMORY, WARNING]], ids=["earlier", "later"])
 def test_a_harmless_warning_does_not_decide(lines: list[str]) -> None:
     found = diagnose(FAILED, lines)
-    assert found.reason == "the GPU's memory did not suffice: torch.OutOfMemoryError (exited with code 1)"
+    assert found.reason == "not enough GPU memory: torch.OutOfMemoryError (exited with code 1)"
     assert not found.permanent

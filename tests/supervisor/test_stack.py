@@ -483,8 +483,8 @@ async def test_one_that_rested_before_goes_on_resting(lab: Lab) -> None:
     [
         ("worker", 2, "worker can be 1 to 1: the plan has no more"),
         ("worker", 0, "worker can be 1 to 1: the plan has no more"),
-        ("decode", 1, "no workers of role 'decode'; there is worker"),
-        ("frontend", 1, "no workers of role 'frontend'; there is worker"),
+        ("decode", 1, "no workers of role 'decode'; available: worker"),
+        ("frontend", 1, "no workers of role 'frontend'; available: worker"),
     ],
 )
 async def test_what_cannot_be_scaled(lab: Lab, role: str, replicas: int, message: str) -> None:

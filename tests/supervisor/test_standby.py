@@ -145,7 +145,7 @@ async def test_one_for_the_start_only_ends_when_all_are_ready(lab: Lab) -> None:
         assert first.pid is not None
         os.kill(first.pid, signal.SIGKILL)
         await it.ready_as(not_pid=first.pid)
-        assert await it.starts_from_it() == 1, "the successor starts the plain way"
+        assert await it.starts_from_it() == 1, "the successor starts without the standby"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
@@ -189,7 +189,7 @@ async def test_with_a_stopped_one_a_worker_starts_the_plain_way(lab: Lab, monkey
         await it.ready_as(not_pid=first.pid)
         told = await it.told()
         assert await it.starts_from_it() == 1
-        assert any("starts the plain way" in event.message and "stopped" in event.cause for event in told)
+        assert any("starts without the standby" in event.message and "stopped" in event.cause for event in told)
 
 
 async def test_imports_that_fail_cost_no_start(lab: Lab) -> None:
