@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from dynkv.cluster.entry import Entry
 from dynkv.documents import decoded, encoded
 from dynkv.plan.model import Plan, Role
+from dynkv.plan.ports import REQUEST_PORT
 from dynkv.plan.serving import Node
 
 _ROOT = "dynkv/v1/nodes"
@@ -25,6 +26,8 @@ class NodeRecord:
     """What all nodes must have in common, by its name for a person."""
     units: dict[str, int] = field(default_factory=dict)
     """How many there are of each role."""
+    requests: tuple[int, ...] = ()
+    """The ports at which its workers take requests."""
     endpoint: str = ""
     """Of its frontend, as a client on that machine asks it; empty without one."""
     state: str = "starting"
@@ -52,6 +55,7 @@ def record_of(plan: Plan, node: Node) -> NodeRecord:
         node.deployment,
         node.agreement,
         counts,
+        tuple(sorted(unit.ports[REQUEST_PORT] for unit in plan.workers if REQUEST_PORT in unit.ports)),
         plan.endpoint,
         is_whole=None if plan.frontend is None else False,
     )
@@ -70,6 +74,11 @@ def read(entries: Iterable[Entry]) -> dict[str, tuple[Entry, NodeRecord]]:
         except ValueError:
             continue
     return found
+
+
+def tended(records: Iterable[NodeRecord]) -> set[tuple[str, int]]:
+    """Where workers take requests whose own node is there, which removes by itself what a dead one has left."""
+    return {(record.advertise, port) for record in records for port in record.requests}
 
 
 def differences(own: dict[str, str], other: dict[str, str]) -> list[str]:

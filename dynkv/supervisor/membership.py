@@ -17,7 +17,7 @@ import anyio
 from dynkv.cluster.entry import Entry
 from dynkv.cluster.etcd import Access, Etcd, EtcdError
 from dynkv.cluster.instances import Instance, instances, prefixes
-from dynkv.cluster.nodes import TTL_S, NodeRecord, as_bytes, key, prefix, read, record_of
+from dynkv.cluster.nodes import TTL_S, NodeRecord, as_bytes, key, prefix, read, record_of, tended
 from dynkv.cluster.status import ClusterStatus, PeerStatus
 from dynkv.cluster.upkeep import OwnInstances
 from dynkv.cluster.view import ClusterView
@@ -115,8 +115,8 @@ class Membership:
         await self._remove_own_dead(entries, found)
         await self._restore(entries)
         self._restart_unrouted(found)
-        others = [it for it in found if not self._own.is_own(it)]
-        await self._remove_unreachable(others, {record.advertise for _, record in records.values()})
+        known = tended(record for _, record in records.values())
+        await self._remove_unreachable([it for it in found if (it.host, it.port) not in known])
         self._view.put(self._seen({name: record for name, (_, record) in records.items()}, found))
 
     async def _entries(self) -> list[Entry]:
@@ -175,10 +175,12 @@ class Membership:
             if now > since + _UNROUTED_S:
                 self._deployment.ask(unit, Ask.RESTART, "it is not in discovery, so that nothing is routed to it")
 
-    async def _remove_unreachable(self, others: list[Instance], there: set[str]) -> None:
-        self._refused = Counter({it.lease: self._refused[it.lease] for it in others})
-        problems = await _problems_at(others, there)
-        for instance in others:
+    async def _remove_unreachable(self, orphans: list[Instance]) -> None:
+        """Of nodes that do not tell of themselves any more. Who cannot reach one that does says nothing of it: another
+        node may."""
+        self._refused = Counter({it.lease: self._refused[it.lease] for it in orphans})
+        problems = await _problems_at(orphans)
+        for instance in orphans:
             problem = problems[instance.lease]
             self._refused[instance.lease] = self._refused[instance.lease] + 1 if problem else 0
             if self._refused[instance.lease] < _REFUSALS:
@@ -230,32 +232,27 @@ def _counted(found: Iterable[Instance]) -> dict[str, int]:
     return dict(sorted(Counter(it.component for it in found).items()))
 
 
-async def _problems_at(others: list[Instance], there: set[str]) -> dict[int, str]:
-    """By lease; `there` are the addresses of nodes that tell of themselves. All are tried side by side."""
+async def _problems_at(orphans: list[Instance]) -> dict[int, str]:
+    """By lease, why nothing can be asked there; all are tried side by side."""
     found: dict[int, str] = {}
     limit = anyio.CapacityLimiter(_AT_A_TIME)
 
     async def look_at(instance: Instance) -> None:
         async with limit:
-            found[instance.lease] = await _problem_at(instance, is_there=instance.host in there)
+            found[instance.lease] = await _problem_at(instance)
 
     async with anyio.create_task_group() as tasks:
-        for instance in others:
+        for instance in orphans:
             tasks.start_soon(look_at, instance)
     return found
 
 
-async def _problem_at(instance: Instance, *, is_there: bool) -> str:
-    """Why nothing can be asked there, in words; empty where somebody may listen."""
+async def _problem_at(instance: Instance) -> str:
+    """In words; empty where somebody listens."""
     try:
         with anyio.fail_after(_REACHED_WITHIN_S):
             stream = await anyio.connect_tcp(instance.host, instance.port)
         await stream.aclose()
-    except TimeoutError:
-        return "" if is_there else "its node has not been heard of, and cannot be reached"
-    except OSError as error:
-        refused = isinstance(error.__cause__ or error, ConnectionRefusedError) or "refused" in f"{error}"
-        if is_there and not refused:
-            return ""
-        return "nothing listens there any more" if refused else f"its node cannot be reached: {error}"
+    except (TimeoutError, OSError) as error:
+        return f"its node has not been heard of, and nothing answers there: {error or 'no answer in time'}"
     return ""

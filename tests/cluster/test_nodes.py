@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dynkv.cluster.entry import Entry
-from dynkv.cluster.nodes import NodeRecord, as_bytes, differences, key, prefix, read
+from dynkv.cluster.nodes import NodeRecord, as_bytes, differences, key, prefix, read, tended
 from dynkv.plan.serving import Node
 
 NODE = Node("llm", "10.0.0.1", "mine", "org/model", ("http://10.0.0.1:2379",))
@@ -35,3 +35,11 @@ def test_differences_are_told_in_words() -> None:
 def test_what_only_one_of_them_names_is_no_difference() -> None:
     assert differences(RECORD.agreement, {"version of vllm": "1"}) == []
     assert differences({}, RECORD.agreement) == []
+
+
+def test_whose_node_is_there_is_tended_by_it_at_its_own_ports_alone() -> None:
+    """Two nodes may have one address: when one of them dies, the other tells nothing of its workers."""
+    one = NodeRecord("10.0.0.1", "one", {}, requests=(21001, 21003))
+    other = NodeRecord("10.0.0.2", "other", {}, requests=(21001,))
+    assert tended([one, other]) == {("10.0.0.1", 21001), ("10.0.0.1", 21003), ("10.0.0.2", 21001)}
+    assert tended([NodeRecord("10.0.0.1", "frontend alone", {})]) == set()
