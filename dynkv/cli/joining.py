@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import anyio
 
 from dynkv.cluster.etcd import Access, Etcd, EtcdError
 from dynkv.cluster.nodes import as_bytes, differences, key, prefix, read, record_of
 from dynkv.errors import PreflightRefused
+from dynkv.plan.cluster import TLS_VARIABLES
 from dynkv.plan.model import Plan
 from dynkv.plan.serving import Node
 
@@ -44,6 +46,24 @@ def join(plan: Plan) -> None:
         anyio.run(_join, plan, plan.node)
     except EtcdError as error:
         raise CannotMeet(error) from None
+
+
+def certificates(plan: Plan) -> dict[str, str]:
+    """What stands in the files for TLS to etcd, by the variables in which Dynamo takes it.
+
+    Raises PreflightRefused for one that cannot be read.
+    """
+    files = plan.node.tls if plan.node else (None, None, None)
+    found = {}
+    for name, path in zip(TLS_VARIABLES, files, strict=True):
+        if path is None:
+            continue
+        try:
+            found[name] = Path(path).read_text(encoding="ascii")
+        except (OSError, ValueError) as error:
+            hint = "check cluster.etcd_ca, cluster.etcd_cert and cluster.etcd_key"
+            raise PreflightRefused(f"{path} cannot be read: {error}", hint=hint) from None
+    return found
 
 
 async def _join(plan: Plan, node: Node) -> None:

@@ -16,7 +16,7 @@ from dynkv.cli.alarm import alarm
 from dynkv.cli.attempt import LONGER, NOT_READY, Attempt
 from dynkv.cli.converge import converge
 from dynkv.cli.deployments import opened
-from dynkv.cli.joining import join
+from dynkv.cli.joining import certificates, join
 from dynkv.cli.launch import Order, become_supervisor
 from dynkv.cli.options import (
     DeviceOption,
@@ -147,7 +147,8 @@ def _order(
         prepare(planned.plan.prepare)
     if replace and take_down(opened(where.name), deadline):
         say(f"what ran of {where.name} has ended")
-    return Order(planned.plan, where, kept_secrets(loaded.profile, planned.plan), replace, claims.descriptors)
+    secrets = {**kept_secrets(loaded.profile, planned.plan), **certificates(planned.plan)}
+    return Order(planned.plan, where, secrets, replace, claims.descriptors)
 
 
 def _plan(loaded: LoadedProfile, where: Place, claims: Claims, *, skip_checks: bool) -> Planned:

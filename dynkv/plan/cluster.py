@@ -17,6 +17,9 @@ from dynkv.plan.serving import Node
 from dynkv.profile.arguments import HANDSHAKE_ARGS, value_of
 from dynkv.profile.model import Profile
 
+TLS_VARIABLES = ("ETCD_AUTH_CA", "ETCD_AUTH_CLIENT_CERT", "ETCD_AUTH_CLIENT_KEY")
+"""In which Dynamo takes what stands in the three files, and not their paths, whatever its pages say; it needs all
+three, and takes none where a user and a password are set (ai-dynamo 1.6.1, lib/runtime/src/transports/etcd.rs)."""
 _PACKAGES = {"vllm": ("ai-dynamo", "vllm", "nixl", "nixl-cu13"), "mocker": ("ai-dynamo",)}
 _DIGEST = 12
 
@@ -100,7 +103,6 @@ def model_identity(profile: Profile, facts: HostFacts) -> str:
 
 def node_environment(node: Node) -> dict[str, str]:
     """What replaces loopback and the directory of discovery for every process of the stack."""
-    named = zip(("ETCD_AUTH_CA", "ETCD_AUTH_CLIENT_CERT", "ETCD_AUTH_CLIENT_KEY"), node.tls, strict=True)
     return {
         "DYN_DISCOVERY_BACKEND": "etcd",
         "DYN_REQUEST_PLANE": "tcp",
@@ -112,5 +114,4 @@ def node_environment(node: Node) -> dict[str, str]:
         "DYN_TCP_RESPONSE_STREAM_HOST": node.advertise,
         "DYN_EVENT_PLANE_HOST": node.advertise,
         **({"NATS_SERVER": node.nats} if node.nats else {}),
-        **{name: path for name, path in named if path is not None},
     }

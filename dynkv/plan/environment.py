@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from dynkv.plan.cluster import node_environment
+from dynkv.plan.cluster import TLS_VARIABLES, node_environment
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import Plan, Role, Unit
 from dynkv.plan.observability import observed_environment
@@ -170,7 +170,8 @@ def secret_names(profile: Profile, facts: HostFacts, role: Role) -> tuple[str, .
     hub = {it.token_env or "HF_TOKEN" for it in profile.lmcache.l2 if isinstance(it, HuggingFaceBucket)}
     needed = hub if role is Role.LMCACHE else set()
     present = {name for name in facts.secret_names if SECRETS.get(name) in (None, *purposes) or name in needed}
-    return tuple(sorted(present | only_secrets(profile.env).keys()))
+    tls = {*TLS_VARIABLES} if profile.cluster.etcd_ca and "meeting" in purposes else set()
+    return tuple(sorted(present | tls | only_secrets(profile.env).keys()))
 
 
 def _purposes(profile: Profile, role: Role) -> tuple[str, ...]:

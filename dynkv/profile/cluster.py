@@ -77,9 +77,9 @@ class Cluster(Section):
     etcd: Annotated[list[EtcdUrl], Field(max_length=16)] = []
     """As `http://host:2379`, where the nodes find each other; needed with `advertise`."""
     etcd_ca: str | None = None
-    """With `https`, a file with the certificate of who has signed etcd's; the system's own when left out."""
+    """With `https`, a file with the certificate of who has signed etcd's; Dynamo needs all three files."""
     etcd_cert: str | None = None
-    """A file with this machine's certificate, where etcd asks for one."""
+    """A file with this machine's certificate."""
     etcd_key: str | None = None
     """The file of its key."""
     nats: str | None = None
@@ -95,8 +95,9 @@ class Cluster(Section):
     def _is_whole(self) -> Self:
         if (self.namespace or self.nats) and not self.is_set:
             raise PydanticCustomError("cluster", "a cluster needs cluster.etcd, in which the nodes meet")
-        if bool(self.etcd_cert) != bool(self.etcd_key):
-            raise PydanticCustomError("cluster", "etcd_cert and etcd_key go together", {"key": "cluster.etcd_key"})
+        if len({bool(path) for path in (self.etcd_ca, self.etcd_cert, self.etcd_key)}) > 1:
+            problem = "etcd_ca, etcd_cert and etcd_key go together: Dynamo speaks TLS to etcd with all three alone"
+            raise PydanticCustomError("cluster", "{problem}", {"problem": problem, "key": "cluster.etcd_ca"})
         return self
 
     @property

@@ -8,7 +8,7 @@ import pytest
 from hosts import LOCAL_TINY, host, option, plan, profile
 
 from dynkv.errors import DynkvError, ProfileError, UsageError
-from dynkv.plan.cluster import Served, agreement
+from dynkv.plan.cluster import TLS_VARIABLES, Served, agreement
 from dynkv.plan.facts import HostFacts, ModelFiles
 from dynkv.plan.model import Plan, Role
 
@@ -162,12 +162,14 @@ def test_a_profile_for_all_nodes_lacks_only_the_address_of_each() -> None:
         plan("disagg", host(2), {"cluster.etcd": ["http://h:2379"]})
 
 
-def test_files_for_tls_are_made_absolute_and_told_to_dynamo() -> None:
+def test_files_for_tls_are_made_absolute_and_dynamo_is_given_what_stands_in_them() -> None:
     made = node(cluster__etcd_ca="~/ca.pem", cluster__etcd_cert="/c.pem", cluster__etcd_key="/k.pem")
     assert made.node is not None
     assert made.node.tls == ("/home/me/ca.pem", "/c.pem", "/k.pem")
-    env = made.unit("frontend").env
-    assert [env[f"ETCD_AUTH_{name}"] for name in ("CA", "CLIENT_CERT", "CLIENT_KEY")] == list(made.node.tls)
+    for unit in made.units:
+        given = {name for name in unit.secret_env if name.startswith("ETCD_AUTH_C")}
+        assert given == (set() if unit.role is Role.LMCACHE else {*TLS_VARIABLES})
+        assert not {*TLS_VARIABLES} & unit.env.keys()
 
 
 def test_a_password_of_etcd_is_handed_on_by_name_alone() -> None:
