@@ -32,8 +32,8 @@ class Disagrees(PreflightRefused):
 
     def __init__(self, node: str, namespace: str, found: list[str]) -> None:
         super().__init__(
-            f"this node does not fit {node}, which is in namespace {namespace} already",
-            hint="give both the same, or this one another cluster.namespace; to change all, take the others down first",
+            f"this node does not match {node}, which is already in namespace {namespace}",
+            hint="use the same on both, or another cluster.namespace here; to change it for all, take down the others",
             detail="\n".join(f"  {line}" for line in found),
         )
 

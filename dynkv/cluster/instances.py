@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dynkv.cluster.entry import Entry
+from dynkv.plan.serving import address
 
 _INSTANCE = re.compile(r"v1/instances/(?P<namespace>[^/]+)/(?P<component>[^/]+)/(?P<endpoint>[^/]+)/[0-9a-f]+")
 _ADDRESS = re.compile(r"(?:tcp://)?(?P<host>\[[^\]]+\]|[^:/]+):(?P<port>\d{1,5})(?:/|$)")
@@ -33,7 +34,7 @@ class Instance:
 
     @property
     def address(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return address(self.host, self.port)
 
 
 def prefixes(namespace: str) -> tuple[str, ...]:
@@ -54,9 +55,9 @@ def instances(found: Iterable[Entry], namespace: str) -> list[Instance]:
 def _instance(entries: list[Entry], namespace: str) -> Instance | None:
     for entry in entries:
         named = _INSTANCE.fullmatch(entry.key)
-        address = _ADDRESS.match(_transport(entry.value)) if named and named["namespace"] == namespace else None
-        if named and address:
-            host, port = address["host"].strip("[]"), int(address["port"])
+        at = _ADDRESS.match(_transport(entry.value)) if named and named["namespace"] == namespace else None
+        if named and at:
+            host, port = at["host"].strip("[]"), int(at["port"])
             return Instance(named["component"], host, port, entry.lease, entry.created, tuple(entries))
     return None
 

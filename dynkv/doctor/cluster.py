@@ -24,9 +24,9 @@ def checks(case: Case) -> Iterator[Finding]:
     if listed:
         yield finding(
             "cluster-open",
-            f"other machines reach on {advertise}: {listed}",
-            "who can connect there can send requests and read prompts: etcd, NATS and Dynamo ask for no password "
-            "unless they are set up to",
+            f"other machines can reach on {advertise}: {listed}",
+            "anyone who can connect there can send requests and read prompts: etcd, NATS and Dynamo ask for no "
+            "password unless they are set up to",
             f"let only the other nodes through a firewall to these ports{_more(case)}",
             case.loaded.where("cluster", "advertise"),
         )

@@ -112,10 +112,10 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, workers: 
     zmq = (profile.lmcache.port, PORT_MAX) if profile.lmcache.p2p is None else profile.cluster.first_and_last_port
     sidecar_ports = {it: ports.free_from(zmq[0], f"{it}.zmq", highest=zmq[1]) for it in sidecars(profile, roles)}
     metrics = _listener(profile, ports)
-    # without a stack, too: parts of Dynamo that are custom units find each other by it
     served_name, *aliases = served_names(profile, facts, home)
     served = Served(served_name, model_path(profile, facts, home))
     node = node_of(profile, facts, name, home, served, partial(expand, home=home, facts=facts.paths))
+    # without a stack, too: parts of Dynamo that are custom units find each other by it
     is_alone = profile.discovery.backend == "file" and node is None
     discovery_dir = f"{home}/{name}/discovery" if is_alone else None
     return Context(

@@ -11,6 +11,7 @@ from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import HttpGet, Role, Unit
 from dynkv.plan.observability import KEEPS_FIGURES, sidecar_tracing
 from dynkv.plan.paths import needs_expansion
+from dynkv.plan.serving import address
 from dynkv.plan.sidecars import NAME
 from dynkv.profile.l2 import directory
 from dynkv.profile.l2_generic import Adapter, RawAdapter
@@ -130,9 +131,8 @@ def _shared(ctx: Context, ports: dict[str, int]) -> list[str]:
     """So that the sidecars of other nodes can read what it holds in L1."""
     if ctx.node is None or not ports:
         return []
-    advertise = ctx.node.advertise
-    at = f"{f'[{advertise}]' if ':' in advertise else advertise}:{ports[P2P_PORT]}"
+    at = address(ctx.node.advertise, ports[P2P_PORT])
     return [
         *("--p2p-advertise-url", at, "--p2p-listen-url", at, "--l1-align-bytes", str(_P2P_ALIGN_BYTES)),
-        *("--coordinator-url", ctx.profile.lmcache.p2p or "", "--coordinator-advertise-ip", advertise),
+        *("--coordinator-url", ctx.profile.lmcache.p2p or "", "--coordinator-advertise-ip", ctx.node.advertise),
     ]

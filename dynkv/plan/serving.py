@@ -60,7 +60,11 @@ def local_host(host: str) -> str:
 
 def local_address(host: str, port: int) -> str:
     """Host and port, as a URL on this host has them."""
-    host = local_host(host)
+    return address(local_host(host), port)
+
+
+def address(host: str, port: int) -> str:
+    """Host and port, as a URL has them: IPv6 in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
