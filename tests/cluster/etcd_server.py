@@ -33,7 +33,7 @@ def etcd_in(directory: Path, client: str, *options: str) -> Iterator[str]:
     urls = [f"--listen-client-urls={client}", f"--advertise-client-urls={client}"]
     urls += [f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}"]
     with (directory / "log").open("wb") as log:
-        command = [program("etcd"), f"--data-dir={directory / 'data'}", *urls, *options]
+        command = [program("etcd", "etcd-server"), f"--data-dir={directory / 'data'}", *urls, *options]
         server = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         _until_it_listens(int(client.rpartition(":")[2]), directory / "log")

@@ -79,4 +79,4 @@ def _until_apart(pid: int) -> None:
 
 
 def can_be_had() -> bool:
-    return os.geteuid() == 0 and all(map(shutil.which, ("ip", "nsenter", "unshare")))
+    return os.geteuid() == 0 and all(map(shutil.which, ("nsenter", "unshare")))

@@ -18,7 +18,7 @@ from nodes import Machine, can_be_had, two_machines
 
 pytestmark = [
     pytest.mark.stack,
-    pytest.mark.skipif(not can_be_had(), reason="needs root, ip, nsenter and unshare for two network namespaces"),
+    pytest.mark.skipif(not can_be_had(), reason="needs root, nsenter and unshare for two network namespaces"),
 ]
 DYNKV = str(Path(sys.executable).with_name("dynkv"))
 PREFILL = ["workers.decode.replicas=0"]
@@ -82,8 +82,9 @@ class Nodes:
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
-    program("etcd")
-    program("nats-server")
+    program("ip", "iproute2")
+    program("etcd", "etcd-server")
+    program("nats-server", "nats-server")
     with two_machines(tmp_path_factory.mktemp("nodes")) as (first, second):
         found = Nodes(first, second)
         try:

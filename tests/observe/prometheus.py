@@ -1,27 +1,15 @@
-"""Debian's Prometheus, with promtool: installed where it lacks and may be had."""
+"""Debian's Prometheus, with promtool."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-
-import pytest
-
-_INSTALL = (["update"], ["install", "--yes", "--no-install-recommends", "prometheus"])
+from debian import program
 
 
-def program(name: str) -> str:
-    """The path of `prometheus` or `promtool`; skips the test where there is none."""
-    if shutil.which(name) is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        # RUNLEVEL: a container has no init that could start it, and a host should not
-        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-        for words in _INSTALL:
-            subprocess.run(["apt-get", *words], capture_output=True, timeout=300, check=False, env=env)
-    if (path := shutil.which(name)) is None:
-        pytest.skip(f"{name} is not here, and cannot be installed")
-    return path
+def prometheus() -> str:
+    """Its path; skips the test where there is none."""
+    return program("prometheus", "prometheus")
 
 
 def promtool() -> str:
-    return program("promtool")
+    """Its path; skips the test where there is none."""
+    return program("promtool", "prometheus")

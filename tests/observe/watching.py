@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prometheus import program
+from prometheus import prometheus
 
 from dynkv.observe.panels import DASHBOARDS
 
@@ -70,7 +70,7 @@ def watched(written: Path) -> Iterator[Prometheus]:
     ]
     with (
         (written / "prometheus.log").open("wb") as log,
-        subprocess.Popen([program("prometheus"), *words], stdout=log, stderr=log) as process,
+        subprocess.Popen([prometheus(), *words], stdout=log, stderr=log) as process,
     ):
         try:
             _wait(port, written / "prometheus.log")
