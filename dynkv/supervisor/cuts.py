@@ -17,7 +17,9 @@ from dynkv.supervisor.life import Shared
 from dynkv.supervisor.states import State
 
 _SETTLED_S = 1.0
-"""After the end of a worker the frontend tries the others first; without one it gives up at once."""
+"""How long nothing more is counted when all is. After the end of a worker the frontend tries the others first; a worker
+notices the end of its frontend with the next token of each request, which may be late."""
+_LOOKS = 10
 _TIMEOUT_S = 5.0
 _NOTED_EVERY_S = 10.0
 """Clients that hang up are counted by workers just as a frontend that ends is; so what had been counted before an end
@@ -54,11 +56,10 @@ class Cuts:
             if not ended:
                 await self._note()
                 continue
-            await anyio.sleep(_SETTLED_S)
             is_worker = any(name in self._workers for name in ended)
             is_frontend = any(name in self._frontends for name in ended)
             asked = [*(self._frontends if is_worker else ()), *(self._workers if is_frontend else ())]
-            if asked and (cut := await self._new_cuts(asked)):
+            if asked and (cut := await self._all_new_cuts(asked)):
                 self._tell(ended, cut)
 
     async def _next_ends(self) -> list[str]:
@@ -79,6 +80,16 @@ class Cuts:
         said = await self._figures_of(self._workers, max_age_s=_NOTED_EVERY_S)
         if all(self._shared.board[name].state is State.READY for name in self._frontends):
             self._take(said)
+
+    async def _all_new_cuts(self, units: Collection[str]) -> int:
+        cut = 0
+        for looks in range(_LOOKS):
+            await anyio.sleep(_SETTLED_S)
+            new = await self._new_cuts(units)
+            cut += new
+            if looks and not new:
+                break
+        return cut
 
     async def _new_cuts(self, units: Collection[str]) -> int:
         """Those that these units have counted since they were last asked."""

@@ -41,6 +41,16 @@ class L2:
     def figure(self, name: str) -> float:
         return figures(self.sidecar_port()).get(f"lmcache_mp_{name}_total", 0.0)
 
+    def wait_until_looked_up(self) -> None:
+        """The engine's part that looks up has its own heartbeat, apart from the one that registers, of 10 s each."""
+
+        def is_looked_up() -> bool:
+            before = self.figure("lookup_requested_tokens")
+            self.ask(prompt(PROMPT_TOKENS, seed=99))
+            return self.figure("lookup_requested_tokens") > before
+
+        wait_for(is_looked_up, "the worker to look up in the sidecar again")
+
     def files(self) -> list[Path]:
         return [path for path in (self.dynkv.home / "_l2" / self.name).rglob("*") if path.is_file()]
 
@@ -73,6 +83,7 @@ def test_what_a_restarted_sidecar_answers_comes_from_the_disk(l2: L2) -> None:
     for name in ("frontend", "worker-0"):
         assert unit(after, name)["pid"] == unit(before, name)["pid"], "a soft dependency restarts nobody"
     wait_for(lambda: len(registered(l2.sidecar_port())) == 1, "the worker registered again")
+    l2.wait_until_looked_up()
 
     hits = l2.figure("lookup_hit_l2_tokens")
     assert l2.ask(text) == answer

@@ -70,6 +70,7 @@ def test_what_a_restarted_sidecar_answers_comes_from_redis(redis: int, dynkv: Dy
     dynkv.do("restart", "lmcache")
     dynkv.wait_for_restart("lmcache", before)
     wait_for(lambda: len(registered(l2.sidecar_port())) == 1, "the worker registered again")
+    l2.wait_until_looked_up()
     hits = l2.figure("lookup_hit_l2_tokens")
     assert l2.ask(text) == answer
     assert l2.figure("lookup_hit_l2_tokens") - hits >= WHOLE_CHUNKS_TOKENS

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -20,36 +21,68 @@ from dynkv.supervisor.status import UnitStatus
 pytestmark = pytest.mark.anyio
 
 
-async def test_clients_that_hung_up_before_are_not_cut_by_a_frontends_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dynkv.supervisor.cuts._NOTED_EVERY_S", 0.01)
-    monkeypatch.setattr("dynkv.supervisor.cuts._SETTLED_S", 0.0)
-    counted, told, asked = [0], list[int](), [0]
+class Stack:
+    """One frontend and a worker that counts what it is told to; `told` are the cuts that were recorded."""
 
-    async def of(units: Collection[str], **_: float) -> dict[str, str]:
-        asked[0] += 1
+    def __init__(self) -> None:
+        self.counted, self.asked, self.told = 0, 0, list[int]()
+        self.at_each_look: list[int] = []
+        self.plan, self.board = plan("agg", host(1)), Board()
+        for number, unit in enumerate(self.plan.units, 1):
+            self.board.put(UnitStatus(unit.name, unit.role, State.READY, pid=number))
+
+    async def of(self, units: Collection[str], **_: float) -> dict[str, str]:
+        self.asked += 1
+        self.counted = self.at_each_look.pop(0) if self.at_each_look else self.counted
         await anyio.lowlevel.checkpoint()
-        text = f'dynamo_component_errors_total{{error_type="publish_response"}} {counted[0]}\n'
+        text = f'dynamo_component_errors_total{{error_type="publish_response"}} {self.counted}\n'
         return {name: text for name in units if name.startswith("worker")}
 
-    def record(*_: object, requests: int, **__: object) -> None:
-        told.append(requests)
+    def record(self, *_: object, requests: int, **__: object) -> None:
+        self.told.append(requests)
 
-    made = plan("agg", host(1))
-    board = Board()
-    for number, unit in enumerate(made.units, 1):
-        board.put(UnitStatus(unit.name, unit.role, State.READY, pid=number))
-    fake: Any = SimpleNamespace(board=board, figures=SimpleNamespace(of=of), events=SimpleNamespace(record=record))
-    with anyio.fail_after(20):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(Cuts(made, cast(Shared, fake)).run)
-            while asked[0] < 2:  # noqa: ASYNC110
-                await anyio.sleep(0.001)
-            counted[0], before = 10, asked[0]
-            while asked[0] < before + 2:  # noqa: ASYNC110
-                await anyio.sleep(0.001)
-            board.put(replace(board["frontend"], state=State.RECYCLING, pid=None))
-            counted[0] = 15
-            while not told:  # noqa: ASYNC110
-                await anyio.sleep(0.001)
-            tasks.cancel_scope.cancel()
-    assert told == [5]
+    def end_frontend(self) -> None:
+        self.board.put(replace(self.board["frontend"], state=State.RECYCLING, pid=None))
+
+    @asynccontextmanager
+    async def counting(self) -> AsyncIterator[None]:
+        """While it lasts, ends are looked after; it begins once what was counted before is known."""
+        events = SimpleNamespace(record=self.record)
+        fake: Any = SimpleNamespace(board=self.board, figures=SimpleNamespace(of=self.of), events=events)
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(Cuts(self.plan, cast(Shared, fake)).run)
+                await until(lambda: self.asked >= 2)
+                yield
+                tasks.cancel_scope.cancel()
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    while not is_so():  # noqa: ASYNC110
+        await anyio.sleep(0.001)
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch) -> Stack:
+    monkeypatch.setattr("dynkv.supervisor.cuts._NOTED_EVERY_S", 0.01)
+    monkeypatch.setattr("dynkv.supervisor.cuts._SETTLED_S", 0.0)
+    return Stack()
+
+
+async def test_clients_that_hung_up_before_are_not_cut_by_a_frontends_end(stack: Stack) -> None:
+    async with stack.counting():
+        stack.counted, before = 10, stack.asked
+        await until(lambda: stack.asked >= before + 2)
+        stack.end_frontend()
+        stack.counted = 15
+        await until(lambda: bool(stack.told))
+    assert stack.told == [5]
+
+
+async def test_what_a_worker_notices_late_belongs_to_the_same_end(stack: Stack) -> None:
+    """Four tokens that were on their way are missed within the first look, one request waits for its next token."""
+    async with stack.counting():
+        stack.end_frontend()
+        stack.at_each_look = [0, 4, 5, 5, 5]
+        await until(lambda: bool(stack.told))
+    assert stack.told == [5]
