@@ -79,7 +79,7 @@ def _bytes_per_token(profile: Profile, facts: HostFacts, home: str) -> int:
 
 
 def _files(profile: Profile, facts: HostFacts, home: str) -> ModelFiles | None:
-    return model_files(Path(tiny_model_path(home))) if profile.model.path == TINY else facts.model_files
+    return model_files(Path(tiny_model_path(profile, facts, home))) if profile.model.path == TINY else facts.model_files
 
 
 def _show(found: Advice) -> None:

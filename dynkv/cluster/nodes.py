@@ -12,7 +12,7 @@ from dynkv.plan.ports import REQUEST_PORT
 from dynkv.plan.serving import Node
 
 _ROOT = "dynkv/v1/nodes"
-TTL_S = 15
+TTL_S = 8
 """How long a node counts as there that says nothing."""
 
 

@@ -39,4 +39,11 @@ class ClusterStatus:
     """What is missing for that, in words."""
     instances: dict[str, int] = field(default_factory=dict)
     """This node's own that take requests."""
+    rejected: dict[str, str] = field(default_factory=dict)
+    """Workers of this node to which no frontend routes anything, by unit, with the reason."""
     peers: tuple[PeerStatus, ...] = ()
+
+    @property
+    def rejections(self) -> str:
+        """In words; empty where there are none."""
+        return "; ".join(f"no frontend routes to {unit}: {why}" for unit, why in self.rejected.items())

@@ -26,9 +26,13 @@ class OwnInstances:
     def is_own(self, instance: Instance) -> bool:
         return instance.host == self._host and instance.port in self._ports
 
+    def unit_of(self, instance: Instance) -> str:
+        """The unit's name; KeyError for another node's instance."""
+        return self._ports[instance.port]
+
     def unseen(self, found: Iterable[Instance]) -> set[str]:
         """Workers of this node of which there is nothing."""
-        return {*self._ports.values()} - {self._ports[it.port] for it in found if self.is_own(it)}
+        return {*self._ports.values()} - {self.unit_of(it) for it in found if self.is_own(it)}
 
     @property
     def leases(self) -> set[int]:
@@ -49,7 +53,7 @@ class OwnInstances:
                 self._over |= self._leases.pop(unit)[1]
         by_unit: dict[str, list[Instance]] = defaultdict(list)
         for instance in sorted(filter(self.is_own, found), key=lambda it: it.created):
-            by_unit[self._ports[instance.port]].append(instance)
+            by_unit[self.unit_of(instance)].append(instance)
         dead = sorted(self._over & {entry.lease for entry in entries})
         for unit, its in by_unit.items():
             pid = pids.get(unit)

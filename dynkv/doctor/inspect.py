@@ -182,10 +182,19 @@ def model_facts(path: str) -> ModelFacts:
         is_local=True,
         has_config=os.path.isfile(local / "config.json"),
         path=whole,
+        real_path=_behind_links(whole),
         is_there=os.path.exists(local),
         is_file=os.path.isfile(local),
         has_params=has_params(local),
     )
+
+
+def _behind_links(path: str) -> str:
+    try:
+        real = os.path.realpath(path)
+    except ValueError:  # no path at all
+        return ""
+    return "" if real == path else real
 
 
 def _model_files(profile: Profile, model: ModelFacts) -> ModelFiles | None:

@@ -81,16 +81,17 @@ def _listeners(max_age_s: float = 0.0) -> list[_Listener]:
     """Every listening socket."""
     global _lately
     if _lately is None or time.monotonic() >= _lately[0] + max_age_s:
-        rows = (row for table in _TABLES for row in _LISTENING.findall(_read(table)))
+        rows = (row for table in _TABLES for row in _LISTENING.findall(read_table(table)))
         found = [_Listener(int(port, 16), int(uid), int(inode)) for port, uid, inode in rows]
         _lately = (time.monotonic(), found)
     return _lately[1]
 
 
-def _read(table: str) -> bytes:
+def read_table(table: str) -> bytes:
+    """One of `/proc/net`'s tables; empty on a host without IPv6."""
     try:
         return read_file(table)
-    except OSError:  # a host without IPv6
+    except OSError:
         return b""
 
 

@@ -113,7 +113,7 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, workers: 
     sidecar_ports = {it: ports.free_from(zmq[0], f"{it}.zmq", highest=zmq[1]) for it in sidecars(profile, roles)}
     metrics = _listener(profile, ports)
     served_name, *aliases = served_names(profile, facts, home)
-    served = Served(served_name, model_path(profile, facts, home))
+    served = Served(served_name, model_path(profile, facts, home), tuple(sorted(role.value for role in roles)))
     node = node_of(profile, facts, name, home, served, partial(expand, home=home, facts=facts.paths))
     # without a stack, too: parts of Dynamo that are custom units find each other by it
     is_alone = profile.discovery.backend == "file" and node is None

@@ -31,6 +31,8 @@ class Served:
     name: str
     path: str
     """Or its id."""
+    roles: tuple[str, ...] = ()
+    """Of the workers that are planned here."""
 
 
 def node_of(
@@ -70,6 +72,7 @@ def agreement(profile: Profile, facts: HostFacts, served: Served) -> dict[str, s
     """What has to be the same on all nodes, by its name for a person.
 
     NIXL compares most of it in a handshake of its own, and then every request fails (vllm 0.31.0, compatibility hash).
+    The frontend routes to workers of one role only where all of them have the model at the same path (ai-dynamo 1.6.1).
     """
     same = {
         "model name": served.name,
@@ -78,6 +81,7 @@ def agreement(profile: Profile, facts: HostFacts, served: Served) -> dict[str, s
         "engine": profile.engine,
         "block size": str(profile.block_size if profile.engine == "vllm" else profile.workers.block_size or "default"),
         "model.max_length": str(profile.model.max_length or "the model's own"),
+        **{f"path of the model of {role} workers": facts.model.real_path or served.path for role in served.roles},
         **{f"version of {name}": facts.packages[name] for name in _PACKAGES[profile.engine] if name in facts.packages},
     }
     if profile.engine == "vllm" and profile.topology == "disagg":

@@ -52,6 +52,8 @@ class ModelFacts:
     has_config: bool
     path: str = ""
     """Absolute, of a local model."""
+    real_path: str = ""
+    """Where links lead from there, which is what Dynamo tells others; empty without any."""
     is_there: bool = True
     """Something lies there."""
     is_file: bool = False

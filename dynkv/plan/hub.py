@@ -32,6 +32,12 @@ def hub_cache(environ: Mapping[str, str]) -> str:
     return _expanded(environ.get("HF_HUB_CACHE", environ.get("HUGGINGFACE_HUB_CACHE", f"{home}/hub")), environ)
 
 
+def user_cache(environ: Mapping[str, str]) -> str | None:
+    """The directory for caches of this user; None for one without a home. Source: XDG Base Directory Specification."""
+    path = _expanded(environ.get("XDG_CACHE_HOME", "~/.cache"), environ)
+    return path if path.startswith("/") else None
+
+
 def dynamo_cache(environ: Mapping[str, str]) -> str:
     """Where Dynamo's workers and frontend look, which take each path as it is written (ai-dynamo 1.6.1, tried)."""
     if (given := environ.get("HF_HUB_CACHE")) is not None:

@@ -26,7 +26,7 @@ def _l2(ctx: Context) -> list[Step]:
 def _tiny_model(ctx: Context) -> list[Step]:
     if not (ctx.is_tiny and ctx.has_stack):
         return []
-    path = tiny_model_path(ctx.home)
+    path = tiny_model_path(ctx.profile, ctx.facts, ctx.home)
     make = Run(
         (ctx.facts.python, f"{ctx.facts.scripts_directory}/tiny_model.py", path),
         unless_exists=f"{path}/config.json",

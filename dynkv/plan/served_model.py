@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from dynkv.plan.facts import HostFacts
+from dynkv.plan.hub import user_cache
 from dynkv.plan.versions import at_least
 from dynkv.profile.model import Profile
 from dynkv.profile.names import unsplit
@@ -13,14 +14,16 @@ TINY = "tiny"
 """The model name that stands for the random model which dynkv makes itself."""
 
 
-def tiny_model_path(home: str) -> str:
-    return f"{home}/_models/{TINY}"
+def tiny_model_path(profile: Profile, facts: HostFacts, home: str) -> str:
+    """In dynkv's home; for a cluster in the user's cache, since nodes with homes of their own need the same path."""
+    cache = user_cache(facts.environ) if profile.cluster.is_set else None
+    return f"{home}/_models/{TINY}" if cache is None else f"{cache}/dynkv/{TINY}"
 
 
 def model_path(profile: Profile, facts: HostFacts, home: str) -> str:
     """Where the engine finds the model: an absolute directory, or the id as it stands."""
     if profile.model.path == TINY:
-        return tiny_model_path(home)
+        return tiny_model_path(profile, facts, home)
     return facts.model.path or profile.model.path
 
 

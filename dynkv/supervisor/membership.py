@@ -1,8 +1,4 @@
-"""This node's part in a cluster: it tells the others of itself, follows them, and removes what the dead have left.
-
-A process of Dynamo's ends when its lease in etcd has expired while it lived (ai-dynamo 1.6.1). So what another node's
-worker has there is removed key by key, and its lease stays: it may only be out of reach, and comes back.
-"""
+"""One node of a cluster: it tells the others of itself, follows them, and removes what its own dead have left."""
 
 from __future__ import annotations
 
@@ -14,6 +10,7 @@ from typing import Protocol
 
 import anyio
 
+from dynkv.cluster.cards import rejections
 from dynkv.cluster.entry import Entry
 from dynkv.cluster.etcd import Access, Etcd, EtcdError
 from dynkv.cluster.instances import Instance, instances, prefixes
@@ -22,8 +19,9 @@ from dynkv.cluster.status import ClusterStatus, PeerStatus
 from dynkv.cluster.upkeep import OwnInstances
 from dynkv.cluster.view import ClusterView
 from dynkv.plan.model import Plan, Role
-from dynkv.plan.ports import REQUEST_PORT
+from dynkv.plan.ports import REQUEST_PORT, RESPONSE_PORT
 from dynkv.plan.serving import Node
+from dynkv.supervisor.departed import Departed
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.inbox import Ask
 from dynkv.supervisor.life import Shared
@@ -31,10 +29,6 @@ from dynkv.supervisor.states import State
 from dynkv.supervisor.status import DeploymentState
 
 _PERIOD_S = 2.0
-_REACHED_WITHIN_S = 1.0
-_AT_A_TIME = 64
-_REFUSALS = 2
-"""In so many looks one after the other nothing listens there."""
 _LEAVING_S = 3.0
 _UNROUTED_S = 60.0
 """A worker that is ready is in discovery within a second."""
@@ -77,8 +71,8 @@ class Membership:
         """The others have taken it for dead, and may have removed what its workers had."""
         self._unrouted_since: dict[str, float] = {}
         """Of workers that are ready, and that nobody can find."""
-        self._refused: Counter[int] = Counter()
-        """By lease, how often in a row nothing was there."""
+        answers = [unit.ports[RESPONSE_PORT] for unit in plan.units if RESPONSE_PORT in unit.ports]
+        self._departed = Departed(self._etcd, shared.events, answers)
 
     async def run(self) -> None:
         """Never returns. While etcd is away everything stays as it was last seen."""
@@ -116,8 +110,8 @@ class Membership:
         await self._restore(entries)
         self._restart_unrouted(found)
         known = tended(record for _, record in records.values())
-        await self._remove_unreachable([it for it in found if (it.host, it.port) not in known])
-        self._view.put(self._seen({name: record for name, (_, record) in records.items()}, found))
+        await self._departed.remove([it for it in found if (it.host, it.port) not in known], found)
+        self._view.put(self._seen({name: record for name, (_, record) in records.items()}, found, entries))
 
     async def _entries(self) -> list[Entry]:
         return [entry for begin in prefixes(self._node.namespace) for entry in await self._etcd.entries(begin)]
@@ -175,23 +169,14 @@ class Membership:
             if now > since + _UNROUTED_S:
                 self._deployment.ask(unit, Ask.RESTART, "it is not in discovery, so that nothing is routed to it")
 
-    async def _remove_unreachable(self, orphans: list[Instance]) -> None:
-        """Of nodes that do not tell of themselves any more. Who cannot reach one that does says nothing of it: another
-        node may."""
-        self._refused = Counter({it.lease: self._refused[it.lease] for it in orphans})
-        problems = await _problems_at(orphans)
-        for instance in orphans:
-            problem = problems[instance.lease]
-            self._refused[instance.lease] = self._refused[instance.lease] + 1 if problem else 0
-            if self._refused[instance.lease] < _REFUSALS:
-                continue
-            for entry in instance.entries:
-                await self._etcd.delete(entry.key)
-            names = sorted(entry.key for entry in instance.entries)
-            message = f"removed {len(names)} entries of a worker at {instance.address}"
-            self._shared.events.record(EventKind.DISCOVERY, message, cause=problem, entries=names)
+    def _rejected(self, entries: list[Entry], found: list[Instance]) -> dict[str, str]:
+        odd = rejections(entries, found)
+        rejected = {self._own.unit_of(it): odd[it.lease] for it in found if it.lease in odd and self._own.is_own(it)}
+        for unit in rejected.keys() - self._view.status.rejected.keys():
+            self._shared.events.record(EventKind.CLUSTER, "no frontend routes to it", unit=unit, cause=rejected[unit])
+        return rejected
 
-    def _seen(self, records: dict[str, NodeRecord], found: list[Instance]) -> ClusterStatus:
+    def _seen(self, records: dict[str, NodeRecord], found: list[Instance], entries: list[Entry]) -> ClusterStatus:
         here = key(self._node)
         peers = {name: record for name, record in records.items() if name != here}
         wholes = [record for record in records.values() if record.is_whole is not None]
@@ -204,6 +189,7 @@ class Membership:
             whole=whole,
             detail="" if whole else away,
             instances=_counted(it for it in found if self._own.is_own(it)),
+            rejected=self._rejected(entries, found),
             peers=tuple(self._peer(record, found) for _, record in sorted(peers.items())),
         )
 
@@ -230,29 +216,3 @@ class Membership:
 
 def _counted(found: Iterable[Instance]) -> dict[str, int]:
     return dict(sorted(Counter(it.component for it in found).items()))
-
-
-async def _problems_at(orphans: list[Instance]) -> dict[int, str]:
-    """By lease, why nothing can be asked there; all are tried side by side."""
-    found: dict[int, str] = {}
-    limit = anyio.CapacityLimiter(_AT_A_TIME)
-
-    async def look_at(instance: Instance) -> None:
-        async with limit:
-            found[instance.lease] = await _problem_at(instance)
-
-    async with anyio.create_task_group() as tasks:
-        for instance in orphans:
-            tasks.start_soon(look_at, instance)
-    return found
-
-
-async def _problem_at(instance: Instance) -> str:
-    """In words; empty where somebody listens."""
-    try:
-        with anyio.fail_after(_REACHED_WITHIN_S):
-            stream = await anyio.connect_tcp(instance.host, instance.port)
-        await stream.aclose()
-    except (TimeoutError, OSError) as error:
-        return f"its node has not been heard of, and nothing answers there: {error or 'no answer in time'}"
-    return ""

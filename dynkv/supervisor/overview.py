@@ -50,10 +50,12 @@ class Overview:
 
     @property
     def _lacks(self) -> str:
-        """What other nodes would have to have for requests to be answered, where the frontend is on one of them."""
+        """What keeps this node from answering its share of requests, though its own units are well."""
         cluster = self._shared.cluster
-        if cluster is None or self._plan.frontend is not None or cluster.status.whole:
+        if cluster is None:
             return ""
+        if cluster.status.rejected or self._plan.frontend is not None or cluster.status.whole:
+            return cluster.status.rejections
         return cluster.status.detail or "no frontend on another node can route requests"
 
     def note_kv(self, figures: Mapping[str, float | int | None]) -> None:

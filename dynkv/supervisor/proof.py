@@ -8,6 +8,7 @@ from functools import partial
 
 import anyio
 
+from dynkv.cluster.status import ClusterStatus
 from dynkv.plan.model import Plan, Role
 from dynkv.plan.serving import Frontend, Task, local_host
 from dynkv.probes.inference import infer, warm_up_prompt
@@ -87,18 +88,26 @@ class Proof:
         self._shared.events.record(EventKind.DEPLOYMENT, f"{self._plan.name} {what}", cause=cause, duration_s=took)
 
     async def _until_whole(self) -> None:
-        """Until a frontend on another node says that it can route requests; at once on a machine of its own."""
+        """Until a frontend on another node says that it can route requests, to all workers of this one too; at once on
+        a machine of its own."""
         cluster = self._shared.cluster
         if cluster is None or self.answered:
             return
         began = anyio.current_time()
-        while not cluster.status.whole:
+        while lacks := self._lacks(cluster.status):
             before = cluster.status
-            self.detail = f"waiting for other nodes: {before.problem or before.detail or 'none has a frontend yet'}"
+            self.detail = f"waiting for other nodes: {lacks}"
             await cluster.until(lambda now: now != before)  # noqa: B023 (awaited at once)
         took = anyio.current_time() - began
         message = f"{self._plan.name} is part of a deployment that answers requests"
         self._shared.events.record(EventKind.DEPLOYMENT, message, cause="as another node says", duration_s=took)
+
+    def _lacks(self, cluster: ClusterStatus) -> str:
+        """Why no request reaches every worker of this node, in words."""
+        if not cluster.whole:
+            return cluster.problem or cluster.detail or "none has a frontend yet"
+        is_found = sum(cluster.instances.values()) >= len(self._plan.workers)
+        return cluster.rejections or ("" if is_found else "the workers of this one are not in discovery yet")
 
     async def _are_known_to_sidecars(self) -> bool:
         """Whether each holds a registration of every worker of its own, as it should soon after a restart of either.

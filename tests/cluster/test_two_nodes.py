@@ -1,107 +1,35 @@
-"""Two nodes with mockers, prefill on one and decode on the other, that meet in what `dynkv up infra` runs."""
+"""Two nodes with mockers, prefill on one and decode on the other."""
 
 from __future__ import annotations
 
-import base64
 import json
 import os
-import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-from debian import program
-from nodes import Machine, can_be_had, two_machines
+from nodes import can_be_had
+from pair import DECODE, DYNKV, PREFILL, Nodes, with_infra
 
 pytestmark = [
     pytest.mark.stack,
     pytest.mark.skipif(not can_be_had(), reason="needs root, nsenter and unshare for two network namespaces"),
 ]
-DYNKV = str(Path(sys.executable).with_name("dynkv"))
-PREFILL = ["workers.decode.replicas=0"]
-DECODE = ["workers.prefill.replicas=0", "frontend.enabled=false"]
-QUESTION = {"model": "tiny", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4}
-
-
-@dataclass(frozen=True)
-class Nodes:
-    first: Machine
-    """With etcd, NATS, the frontend and prefill."""
-    second: Machine
-    """With decode."""
-
-    def up(self, machine: Machine, roles: list[str], *more: str, name: str = "both") -> tuple[int, str]:
-        meets = f"cluster.etcd=[http://{self.first.address}:2379]"
-        cluster = [meets, f"cluster.advertise={machine.address}", "cluster.namespace=llm"]
-        cluster += [f"cluster.nats=nats://{self.first.address}:4222"]
-        sets = [word for setting in (*cluster, *roles) for word in ("--set", setting)]
-        common = ["--engine", "mocker", "--model", "tiny", "--no-lmcache", "--name", name, "--timeout", "90"]
-        done = machine.run(DYNKV, "up", "disagg", *common, *sets, *more)
-        return done.returncode, done.stdout + done.stderr
-
-    def status(self, machine: Machine, name: str = "both") -> dict[str, Any]:
-        done = machine.run(DYNKV, "status", name, "--json")
-        found: dict[str, Any] = json.loads(done.stdout)
-        return found
-
-    def pids(self) -> dict[str, int]:
-        units = [unit for machine in (self.first, self.second) for unit in self.status(machine)["units"]]
-        return {unit["name"]: unit["pid"] for unit in units}
-
-    def entries(self) -> list[str]:
-        """Keys in etcd of this cluster's workers and nodes."""
-        body = json.dumps({"key": "AA==", "range_end": "AA==", "keys_only": True})
-        url = f"http://{self.first.address}:2379/v3/kv/range"
-        done = self.first.run("curl", "-s", "--noproxy", "*", "-d", body, url)
-
-        return [base64.b64decode(it["key"]).decode() for it in json.loads(done.stdout).get("kvs", [])]
-
-    def answers(self) -> bool:
-        url = "http://127.0.0.1:8000/v1/chat/completions"
-        head = ["-H", "Content-Type: application/json", "-d", json.dumps(QUESTION)]
-        done = self.first.run("curl", "-s", "--noproxy", "*", "-m", "10", *head, url)
-        try:
-            return bool(json.loads(done.stdout)["choices"][0]["message"]["content"])
-        except (ValueError, KeyError):
-            return False
-
-    def until(self, what: str, holds: Callable[[], bool], within_s: float = 60.0) -> None:
-        deadline = time.monotonic() + within_s
-        while not holds():
-            assert time.monotonic() < deadline, f"{what}: {self.status(self.first)}\n{self.status(self.second)}"
-            time.sleep(0.25)
-
-    def until_whole(self) -> None:
-        self.until(
-            "both are ready", lambda: [self.status(it)["state"] for it in (self.first, self.second)] == 2 * ["ready"]
-        )
 
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
-    program("ip", "iproute2")
-    program("etcd", "etcd-server")
-    program("nats-server", "nats-server")
-    with two_machines(tmp_path_factory.mktemp("nodes")) as (first, second):
-        found = Nodes(first, second)
-        try:
-            infra = first.run(DYNKV, "up", "infra", "--set", f"cluster.advertise={first.address}")
-            assert infra.returncode == 0, infra.stderr
-            begun = found.up(first, PREFILL, "--no-wait")
-            assert begun[0] == 0, begun[1]
-            found.until("it waits for decode", lambda: "decode" in json.dumps(found.status(first)["units"][0]["probe"]))
-            assert found.status(first)["state"] == "starting"
-            joined = found.up(second, DECODE)
-            assert joined[0] == 0, joined[1]
-            found.until_whole()
-            yield found
-        finally:
-            for machine in (second, first):
-                machine.run(DYNKV, "down", "both")
-            first.run(DYNKV, "down", "infra")
+    with with_infra(tmp_path_factory.mktemp("nodes")) as found:
+        begun = found.up(found.first, PREFILL, "--no-wait")
+        assert begun[0] == 0, begun[1]
+        found.until(
+            "it waits for decode", lambda: "decode" in json.dumps(found.status(found.first)["units"][0]["probe"])
+        )
+        assert found.status(found.first)["state"] == "starting"
+        joined = found.up(found.second, DECODE)
+        assert joined[0] == 0, joined[1]
+        found.until_whole()
+        yield found
 
 
 def test_they_are_one_deployment(nodes: Nodes) -> None:

@@ -71,6 +71,11 @@ class TestModel:
         (tmp_path / "model" / "config.json").write_text("{}")
         assert model_facts(written.format(path)) == ModelFacts(is_local=True, has_config=True, path=path)
 
+    def test_a_link(self, tmp_path: Path) -> None:
+        (tmp_path / "real").mkdir()
+        (tmp_path / "link").symlink_to("real")
+        assert model_facts(str(tmp_path / "link")).real_path == str(tmp_path / "real")
+
     def test_a_path_to_nothing_is_no_id(self) -> None:
         assert model_facts("/nowhere/model") == ModelFacts(True, False, "/nowhere/model", is_there=False)
 
@@ -80,7 +85,7 @@ class TestModel:
         assert model_facts("m.gguf") == ModelFacts(True, False, str(tmp_path / "m.gguf"), is_file=True)
 
     def test_what_has_no_path(self) -> None:
-        for odd in ("a\0b", "/" + "x" * 5000, "x" * 5000, "s3://bucket/model"):
+        for odd in ("a\0b", "/a\0b", "/" + "x" * 5000, "x" * 5000, "s3://bucket/model"):
             assert not model_facts(odd).has_config
 
     def test_mistrals_own_format(self, tmp_path: Path) -> None:

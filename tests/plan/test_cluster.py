@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from hosts import LOCAL_TINY, host, option, plan, profile
+from hosts import HOME, LOCAL_TINY, host, option, plan, profile
 
 from dynkv.errors import DynkvError, ProfileError, UsageError
 from dynkv.plan.cluster import TLS_VARIABLES, Served, agreement
@@ -231,6 +232,25 @@ def test_nixl_compares_the_path_of_the_model_too() -> None:
     """Source: vllm 0.31.0, compute_nixl_compatibility_hash: `model`."""
     assert agreed(path="/here/m")["path of the model"] == "/here/m"
     assert "path of the model" not in agreed({"engine": "mocker"}, path="/here/m")
+
+
+def test_workers_of_one_role_have_the_model_at_one_path() -> None:
+    """Source: ai-dynamo 1.6.1, mdcsum; the frontend rejects the later one otherwise."""
+    here = node(workers__prefill__replicas=0, model__path="/here/m", facts=host(2, model=LOCAL_TINY)).node
+    assert here is not None
+    assert here.agreement["path of the model of decode workers"] == "/here/m"
+    assert "path of the model of prefill workers" not in here.agreement
+    linked = node(model__path="/here/m", facts=host(2, model=replace(LOCAL_TINY, real_path="/there"))).node
+    assert linked is not None
+    assert linked.agreement["path of the model of decode workers"] == "/there"
+
+
+def test_nodes_with_homes_of_their_own_share_the_path_of_the_tiny_model() -> None:
+    here = node(facts=host(2, environ={"HOME": "/home/me"}), model__path="tiny")
+    assert {unit.argv[unit.argv.index("--model") + 1] for unit in here.workers} == {"/home/me/.cache/dynkv/tiny"}
+    assert any("/home/me/.cache/dynkv/tiny" in str(step) for step in here.prepare)
+    homeless = node(facts=host(2, environ={}), model__path="tiny")
+    assert {unit.argv[unit.argv.index("--model") + 1] for unit in homeless.workers} == {f"{HOME}/_models/tiny"}
 
 
 def test_units_of_infra_listen_on_the_address_for_the_others() -> None:

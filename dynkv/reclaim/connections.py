@@ -1,0 +1,88 @@
+"""Closing connections with a machine that is gone without a word: lost power, or a cut cable.
+
+Whoever waits there for an answer would wait for good, as TCP asks nobody whether the other end still lives. Source:
+inet_diag.h and sock_diag.h of Linux; sock_diag(7). Needs CAP_NET_ADMIN, and a kernel with CONFIG_INET_DIAG_DESTROY.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import socket
+import struct
+from collections.abc import Collection, Iterator
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from dynkv.host.sockets import read_table
+
+_TABLES = {socket.AF_INET: "/proc/net/tcp", socket.AF_INET6: "/proc/net/tcp6"}
+_ROW = re.compile(rb"\d+: ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]{2}) ")
+_OVER = {b"06", b"07", b"0A"}
+"""TIME_WAIT, CLOSE and LISTEN. Source: include/net/tcp_states.h."""
+_SOCK_DIAG, _SOCK_DESTROY, _REQUEST_AND_ACK = 4, 21, 0x1 | 0x4
+_HEADER = struct.Struct("=IHHII")
+_REQUEST = struct.Struct("=BBBBI")
+_ANY_STATE, _ANY_INTERFACE, _ANY_COOKIE = 0xFFFFFFFF, 0, 0xFFFFFFFF
+
+
+class _Connection(NamedTuple):
+    family: socket.AddressFamily
+    local: bytes
+    """Addresses and ports are in network order."""
+    local_port: int
+    remote: bytes
+    remote_port: int
+
+
+class Closed(NamedTuple):
+    """How many connections were closed, how many were not, and why not."""
+
+    closed: int
+    left: int
+    problem: str
+
+
+def close_connections(host: str, *, to: Collection[int], at: Collection[int]) -> Closed:
+    """Of this network namespace, those to the ports `to` of `host`, and those from there to our own ports `at`.
+
+    `host` is an address; of a name there are none. Whoever uses a connection that is closed gets ECONNABORTED at once.
+    """
+    wanted = [it for it in _with(host) if it.remote_port in to or it.local_port in at]
+    problems = [problem for it in wanted if (problem := _close(it))]
+    return Closed(len(wanted) - len(problems), len(problems), problems[0] if problems else "")
+
+
+def _with(host: str) -> Iterator[_Connection]:
+    try:
+        address = ip_address(host).packed
+    except ValueError:
+        return
+    addresses = {address, b"\0" * 10 + b"\xff\xff" + address}
+    for family, table in _TABLES.items():
+        for local, local_port, remote, remote_port, state in _ROW.findall(read_table(table)):
+            if state not in _OVER and _packed(remote) in addresses:
+                yield _Connection(family, _packed(local), int(local_port, 16), _packed(remote), int(remote_port, 16))
+
+
+def _packed(written: bytes) -> bytes:
+    """An address as the tables have it: words of 32 bits, each in the order of this machine."""
+    words = [int(written[start : start + 8], 16) for start in range(0, len(written), 8)]
+    return struct.pack(f"={len(words)}I", *words)
+
+
+def _close(it: _Connection) -> str:
+    """Why it could not be; empty if it was, or was closed already."""
+    ports = struct.pack("!HH", it.local_port, it.remote_port)
+    end = struct.pack("=III", _ANY_INTERFACE, _ANY_COOKIE, _ANY_COOKIE)
+    which = ports + it.local.ljust(16, b"\0") + it.remote.ljust(16, b"\0") + end
+    body = _REQUEST.pack(it.family, socket.IPPROTO_TCP, 0, 0, _ANY_STATE) + which
+    message = _HEADER.pack(_HEADER.size + len(body), _SOCK_DESTROY, _REQUEST_AND_ACK, 0, 0) + body
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as kernel:
+            kernel.send(message)
+            (error,) = struct.unpack_from("=i", kernel.recv(4096), _HEADER.size)
+    except OSError as problem:
+        return problem.strerror or str(problem)
+    return "" if -error in (0, errno.ENOENT) else os.strerror(-error)
