@@ -16,6 +16,9 @@ from debian import program
 from nodes import Machine, two_machines
 
 DYNKV = str(Path(sys.executable).with_name("dynkv"))
+START_S = 300.0
+"""Of an engine; mockers take a few."""
+MOCKER = ("--engine", "mocker", "--model", "tiny", "--no-lmcache")
 PREFILL = ["workers.decode.replicas=0"]
 DECODE = ["workers.prefill.replicas=0", "frontend.enabled=false"]
 QUESTION = {"model": "tiny", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4}
@@ -28,13 +31,16 @@ class Nodes:
     second: Machine
     """With decode."""
 
+    engine: tuple[str, ...] = MOCKER
+    """Options of `up` that say what runs."""
+
     def up(self, machine: Machine, roles: list[str], *more: str, name: str = "both") -> tuple[int, str]:
         meets = f"cluster.etcd=[http://{self.first.address}:2379]"
         cluster = [meets, f"cluster.advertise={machine.address}", "cluster.namespace=llm"]
         cluster += [f"cluster.nats=nats://{self.first.address}:4222"]
         sets = [word for setting in (*cluster, *roles) for word in ("--set", setting)]
-        common = ["--engine", "mocker", "--model", "tiny", "--no-lmcache", "--name", name, "--timeout", "90"]
-        done = machine.run(DYNKV, "up", "disagg", *common, *sets, *more)
+        common = [*self.engine, "--name", name, "--timeout", f"{START_S:g}"]
+        done = machine.run(DYNKV, "up", "disagg", *common, *sets, *more, timeout=START_S + 30)
         return done.returncode, done.stdout + done.stderr
 
     def status(self, machine: Machine, name: str = "both") -> dict[str, Any]:
