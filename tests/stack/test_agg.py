@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -169,6 +170,32 @@ def test_no_query_of_a_dashboard_is_empty_without_a_reason(agg: Agg, tmp_path: P
             return {query for query in prometheus.unanswered("agg", units) if not excused.search(query)}
 
         wait_for(lambda: not missing(), f"an answer to {missing()}", 60)
+
+
+def test_a_bench_has_the_figures_that_the_units_count(agg: Agg, tmp_path: Path) -> None:
+    own = ("--device", "cpu", "--model", str(agg.model), "--set", f"model.args={ARGS}", *NAMES)
+    port = ("--set", f"frontend.port={agg.dynkv.port}")
+    size = ("--users", "2", "--turns", "3", "--context", "1000", "--output", "8", "--rounds", "1")
+    before = _caches(agg)
+    done = agg.dynkv.do("bench", "agg", *own, *port, *size, "--out", str(tmp_path / "run"), "--json", timeout_s=300)
+    grown = {name: value - before[name] for name, value in _caches(agg).items()}
+    rows = {row["figure"]: row["values"]["agg"]["median"] for row in json.loads(done.stdout)["rows"]}
+    assert rows["requests"] == 6
+    gpu, sidecar_too = (100 * grown[hits] / grown[asked] for hits, asked in (GPU_CACHE, SIDECAR))
+    assert gpu > 10, "later turns find what earlier ones have computed"
+    assert rows["gpu_hit_rate"] == pytest.approx(gpu, rel=0.01)
+    assert rows["sidecar_hit_rate"] == pytest.approx(sidecar_too, rel=0.01)
+
+
+GPU_CACHE = ("vllm:prefix_cache_hits_total", "vllm:prefix_cache_queries_total")
+SIDECAR = ("lmcache_mp_lookup_hit_tokens_total", "lmcache_mp_lookup_requested_tokens_total")
+
+
+def _caches(agg: Agg) -> dict[str, float]:
+    """What the worker and the sidecar have counted since they began."""
+    ports = unit(agg.dynkv.status(), "worker-0")["ports"]
+    said = {**figures(ports["system"]), **figures(agg.sidecar_port())}
+    return {name: said.get(name, 0.0) for name in (*GPU_CACHE, *SIDECAR)}
 
 
 def test_a_new_supervisor_takes_over_what_it_may_and_the_sidecar_forgets_the_rest(agg: Agg) -> None:
