@@ -46,6 +46,18 @@ def standbys(ctx: Context, units: Sequence[Unit]) -> tuple[Standby, ...]:
     return tuple(found)
 
 
+def why_none(profile: Profile, *, has_workers: bool) -> str:
+    """Why a plan has no standby, or what to do for one, in words."""
+    engine = ENGINES[profile.engine]
+    if not has_workers:
+        return "imports are parked for workers, and it has none here"
+    if worker_modules(profile):
+        return "with --set standby=always it does"
+    if engine.imports.dynamo:
+        return f"{engine.called} has nothing to import ahead while observability.otlp is set"
+    return f"{engine.called} has nothing to import ahead: another --engine may have"
+
+
 def _alike(ctx: Context, workers: list[Unit]) -> list[Unit]:
     """Those that are given the same variables: what was imported may have read them."""
     own = {unit.name: without_secrets(unit_environment(ctx.profile, unit.role, unit.name)) for unit in workers}
