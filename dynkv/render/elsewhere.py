@@ -89,11 +89,11 @@ def _refuse_what_is_not_in_an_image(plan: Plan, scripts: str) -> None:
     """Raises UsageError for a program of the stack's that is none of its modules: a container has nothing else."""
     hint = "`dynkv export systemd` and `dynkv export shell` take it; or use another engine: --engine"
     for unit in plan.units:
-        script = next((word for word in unit.argv if word.startswith(f"{scripts}/")), None)
+        script = next((word.rpartition("/")[2] for word in unit.argv if word.startswith(f"{scripts}/")), None)
         if unit.role.is_own:
             continue
         if script is not None:
-            raise UsageError(f"{unit.name} is run by a script of dynkv's, {script}, which no image has", hint=hint)
+            raise UsageError(f"{unit.name} is run by a script of dynkv's, {script}, and no image has it", hint=hint)
         if unit.role is not Role.LMCACHE and unit.argv[:2] != (PYTHON, "-m"):
             raise UsageError(f"{unit.name} is no module of the stack, and no image is known to have it", hint=hint)
 

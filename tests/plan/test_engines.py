@@ -22,7 +22,7 @@ def test_every_engine_of_a_profile_has_its_row_and_its_maker() -> None:
     assert set(MAKERS) == set(NAMES), "each name of EngineName has a maker of its workers in MAKERS (plan/build.py)"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ENGINES)
 def test_a_worker_is_what_its_row_says(name: str) -> None:
     engine = ENGINES[name]
     made = plan("agg", host(1, model=LOCAL_TINY), {**TINY, "engine": name})
@@ -35,7 +35,7 @@ def test_a_worker_is_what_its_row_says(name: str) -> None:
     assert engine.imports.memory_bytes > 0 or not made.standbys
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ENGINES)
 def test_what_it_cannot_do_is_said(name: str) -> None:
     engine = ENGINES[name]
     asked = {"model.served_name": ["a", "b"], "model.loras": [{"name": "sql", "path": "/loras/sql"}]}
