@@ -78,7 +78,7 @@ class Attempt:
             if (status.state is DeploymentState.READY or _only_rests(status)) and is_new:
                 return status
             missing = "; ".join(in_words(it) for it in status.units if not _is_well(it))
-            return NotYet(status.detail or missing, where_to_look(status))
+            return NotYet(status.detail or missing, hint=where_to_look(status))
 
         with progress() as show:
             return poll(look, self.deadline, deployment, goal=NOT_READY, hint=LONGER)
