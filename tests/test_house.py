@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from dynkv.profile.engines import ENGINES
+
 PACKAGE = Path(__file__).parents[1] / "dynkv"
 ROWS = (
     "__main__ cli bench daemon control metrics supervisor reclaim render observe init bash doctor stacks cluster "
@@ -72,7 +74,8 @@ def test_the_picture_names_every_room() -> None:
     page = (PACKAGE.parent / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
     picture = page.partition("```")[2].partition("```")[0]
     named = set(re.findall(r"[a-z0-9_]+", picture))
-    assert {file.stem for file in FILES} - {"__init__"} <= named
+    missing = {shown(file) for file in FILES if file.stem not in {"__init__", *named}}
+    assert not missing, "name each new file in the picture of docs/explanation/architecture.md"
 
 
 @pytest.mark.parametrize("file", FILES, ids=shown)
@@ -158,6 +161,51 @@ def test_the_plan_and_what_is_made_with_it_do_no_io(module: str) -> None:
         assert name != "pathlib" or member in {"PurePath", "PurePosixPath"}, f"{member} of pathlib touches the disk"
     calls = [node.func for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
     assert not [call for call in calls if isinstance(call, ast.Name) and call.id in {"open", "print", "input", *HIDDEN}]
+
+
+@pytest.mark.parametrize("file", FILES, ids=shown)
+def test_what_an_engine_can_do_stands_in_one_table(file: Path) -> None:
+    """Whoever asks which engine it is would be forgotten when the next one comes."""
+    asking = [f"line {line}" for line in sorted(asks_which_engine(ast.parse(file.read_text(encoding="utf-8"))))]
+    allowed = {"profile/engines.py", "plan/build.py"}  # the table, and the makers, which a test holds to it
+    assert not asking or shown(file) in allowed, f"{shown(file)}: ask ENGINES of profile/engines.py what it can do"
+
+
+def asks_which_engine(tree: ast.Module) -> Iterator[int]:
+    """Lines with an `engine` compared to a text, or with a table by the names of several."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            names = [side.attr if isinstance(side, ast.Attribute) else getattr(side, "id", "") for side in sides]
+            if "engine" in names and any(texts_in(side) for side in sides):
+                yield node.lineno
+        elif isinstance(node, ast.Dict):
+            if len(ENGINES.keys() & {text for key in node.keys if key for text in texts_in(key)}) > 1:
+                yield node.lineno
+        elif isinstance(node, ast.Match) and getattr(node.subject, "attr", getattr(node.subject, "id", "")) == "engine":
+            yield node.lineno
+
+
+def texts_in(node: ast.expr) -> list[str]:
+    """A text, or those of a tuple, list or set."""
+    parts = node.elts if isinstance(node, ast.Tuple | ast.List | ast.Set) else [node]
+    return [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_asked"),
+    [
+        ("profile.engine == 'vllm'", True),
+        ("engine not in ('vllm', 'other')", True),
+        ("{'vllm': 1, 'mocker': 2}[name]", True),
+        ("match plan.engine:\n    case 'vllm': pass", True),
+        ("draft.get('engine') is None", False),
+        ("{'vllm': '0.31.0', 'lmcache': '0.5.6'}", False),
+        ("ENGINES[profile.engine].computes and device == 'cuda'", False),
+    ],
+)
+def test_asking_is_seen(text: str, *, is_asked: bool) -> None:
+    assert bool([*asks_which_engine(ast.parse(text))]) == is_asked
 
 
 @pytest.mark.parametrize("file", FILES, ids=shown)

@@ -27,6 +27,9 @@ _INTERRUPTED = 130
 _SETTLED_S, _CHANGED_S = 0.1, 1.0
 """In which a program that cannot run as it is meant to has mostly said so; the second where something ran before."""
 
+_FOUND_S = 10.0
+"""In which a frontend finds a worker that is ready, many times over."""
+
 
 class _TakenDown(DynkvError):
     """Somebody else has ended it meanwhile."""
@@ -74,7 +77,8 @@ class Attempt:
             is_new = not any(unit.outdated or self._has_just_begun(unit) for unit in status.units)
             if (status.state is DeploymentState.READY or _only_rests(status)) and is_new:
                 return status
-            return NotYet(status.detail or "; ".join(in_words(it) for it in status.units if not _is_well(it)))
+            missing = "; ".join(in_words(it) for it in status.units if not _is_well(it))
+            return NotYet(status.detail or missing, hint=where_to_look(status))
 
         with progress() as show:
             return poll(look, self.deadline, deployment, goal=NOT_READY, hint=LONGER)
@@ -99,6 +103,22 @@ class Attempt:
             return
         say("taking it down again")
         take_down(deployment)
+
+
+def where_to_look(status: DeploymentStatus) -> str:
+    """A hint where waiting longer hardly helps: the frontend does not find workers that have been ready for a while."""
+    workers = [unit for unit in status.units if Role(unit.role).is_worker]
+    late = [unit for unit in status.units if not _is_well(unit)]
+    is_alone = [(unit.role, unit.started) for unit in late] == [(Role.FRONTEND, True)]
+    if not is_alone or not workers or any(_ready_s(worker) < _FOUND_S for worker in workers):
+        return ""
+    logs = f"`dynkv logs {late[0].name}` and `dynkv logs {workers[0].name}`"
+    return f"the workers are ready, but the frontend does not find the model: {logs} may say why"
+
+
+def _ready_s(unit: UnitStatus) -> float:
+    """For how long it has been ready."""
+    return 0.0 if unit.uptime_s is None or unit.ready_after_s is None else unit.uptime_s - unit.ready_after_s
 
 
 def _is_well(unit: UnitStatus) -> bool:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dynkv.cli.completion import deployment_names, profile_names
+from dynkv.profile.engines import ENGINES
 
 
 def seconds(text: str | float) -> float:
@@ -50,7 +51,7 @@ GpusOption = Annotated[
 ModelOption = Annotated[
     str | None, typer.Option("--model", metavar="PATH_OR_ID", help="A directory, a Hugging Face id, or `tiny`.")
 ]
-EngineOption = Annotated[str | None, typer.Option("--engine", metavar="vllm|mocker", help="What the workers run.")]
+EngineOption = Annotated[str | None, typer.Option("--engine", metavar="|".join(ENGINES), help="What the workers run.")]
 DeviceOption = Annotated[str | None, typer.Option("--device", metavar="cuda|cpu", help="What the workers run on.")]
 SetOption = Annotated[
     list[str] | None,

@@ -36,6 +36,8 @@ from dynkv.park.files import LotPlace, in_memory
 from dynkv.park.lot import Lot, Parked, Stage
 from dynkv.park.stamp import code
 from dynkv.plan.model import Plan
+from dynkv.plan.standby import why_none
+from dynkv.profile.model import Profile
 from dynkv.surroundings import of_supervisor
 
 _PAUSE_S = 0.1
@@ -81,17 +83,17 @@ def park(
     elif profile is not None:
         loaded, place = locate(profile, name, overrides(gpus, model, engine, device, no_lmcache, sets))
         place.create()
-        _start(where, make_plan(loaded, place).plan)
+        _start(where, make_plan(loaded, place).plan, loaded.profile)
         _show(where, as_json)
     else:
         _show(where, as_json)
 
 
-def _start(where: LotPlace, plan: Plan) -> None:
+def _start(where: LotPlace, plan: Plan, profile: Profile) -> None:
     if where.is_held:
         raise PreflightRefused("something is parked already", hint="`dynkv park` shows it, `dynkv park --stop` ends it")
     if not plan.standbys:
-        raise UsageError("this profile imports nothing ahead", hint="with --set standby=always it does")
+        raise UsageError("this profile imports nothing ahead", hint=why_none(profile, has_workers=bool(plan.workers)))
     where.place.create()
     where.tidy()
     where.begin()  # why an earlier one ended is no news of this one

@@ -26,6 +26,8 @@ class NotYet:
 
     why: str
     """How it is instead, in words."""
+    hint: str = ""
+    """What to do about it, where it is not what there is to do in general."""
 
 
 def poll(until: Callable[[], T | NotYet], deadline: Deadline, deployment: Deployment, *, goal: str, hint: str) -> T:
@@ -40,7 +42,7 @@ def poll(until: Callable[[], T | NotYet], deadline: Deadline, deployment: Deploy
     with News(deployment.socket) as news:
         while isinstance(found := _look(until, deployment), NotYet):
             if deadline.is_past:
-                raise TimedOut(f"{goal} after {deadline.given_s:g} s: {found.why}", hint=hint)
+                raise TimedOut(f"{goal} after {deadline.given_s:g} s: {found.why}", hint=found.hint or hint)
             has_news = news.wait(deadline.cut(pause_s))
             pause_s = _FIRST_PAUSE_S if has_news else min(2 * pause_s, _LONGEST_PAUSE_S)
     return found

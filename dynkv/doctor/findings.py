@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from dynkv.doctor.catalogue import CHECKS, Severity
 from dynkv.plan.facts import Gpu, HostFacts
 from dynkv.plan.model import Plan, Role, Unit
+from dynkv.plan.worker import program_of
 from dynkv.profile.arguments import value_of
+from dynkv.profile.engines import ENGINES
 from dynkv.profile.load import LoadedProfile
 from dynkv.profile.model import Profile
 from dynkv.profile.source import Mark
@@ -76,7 +78,7 @@ class Case:
     @property
     def has_engine(self) -> bool:
         """Real engines, with a model in memory and KV blocks."""
-        return self.plan.engine == "vllm" and bool(self.plan.workers)
+        return ENGINES[self.plan.engine].computes and bool(self.plan.workers)
 
     @property
     def workers_env(self) -> dict[str, str]:
@@ -96,7 +98,7 @@ class Case:
 
     def words_of(self, worker: Unit) -> list[str]:
         """What a worker's parsers are given."""
-        return list(worker.argv[worker.argv.index("-m") + 2 :])
+        return list(worker.argv[len(program_of(worker)) :])
 
     @property
     def weights_ranks(self) -> int:
@@ -113,4 +115,4 @@ class Case:
 
 
 def needs_cuda(profile: Profile) -> bool:
-    return profile.device == "cuda" and profile.engine == "vllm" and profile.topology != "none"
+    return profile.device == "cuda" and ENGINES[profile.engine].computes and profile.topology != "none"

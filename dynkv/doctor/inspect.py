@@ -36,6 +36,7 @@ from dynkv.plan.model import Role
 from dynkv.plan.paths import expand, user_of
 from dynkv.plan.served_model import TINY
 from dynkv.profile.arguments import value_of
+from dynkv.profile.engines import ENGINES
 from dynkv.profile.environment import FORBIDDEN_ENV
 from dynkv.profile.l2 import directory
 from dynkv.profile.model import Profile
@@ -204,7 +205,7 @@ def _model_files(profile: Profile, model: ModelFacts) -> ModelFiles | None:
     first = f"{role}-0"
     given = {**given_environment(profile), **unit_environment(profile, role, first)}
     args = profile.worker_args(role, first)
-    with_weights = profile.engine == "vllm" and value_of("--load-format", args) != "dummy"
+    with_weights = ENGINES[profile.engine].computes and value_of("--load-format", args) != "dummy"
     revision = value_of("--revision", args)
     environ = {**handed_on_as_text(os.environ), **given}
     return cached_model_files(profile.model.path, environ, revision, with_weights=with_weights)

@@ -12,6 +12,7 @@ from pathlib import Path
 from dynkv.doctor.stack import Interpreter, told_by
 from dynkv.instack import script
 from dynkv.owned import read_own, write_whole
+from dynkv.profile.engines import ENGINES
 from dynkv.profile.model import Profile
 from dynkv.profile.options import RECORDED
 from dynkv.profile.words import Option, OptionTable
@@ -25,7 +26,8 @@ _ANSWER_BYTES_MAX = 1_000_000
 def worker_options(profile: Profile, python: str, interpreter: Interpreter, home: Path) -> OptionTable | None:
     """None where dynkv knows that version's, where there are no arguments to judge, and where nobody answers."""
     has_arguments = any(profile.worker_args_by_key.values())
-    if profile.engine != "vllm" or profile.topology == "none" or not has_arguments or _is_recorded(interpreter):
+    is_asked = ENGINES[profile.engine].runs_vllm and profile.topology != "none" and has_arguments
+    if not is_asked or _is_recorded(interpreter):
         return None
     about = json.dumps([python, interpreter.packages], sort_keys=True).encode()
     kept = home / "_cache" / f"worker-options-{hashlib.sha256(about).hexdigest()[:16]}.json"

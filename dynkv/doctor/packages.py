@@ -8,13 +8,14 @@ from dynkv.doctor.compatibility import cuda_major, torchvision_for, untested
 from dynkv.doctor.findings import Case, Finding, finding
 from dynkv.plan.hub import asks_modelscope
 from dynkv.plan.versions import at_least, numbers
+from dynkv.profile.engines import ENGINES
 from dynkv.stacks.choice import kinds_for, needed_packages
 
 
 def checks(case: Case) -> Iterator[Finding]:
     yield from _missing(case)
     yield from _outdated(case)
-    if case.plan.engine == "vllm":
+    if ENGINES[case.plan.engine].runs_vllm:
         yield from _vllm_build(case)
         yield from _lmcache_version(case)
         yield from _versions(case)

@@ -1,4 +1,8 @@
-"""Scripts that run in the stack's interpreter. They import nothing of dynkv, and are run, never imported."""
+"""Scripts that run in the stack's interpreter. They import nothing of dynkv, and are run, never imported.
+
+What they need of the stack they load by `importlib.import_module` into an `Any`: `make lint` checks their types where
+no stack is installed, too.
+"""
 
 from pathlib import Path
 

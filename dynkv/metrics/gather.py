@@ -13,6 +13,7 @@ from dynkv.probes.http import request
 from dynkv.probes.registered import registered_in
 from dynkv.probes.scrape import Figures, sources
 from dynkv.probes.text import read, total
+from dynkv.profile.engines import ENGINES
 from dynkv.reclaim.registrations import Registrations
 
 PERIOD_S = 5.0
@@ -48,7 +49,7 @@ async def gather(plan: Plan, figures: Figures | None = None) -> KvFigures:
     parts: list[Callable[[], Awaitable[KvFigures]]] = []
     if sidecars := [unit for unit in plan.units if unit.role is Role.LMCACHE]:
         parts += [partial(_caches, figures, sidecars), partial(_registrations, sidecars)]
-    if any(unit.role is Role.DECODE for unit in plan.units) and plan.engine == "vllm":
+    if any(unit.role is Role.DECODE for unit in plan.units) and ENGINES[plan.engine].runs_vllm:
         parts.append(partial(_nixl, figures, plan))
     found = [KvFigures() for _ in parts]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -37,7 +38,14 @@ from dynkv.plan.sidecars import sidecars
 from dynkv.plan.standby import standbys
 from dynkv.plan.tasks import task_of
 from dynkv.plan.vllm import vllm_unit
+from dynkv.profile.engines import ENGINES, EngineName
 from dynkv.profile.model import Profile
+
+MAKERS: dict[EngineName, Callable[[Context, Seat, tuple[Dependency, ...]], Unit]] = {
+    "vllm": vllm_unit,
+    "mocker": mocker_unit,
+}
+"""Of a worker, by its engine."""
 
 
 def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, home: str) -> Plan:
@@ -174,30 +182,29 @@ def _surrounded(ctx: Context, unit: Unit) -> Unit:
 
 
 def _warm_up_tokens(profile: Profile) -> int:
-    if not profile.lmcache.enabled or profile.engine == "mocker":
+    if not (profile.lmcache.enabled and ENGINES[profile.engine].uses_lmcache):
         return 1
     longest = profile.model.max_length or profile.lmcache.chunk_size * 2
     return min(profile.lmcache.chunk_size + 1, longest - 1)
 
 
 def _settle(profile: Profile, facts: HostFacts) -> tuple[Profile, tuple[str, ...]]:
-    """What the mocker does without is left out, and said."""
+    """What the engine does without is left out, and said."""
     notes: list[str] = []
-    if profile.engine != "mocker":
-        return profile, ()
-    if profile.lmcache.enabled and "lmcache" not in facts.packages:
+    engine = ENGINES[profile.engine]
+    if profile.lmcache.enabled and not engine.uses_lmcache and "lmcache" not in facts.packages:
         profile = profile.model_copy(update={"lmcache": profile.lmcache.model_copy(update={"enabled": False})})
-        notes.append(f"no sidecar: lmcache is not installed for {facts.python}, and the mocker does not use it")
-    if profile.model.loras:
+        notes.append(f"no sidecar: lmcache is not installed for {facts.python}, and {engine.called} does not use it")
+    if profile.model.loras and not engine.loads_loras:
         profile = profile.model_copy(update={"model": profile.model.model_copy(update={"loras": []})})
-        notes.append("no LoRA adapters: the mocker loads none")
-    if profile.model.task not in ("auto", "generate"):
-        notes.append(f"the mocker generates, whatever the task: {profile.model.task} is not tried")
+        notes.append(f"no LoRA adapters: {engine.called} loads none")
+    if profile.model.task not in ("auto", "generate") and not engine.has_tasks:
+        notes.append(f"{engine.called} generates, whatever the task: {profile.model.task} is not tried")
     return profile, tuple(notes)
 
 
 def _worker_units(ctx: Context, workers: list[Seat]) -> list[Unit]:
-    make = vllm_unit if ctx.profile.engine == "vllm" else mocker_unit
+    make = MAKERS[ctx.profile.engine]
     decode = [seat.unit for seat in workers if seat.role is Role.DECODE]
     has_frontend = ctx.frontend_port is not None
 
@@ -235,7 +242,7 @@ def _dropped(profile: Profile, facts: HostFacts) -> tuple[str, ...]:
 
 
 def _unused_gpus(profile: Profile, facts: HostFacts, workers: list[Seat]) -> tuple[str, ...]:
-    if profile.device != "cuda" or profile.engine != "vllm" or profile.topology == "none":
+    if profile.device != "cuda" or not ENGINES[profile.engine].computes or profile.topology == "none":
         return ()
     used = {gpu for seat in workers for gpu in seat.gpus}
     listed = [str(g) for g in profile.workers.gpus] if profile.workers.gpus != "all" else None

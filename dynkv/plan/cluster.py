@@ -15,12 +15,12 @@ from dynkv.plan.facts import HostFacts
 from dynkv.plan.served_model import TINY
 from dynkv.plan.serving import Node
 from dynkv.profile.arguments import HANDSHAKE_ARGS, value_of
+from dynkv.profile.engines import ENGINES
 from dynkv.profile.model import Profile
 
 TLS_VARIABLES = ("ETCD_AUTH_CA", "ETCD_AUTH_CLIENT_CERT", "ETCD_AUTH_CLIENT_KEY")
 """In which Dynamo takes what stands in the three files, and not their paths, whatever its pages say; it needs all
 three, and takes none where a user and a password are set (ai-dynamo 1.6.1, lib/runtime/src/transports/etcd.rs)."""
-_PACKAGES = {"vllm": ("ai-dynamo", "vllm", "nixl", "nixl-cu13"), "mocker": ("ai-dynamo",)}
 _DIGEST = 12
 
 
@@ -74,17 +74,18 @@ def agreement(profile: Profile, facts: HostFacts, served: Served) -> dict[str, s
     NIXL compares most of it in a handshake of its own, and then every request fails (vllm 0.31.0, compatibility hash).
     The frontend routes to workers of one role only where all of them have the model at the same path (ai-dynamo 1.6.1).
     """
+    engine = ENGINES[profile.engine]
     same = {
         "model name": served.name,
         "model": model_identity(profile, facts),
         "topology": profile.topology,
         "engine": profile.engine,
-        "block size": str(profile.block_size if profile.engine == "vllm" else profile.workers.block_size or "default"),
+        "block size": str(profile.block_size if engine.runs_vllm else profile.workers.block_size or "default"),
         "model.max_length": str(profile.model.max_length or "the model's own"),
         **{f"path of the model of {role} workers": facts.model.real_path or served.path for role in served.roles},
-        **{f"version of {name}": facts.packages[name] for name in _PACKAGES[profile.engine] if name in facts.packages},
+        **{f"version of {name}": facts.packages[name] for name in engine.agreed if name in facts.packages},
     }
-    if profile.engine == "vllm" and profile.topology == "disagg":
+    if engine.runs_vllm and profile.topology == "disagg":
         role = "decode"  # the profile has made sure that prefill has the same
         given = {flag: value_of(flag, profile.worker_args(role)) for flag in HANDSHAKE_ARGS}
         same |= {flag: value for flag, value in given.items() if value is not None}

@@ -13,6 +13,7 @@ from dynkv.plan.observability import KEEPS_FIGURES, sidecar_tracing
 from dynkv.plan.paths import needs_expansion
 from dynkv.plan.serving import address
 from dynkv.plan.sidecars import NAME
+from dynkv.profile.engines import ENGINES
 from dynkv.profile.l2 import directory
 from dynkv.profile.l2_generic import Adapter, RawAdapter
 from dynkv.profile.l2_nixl import NixlFileStore
@@ -59,7 +60,7 @@ def l1_size_gb(profile: Profile, facts: HostFacts) -> float:
     asked = profile.lmcache.l1_size_gb
     if asked != "auto":
         return float(asked)
-    if profile.device == "cpu" or profile.engine == "mocker":
+    if profile.device == "cpu" or not ENGINES[profile.engine].uses_lmcache:
         return 1.0
     count = 2 if profile.lmcache.layout == "both" else 1
     share = facts.memory_available_bytes // (4 * count * _GIB)

@@ -9,6 +9,7 @@ from itertools import pairwise
 from dynkv.errors import PreflightRefused, UsageError
 from dynkv.plan.facts import Gpu, HostFacts
 from dynkv.plan.model import Role
+from dynkv.profile.engines import ENGINES
 from dynkv.profile.model import Profile
 
 
@@ -83,12 +84,13 @@ def seats(profile: Profile, facts: HostFacts) -> list[Seat]:
     asked = (workers.replicas,) if profile.topology == "agg" else (workers.decode.replicas, workers.prefill.replicas)
     if all(count == 0 for count in asked):
         return []  # other nodes of the cluster have them
-    if profile.device == "cuda" and profile.engine == "vllm":
+    computes = ENGINES[profile.engine].computes
+    if profile.device == "cuda" and computes:
         return _on_gpus(profile, facts)
-    if profile.device == "cpu" and profile.engine == "vllm" and workers.gpus != "all" and not workers.share_gpus:
+    if profile.device == "cpu" and computes and workers.gpus != "all" and not workers.share_gpus:
         raise UsageError("GPUs were listed, but the device is cpu", hint="leave --gpus out, or use --device cuda")
     found = _without_gpus(profile)
-    if profile.engine != "vllm" or not found:
+    if not computes or not found:
         return found
     shares = share_cpus(facts.cpus, len(found))
     return [replace(seat, cpus=share) for seat, share in zip(found, shares, strict=True)]
@@ -127,10 +129,10 @@ def _sharing(profile: Profile, ids: list[str]) -> list[Seat]:
 
 
 def _without_gpus(profile: Profile) -> list[Seat]:
-    """On the CPU, or the mocker: replicas decide, and GPUs listed for a mocker are only labels."""
+    """Replicas decide: on the CPU, or where nothing is computed and GPUs listed are only labels."""
     labels = [] if profile.workers.gpus == "all" else [str(gpu) for gpu in profile.workers.gpus]
     if labels and profile.workers.share_gpus:
-        return _sharing(profile, labels) if profile.engine == "mocker" else _without_labels(profile)
+        return _without_labels(profile) if ENGINES[profile.engine].computes else _sharing(profile, labels)
     groups = group_gpus(labels, profile.workers.ranks)
     if groups:
         return _one_group_each(profile, groups, len(labels))

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.hub import user_cache
 from dynkv.plan.versions import at_least
+from dynkv.profile.engines import ENGINES
 from dynkv.profile.model import Profile
 from dynkv.profile.names import unsplit
 
@@ -35,7 +36,7 @@ def served_names(profile: Profile, facts: HostFacts, home: str) -> tuple[str, ..
     (1.6.1).
     """
     if profile.model.names:
-        return profile.model.names[:1] if profile.engine == "mocker" else profile.model.names
+        return profile.model.names if ENGINES[profile.engine].has_aliases else profile.model.names[:1]
     if facts.model.is_local and not at_least(facts.packages, "ai-dynamo", 1, 4):
         return (model_path(profile, facts, home),)
     last = PurePosixPath(facts.model.path).name
@@ -44,8 +45,9 @@ def served_names(profile: Profile, facts: HostFacts, home: str) -> tuple[str, ..
 
 def naming_notes(profile: Profile, facts: HostFacts, home: str) -> tuple[str, ...]:
     """What of the names was not to be expected, in words."""
-    if profile.engine == "mocker" and (aliases := profile.model.names[1:]):
-        return (f"the mocker knows one name of a model, so {' and '.join(aliases)} is not answered",)
+    engine = ENGINES[profile.engine]
+    if not engine.has_aliases and (aliases := profile.model.names[1:]):
+        return (f"{engine.called} knows one name of a model, so {' and '.join(aliases)} is not answered",)
     name, last = served_names(profile, facts, home)[0], PurePosixPath(facts.model.path).name
     if profile.model.names or not last or name in (last, model_path(profile, facts, home)):
         return ()

@@ -12,18 +12,13 @@ from dynkv.plan.context import Context
 from dynkv.plan.environment import given_environment, unit_environment
 from dynkv.plan.model import SIDECARS_STANDBY, WORKERS_STANDBY, Role, Standby, Unit
 from dynkv.plan.versions import at_least
+from dynkv.profile.engines import ENGINES
+from dynkv.profile.model import Profile
 from dynkv.secrets import without_secrets
 
 _GIB = 1024**3
-_WORKERS_BYTES = {"vllm": int(1.5 * _GIB), "mocker": int(0.25 * _GIB)}
-"""Measured: 1.0 GB on a CPU, 1.1 GB on an H200."""
 _SIDECARS_BYTES = int(0.75 * _GIB)
 """Measured: 0.7 GB."""
-_ENGINE = ("vllm.v1.engine.core", "vllm.v1.executor.multiproc_executor", "vllm.v1.worker.worker_base")
-_ENGINE_ON = {
-    "cpu": ("vllm.v1.worker.cpu_worker",),
-    "cuda": ("vllm.v1.executor.uniproc_executor", "vllm.v1.worker.gpu_worker"),
-}
 
 
 _SHARED_BY_WORKERS = frozenset(
@@ -39,16 +34,28 @@ _OF_A_DEPLOYMENT = frozenset({"DYN_FILE_KV"})
 def standbys(ctx: Context, units: Sequence[Unit]) -> tuple[Standby, ...]:
     """One for all workers, whatever their role; with `always` also one for the sidecar and what talks to it."""
     mode, workers = ctx.profile.standby, [unit for unit in units if unit.role.is_worker]
-    if mode == "off" or not workers or not _modules(ctx):
+    if mode == "off" or not workers or not worker_modules(ctx.profile):
         return ()
     keep = mode == "always"
     alike = _alike(ctx, workers)
     others = tuple(unit.name for unit in workers if unit not in alike)
     found = [_for_workers(ctx, alike, others, keep=keep)]
     sidecar = next((unit for unit in units if unit.role is Role.LMCACHE), None)
-    if keep and ctx.profile.engine == "vllm" and sidecar is not None:
+    if keep and ENGINES[ctx.profile.engine].uses_lmcache and sidecar is not None:
         found.append(_for_sidecar(ctx, sidecar))
     return tuple(found)
+
+
+def why_none(profile: Profile, *, has_workers: bool) -> str:
+    """Why a plan has no standby, or what to do for one, in words."""
+    engine = ENGINES[profile.engine]
+    if not has_workers:
+        return "imports are parked for workers, and it has none here"
+    if worker_modules(profile):
+        return "with --set standby=always it does"
+    if engine.imports.dynamo:
+        return f"{engine.called} has nothing to import ahead while observability.otlp is set"
+    return f"{engine.called} has nothing to import ahead: another --engine may have"
 
 
 def _alike(ctx: Context, workers: list[Unit]) -> list[Unit]:
@@ -59,27 +66,30 @@ def _alike(ctx: Context, workers: list[Unit]) -> list[Unit]:
 
 
 def _for_workers(ctx: Context, workers: list[Unit], others: tuple[str, ...], *, keep: bool) -> Standby:
-    engine, device = ctx.profile.engine, ctx.profile.device
+    engine = ENGINES[ctx.profile.engine]
     return Standby(
         name=WORKERS_STANDBY,
-        modules=_modules(ctx),
+        modules=worker_modules(ctx.profile),
         env=_common(ctx, workers),
         roles=tuple(dict.fromkeys(unit.role for unit in workers)),
         others=others,
         keep=keep,
-        memory_bytes=_WORKERS_BYTES[engine],
-        cuda=engine == "vllm" and device == "cuda",
-        spawns=engine == "vllm",
+        memory_bytes=engine.imports.memory_bytes,
+        cuda=engine.computes and ctx.profile.device == "cuda",
+        spawns=engine.imports.spawns,
         python_options=ctx.facts.python_options,
     )
 
 
-def _modules(ctx: Context) -> tuple[str, ...]:
-    """Without Dynamo's where it sends traces: as it is imported it starts the threads that do so, and no fork has them
-    (ai-dynamo 1.6.1)."""
-    engine = ctx.profile.engine
-    dynamo = () if ctx.profile.observability.otlp else (f"dynamo.{engine}.main",)
-    return (*dynamo, *((*_ENGINE, *_ENGINE_ON[ctx.profile.device]) if engine == "vllm" else ()))
+def worker_modules(profile: Profile) -> tuple[str, ...]:
+    """What is imported ahead for workers; nothing means that there is no standby.
+
+    Without Dynamo's where it sends traces: as it is imported it starts the threads that do so, and no fork has them
+    (ai-dynamo 1.6.1).
+    """
+    imports = ENGINES[profile.engine].imports
+    dynamo = () if profile.observability.otlp else imports.dynamo
+    return (*dynamo, *imports.beside.get(profile.device, ()))
 
 
 def _common(ctx: Context, workers: list[Unit]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from dynkv.plan.model import Role
 from dynkv.plan.seats import Seat
 from dynkv.plan.serving import Task
 from dynkv.profile.arguments import value_of
+from dynkv.profile.engines import ENGINES
 from dynkv.profile.model import Profile
 
 _ARGS = {
@@ -21,8 +22,8 @@ _ARGS = {
 
 
 def task_of(profile: Profile, workers: Sequence[Seat]) -> Task:
-    """As the profile says, or as the arguments of all its workers do; the mocker only generates."""
-    if profile.engine == "mocker":
+    """As the profile says, or as the arguments of all its workers do; some engines only generate."""
+    if not ENGINES[profile.engine].has_tasks:
         return Task.GENERATE
     if profile.model.task != "auto":
         return Task(profile.model.task)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import takewhile
 
 from dynkv.plan.context import Context, probes
 from dynkv.plan.environment import given_environment
@@ -10,6 +11,7 @@ from dynkv.plan.model import Dependency, HttpGet, Probes, Role, Unit
 from dynkv.plan.ports import REQUEST_PORT, SYSTEM_PORT_MAX, rank_port
 from dynkv.plan.seats import Seat
 from dynkv.profile.arguments import kv_cache_bytes, value_of
+from dynkv.profile.engines import ENGINES
 
 FIRST_SYSTEM_PORT = 8081
 FIRST_KV_EVENTS_PORT = 20081
@@ -31,7 +33,7 @@ def worker_unit(
     serving = (HttpGet(system, "/health", ctx.reached_at), HttpGet(system, "/metrics", ctx.reached_at))
     requests = _request_port(ctx, seat, processes)
     ranks = {rank_port("system", n): system + n for n in range(1, processes)}
-    on_gpu = bool(seat.gpus) and ctx.profile.engine == "vllm"
+    on_gpu = bool(seat.gpus) and ENGINES[ctx.profile.engine].computes
     return Unit(
         name=seat.unit,
         role=seat.role,
@@ -89,6 +91,12 @@ def _probes(ctx: Context, serving: tuple[HttpGet, HttpGet]) -> Probes:
     if made.liveness is None or not ctx.profile.probes.canary.enabled:
         return made
     return replace(made, liveness=replace(made.liveness, canary=health))
+
+
+def program_of(unit: Unit) -> tuple[str, ...]:
+    """The interpreter and what it runs, a module or a script; behind come that one's arguments. Of a frontend, too."""
+    behind = 1 + sum(1 for _ in takewhile(lambda word: word.startswith("-"), unit.argv[1:]))
+    return unit.argv[: behind + 1]
 
 
 def publishes_kv_events(ctx: Context, role: Role) -> bool:

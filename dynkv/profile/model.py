@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from dynkv.profile.arguments import FrontendArgs, RoleArgs, WorkerArgs, kv_cache_bytes
 from dynkv.profile.cluster import Cluster
+from dynkv.profile.engines import ENGINES, EngineName
 from dynkv.profile.environment import StackEnvironment
 from dynkv.profile.fields import (
     Address,
@@ -147,7 +148,7 @@ class Profile(Section):
     """What `dynkv profiles` says of it."""
     topology: Literal["agg", "disagg", "none"] = "agg"
     """`none` runs only custom `units`."""
-    engine: Literal["vllm", "mocker"] = "vllm"
+    engine: EngineName = "vllm"
     """What the workers run; `mocker` is Dynamo's, which computes nothing."""
     device: Literal["cuda", "cpu"] = "cuda"
     """What the workers run on."""
@@ -230,7 +231,7 @@ class Profile(Section):
 
     @model_validator(mode="after")
     def _chunks_are_whole_blocks(self) -> Self:
-        if self.lmcache.enabled and self.engine == "vllm" and self.lmcache.chunk_size % self.block_size:
+        if self.lmcache.enabled and ENGINES[self.engine].uses_lmcache and self.lmcache.chunk_size % self.block_size:
             raise PydanticCustomError(
                 "chunk_size",
                 f"lmcache.chunk_size {self.lmcache.chunk_size} is no multiple of the workers' block size "

@@ -7,9 +7,10 @@ from collections.abc import Collection
 from dynkv.errors import UsageError
 from dynkv.plan.build import build
 from dynkv.plan.facts import Gpu, HostFacts, ModelFacts
-from dynkv.plan.model import Plan
+from dynkv.plan.model import Plan, Role
 from dynkv.plan.served_model import TINY
 from dynkv.profile.cluster import Cluster
+from dynkv.profile.engines import ENGINES
 from dynkv.profile.model import Profile
 
 HOME = "/var/lib/dynkv"
@@ -41,7 +42,9 @@ def plan_elsewhere(
         packages=_VERSIONS,
         model=model,
     )
-    return build(profile, facts, name=name, profile_name=profile_name, home=HOME)
+    plan = build(profile, facts, name=name, profile_name=profile_name, home=HOME)
+    _refuse_what_is_not_in_an_image(plan, facts.scripts_directory)
+    return plan
 
 
 def whole(profile: Profile) -> Profile:
@@ -82,13 +85,26 @@ def _gpus(profile: Profile, count: int) -> tuple[Gpu, ...]:
     )
 
 
+def _refuse_what_is_not_in_an_image(plan: Plan, scripts: str) -> None:
+    """Raises UsageError for a program of the stack's that is none of its modules: a container has nothing else."""
+    hint = "`dynkv export systemd` and `dynkv export shell` take it; or use another engine: --engine"
+    for unit in plan.units:
+        script = next((word.rpartition("/")[2] for word in unit.argv if word.startswith(f"{scripts}/")), None)
+        if unit.role.is_own:
+            continue
+        if script is not None:
+            raise UsageError(f"{unit.name} is run by a script of dynkv's, {script}, and no image has it", hint=hint)
+        if unit.role is not Role.LMCACHE and unit.argv[:2] != (PYTHON, "-m"):
+            raise UsageError(f"{unit.name} is no module of the stack, and no image is known to have it", hint=hint)
+
+
 def _refuse_what_no_image_runs(profile: Profile) -> None:
     if profile.topology == "none":
         raise UsageError(
             "this profile has units of its own alone, and an image for each is yours to name",
             hint="`dynkv export systemd` and `dynkv export shell` take any profile",
         )
-    if profile.device == "cpu" and profile.engine == "vllm":
+    if profile.device == "cpu" and ENGINES[profile.engine].runs_vllm:
         raise UsageError(
             "the images of Dynamo's releases have vLLM for GPUs, and the profile's device is cpu", hint="--device cuda"
         )

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dynkv.plan.model import Plan, Role, Unit
+from dynkv.plan.worker import program_of
 from dynkv.profile.model import Profile
 from dynkv.render.cluster import (
     Cluster,
@@ -103,9 +104,8 @@ def _container(profile: Profile, plan: Plan, unit: Unit, cluster: Cluster) -> di
 
 def _command(unit: Unit) -> tuple[list[str], list[str]]:
     """As the examples have it: the module in the command, and its arguments apart, without those of one host."""
-    behind = unit.argv.index("-m") + 2
-    module = list(unit.argv[:behind])
-    args, transfer = _arguments(list(unit.argv[behind:]))
+    module = list(program_of(unit))
+    args, transfer = _arguments(list(unit.argv[len(module) :]))
     if transfer is None:
         return module, args
     if not _uses_sidecar(unit):

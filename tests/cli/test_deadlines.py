@@ -8,11 +8,16 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from command import NEVER_READY, QUICK, Command, command_in, free_port, until
 from played import supervised
+
+from dynkv.cli.attempt import where_to_look
+from dynkv.supervisor.states import State
+from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
 
 DEAF = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(1000)"
 
@@ -75,6 +80,31 @@ class TestUp:
 
     def test_enough_time_is_enough(self, dynkv: Command) -> None:
         assert dynkv("up", dynkv.profile(QUICK), "--timeout", "60").returncode == 0
+
+
+class TestWhereToLook:
+    """When waiting longer would hardly help."""
+
+    FRONTEND = UnitStatus("frontend", "frontend", State.STARTING, started=True)
+    WORKER = UnitStatus("worker-0", "worker", State.READY, uptime_s=60.0, ready_after_s=20.0)
+
+    def hint(self, *units: UnitStatus) -> str:
+        return where_to_look(DeploymentStatus("agg", "agg", DeploymentState.STARTING, "", "tiny", "", None, units))
+
+    def test_the_logs_where_the_frontend_does_not_find_the_model(self) -> None:
+        hint = self.hint(self.FRONTEND, self.WORKER)
+        assert "`dynkv logs frontend` and `dynkv logs worker-0`" in hint
+
+    def test_nowhere_while_something_may_still_come(self) -> None:
+        starting = replace(self.FRONTEND, started=False)
+        just_now = replace(self.WORKER, ready_after_s=59.0)
+        another = replace(self.WORKER, name="worker-1", state=State.STARTING, ready_after_s=None)
+        ready = replace(self.FRONTEND, state=State.READY)
+        assert self.hint(starting, self.WORKER) == ""
+        assert self.hint(self.FRONTEND, just_now) == ""
+        assert self.hint(self.FRONTEND, self.WORKER, another) == ""
+        assert self.hint(self.FRONTEND) == ""
+        assert self.hint(ready, self.WORKER) == ""
 
 
 class TestASupervisorThatIsStopped:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from apart import PIDFD_OPEN, without
+from command import free_port
 
 from dynkv.host.described import user_name
 
@@ -122,7 +123,8 @@ class TestFindings:
 
 
 class TestSkipChecks:
-    MISSING = ("up", "agg", "--device", "cpu", "--model", "/nowhere/model", "--no-lmcache", "--timeout", "0")
+    PORT = ("--set", f"frontend.port={free_port()}")
+    MISSING = ("up", "agg", "--device", "cpu", "--model", "/nowhere/model", "--no-lmcache", "--timeout", "0", *PORT)
 
     def test_without_it_an_error_refuses(self, home: Path) -> None:
         done = dynkv(home, *self.MISSING)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from dynkv.cli.verbs import VERBS
 from dynkv.doctor.catalogue import CHECKS
 from dynkv.errors import EXIT_CODES, DynkvError
 from dynkv.metrics.own import OWN_FAMILIES
+from dynkv.profile.engines import ENGINES
 from dynkv.profile.load import shipped_schema
 from dynkv.supervisor.event_kinds import KINDS, EventKind
 
@@ -32,6 +34,14 @@ def test_every_verb_check_kind_code_and_metric_has_its_line() -> None:
     assert all(f"| `{code}` |" in made["reference/exit-codes.md"] for code in EXIT_CODES)
     assert all(f"| `{metric}` |" in made["reference/metrics.md"] for metric in OWN_FAMILIES)
     assert all(f"## {section}" in made["reference/profile.md"] for section in ("lmcache.l2[] (fs)", "units[]"))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_engine_is_on_the_pages_that_list_them(engine: str) -> None:
+    options, words = ((ROOT / "docs" / page).read_text(encoding="utf-8") for page in ("howto/profiles.md", "index.md"))
+    row = next(line for line in options.splitlines() if line.endswith("| `engine` |"))
+    assert f"`--engine {engine}`" in row, "the table of options in docs/howto/profiles.md"
+    assert re.search(rf"\b{engine}\b", words, re.IGNORECASE), "the table of words in docs/index.md"
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -15,15 +15,18 @@ from dynkv.errors import DynkvError
 from dynkv.plan.facts import HostFacts
 from dynkv.plan.model import Plan, Role, Unit
 from dynkv.plan.steps import in_words
+from dynkv.profile.engines import ENGINES
 from dynkv.profile.load import shipped
+from dynkv.profile.model import Profile
 
 GOLDEN = Path(__file__).parent / "golden"
 TINY = {"model.path": "tiny"}
+OTHERS = [name for name in ENGINES if name != Profile.model_fields["engine"].default]
 CASES: dict[str, tuple[HostFacts, dict[str, Any]]] = {
     **{f"{count} GPUs": (host(count), {}) for count in (0, 1, 2, 4, 8)},
     "2 GPUs without lmcache": (host(2), {"lmcache.enabled": False}),
     "cpu": (host(0, model=LOCAL_TINY), {**TINY, "device": "cpu"}),
-    "mocker": (host(0, model=LOCAL_TINY), {**TINY, "engine": "mocker"}),
+    **{name: (host(2 if ENGINES[name].computes else 0, model=LOCAL_TINY), {**TINY, "engine": name}) for name in OTHERS},
 }
 
 
@@ -40,14 +43,18 @@ def test_profile_on_every_host(name: str) -> None:
 
 
 def test_environment() -> None:
-    """Whole, of one deployment on a GPU, and what differs on a CPU and for the mocker."""
-    parts = []
-    for case in ("2 GPUs", "cpu", "mocker"):
-        facts, settings = CASES[case]
-        made = plan("disagg", facts, settings)
-        parts.append(f"== {case}\nall: " + " ".join(f"{k}={v}" for k, v in sorted(_common(made).items())))
-        parts += [f"{unit.name}: {_own_environment(unit, made)}" for unit in made.units]
+    """Whole, of one deployment on a GPU, and what differs on a CPU and for other engines."""
+    parts = [f"== {case}\n{_environments(*CASES[case])}" for case in ("2 GPUs", "cpu", *OTHERS)]
     check("environment", "\n".join(parts) + "\n")
+
+
+def _environments(facts: HostFacts, settings: dict[str, Any]) -> str:
+    try:
+        made = plan("disagg", facts, settings)
+    except DynkvError as error:
+        return f"refused ({error.exit_code}): {error.what}"
+    common = "all: " + " ".join(f"{k}={v}" for k, v in sorted(_common(made).items()))
+    return "\n".join([common, *(f"{unit.name}: {_own_environment(unit, made)}" for unit in made.units)])
 
 
 def test_no_golden_file_is_left_over() -> None:

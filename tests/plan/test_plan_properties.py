@@ -17,6 +17,8 @@ from dynkv.plan.facts import HostFacts, PathFacts
 from dynkv.plan.model import Plan, Role
 from dynkv.plan.order import start_stages, stop_stages
 from dynkv.plan.ports import SYSTEM_PORT_MAX
+from dynkv.plan.worker import program_of
+from dynkv.profile.engines import ENGINES
 from dynkv.profile.load import shipped
 
 SECRET = "s3cr3t-value"
@@ -43,7 +45,7 @@ PACKAGES = {"ai-dynamo": "1.6.1", "vllm": "0.31.0", "lmcache": "0.5.6", "nixl": 
 KEPT_NAMES = ["lmcache.zmq", "lmcache.http", "worker-0.system", "worker-1.system", "decode-0.nixl", "prefill-0.system"]
 
 CHOICES: dict[str, st.SearchStrategy[Any]] = {
-    "engine": st.sampled_from(["vllm", "mocker"]),
+    "engine": st.sampled_from([*ENGINES]),
     "device": st.sampled_from(["cuda", "cpu"]),
     "lmcache.enabled": st.booleans(),
     "frontend.router_mode": st.sampled_from(["kv", "random"]),
@@ -100,7 +102,7 @@ def test_ports(case: tuple[Plan, HostFacts, dict[str, Any]]) -> None:
 @given(plans())
 def test_gpus(case: tuple[Plan, HostFacts, dict[str, Any]]) -> None:
     made, facts, chosen = case
-    if made.engine == "mocker" or made.device == "cpu":
+    if not ENGINES[made.engine].computes or made.device == "cpu":
         assert all(unit.env.get("CUDA_VISIBLE_DEVICES", "") == "" for unit in made.units)
         return
     ranks = math.prod(size for key, size in chosen.items() if key.endswith("_parallel_size"))
@@ -136,7 +138,7 @@ def test_workers_agree(case: tuple[Plan, HostFacts, dict[str, Any]]) -> None:
     made, _, _ = case
     assert made.workers
     assert len({"--disable-hybrid-kv-cache-manager" in unit.argv for unit in made.workers}) == 1
-    assert len({unit.argv[unit.argv.index("-m") + 1] for unit in made.workers}) == 1
+    assert len({program_of(unit) for unit in made.workers}) == 1
 
 
 @each_plan

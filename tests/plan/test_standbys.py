@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hosts import LOCAL_TINY, PACKAGES, host, plan
+from hosts import LOCAL_TINY, PACKAGES, host, plan, profile
 
 from dynkv.plan.model import Role
+from dynkv.plan.standby import why_none
 
 ON_CPU = {"device": "cpu", "model.path": "tiny"}
+TRACED = {"observability.otlp": "http://127.0.0.1:4317"}
+ON_NODE = {"cluster.advertise": "10.0.0.1", "cluster.etcd": ["http://10.0.0.1:2379"]}
 
 
 @pytest.mark.parametrize("mode", ["off", "start", "always"])
@@ -24,6 +27,23 @@ def test_the_mode_decides_what_there_is(mode: str) -> None:
 def test_no_helper_where_nothing_is_registered(settings: dict[str, object]) -> None:
     made = plan("agg", host(model=LOCAL_TINY), {**ON_CPU, "standby": "always", **settings})
     assert [standby.name for standby in made.standbys] == ["standby"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"standby": "off"}, "with --set standby=always it does"),
+        ({"engine": "mocker", "standby": "off"}, "with --set standby=always it does"),
+        ({"engine": "mocker", **TRACED}, "the mocker has nothing to import ahead while observability.otlp is set"),
+        ({"engine": "mocker", **TRACED, "standby": "off"}, "the mocker has nothing to import ahead while"),
+        ({**ON_NODE, "workers.replicas": 0}, "it has none here"),
+    ],
+)
+def test_why_there_is_none(settings: dict[str, object], why: str) -> None:
+    chosen = {**ON_CPU, **settings}
+    made = plan("agg", host(model=LOCAL_TINY), chosen)
+    assert made.standbys == ()
+    assert why in why_none(profile("agg", chosen), has_workers=bool(made.workers))
 
 
 def test_one_serves_both_roles() -> None:

@@ -51,8 +51,8 @@ def systemd(name: str, settings: Mapping[str, Any] | None = None) -> Files:
     return systemd_files(loaded(name, settings).profile, name, "", is_user=False)
 
 
-def shell(name: str) -> Files:
-    return shell_files(plan(name, host(2)))
+def shell(name: str, settings: Mapping[str, Any] | None = None) -> Files:
+    return shell_files(plan(name, host(2), settings))
 
 
-TARGETS: dict[str, Callable[[str], Files]] = {"k8s": k8s, "compose": compose, "systemd": systemd, "shell": shell}
+TARGETS: dict[str, Callable[..., Files]] = {"k8s": k8s, "compose": compose, "systemd": systemd, "shell": shell}
