@@ -53,12 +53,13 @@ from dynkv.supervisor.notify import keep_notified
 from dynkv.supervisor.parked import give_back, given, standbys_of
 from dynkv.supervisor.printing import print_events
 from dynkv.supervisor.reach import keep_reachable, plain_socket
-from dynkv.supervisor.salvage import clear_files, strays_of
+from dynkv.supervisor.salvage import clear_files
 from dynkv.supervisor.service import keep_told, manager_of
 from dynkv.supervisor.sidecars import sidecars_of
 from dynkv.supervisor.stack import Stack
 from dynkv.supervisor.standby import StandbyRunner
 from dynkv.supervisor.succession import Inheritance, take_stock, unclear
+from dynkv.supervisor.survivors import strays_of
 from dynkv.supervisor.turns import Turns
 
 _LOCK_TRIES, _LOCK_PAUSE_S = 5, 0.02

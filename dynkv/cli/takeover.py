@@ -13,7 +13,7 @@ from dynkv.home import Place
 from dynkv.host.described import described
 from dynkv.host.processes import Process
 from dynkv.supervisor.journal import JournalFile, read_journal
-from dynkv.supervisor.salvage import survivors
+from dynkv.supervisor.survivors import survivors
 
 
 @dataclass(frozen=True, slots=True)

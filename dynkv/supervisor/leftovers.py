@@ -17,7 +17,7 @@ from dynkv.plan.facts import Leftover, LeftoverKind
 from dynkv.short_paths import holder_of, is_whole
 from dynkv.supervisor.journal import Journal, read_journal
 from dynkv.supervisor.neighbours import has_supervisor, is_supervisor, supervisor_of, supervisors
-from dynkv.supervisor.salvage import clear_files, end_survivors, survivors
+from dynkv.supervisor.survivors import survivors
 
 
 def leftovers(home: Path) -> tuple[Leftover, ...]:
@@ -51,6 +51,8 @@ async def remove_leftovers(home: Path) -> list[Leftover]:
 
 
 async def _remove(where: Place) -> list[Leftover]:
+    from dynkv.supervisor.salvage import clear_files, end_survivors  # nothing that only looks ends anybody
+
     found, journal = _of(where, Host.now()), read_journal(where.journal)
     if any(left.kind is LeftoverKind.PROCESSES for left in found):
         await end_survivors(journal, where)
