@@ -23,6 +23,7 @@ from dynkv.children.signals import is_there
 from dynkv.children.stop import kill_tree
 from dynkv.children.tree import Host
 from dynkv.children.umask import let_children_have
+from dynkv.cluster.view import view_of
 from dynkv.control.handshake import READY, TAKEN, UNCLEAR
 from dynkv.control.listening import control_socket, keep_serving
 from dynkv.control.reading import watching
@@ -48,7 +49,6 @@ from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import EventLog
 from dynkv.supervisor.journal import VERSION, Journal, JournalFile, boot_id, read_journal
 from dynkv.supervisor.life import Shared
-from dynkv.supervisor.membership import view_of
 from dynkv.supervisor.notify import keep_notified
 from dynkv.supervisor.parked import give_back, given, standbys_of
 from dynkv.supervisor.printing import print_events
