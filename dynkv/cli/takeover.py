@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import typer
 
+from dynkv.children.tree import Host
 from dynkv.errors import NotUnderstood
 from dynkv.home import Place
 from dynkv.host.described import described
@@ -45,10 +46,10 @@ class Orphans:
         return bool(self.units_taken_over(now))
 
 
-def orphans(where: Place) -> Orphans:
-    """Of a deployment without a supervisor, at this moment."""
+def orphans(where: Place, host: Host | None = None) -> Orphans:
+    """Of a deployment without a supervisor, among those of `host`, else at this moment."""
     journal = read_journal(where.journal)
-    return Orphans(survivors(journal, where), journal)
+    return Orphans(survivors(journal, where, host), journal)
 
 
 def agree_to_end(unclear: Sequence[Process], name: str) -> None:

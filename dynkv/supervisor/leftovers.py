@@ -20,9 +20,10 @@ from dynkv.supervisor.neighbours import has_supervisor, is_supervisor, superviso
 from dynkv.supervisor.survivors import survivors
 
 
-def leftovers(home: Path) -> tuple[Leftover, ...]:
-    """Of every deployment without a living supervisor, in the order of their names."""
-    host, living = Host.now(), supervisors()
+def leftovers(home: Path, host: Host | None = None) -> tuple[Leftover, ...]:
+    """Of every deployment without a living supervisor, in the order of their names; among `host`'s processes, else as
+    they are now."""
+    host, living = host or Host.now(), supervisors()
     known = [*(place(home, name) for name in deployments(home)), *_without_directory(home, host)]
     unsupervised = [where for where in known if not has_supervisor(where, living)]
     return tuple(left for where in unsupervised for left in _of(where, host))
