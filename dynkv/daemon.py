@@ -6,6 +6,7 @@ It imports nothing of the stack, and nothing that only the command line needs.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -264,4 +265,6 @@ def _read_plan(fd: int) -> Plan:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    result = main()
+    gc.freeze()  # all of it goes with the process: `dynkv down` waits until Python has looked through it for garbage
+    sys.exit(result)
