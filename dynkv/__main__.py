@@ -3,7 +3,7 @@
 import gc
 import sys
 
-_NEW_OBJECTS = 50_000
+_NEW_OBJECTS = 200_000
 """Between two collections. Classes and functions are no garbage, and importing makes thousands of them: by Python's own
 number (700) looking through them takes a tenth of what a quick verb does."""
 
