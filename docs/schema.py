@@ -15,10 +15,16 @@ def rendered() -> str:
     Section.model_config["use_attribute_docstrings"] = True
     from dynkv.profile.model import Profile
 
+    for section in _all(Section):
+        section.model_rebuild()  # each shows its defaults
     made = Profile.model_json_schema()
     made["properties"]["extends"] = {"type": "string", "description": "A shipped profile or a file to begin with."}
     whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "dynkv profile", **made}
     return json.dumps(whole, indent=2) + "\n"
+
+
+def _all(section: type[Section]) -> list[type[Section]]:
+    return [it for further in section.__subclasses__() for it in (further, *_all(further))]
 
 
 if __name__ == "__main__":

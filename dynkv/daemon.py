@@ -6,7 +6,7 @@ It imports nothing of the stack, and nothing that only the command line needs.
 
 from __future__ import annotations
 
-import argparse
+import gc
 import os
 import signal
 import sys
@@ -23,8 +23,10 @@ from dynkv.children.signals import is_there
 from dynkv.children.stop import kill_tree
 from dynkv.children.tree import Host
 from dynkv.children.umask import let_children_have
+from dynkv.cluster.view import view_of
 from dynkv.control.handshake import READY, TAKEN, UNCLEAR
 from dynkv.control.listening import control_socket, keep_serving
+from dynkv.control.options import Options, read_options
 from dynkv.control.reading import watching
 from dynkv.control.server import ControlApi
 from dynkv.documents import decoded
@@ -38,6 +40,7 @@ from dynkv.host.processes import Identity, read_process
 from dynkv.host.subreaper import subreaper_problem
 from dynkv.locks import take_lock
 from dynkv.metrics.gather import gather_forever
+from dynkv.park.handover import awaited
 from dynkv.park.lot import Lot
 from dynkv.plan.model import Plan
 from dynkv.probes.scrape import Figures, sources
@@ -48,19 +51,20 @@ from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import EventLog
 from dynkv.supervisor.journal import VERSION, Journal, JournalFile, boot_id, read_journal
 from dynkv.supervisor.life import Shared
-from dynkv.supervisor.membership import view_of
 from dynkv.supervisor.notify import keep_notified
 from dynkv.supervisor.parked import give_back, given, standbys_of
 from dynkv.supervisor.printing import print_events
 from dynkv.supervisor.reach import keep_reachable, plain_socket
-from dynkv.supervisor.salvage import clear_files, strays_of
+from dynkv.supervisor.salvage import clear_files
 from dynkv.supervisor.service import keep_told, manager_of
 from dynkv.supervisor.sidecars import sidecars_of
 from dynkv.supervisor.stack import Stack
 from dynkv.supervisor.standby import StandbyRunner
 from dynkv.supervisor.succession import Inheritance, take_stock, unclear
+from dynkv.supervisor.survivors import strays_of
 from dynkv.supervisor.turns import Turns
 
+_MODULE = "dynkv.daemon"
 _LOCK_TRIES, _LOCK_PAUSE_S = 5, 0.02
 _END = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 _HEEDED = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -81,11 +85,17 @@ _FOR_ITS_OWNER_ALONE = 0o077
 
 
 def main() -> int:
-    options = _options()
+    options = read_options(sys.argv[1:])
+    if options.ahead_fd is not None:
+        anyio.run(anyio.sleep, 0)  # imports what runs it
+        command = awaited(options.ahead_fd)
+        if command is None:
+            return 0
+        options = read_options(command[command.index(_MODULE) + 1 :])
     _settle_signals()
     let_children_have(os.umask(_FOR_ITS_OWNER_ALONE))
     raise_open_files()
-    part_with_descriptors({options.plan_fd, options.notify_fd, options.parked_fd, *options.keep_fds})
+    part_with_descriptors(options.descriptors())
     plan, lot = _read_plan(options.plan_fd), given(options.parked_fd)
     place = Place(options.home, plan.name)
     lock = _take_lock(place)
@@ -115,7 +125,7 @@ def _settle_signals() -> None:
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # printing in the background of a terminal stops nobody
 
 
-def _refuse(options: argparse.Namespace, line: bytes, why: PreflightRefused) -> int:
+def _refuse(options: Options, line: bytes, why: PreflightRefused) -> int:
     """To whoever has started it; in the foreground that is a person."""
     _report(options.notify_fd, line)
     if options.foreground:
@@ -139,7 +149,7 @@ def _take_lock(place: Place) -> int | None:
 
 
 async def _run(
-    plan: Plan, place: Place, lock: int, lot: Lot | None, options: argparse.Namespace
+    plan: Plan, place: Place, lock: int, lot: Lot | None, options: Options
 ) -> tuple[int, tuple[StandbyRunner, ...]]:
     events = EventLog(place.events)
     if options.plainly:
@@ -254,22 +264,7 @@ def _read_plan(fd: int) -> Plan:
         return decoded(file.read(), Plan)
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(map(int, text.split(","))) if text else ()
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="dynkv.daemon", description="Started by `dynkv up`.")
-    parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--plan-fd", type=int, required=True)
-    parser.add_argument("--notify-fd", type=int, required=True)
-    parser.add_argument("--keep-fds", type=_numbers, default=(), help="What else of all that is open stays so.")
-    parser.add_argument("--parked-fd", type=int, help="What the parker that it was had parked.")
-    parser.add_argument("--plainly", default="", help="Why it has nothing of what is parked.")
-    parser.add_argument("--foreground", action="store_true")
-    parser.add_argument("--replace", action="store_true", help="End processes that the journal does not explain.")
-    return parser.parse_args()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    result = main()
+    gc.freeze()  # all of it goes with the process: `dynkv down` waits until Python has looked through it for garbage
+    sys.exit(result)

@@ -9,7 +9,6 @@ login; and what somebody has removed of it is made again.
 from __future__ import annotations
 
 import os
-import re
 import stat
 import time
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ ADDRESS_MAX = 107
 _PARENTS = ("/tmp", "/var/tmp", "/dev/shm")
 _PREFIX, _LINK, _NOTE = "dynkv-", "d", "shortcut"
 _NOTE_MAX_BYTES = 100
-_NAME = re.compile(rf"{_PREFIX}[a-z0-9_]{{8}}")
+_NAME_PATTERN = rf"{_PREFIX}[a-z0-9_]{{8}}"
 _FRESH_S = 3600.0
 """Cleaners of temporary directories go by age, and count in days. Source: tmpfiles.d(5), "Age"."""
 _OWN_DESCRIPTORS = "/proc/self/fd"
@@ -54,11 +53,13 @@ def shortcut(directory: Path) -> Path | None:
 
 def holder_of(directory: Path) -> Path | None:
     """What is noted of a shortcut that was made, whatever became of it."""
+    import re  # compiling a pattern takes longer than all that a quick verb does
+
     try:
         holder = Path(os.fsdecode(read_own(directory / _NOTE, _NOTE_MAX_BYTES)))
     except OSError:
         return None
-    is_likely = str(holder.parent) in _PARENTS and _NAME.fullmatch(holder.name) is not None
+    is_likely = str(holder.parent) in _PARENTS and re.fullmatch(_NAME_PATTERN, holder.name) is not None
     return holder if is_likely else None
 
 

@@ -21,6 +21,9 @@ _INSTALLATION = frozenset(
 """Where Python's parts are, and how it may write beside them."""
 _OF_THE_LOGIN = frozenset("XDG_RUNTIME_DIR PWD OLDPWD".split())
 """It is over some day, and the supervisor is not."""
+NO_PLUGINS = "PYDANTIC_DISABLE_PLUGINS", "__all__"
+"""pydantic looks through all that is installed beside it for what might change what a profile means: nothing is to, and
+in an environment with the stack that takes longer than to read the profile. Source: pydantic 2.13, "Plugins"."""
 
 
 def absolute(environ: "Mapping[str, str]") -> dict[str, str]:
@@ -40,7 +43,7 @@ def of_supervisor(environ: "Mapping[str, str]") -> dict[str, str]:
     return {
         name: value
         for name, value in of_command(environ).items()
-        if name not in _OF_THE_LOGIN and (name in _INSTALLATION or not name.startswith("PYTHON"))
+        if name not in {*_OF_THE_LOGIN, NO_PLUGINS[0]} and (name in _INSTALLATION or not name.startswith("PYTHON"))
     }
 
 

@@ -31,6 +31,11 @@ LOOKS_AT_THE_HOST = {"urllib.request", *(f"pydantic.{name}Path" for name in ("Fi
 HIDDEN = {"__import__", "exec", "eval", "compile"}
 """Behind these anything could be imported."""
 FILE_LINES_MAX, FUNCTION_LINES_MAX = 300, 40
+NOT_FOR_EVERY_PLAN = {
+    *"argparse shutil tempfile zipfile email http".split(),
+    *"dynkv.plan.facts dynkv.plan.build dynkv.cluster.etcd dynkv.supervisor.membership dynkv.doctor dynkv.cli".split(),
+}
+"""What a supervisor of a simple plan does without: each costs a tenth of a megabyte or more."""
 NOT_IN_THE_SUPERVISOR = "torch vllm lmcache dynamo pydantic typer rich ruamel psutil httpx pynvml".split()
 
 
@@ -224,3 +229,4 @@ def test_the_supervisor_is_light() -> None:
     loaded = {name.split(".")[0] for name in done.stdout.split()}
     assert "dynkv" in loaded
     assert not loaded & set(NOT_IN_THE_SUPERVISOR)
+    assert not {*done.stdout.split()} & NOT_FOR_EVERY_PLAN

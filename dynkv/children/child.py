@@ -5,19 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import which
 from typing import Self
 
 import anyio
 
 from dynkv.children.at_once import end_at_once
 from dynkv.children.held import Held, hold
-from dynkv.children.marks import MARK_INCARNATION
+from dynkv.children.marks import MARK_INCARNATION, new_incarnation
 from dynkv.children.output import open_log
 from dynkv.children.scheduling import FREE, Schedule
 from dynkv.children.signals import ALL_BY_DEFAULT
@@ -107,7 +105,7 @@ class Child:
         A program without a path is looked for on the PATH of that environment. Where it raises, nothing of it runs. The
         process finds the descriptor `channel` as its CHANNEL_FD, and reads `stdin`, or nothing.
         """
-        incarnation = uuid.uuid4().hex
+        incarnation = new_incarnation()
         program = _program(argv[0], env)
         more = [] if channel is None else [(os.POSIX_SPAWN_DUP2, channel, CHANNEL_FD)]
         out = open_log(log)
@@ -244,7 +242,11 @@ class Child:
 
 def _program(name: str, env: Mapping[str, str]) -> str:
     """The path of a program as the process itself would look for it; raises FileNotFoundError."""
-    path = name if "/" in name else which(name, path=env.get("PATH"))
+    if "/" in name:
+        return name
+    from shutil import which  # half a megabyte, for a plan with whole paths too
+
+    path = which(name, path=env.get("PATH"))
     if path is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
     return path

@@ -16,6 +16,10 @@ variable that the program has set again, which vLLM does with this one: so the m
 readable in /proc (vllm 0.31.0, setproctitle 1.3; measured)."""
 
 
+def new_incarnation() -> str:
+    return os.urandom(16).hex()
+
+
 def is_of(marks: Mapping[str, str], home: Path, deployment: str) -> bool:
     """Whether these are the markers of a deployment's process, by whatever path its home was named."""
     given = marks.get(MARK_HOME, "")

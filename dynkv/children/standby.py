@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import stat
-import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any, Self
 import anyio
 
 from dynkv.children.child import CHANNEL_FD, Child
-from dynkv.children.marks import MARK_INCARNATION
+from dynkv.children.marks import MARK_INCARNATION, new_incarnation
 from dynkv.children.output import open_log
 from dynkv.children.scheduling import FREE, Schedule
 from dynkv.children.standby_words import ROOM, words
@@ -98,7 +97,7 @@ class StandbyProcess:
         The interpreter is its own, whatever `argv` names. After a failure it takes no more orders, and what
         it may have forked all the same is among what `remains` finds.
         """
-        incarnation, (log_start, takes) = uuid.uuid4().hex, _made(log)
+        incarnation, (log_start, takes) = new_incarnation(), _made(log)
         order = {
             "argv": list(argv),
             "env": {**env, MARK_INCARNATION: incarnation},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from dynkv.cli.ahead import ahead
 from dynkv.cli.quick import quick
 from dynkv.cli.streams import prepare
 from dynkv.errors import DynkvError, Fault, HostFailed
@@ -15,6 +16,7 @@ def main() -> int:
     """Run the command line; the exit codes are part of the contract: 0 to 5, and 130 for Ctrl-C."""
     prepare()
     words = [word for word in sys.argv[1:] if word != _DEBUG]  # wherever it stands
+    ahead.begin(words)
     try:
         code = quick(words)
         if code is None:
@@ -40,3 +42,5 @@ def main() -> int:
         said = HostFailed(error) if isinstance(error, OSError | MemoryError) else Fault(error)
         show_error(said)
         return said.exit_code
+    finally:
+        ahead.end()

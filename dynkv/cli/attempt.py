@@ -29,6 +29,8 @@ _SETTLED_S, _CHANGED_S = 0.1, 1.0
 
 _FOUND_S = 10.0
 """In which a frontend finds a worker that is ready, many times over."""
+_ROUNDED_S, _LOOK_S = 0.05, 0.02
+"""What a time that is told may lack; and from one look to the next where nothing else is waited for."""
 
 
 class _TakenDown(DynkvError):
@@ -74,20 +76,22 @@ class Attempt:
             status = client.status()
             show(status)
             _raise_if_dead(status, taken_over)  # also of one that runs again: it may be about to die again
-            is_new = not any(unit.outdated or self._has_just_begun(unit) for unit in status.units)
+            is_new = not any(unit.outdated for unit in status.units)
             if (status.state is DeploymentState.READY or _only_rests(status)) and is_new:
-                return status
+                settled_in_s = max(map(self._settled_in_s, status.units), default=0.0)
+                return NotYet("it has just begun", again_s=settled_in_s) if settled_in_s else status
             missing = "; ".join(in_words(it) for it in status.units if not _is_well(it))
             return NotYet(status.detail or missing, hint=where_to_look(status))
 
         with progress() as show:
             return poll(look, self.deadline, deployment, goal=NOT_READY, hint=LONGER)
 
-    def _has_just_begun(self, unit: UnitStatus) -> bool:
-        """Whether one that nobody asks may be about to die of a wrong argument: it is ready as soon as it runs."""
-        settled_s = _CHANGED_S if self.before.processes else _SETTLED_S
-        is_asked = bool(self.order.plan.unit(unit.name).probes.readiness.checks)
-        return unit.pid is not None and not is_asked and (unit.uptime_s or 0) < settled_s
+    def _settled_in_s(self, unit: UnitStatus) -> float:
+        """Until one that nobody asks is not about to die of a wrong argument: it is ready as soon as it runs."""
+        if unit.pid is None or self.order.plan.unit(unit.name).probes.readiness.checks:
+            return 0.0
+        settled_s, uptime_s = _CHANGED_S if self.before.processes else _SETTLED_S, unit.uptime_s or 0.0
+        return 0.0 if uptime_s >= settled_s else max(settled_s - uptime_s - _ROUNDED_S, _LOOK_S)
 
     def _outdated(self, journal: JournalFile | None) -> frozenset[str]:
         """Those that go on as an earlier plan had them, until they are restarted."""

@@ -6,7 +6,6 @@ import os
 import signal
 from typing import Protocol
 
-from dynkv.children.held import Held
 from dynkv.home import Place
 from dynkv.host.processes import Process
 from dynkv.park.files import LotPlace, process_of
@@ -27,6 +26,8 @@ class Taken:
     """The parker, whose place the supervisor takes."""
 
     def __init__(self, process: Process) -> None:
+        from dynkv.children.held import Held
+
         self._held = Held(process.identity, os.pidfd_open(process.pid))
 
     def kill(self) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import sys
 from collections.abc import Iterable
-from typing import Any
 
 from dynkv import __version__
 from dynkv.cli.ink import Ink
@@ -16,12 +15,16 @@ from dynkv.errors import NotRunning, UnknownDeployment
 from dynkv.home import Place, deployments, home, place
 from dynkv.owned import read_own
 
+TYPE_CHECKING = False  # the quick way to a status does without the import of typing
+if TYPE_CHECKING:
+    from typing import Any
+
 _JOURNAL_MAX_BYTES = 64 * 1024**2
 _PATIENCE_S = 0.5
 """For a supervisor that is stopped or busy, there is a patient way in status.py."""
 
 
-class _Document(dict[str, Any]):
+class _Document(dict):  # type: ignore[type-arg]
     """An object of JSON whose members are read as the attributes of the class that it was written from."""
 
     def __getattr__(self, name: str) -> Any:

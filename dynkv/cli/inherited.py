@@ -3,7 +3,7 @@
 import os
 import sys
 
-from dynkv.surroundings import of_command
+from dynkv.surroundings import NO_PLUGINS, of_command
 
 TYPE_CHECKING = False  # mypy takes it as true; what is imported here could still come from anywhere
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def shed() -> None:
     if sys.executable and changed - {"PATH"}:
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environ)
     os.environ.clear()
-    os.environ.update(environ)
+    os.environ.update(environ | dict([NO_PLUGINS]))
 
     given = os.umask(_FOR_ITS_OWNER_ALONE)
     os.umask(given & _FOR_ITS_OWNER_ALONE)

@@ -1,18 +1,18 @@
-"""Before a node starts anything: whether it may join the others."""
+"""Before a node starts anything: whether it may join the others. What asks etcd is imported for a cluster alone."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import anyio
-
-from dynkv.cluster.etcd import Access, Etcd, EtcdError
-from dynkv.cluster.nodes import as_bytes, differences, key, prefix, read, record_of
 from dynkv.errors import PreflightRefused
 from dynkv.plan.cluster import TLS_VARIABLES
 from dynkv.plan.model import Plan
 from dynkv.plan.serving import Node
+
+if TYPE_CHECKING:
+    from dynkv.cluster.etcd import EtcdError
 
 _HELD_S = 60
 """How long its place is kept until its supervisor has come up."""
@@ -42,6 +42,10 @@ def join(plan: Plan) -> None:
     """Take a place among the nodes, if the plan is of a cluster. Raises CannotMeet, Disagrees."""
     if plan.node is None:
         return
+    import anyio
+
+    from dynkv.cluster.etcd import EtcdError
+
     try:
         anyio.run(_join, plan, plan.node)
     except EtcdError as error:
@@ -68,6 +72,9 @@ def certificates(plan: Plan) -> dict[str, str]:
 
 async def _join(plan: Plan, node: Node) -> None:
     """Of two that come at once the later one is refused: each says what it is before it reads the others."""
+    from dynkv.cluster.etcd import Access, Etcd
+    from dynkv.cluster.nodes import as_bytes, differences, key, prefix, read, record_of
+
     etcd, own, lease = Etcd(node.etcd, Access.of(node.tls, os.environ)), key(node), 0
     found = read(await etcd.entries(prefix(node.namespace)))
     if own not in found:

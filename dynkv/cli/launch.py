@@ -7,11 +7,12 @@ import select
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
 from dynkv.children.output import open_log, tail
+from dynkv.cli.ahead import ahead, program
 from dynkv.cli.by_parker import Started, by_parker
 from dynkv.cli.inherited import finding_dynkv
 from dynkv.control.deadline import Deadline
@@ -63,7 +64,7 @@ def launch(order: Order, deadline: Deadline, *, spare: bool) -> None:
 
     Raises AlreadyRunning, NotUnderstood, NeverCameUp, TimedOut.
     """
-    notify_read, process = _start(order)
+    notify_read, process = _start(order, deadline)
     try:
         line = _report(notify_read, deadline)
     except (KeyboardInterrupt, TimedOut):
@@ -79,26 +80,13 @@ def launch(order: Order, deadline: Deadline, *, spare: bool) -> None:
     _check(line, order.place)
 
 
-def _start(order: Order) -> tuple[int, Started]:
+def _start(order: Order, deadline: Deadline) -> tuple[int, Started]:
     """The process, and the descriptor on which it reports."""
     plan_fd = _handed_over(order)
     notify_read, notify_write = os.pipe()
     log = open_log(order.place.supervisor_log)
-    process: Started
     try:
-        becoming = Becoming(tuple(_program(order)), _environment(order), str(order.place.directory), order.place.name)
-        descriptors = Descriptors(plan_fd, notify_write, log, order.claims)
-        taken, plainly = by_parker(order.plan, order.place, becoming, descriptors)
-        process = taken or subprocess.Popen(
-            [*_command(order, plan_fd, notify_write), *(["--plainly", plainly] if plainly else [])],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=_environment(order),
-            cwd=order.place.directory,
-            pass_fds=(plan_fd, notify_write, *order.claims),
-            start_new_session=True,
-        )
+        process = _process(order, Descriptors(plan_fd, notify_write, log, order.claims), deadline)
     except OSError as error:
         os.close(notify_read)
         raise _NoSupervisor(error) from None
@@ -106,6 +94,26 @@ def _start(order: Order) -> tuple[int, Started]:
         for fd in (plan_fd, notify_write, log):
             os.close(fd)
     return notify_read, process
+
+
+def _process(order: Order, given: Descriptors, deadline: Deadline) -> Started:
+    """The parker, or the one that was begun ahead, or a new one."""
+    becoming = _becoming(order)
+    taken, plainly = by_parker(order.plan, order.place, becoming, given)
+    if taken is not None:
+        return taken
+    if plainly:
+        becoming = replace(becoming, argv=(*becoming.argv, "--plainly", plainly))
+    return ahead.become(becoming, given, deadline.timeout_s) or subprocess.Popen(
+        becoming.command(given.plan, given.notify, given.claims),
+        stdin=subprocess.DEVNULL,
+        stdout=given.log,
+        stderr=given.log,
+        env=becoming.env,
+        cwd=becoming.cwd,
+        pass_fds=(given.plan, given.notify, *given.claims),
+        start_new_session=True,
+    )
 
 
 def _report(fd: int, deadline: Deadline) -> bytes:
@@ -121,29 +129,21 @@ def become_supervisor(order: Order) -> NoReturn:
     plan_fd, nobody = _handed_over(order), os.open(os.devnull, os.O_WRONLY)
     for fd in (plan_fd, nobody, *order.claims):
         os.set_inheritable(fd, True)
-    command = [*_command(order, plan_fd, nobody), "--foreground"]
+    becoming = _becoming(order)
+    command = [*becoming.command(plan_fd, nobody, order.claims), "--foreground"]
     os.chdir(order.place.directory)
     try:
-        os.execve(command[0], command, _environment(order))
+        os.execve(command[0], command, becoming.env)
     except OSError as error:
         raise _NoSupervisor(error) from None
 
 
-def _environment(order: Order) -> dict[str, str]:
-    """Without what is the command's alone; where dynkv was found by `python -m` in its own directory, told so."""
-    return {**finding_dynkv(of_supervisor(os.environ)), **order.secrets}
-
-
-def _command(order: Order, plan_fd: int, notify_fd: int) -> list[str]:
-    options = ["--plan-fd", str(plan_fd), "--notify-fd", str(notify_fd)]
-    return [*_program(order), *options, "--keep-fds", ",".join(map(str, order.claims))]
-
-
-def _program(order: Order) -> list[str]:
-    """Without what descriptors it has."""
-    # -P: nothing is imported from where the person happens to be
-    words = [sys.executable, "-P", "-m", "dynkv.daemon", "--home", str(order.place.home)]
-    return [*words, *(["--replace"] if order.replaces else [])]
+def _becoming(order: Order) -> Becoming:
+    """Its environment is without what is the command's alone; where dynkv was found by `python -m` in its own
+    directory, it is told so."""
+    environ = {**finding_dynkv(of_supervisor(os.environ)), **order.secrets}
+    argv = (*program(order.place.home), *(["--replace"] if order.replaces else []))
+    return Becoming(argv, environ, str(order.place.directory), order.place.name)
 
 
 def _handed_over(order: Order) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from dynkv.children.tree import Host
 from dynkv.cli.deployments import ELSEWHERE, claimed_by_others, planned_ports
 from dynkv.cli.takeover import orphans
 from dynkv.doctor.catalogue import Severity
@@ -95,7 +96,8 @@ def diagnose(loaded: LoadedProfile, where: Place) -> list[Finding]:
 def look(loaded: LoadedProfile, where: Place) -> HostFacts:
     """What runs of the same deployment counts as free: it is taken over or ended, or, supervised, is what is meant."""
     taken = {**claimed_by_others(where.name), **planned_ports(where.name)}
-    return inspect(loaded.profile, where.home, taken, _left_over(where), leftovers(where.home))
+    host = Host.now()
+    return inspect(loaded.profile, where.home, taken, _left_over(where, host), leftovers(where.home, host))
 
 
 def _resolve(loaded: LoadedProfile, where: Place, facts: HostFacts) -> Planned:
@@ -111,8 +113,8 @@ def _resolve(loaded: LoadedProfile, where: Place, facts: HostFacts) -> Planned:
             return Planned(loaded, where, plan, by_severity([*refused, *findings(loaded, plan, facts)]))
 
 
-def _left_over(where: Place) -> LeftOver:
-    found = orphans(where)
+def _left_over(where: Place, host: Host) -> LeftOver:
+    found = orphans(where, host)
     children = {} if found.journal is None else found.journal.children
     ports = {f"{unit}.{name}": port for unit, record in children.items() for name, port in record.ports.items()}
     plan = found.journal.plan if found.journal is not None and not found.journal.stopped else None

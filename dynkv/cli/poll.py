@@ -28,6 +28,8 @@ class NotYet:
     """How it is instead, in words."""
     hint: str = ""
     """What to do about it, where it is not what there is to do in general."""
+    again_s: float | None = None
+    """When it may be there without any news, where that is known."""
 
 
 def poll(until: Callable[[], T | NotYet], deadline: Deadline, deployment: Deployment, *, goal: str, hint: str) -> T:
@@ -43,7 +45,7 @@ def poll(until: Callable[[], T | NotYet], deadline: Deadline, deployment: Deploy
         while isinstance(found := _look(until, deployment), NotYet):
             if deadline.is_past:
                 raise TimedOut(f"{goal} after {deadline.given_s:g} s: {found.why}", hint=found.hint or hint)
-            has_news = news.wait(deadline.cut(pause_s))
+            has_news = news.wait(deadline.cut(pause_s if found.again_s is None else found.again_s))
             pause_s = _FIRST_PAUSE_S if has_news else min(2 * pause_s, _LONGEST_PAUSE_S)
     return found
 

@@ -66,7 +66,8 @@ def read_status(deployment: Deployment, deadline: Deadline | None = None) -> Dep
     """From the supervisor, or without it from what still runs; raises NotRunning if nothing does."""
     if deployment.is_supervised:
         return _ask_for_status(deployment, deployment.client(deadline))
-    from dynkv.supervisor.salvage import orphaned_status, survivors
+    from dynkv.supervisor.salvage import orphaned_status
+    from dynkv.supervisor.survivors import survivors
 
     journal = deployment.journal
     left = survivors(journal, deployment.place)

@@ -6,11 +6,11 @@ Without rich, which takes 60 ms.
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import TYPE_CHECKING
 
 from dynkv.cli.ink import Ink, folded
 from dynkv.readable import readable
 
+TYPE_CHECKING = False  # mypy takes it as true; importing it takes longer than all that is here
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import typer
 
+from dynkv.children.tree import Host
 from dynkv.errors import NotUnderstood
 from dynkv.home import Place
 from dynkv.host.described import described
 from dynkv.host.processes import Process
 from dynkv.supervisor.journal import JournalFile, read_journal
-from dynkv.supervisor.salvage import survivors
+from dynkv.supervisor.survivors import survivors
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,10 @@ class Orphans:
         return bool(self.units_taken_over(now))
 
 
-def orphans(where: Place) -> Orphans:
-    """Of a deployment without a supervisor, at this moment."""
+def orphans(where: Place, host: Host | None = None) -> Orphans:
+    """Of a deployment without a supervisor, among those of `host`, else at this moment."""
     journal = read_journal(where.journal)
-    return Orphans(survivors(journal, where), journal)
+    return Orphans(survivors(journal, where, host), journal)
 
 
 def agree_to_end(unclear: Sequence[Process], name: str) -> None:

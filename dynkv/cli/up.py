@@ -11,10 +11,8 @@ from typing import Annotated
 
 import typer
 
-from dynkv.cli import view
 from dynkv.cli.alarm import alarm
 from dynkv.cli.attempt import LONGER, NOT_READY, Attempt
-from dynkv.cli.converge import converge
 from dynkv.cli.deployments import opened
 from dynkv.cli.joining import certificates, join
 from dynkv.cli.launch import Order, become_supervisor
@@ -32,6 +30,7 @@ from dynkv.cli.options import (
 from dynkv.cli.planned import Planned, locate, make_plan, overrides
 from dynkv.cli.prepare import prepare
 from dynkv.cli.report import say
+from dynkv.cli.started import show_started
 from dynkv.cli.streams import persevere
 from dynkv.cli.takedown import take_down
 from dynkv.cli.takeover import agree_to_end, orphans
@@ -47,7 +46,6 @@ from dynkv.profile.load import LoadedProfile
 from dynkv.supervisor.journal import read_journal
 from dynkv.supervisor.neighbours import has_supervisor
 from dynkv.supervisor.status import DeploymentStatus
-from dynkv.supervisor.succession import unclear
 
 _TRIES = 3
 
@@ -99,6 +97,8 @@ def up(
             become_supervisor(plan(held))
     wait = not no_wait
     if has_supervisor(where) and not replace:
+        from dynkv.cli.converge import converge
+
         planned = _checked(make_plan(loaded, where), skip_checks=skip_checks)
         join(planned.plan)
         start = partial(_start, plan, where, deadline, wait=wait, takes_back=not no_rollback)
@@ -106,7 +106,7 @@ def up(
     else:
         status = _start(plan, where, deadline, wait=wait)
     if status is not None:
-        view.show_started(status, where.directory)
+        show_started(status, where.directory)
 
 
 def _start(
@@ -156,7 +156,10 @@ def _plan(loaded: LoadedProfile, where: Place, claims: Claims, *, skip_checks: b
     if has_supervisor(where):
         raise AlreadyRunning(where.name)
     planned = _checked(make_plan(loaded, where, claims), skip_checks=skip_checks)
-    view.show_findings(planned.warnings)
+    if planned.warnings:
+        from dynkv.cli.view import show_findings  # with rich
+
+        show_findings(planned.warnings)
     for note in planned.plan.notes:
         say(f"note: {note}")
     return planned
@@ -172,6 +175,10 @@ def _checked(planned: Planned, *, skip_checks: bool) -> Planned:
 
 def _asked_about(planned: Planned) -> bool:
     """Whether a person has said that what nobody understands may be ended; raises NotUnderstood if not."""
+    if not orphans(planned.place).processes:
+        return False
+    from dynkv.supervisor.succession import unclear  # with all that ends processes
+
     left = unclear(read_journal(planned.place.journal), planned.plan, planned.place)
     if left:
         agree_to_end(left, planned.place.name)

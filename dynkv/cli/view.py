@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -31,8 +29,6 @@ from dynkv.children.lines import newest
 from dynkv.children.output import tail
 from dynkv.cli.status_text import STATE_STYLE, age, in_full, probe_words, standby_words
 from dynkv.cli.streams import moving
-from dynkv.plan.difference import Difference
-from dynkv.plan.model import Plan
 from dynkv.plan.steps import in_words
 from dynkv.readable import readable
 from dynkv.supervisor.states import State
@@ -40,6 +36,8 @@ from dynkv.supervisor.status import DeploymentStatus, StandbyState
 
 if TYPE_CHECKING:
     from dynkv.doctor.findings import Finding
+    from dynkv.plan.difference import Difference
+    from dynkv.plan.model import Plan
     from dynkv.supervisor.events import Event
 
 _WIDE = 200
@@ -138,51 +136,6 @@ def show_event(event: Event) -> None:
     cause = f" [dim]({escape(event.cause)})[/]" if event.cause else ""
     unit = escape(event.unit or "deployment")
     _console().print(f"[dim]{escape(event.at)}[/] [bold]{unit}[/]: {escape(event.message)}{took}{cause}")
-
-
-def show_started(status: DeploymentStatus, directory: Path) -> None:
-    console = _console()
-    resting = [unit.name for unit in status.units if unit.state == "stopped"]
-    if resting:
-        names = " ".join(resting)
-        console.print(f"[yellow]still stopped, as requested:[/] {escape(names)} (`dynkv start {escape(names)}`)")
-    if not status.endpoint:
-        console.print(f"[bold green]ready:[/] {len(status.units) - len(resting)} units")
-        _show_metrics_url(status)
-        console.print(f"logs:  {escape(str(directory / 'logs'))}", style="dim")
-        return
-    model = in_full(status.model, status.model_aliases)
-    console.print(f"[bold green]ready:[/] {escape(status.endpoint)}  [dim]model[/] {escape(model)}")
-    for line in _try_it(status):
-        console.print(Text(line, style="dim"))
-    _show_metrics_url(status)
-    console.print(f"logs:  {escape(str(directory / 'logs'))}", style="dim")
-
-
-def _show_metrics_url(status: DeploymentStatus) -> None:
-    if status.metrics_url:
-        _console().print(Text(f"watch: {status.metrics_url}", style="dim"))
-
-
-_ASKED: dict[str, tuple[str, dict[str, object]]] = {
-    "embed": ("/v1/embeddings", {"input": "Hello"}),
-    "classify": ("/v1/classify", {"input": "Hello"}),
-}
-_CHAT = ("/v1/chat/completions", {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 32})
-
-
-def _try_it(status: DeploymentStatus) -> list[str]:
-    """A first request, for a shell."""
-    if status.task == "realtime":
-        return [f"try:   a WebSocket at {status.endpoint.replace('http', 'ws', 1)}/v1/realtime"]
-    path, asked = _ASKED.get(status.task, _CHAT)
-    # no proxy of the person's would find this host's loopback
-    url = shlex.quote(f"{status.endpoint}{path}")
-    body = json.dumps({"model": status.model, **asked}, ensure_ascii=False)
-    return [
-        f"try:   curl -s --noproxy '*' {url} -H 'Content-Type: application/json' \\",
-        f"         -d {shlex.quote(body)}",
-    ]
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import anyio
 
 from dynkv.cluster.status import ClusterStatus
+from dynkv.plan.model import Plan
 
 
 class ClusterView:
@@ -24,3 +25,8 @@ class ClusterView:
         """Return as soon as it holds."""
         while not condition(self.status):
             await self._changed.wait()
+
+
+def view_of(plan: Plan) -> ClusterView | None:
+    """What is known before anybody was asked; None on a machine of its own."""
+    return ClusterView(ClusterStatus(plan.node.namespace, plan.node.advertise)) if plan.node else None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from dynkv.doctor.catalogue import CHECKS, Severity
-from dynkv.plan.facts import Gpu, HostFacts
+from dynkv.plan.facts import HostFacts
+from dynkv.plan.gpus import Gpu
 from dynkv.plan.model import Plan, Role, Unit
 from dynkv.plan.worker import program_of
 from dynkv.profile.arguments import value_of

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from math import floor
 
 from dynkv.doctor.findings import Case, Finding, finding
-from dynkv.plan.facts import ComputeMode, Gpu
+from dynkv.plan.gpus import ComputeMode, Gpu
 from dynkv.plan.model import Unit
 
 _GIB = 1024**3

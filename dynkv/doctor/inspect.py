@@ -11,7 +11,7 @@ from pathlib import Path
 from dynkv.doctor.lora_files import lora_facts
 from dynkv.doctor.model_files import cached_model_files, has_params, model_files
 from dynkv.doctor.options import worker_options
-from dynkv.doctor.stack import look_into, outdated_stack, python_for
+from dynkv.doctor.stack import Interpreter, look_into, outdated_stack, python_for
 from dynkv.errors import PreflightRefused
 from dynkv.host.cgroups import cpus_worth
 from dynkv.host.described import other_people
@@ -40,6 +40,7 @@ from dynkv.profile.engines import ENGINES
 from dynkv.profile.environment import FORBIDDEN_ENV
 from dynkv.profile.l2 import directory
 from dynkv.profile.model import Profile
+from dynkv.stacks.choice import kinds_for
 
 _HARMFUL = sorted(FORBIDDEN_ENV.keys() - {"CUDA_VISIBLE_DEVICES"})
 """What the person may have set, and no child gets; which GPUs are visible is respected."""
@@ -74,7 +75,7 @@ def inspect(
     """
     _check_addresses(profile)
     python = python_for(profile, home)
-    interpreter = look_into(python)
+    interpreter = look_into(python) if profile.python or kinds_for(profile) else Interpreter({})
     own = left_over or LeftOver()
     model = model_facts(profile.model.path)
     paths = path_facts(profile)

@@ -12,7 +12,8 @@ from typing import Any
 
 from dynkv.doctor.fit import KvShape, kv_shape, tokens_in
 from dynkv.init.draft import Draft
-from dynkv.plan.facts import ComputeMode, Gpu, HostFacts
+from dynkv.plan.facts import HostFacts
+from dynkv.plan.gpus import ComputeMode, Gpu
 from dynkv.plan.served_model import TINY
 from dynkv.profile.model import FrontendSettings
 

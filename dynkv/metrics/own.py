@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterable
 from functools import partial
@@ -60,6 +59,8 @@ class OwnFigures:
 
 def _room_of(directories: Iterable[str]) -> dict[str, tuple[int, int]]:
     """In a thread of its own: a disk of the network that is gone never answers."""
+    import shutil  # a supervisor of one that keeps nothing on disks does without
+
     found = {}
     for directory in directories:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -91,6 +90,8 @@ class LotPlace:
     def _clear_scratch(self) -> None:
         scratch = self.place.scratch_root
         if is_own_directory(scratch):
+            import shutil
+
             shutil.rmtree(scratch, ignore_errors=True)
         remove_shortcut(self.directory)
 

@@ -1,4 +1,7 @@
-"""A command's order to the parker: become this supervisor. What it says goes through memory, never a file."""
+"""A command's order to a process: become this supervisor. What it says goes through memory, never a file.
+
+The process is the parker, or one that was begun ahead.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import os
 import socket
 import struct
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +30,17 @@ _PAUSE_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Becoming:
-    """The program that the parker is to become, but for descriptors, which have other numbers there."""
+    """The program that a process is to become, but for descriptors, which have other numbers there."""
 
     argv: tuple[str, ...]
     env: dict[str, str]
     cwd: str
     deployment: str
+
+    def command(self, plan: int, notify: int, keep: Iterable[int]) -> list[str]:
+        """With those descriptors, as they are numbered where it runs."""
+        options = ["--plan-fd", str(plan), "--notify-fd", str(notify)]
+        return [*self.argv, *options, "--keep-fds", ",".join(map(str, keep))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +55,20 @@ class Descriptors:
 
 
 def hand_over(path: Path, becoming: Becoming, descriptors: Descriptors, pid: int) -> str:
-    """Why it has not been taken; empty when that process is about to become the supervisor."""
+    """Why it has not been taken by the parker; empty when that process is about to become the supervisor."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection, address(path) as short:
+            connection.settimeout(_PATIENCE_S)
+            _connect(connection, short)
+            if not is_own_peer(connection) or _peer(connection) != pid:
+                return "somebody else answers at its socket"
+            return give(connection, becoming, descriptors, _PATIENCE_S)
+    except OSError as error:
+        return f"the parker does not answer: {error.strerror or error}"
+
+
+def give(connection: socket.socket, becoming: Becoming, descriptors: Descriptors, timeout_s: float | None) -> str:
+    """Why whoever is at the other end does not take the order; empty when it is about to become the supervisor."""
     document = os.memfd_create("dynkv-order")
     try:
         with os.fdopen(os.dup(document), "wb") as file:
@@ -54,13 +76,9 @@ def hand_over(path: Path, becoming: Becoming, descriptors: Descriptors, pid: int
         sent = [document, *descriptors.all()]
         if len(sent) > _FDS_MAX:
             return "it has too many ports"
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection, address(path) as short:
-            connection.settimeout(_PATIENCE_S)
-            _connect(connection, short)
-            if not is_own_peer(connection) or _peer(connection) != pid:
-                return "somebody else answers at its socket"
-            socket.send_fds(connection, [b"become"], sent)
-            answer = connection.recv(_ANSWER_BYTES)
+        connection.settimeout(timeout_s)
+        socket.send_fds(connection, [b"become"], sent)
+        answer = connection.recv(_ANSWER_BYTES)
     except OSError as error:
         return f"the parker does not answer: {error.strerror or error}"
     finally:
@@ -80,9 +98,26 @@ def _connect(connection: socket.socket, path: str) -> None:
             time.sleep(_PAUSE_S)
 
 
-def receive(connection: socket.socket) -> tuple[Becoming, Descriptors] | None:
+def awaited(fd: int) -> list[str] | None:
+    """The command of the supervisor that this process was begun for; None when nobody wants it any more.
+
+    It works where that is to work, and writes to its log, from now on.
+    """
+    with socket.socket(fileno=fd) as connection:
+        order = receive(connection, patience_s=None)
+        if order is None:
+            return None
+        becoming, given = order
+        os.chdir(becoming.cwd)
+        for stream in (1, 2):
+            os.dup2(given.log, stream)
+        os.close(given.log)
+        return becoming.command(given.plan, given.notify, given.claims) if answer(connection) else None
+
+
+def receive(connection: socket.socket, patience_s: float | None = _PATIENCE_S) -> tuple[Becoming, Descriptors] | None:
     """None for what is no order; what came with it is closed."""
-    connection.settimeout(_PATIENCE_S)
+    connection.settimeout(patience_s)
     fds: list[int] = []
     try:
         if not is_own_peer(connection):

@@ -122,8 +122,7 @@ class Parker:
         self._where.socket.unlink(missing_ok=True)
         state = in_memory(lot)
         keep = [*given.claims, *lot.channels(), lot.lock]
-        argv = [*becoming.argv, "--plan-fd", str(given.plan), "--notify-fd", str(given.notify)]
-        argv += ["--keep-fds", ",".join(map(str, keep)), "--parked-fd", str(state)]
+        argv = [*becoming.command(given.plan, given.notify, keep), "--parked-fd", str(state)]
         for fd in (given.plan, given.notify, state, *keep):
             os.set_inheritable(fd, True)
         os.dup2(given.log, 1)

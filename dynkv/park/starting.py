@@ -7,12 +7,11 @@ import os
 import signal
 import socket
 import time
-import uuid
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from dynkv.children.marks import MARK_INCARNATION, marked_environment
+from dynkv.children.marks import MARK_INCARNATION, marked_environment, new_incarnation
 from dynkv.children.output import open_log
 from dynkv.children.signals import ALL_BY_DEFAULT
 from dynkv.children.standby_words import ROOM, words
@@ -30,7 +29,7 @@ FAILURES_MAX = 2
 
 def start(it: Parked, where: LotPlace) -> Parked:
     """It imports now; or has failed."""
-    began, incarnation, standby = time.time(), uuid.uuid4().hex, it.standby
+    began, incarnation, standby = time.time(), new_incarnation(), it.standby
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     env = {**standby.env, **where.place.own_tmpdir(standby.name)}
     env = marked_environment(where.place.home, LOT, standby.name, env) | ROOM | {MARK_INCARNATION: incarnation}

@@ -7,41 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from dynkv.plan.gpus import Driver, Gpu
 from dynkv.profile.words import OptionTable
-
-
-class ComputeMode(StrEnum):
-    """How many processes may use a GPU at once. Source: NVML API reference, nvmlComputeMode_t."""
-
-    DEFAULT = "default"
-    EXCLUSIVE = "exclusive"
-    """One."""
-    PROHIBITED = "prohibited"
-    """None."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gpu:
-    """A GPU or a MIG slice that a worker can be given."""
-
-    index: int
-    uuid: str
-    name: str
-    memory_total_bytes: int
-    memory_free_bytes: int
-    is_mig: bool = False
-    is_unsliced: bool = False
-    """MIG is on, and no slice has been made: nothing can compute on it."""
-    holders: tuple[str, ...] = ()
-    """Processes that hold some of its memory, in words, as far as the driver shows them."""
-    compute_mode: ComputeMode = ComputeMode.DEFAULT
-    uncorrected_errors: int = 0
-    """ECC errors since the driver was loaded that could not be corrected."""
-
-    @property
-    def visible_as(self) -> str:
-        """Its id in CUDA_VISIBLE_DEVICES: a MIG slice has no index of its own there."""
-        return self.uuid if self.is_mig else str(self.index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +36,6 @@ class PathFacts:
     """None where there is none: it was removed, or may not be looked at."""
     homes: dict[str, str] = field(default_factory=lambda: {"": "/"})
     """By user, of those whom the profile names as `~user`; the person's own by an empty name. Those that there are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Driver:
-    """NVIDIA's driver, as far as it answers."""
-
-    problem: str = ""
-    """Why it does not, in its own words."""
-    cuda_major: int | None = None
-    """The newest CUDA that it can run; None where it does not say."""
-    devices: int = 0
-    """NVIDIA GPUs on the PCI bus, whether the driver knows them or not."""
-    hidden: tuple[str, ...] = ()
-    """GPUs that CUDA_VISIBLE_DEVICES leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +115,7 @@ class HostFacts:
     paths: PathFacts = PathFacts()
     unwritable: dict[str, str] = field(default_factory=dict)
     """L2 directories, as the profile names them, that cannot be written, with the reason."""
-    driver: Driver = Driver()
+    driver: Driver = field(default_factory=Driver)
     model_files: ModelFiles | None = None
     """None where none are on this host yet, or dynkv makes them itself."""
     loras: dict[str, LoraFacts] = field(default_factory=dict)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from dynkv.errors import PreflightRefused, UsageError
-from dynkv.plan.facts import Gpu, HostFacts
+from dynkv.plan.facts import HostFacts
+from dynkv.plan.gpus import Gpu
 from dynkv.plan.model import Role
 from dynkv.profile.engines import ENGINES
 from dynkv.profile.model import Profile

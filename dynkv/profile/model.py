@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from dynkv.profile.apart import Apart
 from dynkv.profile.arguments import FrontendArgs, RoleArgs, WorkerArgs, kv_cache_bytes
 from dynkv.profile.cluster import Cluster
 from dynkv.profile.engines import ENGINES, EngineName
@@ -50,7 +51,7 @@ class Model(Section):
     """LoRA adapters, which every worker loads after each of its starts."""
     args: WorkerArgs = []
     """Extra arguments for every worker, one list item for each word."""
-    role_args: RoleArgs = RoleArgs()
+    role_args: Apart[RoleArgs] = RoleArgs.model_construct()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -152,22 +153,22 @@ class Profile(Section):
     """What the workers run; `mocker` is Dynamo's, which computes nothing."""
     device: Literal["cuda", "cpu"] = "cuda"
     """What the workers run on."""
-    model: Model = Model()
-    workers: Workers = Workers()
-    lmcache: LMCache = LMCache()
-    frontend: FrontendSettings = FrontendSettings()
-    metrics: MetricsSettings = MetricsSettings()
-    discovery: Discovery = Discovery()
-    cluster: Cluster = Cluster()
-    probes: ProbeGroups = ProbeGroups()
-    restart: Restart = Restart()
-    stop: Stop = Stop()
-    logs: Logs = Logs()
-    units: Annotated[list[OwnUnit], Field(max_length=1000)] = []
+    model: Apart[Model] = Model.model_construct()
+    workers: Apart[Workers] = Workers.model_construct()
+    lmcache: Apart[LMCache] = LMCache.model_construct()
+    frontend: Apart[FrontendSettings] = FrontendSettings.model_construct()
+    metrics: Apart[MetricsSettings] = MetricsSettings.model_construct()
+    discovery: Apart[Discovery] = Discovery.model_construct()
+    cluster: Apart[Cluster] = Cluster.model_construct()
+    probes: Apart[ProbeGroups] = ProbeGroups.model_construct()
+    restart: Apart[Restart] = Restart.model_construct()
+    stop: Apart[Stop] = Stop.model_construct()
+    logs: Apart[Logs] = Logs.model_construct()
+    units: Annotated[list[Apart[OwnUnit]], Field(max_length=1000)] = []
     """Programs to run beside the stack: an exporter, a proxy, a router."""
     notify: Notifications = []
     """Who is told when it is not well, or is well again: commands to run, and addresses to post to."""
-    observability: Observability = Observability()
+    observability: Apart[Observability] = Observability.model_construct()
     standby: Literal["off", "start", "always"] = "start"
     """Whether a process does the workers' imports ahead and they are forked from it: while the rest of the deployment
     starts, or always, so that a dead worker is back in a fraction of the time, for about 1 GB of memory."""
@@ -178,7 +179,7 @@ class Profile(Section):
 
     @model_validator(mode="after")
     def _no_secret_shows(self) -> Self:
-        refuse_secrets(self.model_dump(exclude={"description"}))
+        refuse_secrets(self.model_dump(exclude={"description"}, exclude_unset=True))
         return self
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ from typing import Any, Self
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
+from dynkv.profile.apart import Apart
 from dynkv.profile.fields import Period, PositiveInt, PositiveSeconds, Seconds, Section
 from dynkv.profile.source import merge
 
@@ -53,15 +54,15 @@ class LivenessSettings(Section):
 class UnitProbes(Section):
     """When a unit has started, when it is ready, and when it hangs."""
 
-    startup: ProbeSettings = ProbeSettings()
-    readiness: ProbeSettings = ProbeSettings()
-    liveness: LivenessSettings = LivenessSettings()
+    startup: Apart[ProbeSettings] = ProbeSettings.model_construct()
+    readiness: Apart[ProbeSettings] = ProbeSettings.model_construct()
+    liveness: Apart[LivenessSettings] = LivenessSettings.model_construct()
 
 
 def _startup(period: float, seconds: float) -> UnitProbes:
     """Probes of a unit that may take `seconds` to start."""
-    startup = ProbeSettings(period_seconds=period, failure_threshold=int(seconds / period))
-    return UnitProbes(startup=startup, readiness=ProbeSettings())
+    startup = ProbeSettings.model_construct(period_seconds=period, failure_threshold=int(seconds / period))
+    return UnitProbes.model_construct(startup=startup, readiness=ProbeSettings.model_construct())
 
 
 class Canary(Section):
@@ -78,10 +79,10 @@ class Canary(Section):
 class ProbeGroups(Section):
     """How units are asked how they are, by kind of unit."""
 
-    lmcache: UnitProbes = _startup(0.5, 300)
-    frontend: UnitProbes = _startup(0.25, 120)
-    worker: UnitProbes = _startup(0.25, 1800)
-    canary: Canary = Canary()
+    lmcache: Apart[UnitProbes] = _startup(0.5, 300)
+    frontend: Apart[UnitProbes] = _startup(0.25, 120)
+    worker: Apart[UnitProbes] = _startup(0.25, 1800)
+    canary: Apart[Canary] = Canary.model_construct()
 
     @model_validator(mode="before")
     @classmethod

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from dynkv.profile.apart import Apart
 from dynkv.profile.arguments import HANDSHAKE_ARGS, WORKER_OPTIONS, WorkerArgs
 from dynkv.profile.environment import StackEnvironment
 from dynkv.profile.fields import Count, CountOrNone, Fraction, PositiveInt, Section
@@ -68,8 +69,8 @@ class Workers(Section):
     """KV cache of a worker on the CPU, in GiB."""
     env: StackEnvironment = {}
     """Added to the environment of all workers, after the profile's `env`."""
-    decode: RoleSettings = RoleSettings()
-    prefill: RoleSettings = RoleSettings()
+    decode: Apart[RoleSettings] = RoleSettings.model_construct()
+    prefill: Apart[RoleSettings] = RoleSettings.model_construct()
     each: dict[str, OneWorker] = {}
     """By a worker's name, such as `worker-1`: what it alone has."""
 

@@ -6,7 +6,8 @@ from collections.abc import Collection
 
 from dynkv.errors import UsageError
 from dynkv.plan.build import build
-from dynkv.plan.facts import Gpu, HostFacts, ModelFacts
+from dynkv.plan.facts import HostFacts, ModelFacts
+from dynkv.plan.gpus import Gpu
 from dynkv.plan.model import Plan, Role
 from dynkv.plan.served_model import TINY
 from dynkv.profile.cluster import Cluster

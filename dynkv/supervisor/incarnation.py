@@ -30,12 +30,12 @@ from dynkv.supervisor.journal import ChildRecord
 from dynkv.supervisor.life import Life, secrets_of
 from dynkv.supervisor.liveness import until_hung, until_idle
 from dynkv.supervisor.loras import with_loras
-from dynkv.supervisor.salvage import root_of
 from dynkv.supervisor.slot import Slot
 from dynkv.supervisor.standby import StandbyRunner
 from dynkv.supervisor.states import State, is_running
 from dynkv.supervisor.status import ProbeStatus
 from dynkv.supervisor.strangers import who_answers_instead
+from dynkv.supervisor.survivors import root_of
 from dynkv.supervisor.turns import Turn
 from dynkv.supervisor.upkeep import until_unrouted
 from dynkv.supervisor.verdict import IDLE_AFTER_FORK, Ending, Reason, Verdict, verdict

@@ -17,12 +17,13 @@ from dynkv.plan.facts import Leftover, LeftoverKind
 from dynkv.short_paths import holder_of, is_whole
 from dynkv.supervisor.journal import Journal, read_journal
 from dynkv.supervisor.neighbours import has_supervisor, is_supervisor, supervisor_of, supervisors
-from dynkv.supervisor.salvage import clear_files, end_survivors, survivors
+from dynkv.supervisor.survivors import survivors
 
 
-def leftovers(home: Path) -> tuple[Leftover, ...]:
-    """Of every deployment without a living supervisor, in the order of their names."""
-    host, living = Host.now(), supervisors()
+def leftovers(home: Path, host: Host | None = None) -> tuple[Leftover, ...]:
+    """Of every deployment without a living supervisor, in the order of their names; among `host`'s processes, else as
+    they are now."""
+    host, living = host or Host.now(), supervisors()
     known = [*(place(home, name) for name in deployments(home)), *_without_directory(home, host)]
     unsupervised = [where for where in known if not has_supervisor(where, living)]
     return tuple(left for where in unsupervised for left in _of(where, host))
@@ -51,6 +52,8 @@ async def remove_leftovers(home: Path) -> list[Leftover]:
 
 
 async def _remove(where: Place) -> list[Leftover]:
+    from dynkv.supervisor.salvage import clear_files, end_survivors  # nothing that only looks ends anybody
+
     found, journal = _of(where, Host.now()), read_journal(where.journal)
     if any(left.kind is LeftoverKind.PROCESSES for left in found):
         await end_survivors(journal, where)

@@ -44,11 +44,6 @@ class Deployment(Protocol):
         """Whether there is such a unit, and the deployment is not on its way down."""
 
 
-def view_of(plan: Plan) -> ClusterView | None:
-    """What is known before anybody was asked; None on a machine of its own."""
-    return ClusterView(ClusterStatus(plan.node.namespace, plan.node.advertise)) if plan.node else None
-
-
 def member(plan: Plan, shared: Shared, deployment: Deployment) -> Membership | None:
     """None on a machine of its own."""
     return Membership(plan, plan.node, shared, shared.cluster, deployment) if plan.node and shared.cluster else None

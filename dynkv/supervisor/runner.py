@@ -22,19 +22,13 @@ from dynkv.supervisor.journal import ChildRecord
 from dynkv.supervisor.life import Life
 from dynkv.supervisor.peers import Nobody, Peers
 from dynkv.supervisor.restart import backoff_s
-from dynkv.supervisor.salvage import registrations_of, root_of
+from dynkv.supervisor.salvage import registrations_of
 from dynkv.supervisor.slot import Slot
 from dynkv.supervisor.states import State, way_on
 from dynkv.supervisor.status import LastExit
+from dynkv.supervisor.survivors import root_of
 from dynkv.supervisor.turns import Turn
-from dynkv.supervisor.verdict import (
-    Ending,
-    birth_fault,
-    died_by_itself,
-    in_words,
-    standby_fault,
-    stop_deadline_s,
-)
+from dynkv.supervisor.verdict import Ending, birth_fault, died_by_itself, in_words, standby_fault, stop_deadline_s
 
 _AFTER_FAULT_S = 1.0
 _FAULT = "a fault in dynkv"

@@ -1,9 +1,7 @@
-"""What a dead supervisor left: seen, and ended, from outside."""
+"""What a dead supervisor left: what of it goes on, told, and ended, from outside."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 from collections.abc import Collection
 from contextlib import closing, suppress
@@ -13,67 +11,23 @@ from pathlib import Path
 import anyio
 
 from dynkv.children.held import hold
-from dynkv.children.marks import MARK_INCARNATION, is_of
 from dynkv.children.stop import kill_tree
-from dynkv.children.tree import Host, Root, marked, tree_of, with_descendants
-from dynkv.home import Place, is_own_directory, is_same
-from dynkv.host.processes import Process, environment_of, is_own, read_process
+from dynkv.children.tree import Host, tree_of
+from dynkv.home import Place, is_own_directory
+from dynkv.host.processes import Process
 from dynkv.plan.model import Plan, Role, Unit
 from dynkv.plan.order import stop_stages
 from dynkv.reclaim.sidecar import Registrations, registrations_in
 from dynkv.short_paths import remove_shortcut
 from dynkv.supervisor.events import seconds_of
 from dynkv.supervisor.journal import ChildRecord, JournalFile
-from dynkv.supervisor.neighbours import is_supervisor, supervisor_of
 from dynkv.supervisor.renewal import kept_as_they_were
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
+from dynkv.supervisor.survivors import is_alive, is_ours, places_of, root_of, spared_for, survivors, trusted
 
 _STOP_TIMEOUT_S = 30.0
 """Of a unit whose plan cannot be read."""
-
-
-def survivors(journal: JournalFile | None, place: Place, host: Host | None = None) -> list[Process]:
-    """Every living process of a deployment whose supervisor is dead; among those of `host`, else as it is now.
-
-    Without a journal that can be read, and by one from before a reboot or of another directory, none is found but by
-    its markers.
-    """
-    host = host or Host.now()
-    places = _places(journal, place)
-    found = {process.pid: process for it in places for process in marked(host, str(it.home), it.name)}
-    for record in _trusted(journal, places).values():
-        found |= {process.pid: process for process in tree_of(root_of(record), host)}
-    return list((found | {process.pid: process for process in strays_of(journal, place, host)}).values())
-
-
-def strays_of(journal: JournalFile | None, place: Place, host: Host) -> list[Process]:
-    """Those that had left their unit's tree, of which nobody knows any more whom they serve; and their descendants.
-
-    None who carries markers, by which he is known, and none from whom this process descends.
-    """
-    if journal is None or not _is_believed(journal, _places(journal, place)):
-        return []
-    left = [host.processes[pid] for pid, _ in journal.strays if pid in host.processes]
-    trees = (
-        with_descendants([process.pid], host.children)
-        for process in left
-        if process.identity in journal.strays and _may_be_stray(process, host)
-    )
-    pids = {pid for tree in trees if os.getpid() not in tree for pid in tree}
-    return [host.processes[pid] for pid in sorted(pids) if host.processes[pid].is_alive]
-
-
-def _places(journal: JournalFile | None, place: Place) -> tuple[Place, ...]:
-    """The deployments whose processes are meant: the directory's own, and the one that it was if it was moved since.
-
-    Of a copy, what the journal tells is the original's, which is there as well or has a supervisor.
-    """
-    if journal is None or journal.written_for is None or is_same(journal.written_for, place.directory):
-        return (place,)
-    before = Place(journal.written_for.parent, journal.written_for.name)
-    is_copy = os.path.lexists(before.directory) or supervisor_of(before) is not None
-    return (place,) if is_copy else (place, before)
 
 
 def adoptable(journal: JournalFile, plan: Plan, place: Place) -> dict[str, ChildRecord]:
@@ -85,12 +39,12 @@ def adoptable(journal: JournalFile, plan: Plan, place: Place) -> dict[str, Child
     Each is known for certain by pid, start time and, where /proc shows it, marker; and its unit's digest tells as what
     it was started.
     """
-    units, places = {unit.name: unit for unit in plan.units}, _places(journal, place)
+    units, places = {unit.name: unit for unit in plan.units}, places_of(journal, place)
     before = changed_units(journal, plan)
-    records = {name: record for name, record in _trusted(journal, places).items() if name in units}
+    records = {name: record for name, record in trusted(journal, places).items() if name in units}
     known = {name: {units[name].digest(), *([before[name].digest()] if name in before else [])} for name in records}
     planned = {name: record for name, record in records.items() if record.digest in known[name]}
-    kept = {name: record for name, record in planned.items() if _is_ours(record, places)}
+    kept = {name: record for name, record in planned.items() if is_ours(record, places)}
     return {name: record for name, record in kept.items() if kept.keys() >= {*units[name].restart_with}}
 
 
@@ -117,13 +71,6 @@ def registrations_of(unit: str, record: ChildRecord, place: Place) -> Registrati
     return registrations_in(place.logs / f"{unit}.log", record.log_start_byte, since)
 
 
-def _may_be_stray(process: Process, host: Host) -> bool:
-    """Neither the first process nor one of the kernel's, whose group is 0, nor who has work of another deployment."""
-    if process.pid <= 1 or process.pgid == 0 or not host.is_own(process.pid) or is_supervisor(process.pid):
-        return False
-    return MARK_INCARNATION not in (host.environment(process.pid) or {})
-
-
 async def end_all_but(kept: Collection[ChildRecord], journal: JournalFile | None, place: Place) -> int:
     """SIGKILL every other process that the dead supervisor left; how many there were."""
 
@@ -136,12 +83,6 @@ async def end_all_but(kept: Collection[ChildRecord], journal: JournalFile | None
     return killed
 
 
-def spared_for(kept: Collection[ChildRecord], journal: JournalFile | None, place: Place, host: Host) -> set[int]:
-    """Pids of what goes on: the trees of those that are taken over, and the strays, which may be theirs."""
-    strays = {process.pid for process in strays_of(journal, place, host)} if kept else set()
-    return strays | {process.pid for record in kept for process in tree_of(root_of(record), host)}
-
-
 async def end_survivors(journal: JournalFile | None, place: Place) -> int:
     """SIGTERM in the order of a stop, each unit's deadline, SIGKILL; then socket and discovery. How many there were.
 
@@ -149,9 +90,9 @@ async def end_survivors(journal: JournalFile | None, place: Place) -> int:
     """
     count = len(survivors(journal, place))
     if journal is not None and count > 0:
-        units, places = {unit.name: unit for unit in journal.units}, _places(journal, place)
+        units, places = {unit.name: unit for unit in journal.units}, places_of(journal, place)
         for stage in [*stop_stages(journal.units), sorted(journal.children.keys() - units)]:
-            records = _trusted(journal, places)
+            records = trusted(journal, places)
             async with anyio.create_task_group() as stops:
                 for name in (name for name in stage if name in records):
                     deadline_s = units[name].stop_timeout_s if name in units else _STOP_TIMEOUT_S
@@ -183,6 +124,8 @@ def clear_files(place: Place, kept: Collection[str] = ()) -> None:
 def _remove(path: Path) -> None:
     """A link, and not what it leads to."""
     if path.is_dir() and not path.is_symlink():
+        import shutil
+
         shutil.rmtree(path, ignore_errors=True)
         return
     with suppress(OSError):
@@ -216,7 +159,7 @@ def orphaned_status(
 
 def _orphaned_unit(name: str, unit: Unit | None, journal: JournalFile, place: Place) -> UnitStatus:
     record = journal.children.get(name)
-    lives = record is not None and _is_alive(record)
+    lives = record is not None and is_alive(record)
     gone = State.COMPLETED if name in journal.completed else State.STOPPED
     return UnitStatus(
         name=name,
@@ -242,39 +185,3 @@ async def _end(record: ChildRecord, deadline_s: float) -> None:
             await held.ended()
     root = root_of(record)
     await kill_tree(lambda: tree_of(root, Host.now()))
-
-
-def _trusted(journal: JournalFile | None, places: Collection[Place]) -> dict[str, ChildRecord]:
-    """Without those whose process is there and shows that it is another's, whatever the journal says of it; nobody by
-    a journal from before a reboot, or of none of these places."""
-    if journal is None or not _is_believed(journal, places):
-        return {}
-    records = journal.children.items()
-    return {name: record for name, record in records if not _is_alive(record) or _is_ours(record, places)}
-
-
-def _is_believed(journal: JournalFile, places: Collection[Place]) -> bool:
-    written = journal.written_for
-    is_of_them = written is None or any(is_same(written, place.directory) for place in places)
-    return is_of_them and journal.is_of_this_boot
-
-
-def _is_ours(record: ChildRecord, places: Collection[Place]) -> bool:
-    """By its markers; where these were wiped, as setproctitle does, it has to be what every child is."""
-    if not _is_alive(record):
-        return False
-    marks = environment_of(record.pid)
-    if marks is None:
-        process = read_process(record.pid)
-        return process is not None and process.sid == process.pid and is_own(process.pid)
-    is_of_place = any(is_of(marks, place.home, place.name) for place in places)
-    return is_of_place and marks[MARK_INCARNATION] == record.incarnation
-
-
-def _is_alive(record: ChildRecord) -> bool:
-    process = read_process(record.pid)
-    return process is not None and process.start_ticks == record.start_ticks and process.is_alive
-
-
-def root_of(record: ChildRecord) -> Root:
-    return Root(record.pid, record.start_ticks, record.incarnation)

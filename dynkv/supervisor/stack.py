@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -19,7 +20,6 @@ from dynkv.supervisor.inbox import Ask, Request
 from dynkv.supervisor.journal import ChildRecord
 from dynkv.supervisor.life import Life, Shared
 from dynkv.supervisor.liveness import is_idle
-from dynkv.supervisor.membership import member
 from dynkv.supervisor.overview import Overview
 from dynkv.supervisor.proof import Proof
 from dynkv.supervisor.renewal import renew
@@ -27,6 +27,9 @@ from dynkv.supervisor.runner import Runner
 from dynkv.supervisor.scaling import kept
 from dynkv.supervisor.states import State, has_ended
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus
+
+if TYPE_CHECKING:
+    from dynkv.supervisor.membership import Membership
 
 _MAPPER_DEADLINE_S = 300.0
 """One that has been restarted may wait for what never comes, and so would the one that waits for it."""
@@ -66,7 +69,7 @@ class Stack:
         self._proof = Proof(plan, shared, self._runners)
         self._cuts = Cuts(plan, shared)
         self._overview = Overview(plan, shared, self._runners, self._proof, self._cuts, supervisor_pid)
-        self._node = member(plan, shared, self)
+        self._node = _member(plan, shared, self)
         self._down = anyio.Event()
         self.is_foreground = False
         """Its supervisor is somebody's child, who may end what it leaves."""
@@ -249,3 +252,12 @@ class Stack:
 
     def _have_ended(self, units: list[str]) -> bool:
         return all(has_ended(self._shared.board[name].state) for name in units)
+
+
+def _member(plan: Plan, shared: Shared, stack: Stack) -> Membership | None:
+    """None on a machine of its own, whose supervisor does without all that asks etcd."""
+    if plan.node is None:
+        return None
+    from dynkv.supervisor.membership import member
+
+    return member(plan, shared, stack)

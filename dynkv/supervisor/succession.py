@@ -18,16 +18,8 @@ from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import EventLog, utc_now
 from dynkv.supervisor.journal import ChildRecord, JournalFile, read_journal, set_aside
 from dynkv.supervisor.occasions import NOTHING, Told
-from dynkv.supervisor.salvage import (
-    adoptable,
-    changed_units,
-    clear_files,
-    end_all_but,
-    registrations_left,
-    spared_for,
-    strays_of,
-    survivors,
-)
+from dynkv.supervisor.salvage import adoptable, changed_units, clear_files, end_all_but, registrations_left
+from dynkv.supervisor.survivors import spared_for, strays_of, survivors
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,17 @@ def test_nothing_large_is_imported(words: tuple[str, ...], code: int) -> None:
 @pytest.mark.parametrize("words", [("status",), ("status", "--json"), ("status", "agg")])
 def test_nothing_large_is_imported_for_the_status_of_what_runs(home: Path, words: tuple[str, ...]) -> None:
     with supervised(home, encoded()):
-        assert not imported_by(*words, code=0) & (LARGE | CLASSES)
+        assert not imported_by(*words, code=0) & (LARGE | CLASSES | {"typing"})
+
+
+def test_a_start_imports_neither_what_draws_nor_what_asks(home: Path) -> None:
+    """rich is for a terminal; asyncio, TLS and HTTP are the supervisor's, and etcd is for a cluster."""
+    script = "import sys, dynkv.cli.up; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    others = {"rich", "anyio", "asyncio", "h11", "ssl", "uvicorn", "textual"}
+    assert not {module.split(".")[0] for module in done.stdout.split()} & others
+    not_yet = {"dynkv.cli.converge", "dynkv.cli.view", "dynkv.supervisor.salvage", "dynkv.supervisor.succession"}
+    assert not {*done.stdout.split()} & not_yet
 
 
 def test_nothing_large_is_imported_before_down_says_something(home: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from sample import STATUS
 
-from dynkv.cli.view import show_started
+from dynkv.cli.started import show_started
 from dynkv.plan.serving import Frontend
 
 NOBODY = "http://127.0.0.1:9"

@@ -27,7 +27,7 @@ from dynkv.control.client import Client, SupervisorGone
 from dynkv.control.http import Reply, Request, serve
 from dynkv.control.listening import control_socket
 from dynkv.plan.model import Plan, Role
-from dynkv.supervisor.salvage import survivors
+from dynkv.supervisor.survivors import survivors
 
 IDLE = b""
 HALF = b"POST /v1/down HTTP/1.1\r\nHost: dynkv\r\nContent-Length: 10\r\n\r\n"

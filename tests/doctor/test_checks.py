@@ -12,7 +12,8 @@ from dynkv.doctor.catalogue import Severity
 from dynkv.doctor.checks import findings
 from dynkv.doctor.findings import Finding
 from dynkv.plan.build import build
-from dynkv.plan.facts import Gpu, HostFacts, ModelFacts
+from dynkv.plan.facts import HostFacts, ModelFacts
+from dynkv.plan.gpus import Gpu
 from dynkv.profile.load import LoadedProfile, Override, load
 
 GIB = 1024**3

@@ -14,7 +14,8 @@ from dynkv.doctor.findings import Case, Finding
 from dynkv.doctor.model import checks
 from dynkv.doctor.model_path import is_gguf, is_id, misread
 from dynkv.plan.build import build
-from dynkv.plan.facts import Gpu, HostFacts, ModelFacts, ModelFiles
+from dynkv.plan.facts import HostFacts, ModelFacts, ModelFiles
+from dynkv.plan.gpus import Gpu
 from dynkv.profile.load import Override, load
 
 GIB = 1024**3

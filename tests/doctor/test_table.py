@@ -20,17 +20,8 @@ from dynkv.doctor.checks import findings, of_host, refusal
 from dynkv.doctor.findings import Finding
 from dynkv.errors import PortTaken, PreflightRefused
 from dynkv.plan.build import build
-from dynkv.plan.facts import (
-    ComputeMode,
-    Driver,
-    Gpu,
-    HostFacts,
-    Leftover,
-    LeftoverKind,
-    LoraFacts,
-    ModelFacts,
-    ModelFiles,
-)
+from dynkv.plan.facts import HostFacts, Leftover, LeftoverKind, LoraFacts, ModelFacts, ModelFiles
+from dynkv.plan.gpus import ComputeMode, Driver, Gpu
 from dynkv.profile.load import Override, load
 from dynkv.profile.words import option_table
 

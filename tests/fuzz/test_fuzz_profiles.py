@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,7 @@ from dynkv.doctor.checks import findings
 from dynkv.errors import DynkvError
 from dynkv.plan.build import build
 from dynkv.plan.model import Plan
-from dynkv.profile.load import LoadedProfile, load, parse_set, shipped
-from dynkv.profile.model import Profile
+from dynkv.profile.load import LoadedProfile, load, parse_set, shipped, shipped_schema
 from dynkv.render.shell import shell_script
 
 SHIPPED = [path.read_bytes() for path in shipped().values()]
@@ -53,7 +53,8 @@ def keys(schema: Any, definitions: Any, path: tuple[str, ...] = ()) -> list[tupl
     return found
 
 
-SCHEMA = Profile.model_json_schema()
+SCHEMA = json.loads(shipped_schema())
+SCHEMA["properties"].pop("extends")  # which is read before the models are
 KEYS = [".".join(path) for path in keys(SCHEMA, SCHEMA["$defs"])]
 FULL = {
     "topology": "disagg",

@@ -13,7 +13,8 @@ from stacks import CPU_STACK, LLAMA_8B, STACK
 from dynkv.doctor.checks import findings
 from dynkv.init.advice import Wish, advice
 from dynkv.plan.build import build
-from dynkv.plan.facts import ComputeMode, Driver, Gpu, HostFacts, ModelFacts, ModelFiles
+from dynkv.plan.facts import HostFacts, ModelFacts, ModelFiles
+from dynkv.plan.gpus import ComputeMode, Driver, Gpu
 from dynkv.profile.load import load
 
 GIB = 1024**3

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dynkv.plan.build import build
-from dynkv.plan.facts import Gpu, HostFacts, ModelFacts, PathFacts
+from dynkv.plan.facts import HostFacts, ModelFacts, PathFacts
+from dynkv.plan.gpus import Gpu
 from dynkv.plan.model import Plan
 from dynkv.profile.load import Override, load
 from dynkv.profile.model import Profile

@@ -15,7 +15,8 @@ import pytest
 
 from dynkv.cli.prepare import prepare
 from dynkv.plan.build import build
-from dynkv.plan.facts import Gpu, HostFacts, ModelFacts
+from dynkv.plan.facts import HostFacts, ModelFacts
+from dynkv.plan.gpus import Gpu
 from dynkv.plan.model import Plan
 from dynkv.plan.steps import Run
 from dynkv.profile.load import Override, load, shipped

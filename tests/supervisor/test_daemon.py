@@ -23,7 +23,8 @@ from dynkv.children.stop import kill_tree
 from dynkv.control.handshake import READY, TAKEN, UNCLEAR
 from dynkv.plan.model import Condition, Dependency, Plan, Probe, Probes, Role
 from dynkv.supervisor.journal import VERSION, read_journal
-from dynkv.supervisor.salvage import end_survivors, survivors
+from dynkv.supervisor.salvage import end_survivors
+from dynkv.supervisor.survivors import survivors
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from dynkv.control.handshake import READY
 from dynkv.owned import not_own
 from dynkv.plan.model import Plan, Role
 from dynkv.supervisor.journal import read_journal
-from dynkv.supervisor.salvage import survivors
+from dynkv.supervisor.survivors import survivors
 
 pytestmark = pytest.mark.timeout(120)
 

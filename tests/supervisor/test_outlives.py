@@ -20,9 +20,9 @@ from dynkv.control.client import Client, SupervisorGone
 from dynkv.locks import take_lock
 from dynkv.plan.model import Plan, Probe, Probes, Role
 from dynkv.supervisor.journal import read_journal
-from dynkv.supervisor.salvage import survivors
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import DeploymentStatus
+from dynkv.supervisor.survivors import survivors
 
 
 @pytest.fixture

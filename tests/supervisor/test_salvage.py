@@ -22,17 +22,9 @@ from dynkv.host.processes import is_own
 from dynkv.plan.model import Plan, Role, Unit
 from dynkv.supervisor.journal import ChildRecord, JournalFile
 from dynkv.supervisor.leftovers import leftovers
-from dynkv.supervisor.salvage import (
-    adoptable,
-    changed_units,
-    clear_files,
-    end_all_but,
-    end_survivors,
-    orphaned_status,
-    strays_of,
-    survivors,
-)
+from dynkv.supervisor.salvage import adoptable, changed_units, clear_files, end_all_but, end_survivors, orphaned_status
 from dynkv.supervisor.states import State
+from dynkv.supervisor.survivors import strays_of, survivors
 
 TREE = """
 if os.fork() == 0:
