@@ -89,13 +89,13 @@ HOSTS = [
         "a disk without locks (ENOSYS)",
         "`up` refuses: nothing would keep two supervisors apart",
         partial(refuse, FLOCK),
-        refused="no file can be locked on this disk",
+        refused="files on this disk cannot be locked",
     ),
     Host(
         "a disk without locks (ENOLCK), as NFS without its lock daemon",
         "`up` refuses: nothing would keep two supervisors apart",
         partial(refuse, FLOCK, why=errno.ENOLCK),
-        refused="no file can be locked on this disk",
+        refused="files on this disk cannot be locked",
     ),
     Host(
         "a read-only DYNKV_HOME",
