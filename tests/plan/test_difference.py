@@ -93,7 +93,7 @@ def test_who_asks_from_where_is_no_difference(name: str) -> None:
     assert difference(one, other, is_same_version=True).is_none
 
 
-ONE_OF_EACH, CARD = "running requests: nobody does the work of", "the frontend accepts no worker with another "
+ONE_OF_EACH, CARD = "running requests: nothing replaces", "the frontend accepts no worker with another "
 
 
 @pytest.mark.parametrize(
