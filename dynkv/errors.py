@@ -192,7 +192,7 @@ class JournalLost(DynkvError):
     def __init__(self, name: str, processes: int) -> None:
         super().__init__(
             f"the supervisor of {name!r} is dead and its journal damaged; {processes} of its processes still run",
-            hint=f"`dynkv down {name}` ends them; `dynkv up … --replace` does so too, and starts it anew",
+            hint=f"`dynkv down {name}` ends them; `dynkv up … --replace` also starts it again",
         )
 
 
@@ -220,7 +220,7 @@ class AlreadyRunning(PreflightRefused):
     def __init__(self, name: str) -> None:
         super().__init__(
             f"deployment {name!r} is already running",
-            hint=f"`dynkv status {name}` shows it, `dynkv down {name}` ends it; --name starts another beside it",
+            hint=f"`dynkv status {name}` shows it, `dynkv down {name}` ends it; --name starts another one",
         )
 
 
@@ -231,7 +231,7 @@ class NotUnderstood(PreflightRefused):
         super().__init__(
             f"processes of {name!r} run without a supervisor, and its journal cannot be understood",
             detail="\n".join(f"  {process}" for process in processes),
-            hint=f"`dynkv down {name}` ends them; `dynkv up … --replace` does so too, and starts it anew",
+            hint=f"`dynkv down {name}` ends them; `dynkv up … --replace` also starts it again",
         )
 
 

@@ -1,4 +1,4 @@
-"""The newest snapshot of the cluster, for whoever waits for another."""
+"""The newest snapshot of the cluster, for tasks that wait for a change."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ class ClusterView:
             self._changed = anyio.Event()
 
     async def until(self, condition: Callable[[ClusterStatus], bool]) -> None:
-        """Return as soon as it holds."""
+        """Return as soon as the condition holds."""
         while not condition(self.status):
             await self._changed.wait()

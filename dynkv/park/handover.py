@@ -1,4 +1,4 @@
-"""A command's order to the parker: become this supervisor. What it says goes through memory, never a file."""
+"""A command's order to the parker to become a supervisor. Its content goes through memory, never a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dynkv.owned import is_own_peer
 from dynkv.short_paths import address
 
 _FDS_MAX = 253
-"""Of one message. Source: unix(7), SCM_MAX_FD."""
+"""Most descriptors in one message. Source: unix(7), SCM_MAX_FD."""
 _TAKEN = b"taken"
 _ANSWER_BYTES = 4096
 _PATIENCE_S = 5.0
@@ -26,7 +26,7 @@ _PAUSE_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Becoming:
-    """The program that the parker is to become, but for descriptors, which have other numbers there."""
+    """The program that the parker should become, without descriptors, whose numbers differ there."""
 
     argv: tuple[str, ...]
     env: dict[str, str]
@@ -46,7 +46,8 @@ class Descriptors:
 
 
 def hand_over(path: Path, becoming: Becoming, descriptors: Descriptors, pid: int) -> str:
-    """Why it has not been taken; empty when that process is about to become the supervisor."""
+    """Send the order; returns why it was refused, or an empty text if that process is about to become the
+    supervisor."""
     document = os.memfd_create("dynkv-order")
     try:
         with os.fdopen(os.dup(document), "wb") as file:
@@ -58,7 +59,7 @@ def hand_over(path: Path, becoming: Becoming, descriptors: Descriptors, pid: int
             connection.settimeout(_PATIENCE_S)
             _connect(connection, short)
             if not is_own_peer(connection) or _peer(connection) != pid:
-                return "somebody else answers at its socket"
+                return "another process answers at its socket"
             socket.send_fds(connection, [b"become"], sent)
             answer = connection.recv(_ANSWER_BYTES)
     except OSError as error:
@@ -69,7 +70,7 @@ def hand_over(path: Path, becoming: Becoming, descriptors: Descriptors, pid: int
 
 
 def _connect(connection: socket.socket, path: str) -> None:
-    """It listens a moment after the supervisor that it was has ended. Raises OSError."""
+    """Connect. The parker begins to listen a moment after the supervisor that it was has ended. Raises OSError."""
     end = time.monotonic() + _PATIENCE_S
     while True:
         try:
@@ -81,7 +82,7 @@ def _connect(connection: socket.socket, path: str) -> None:
 
 
 def receive(connection: socket.socket) -> tuple[Becoming, Descriptors] | None:
-    """None for what is no order; what came with it is closed."""
+    """The order; None if it is not one, and then its descriptors are closed."""
     connection.settimeout(_PATIENCE_S)
     fds: list[int] = []
     try:
@@ -102,7 +103,7 @@ def receive(connection: socket.socket) -> tuple[Becoming, Descriptors] | None:
 
 
 def answer(connection: socket.socket, why_not: str = "") -> bool:
-    """Whether it was heard."""
+    """Send the answer; whether it was received."""
     try:
         connection.send(why_not.encode(errors="replace")[:_ANSWER_BYTES] or _TAKEN)
     except OSError:

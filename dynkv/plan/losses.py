@@ -28,7 +28,7 @@ def losses(
     elif workers and new_card:
         yield (
             "running requests, and those of the seconds until the last worker has changed: "
-            f"the frontend accepts no worker with another {' and '.join(new_card)} beside the others"
+            f"the frontend accepts no workers with a different {' and '.join(new_card)} at the same time"
         )
     elif workers and running.frontend is not None and not running.frontend.migration_limit:
         yield "running requests of each worker: frontend.migration_limit is 0"

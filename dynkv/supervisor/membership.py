@@ -1,7 +1,7 @@
-"""This node's part in a cluster: it tells the others of itself, follows them, and removes what the dead have left.
+"""This node's part in a cluster: it announces itself, follows the other nodes, and removes what dead ones have left.
 
-A process of Dynamo's ends when its lease in etcd has expired while it lived (ai-dynamo 1.6.1). So what another node's
-worker has there is removed key by key, and its lease stays: it may only be out of reach, and comes back.
+A Dynamo process exits when its lease in etcd has expired while it lived (ai-dynamo 1.6.1). So entries of another node's
+worker are removed one by one while its lease stays: the worker may only be unreachable, and come back.
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ _PERIOD_S = 2.0
 _REACHED_WITHIN_S = 1.0
 _AT_A_TIME = 64
 _REFUSALS = 2
-"""In so many looks one after the other nothing listens there."""
+"""Looks in a row in which nothing listens there, before entries are removed."""
 _LEAVING_S = 3.0
 _UNROUTED_S = 60.0
-"""A worker that is ready is in discovery within a second."""
+"""How long a ready worker may be missing from discovery; normally it is there within a second."""
 
 
 class Deployment(Protocol):
-    """What a node has to know of its deployment, and may ask of it."""
+    """What a node needs to know of its deployment, and may request of it."""
 
     def summary(self) -> tuple[DeploymentState, str]:
-        """The state, with what it is about in words."""
+        """The state, and what it is about in words."""
 
     def ask(self, unit: str, ask: Ask, cause: str) -> bool:
-        """Whether there is such a unit, and the deployment is not on its way down."""
+        """Request something of a unit; whether there is such a unit, and the deployment is not going down."""
 
 
 def view_of(plan: Plan) -> ClusterView | None:
-    """What is known before anybody was asked; None on a machine of its own."""
+    """The view before anyone was asked; None outside of a cluster."""
     return ClusterView(ClusterStatus(plan.node.namespace, plan.node.advertise)) if plan.node else None
 
 
 def member(plan: Plan, shared: Shared, deployment: Deployment) -> Membership | None:
-    """None on a machine of its own."""
+    """The membership; None outside of a cluster."""
     return Membership(plan, plan.node, shared, shared.cluster, deployment) if plan.node and shared.cluster else None
 
 
@@ -74,14 +74,14 @@ class Membership:
         self._lease = 0
         self._told = b""
         self._was_away = False
-        """The others have taken it for dead, and may have removed what its workers had."""
+        """Whether the others have taken the node for dead, and may have removed its workers' entries."""
         self._unrouted_since: dict[str, float] = {}
-        """Of workers that are ready, and that nobody can find."""
+        """Ready workers that are not in discovery, with the time since when."""
         self._refused: Counter[int] = Counter()
-        """By lease, how often in a row nothing was there."""
+        """By lease, how many times in a row nothing listened there."""
 
     async def run(self) -> None:
-        """Never returns. While etcd is away everything stays as it was last seen."""
+        """Take part in the cluster; never returns. While etcd is away everything stays as it was last seen."""
         while True:
             try:
                 await self._look()
@@ -96,7 +96,7 @@ class Membership:
         return [(unit.pid, unit.state) for unit in self._shared.board.units]
 
     async def leave(self) -> None:
-        """With the whole deployment: the others need not wait for it to expire."""
+        """Leave with the whole deployment, so that the others need not wait for the entries to expire."""
         with anyio.move_on_after(_LEAVING_S):
             try:
                 found = await self._entries()
@@ -151,7 +151,7 @@ class Membership:
             self._shared.events.record(EventKind.DISCOVERY, "removed a dead worker's entries in etcd", duration_s=took)
 
     async def _restore(self, entries: list[Entry]) -> None:
-        """What others have removed while they could not reach this node."""
+        """Write again what others removed while they could not reach this node."""
         if not self._was_away:
             return
         ready = [unit.name for unit in self._shared.board.units if unit.state is State.READY]
@@ -166,7 +166,7 @@ class Membership:
             self._shared.events.record(EventKind.DISCOVERY, message, cause=cause, entries=names)
 
     def _restart_unrouted(self, found: list[Instance]) -> None:
-        """A process of Dynamo's writes its entries once, so who has lost them has to begin anew."""
+        """Restart workers that are missing from discovery: a Dynamo process writes its entries only once."""
         ready = {unit.name for unit in self._shared.board.units if unit.state is State.READY}
         lost = ready & self._own.unseen(found)
         now = anyio.current_time()
@@ -176,8 +176,8 @@ class Membership:
                 self._deployment.ask(unit, Ask.RESTART, "it is not in discovery, so that nothing is routed to it")
 
     async def _remove_unreachable(self, orphans: list[Instance]) -> None:
-        """Of nodes that do not tell of themselves any more. Who cannot reach one that does says nothing of it: another
-        node may."""
+        """Remove entries of nodes that no longer announce themselves. A worker of a node that does is left alone,
+        even if unreachable from here: another node may reach it."""
         self._refused = Counter({it.lease: self._refused[it.lease] for it in orphans})
         problems = await _problems_at(orphans)
         for instance in orphans:
@@ -233,7 +233,7 @@ def _counted(found: Iterable[Instance]) -> dict[str, int]:
 
 
 async def _problems_at(orphans: list[Instance]) -> dict[int, str]:
-    """By lease, why nothing can be asked there; all are tried side by side."""
+    """By lease, why nothing answers there; all are tried side by side."""
     found: dict[int, str] = {}
     limit = anyio.CapacityLimiter(_AT_A_TIME)
 
@@ -248,7 +248,7 @@ async def _problems_at(orphans: list[Instance]) -> dict[int, str]:
 
 
 async def _problem_at(instance: Instance) -> str:
-    """In words; empty where somebody listens."""
+    """Why nothing answers there, in words; empty if something listens."""
     try:
         with anyio.fail_after(_REACHED_WITHIN_S):
             stream = await anyio.connect_tcp(instance.host, instance.port)

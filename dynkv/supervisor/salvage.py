@@ -1,4 +1,4 @@
-"""What a dead supervisor left: seen, and ended, from outside."""
+"""Finding and ending, from outside, what a dead supervisor left."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from dynkv.supervisor.states import State
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus
 
 _STOP_TIMEOUT_S = 30.0
-"""Of a unit whose plan cannot be read."""
+"""Stop timeout in seconds of a unit whose plan cannot be read."""
 
 
 def survivors(journal: JournalFile | None, place: Place, host: Host | None = None) -> list[Process]:
-    """Every living process of a deployment whose supervisor is dead; among those of `host`, else as it is now.
+    """Every living process of a deployment whose supervisor is dead; from the snapshot `host`, else from a new one.
 
-    Without a journal that can be read, and by one from before a reboot or of another directory, none is found but by
-    its markers.
+    Without a readable journal, or with one from before a reboot or of another directory, processes are found only by
+    their markers.
     """
     host = host or Host.now()
     places = _places(journal, place)
@@ -48,9 +48,9 @@ def survivors(journal: JournalFile | None, place: Place, host: Host | None = Non
 
 
 def strays_of(journal: JournalFile | None, place: Place, host: Host) -> list[Process]:
-    """Those that had left their unit's tree, of which nobody knows any more whom they serve; and their descendants.
+    """Processes that had left their unit's tree, so that it is unknown whom they serve, and their descendants.
 
-    None who carries markers, by which he is known, and none from whom this process descends.
+    Excludes processes with markers, which are found by these, and ancestors of this process.
     """
     if journal is None or not _is_believed(journal, _places(journal, place)):
         return []
@@ -65,9 +65,9 @@ def strays_of(journal: JournalFile | None, place: Place, host: Host) -> list[Pro
 
 
 def _places(journal: JournalFile | None, place: Place) -> tuple[Place, ...]:
-    """The deployments whose processes are meant: the directory's own, and the one that it was if it was moved since.
+    """The deployments whose processes are meant: that of the directory, and the previous one if it was moved since.
 
-    Of a copy, what the journal tells is the original's, which is there as well or has a supervisor.
+    A copy's journal describes the original, which still exists or has a supervisor.
     """
     if journal is None or journal.written_for is None or is_same(journal.written_for, place.directory):
         return (place,)
@@ -77,13 +77,12 @@ def _places(journal: JournalFile | None, place: Place) -> tuple[Place, ...]:
 
 
 def adoptable(journal: JournalFile, plan: Plan, place: Place) -> dict[str, ChildRecord]:
-    """The children of a dead supervisor that still run as `plan` would start them, or may go on until they are
-    restarted as it would, by unit.
+    """Children of a dead supervisor, by unit, that still run as `plan` would start them, or that may continue until
+    they are restarted like that.
 
-    One that is to be restarted with another goes when that one has to.
+    One that restarts with another unit is included only if that one is.
 
-    Each is known for certain by pid, start time and, where /proc shows it, marker; and its unit's digest tells as what
-    it was started.
+    Each is identified by pid, start time and, if /proc shows it, marker; its unit's digest says how it was started.
     """
     units, places = {unit.name: unit for unit in plan.units}, _places(journal, place)
     before = changed_units(journal, plan)
@@ -95,14 +94,14 @@ def adoptable(journal: JournalFile, plan: Plan, place: Place) -> dict[str, Child
 
 
 def changed_units(journal: JournalFile, plan: Plan) -> dict[str, Unit]:
-    """As they were planned before; none where the digests of another version may mean something else."""
+    """Changed units as they were planned before; none if digests of another version may mean something else."""
     if not journal.is_understood:
         return {}
     return kept_as_they_were({unit.name: unit for unit in journal.units}, plan.units)
 
 
 def registrations_left(journal: JournalFile, adopted: Collection[str], place: Place) -> Registrations:
-    """What workers that are not taken over had registered at the sidecar, where that is."""
+    """What workers that are not taken over had registered at the sidecar, if it is known."""
     if not any(name in adopted and _role(name) is Role.LMCACHE for name in journal.children):
         return frozenset()
     ended = {name: record for name, record in journal.children.items() if name not in adopted and _role(name).is_worker}
@@ -110,7 +109,7 @@ def registrations_left(journal: JournalFile, adopted: Collection[str], place: Pl
 
 
 def registrations_of(unit: str, record: ChildRecord, place: Place) -> Registrations:
-    """The ids under which a worker has registered itself at the sidecar: as journalled, else as its log names them."""
+    """The ids under which a worker has registered itself at the sidecar: from the journal, else from its log."""
     if record.registrations:
         return frozenset(record.registrations)
     since = seconds_of(record.started_at)
@@ -118,14 +117,14 @@ def registrations_of(unit: str, record: ChildRecord, place: Place) -> Registrati
 
 
 def _may_be_stray(process: Process, host: Host) -> bool:
-    """Neither the first process nor one of the kernel's, whose group is 0, nor who has work of another deployment."""
+    """Whether it may be a stray: not pid 1, not a kernel thread (group 0), and not working for another deployment."""
     if process.pid <= 1 or process.pgid == 0 or not host.is_own(process.pid) or is_supervisor(process.pid):
         return False
     return MARK_INCARNATION not in (host.environment(process.pid) or {})
 
 
 async def end_all_but(kept: Collection[ChildRecord], journal: JournalFile | None, place: Place) -> int:
-    """SIGKILL every other process that the dead supervisor left; how many there were."""
+    """Kill every other process that the dead supervisor left with SIGKILL; returns how many there were."""
 
     def others() -> list[Process]:
         host = Host.now()
@@ -137,15 +136,16 @@ async def end_all_but(kept: Collection[ChildRecord], journal: JournalFile | None
 
 
 def spared_for(kept: Collection[ChildRecord], journal: JournalFile | None, place: Place, host: Host) -> set[int]:
-    """Pids of what goes on: the trees of those that are taken over, and the strays, which may be theirs."""
+    """Pids to spare: the trees of adopted children, and strays, which may belong to them."""
     strays = {process.pid for process in strays_of(journal, place, host)} if kept else set()
     return strays | {process.pid for record in kept for process in tree_of(root_of(record), host)}
 
 
 async def end_survivors(journal: JournalFile | None, place: Place) -> int:
-    """SIGTERM in the order of a stop, each unit's deadline, SIGKILL; then socket and discovery. How many there were.
+    """End all: SIGTERM in the order of a stop, each unit's deadline, SIGKILL; then remove socket and discovery. Returns
+    how many there were.
 
-    Without a journal nothing tells the order, nor whom to ask: SIGKILL at once.
+    Without a journal neither the order nor the main processes are known: SIGKILL at once.
     """
     count = len(survivors(journal, place))
     if journal is not None and count > 0:
@@ -162,11 +162,11 @@ async def end_survivors(journal: JournalFile | None, place: Place) -> int:
 
 
 def clear_files(place: Place, kept: Collection[str] = ()) -> None:
-    """What only a running deployment needs: its socket, discovery entries and temporary files.
+    """Remove what only a running deployment needs: its socket, discovery entries and temporary files.
 
-    With units that are `kept` running, their temporary files and the short path to them stay, and so does discovery.
+    If units that are `kept` run, their temporary files, the short path to them and discovery stay.
     """
-    with suppress(OSError):  # a directory, which nobody but a person can have made
+    with suppress(OSError):  # a directory, which only a person can have made
         place.socket.unlink()
     scratch = place.scratch_root
     is_own = is_own_directory(scratch.parent) and is_own_directory(scratch)
@@ -181,7 +181,7 @@ def clear_files(place: Place, kept: Collection[str] = ()) -> None:
 
 
 def _remove(path: Path) -> None:
-    """A link, and not what it leads to."""
+    """Remove the path; of a link, not its target."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
         return
@@ -195,7 +195,7 @@ def orphaned_status(
     why: str = "its supervisor is dead; nothing is watched or restarted: "
     "`dynkv up` with the same profile takes over what runs, `dynkv down` ends it",
 ) -> DeploymentStatus:
-    """The deployment as seen without its supervisor: what runs serves, but nothing would be restarted."""
+    """The status of a deployment without its supervisor: what runs serves, but nothing would be restarted."""
     plan = journal.plan
     units = {unit.name: unit for unit in journal.units}
     return DeploymentStatus(
@@ -230,7 +230,7 @@ def _orphaned_unit(name: str, unit: Unit | None, journal: JournalFile, place: Pl
 
 
 def _role(unit: str) -> Role:
-    """By the names that the planner gives; what is named otherwise is a custom unit."""
+    """The role by the planner's names; anything else is a custom unit."""
     kind = unit.partition("-")[0]
     return Role(kind) if kind in {*Role} else Role.UNIT
 
@@ -245,8 +245,8 @@ async def _end(record: ChildRecord, deadline_s: float) -> None:
 
 
 def _trusted(journal: JournalFile | None, places: Collection[Place]) -> dict[str, ChildRecord]:
-    """Without those whose process is there and shows that it is another's, whatever the journal says of it; nobody by
-    a journal from before a reboot, or of none of these places."""
+    """Records without those whose process exists but provably belongs to something else; none from a journal from
+    before a reboot, or of other places."""
     if journal is None or not _is_believed(journal, places):
         return {}
     records = journal.children.items()
@@ -260,7 +260,7 @@ def _is_believed(journal: JournalFile, places: Collection[Place]) -> bool:
 
 
 def _is_ours(record: ChildRecord, places: Collection[Place]) -> bool:
-    """By its markers; where these were wiped, as setproctitle does, it has to be what every child is."""
+    """Whether the process is ours by its markers; if these were wiped, as by setproctitle, by what every child has."""
     if not _is_alive(record):
         return False
     marks = environment_of(record.pid)
