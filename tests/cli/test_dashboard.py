@@ -215,7 +215,7 @@ HAPPENED = [
         "exit",
         "worker-0",
         "killed by SIGKILL",
-        cause="it is unknown whether it fits",
+        cause="nobody knows",
     ),
     Event(3, "2026-01-01T00:00:03.000+00:00", "of another version", None, "something new"),
 ]
