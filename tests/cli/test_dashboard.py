@@ -209,14 +209,7 @@ def logged(tmp_path: Path) -> DeploymentStatus:
 
 HAPPENED = [
     Event(1, "2026-01-01T00:00:01.000+00:00", "state", "worker-0", "starting to ready", duration_s=2.5),
-    Event(
-        2,
-        "2026-01-01T00:00:02.000+00:00",
-        "exit",
-        "worker-0",
-        "killed by SIGKILL",
-        cause="nobody knows",
-    ),
+    Event(2, "2026-01-01T00:00:02.000+00:00", "exit", "worker-0", "killed by SIGKILL", cause="nobody knows"),
     Event(3, "2026-01-01T00:00:03.000+00:00", "of another version", None, "something new"),
 ]
 
