@@ -1,7 +1,7 @@
-"""One deployment's supervisor: put together here, and run until the deployment is down.
+"""The supervisor of one deployment: assembles its parts and runs until the deployment is down.
 
-Run as `python -m dynkv.daemon`, with the plan on one descriptor and a pipe to report on in another.
-It imports nothing of the stack, and nothing that only the command line needs.
+Run as `python -m dynkv.daemon`, with the plan on one descriptor and a pipe for its report on another. Imports nothing
+of the stack, and nothing that only the command line needs.
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ _DEAF = {
     signal.SIGXCPU,
     signal.SIGXFSZ,
 } | {number for number in signal.valid_signals() if number >= signal.SIGRTMIN}
-"""Nobody sends them for a reason, and each would end a process."""
+"""Signals that nobody sends on purpose, and each of which would end a process."""
 _NOT_ASKED = {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}
-"""Two that the kernel keeps, and two that Python ignores for good reason: a write that fails says so."""
+"""Two that the kernel handles itself, and two that Python ignores for good reason: a failed write reports the error."""
 _REAP_PERIOD_S = 1.0
 _FOR_ITS_OWNER_ALONE = 0o077
 
@@ -117,16 +117,16 @@ def main() -> int:
 
 
 def _settle_signals() -> None:
-    """As this program wants them, whatever was blocked or ignored by who has started it."""
+    """Set the signals as this program needs them, whatever its parent had blocked or ignored."""
     for number in signal.valid_signals() - _NOT_ASKED:
         signal.signal(number, signal.SIG_DFL)
-    # until somebody heeds them, and when nobody does any more
+    # until something handles them, and after nothing does any more
     signal.pthread_sigmask(signal.SIG_SETMASK, {*_END, *_HEEDED, *_DEAF})
-    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # printing in the background of a terminal stops nobody
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # printing from the background of a terminal stops nothing
 
 
 def _refuse(options: Options, line: bytes, why: PreflightRefused) -> int:
-    """To whoever has started it; in the foreground that is a person."""
+    """Report the refusal to the process that started this one; in the foreground, to the person too."""
     _report(options.notify_fd, line)
     if options.foreground:
         sys.stderr.write("\n".join(filter(None, (f"error: {why.what}", why.detail, f"  hint: {why.hint}"))) + "\n")
@@ -134,13 +134,16 @@ def _refuse(options: Options, line: bytes, why: PreflightRefused) -> int:
 
 
 def _report(notify_fd: int, line: bytes) -> None:
-    with suppress(BrokenPipeError):  # whoever has started it has gone
+    with suppress(BrokenPipeError):  # the process that started this one is gone
         os.write(notify_fd, line)
     os.close(notify_fd)
 
 
 def _take_lock(place: Place) -> int | None:
-    """The descriptor stays open to the end. A verb that looks whether there is a supervisor holds it for a moment."""
+    """Lock the deployment, or return None. The descriptor stays open until the process ends.
+
+    Tries several times, because a verb that checks for a supervisor holds the lock for a moment.
+    """
     for _ in range(_LOCK_TRIES):
         if (lock := take_lock(place.lock)) is not None:
             return lock
@@ -153,7 +156,7 @@ async def _run(
 ) -> tuple[int, tuple[StandbyRunner, ...]]:
     events = EventLog(place.events)
     if options.plainly:
-        events.record(EventKind.STANDBY, "nothing that is parked is used", cause=options.plainly)
+        events.record(EventKind.STANDBY, "no parked process is used", cause=options.plainly)
     left = await take_stock(plan, place, events)
     journal = Journal(place.journal, _first_journal(plan, place, left))
     discovery, board = Path(plan.discovery_dir) if plan.discovery_dir else None, Board()
@@ -201,7 +204,7 @@ def _foreground(events: EventLog, board: Board, stack: Stack) -> dict[str, Calla
 async def _let_go_when_lost(
     place: Place, lock: int, journal: Journal, events: EventLog, everything: anyio.CancelScope
 ) -> None:
-    """Another supervisor has the deployment: it looks after what runs, and this one ends nobody."""
+    """Stop when another supervisor has the deployment: that one looks after the processes, and this one ends none."""
     await until_lost(place, lock, journal, events)
     everything.cancel()
 
@@ -213,7 +216,8 @@ async def _let_go_when_released(stack: Stack, everything: anyio.CancelScope) -> 
 
 @contextmanager
 def _signals() -> Iterator[AsyncIterator[signal.Signals]]:
-    """They wait outside of this: a beginning or an end that is cut short would leave processes without anybody."""
+    """Receive the signals inside the block and hold them back outside: an interrupted start or end would leave
+    orphans."""
     with anyio.open_signal_receiver(*_END, *_HEEDED) as received:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_END, *_HEEDED})
         try:
@@ -223,9 +227,9 @@ def _signals() -> Iterator[AsyncIterator[signal.Signals]]:
 
 
 async def _reap(journal: Journal, inherited: Collection[Identity]) -> None:
-    """Now and then, and not at each SIGCHLD: a thousand of them at once would drown the signals that mean something.
+    """Reap orphans periodically, not at each SIGCHLD: a thousand at once would drown the signals that matter.
 
-    Who has come here, or was `inherited` from a supervisor before, is noted for the one after.
+    Processes that became children of this one, or of an earlier supervisor (`inherited`), are recorded for the next.
     """
     while True:
         reap_orphans()
@@ -235,7 +239,7 @@ async def _reap(journal: Journal, inherited: Collection[Identity]) -> None:
 
 async def _heed(received: AsyncIterator[signal.Signals], stack: Stack) -> None:
     async for number in received:
-        if number in _END:  # what else would end a process, as the closing of its terminal, ends no deployment
+        if number in _END:  # other signals that would end a process, such as SIGHUP, end no deployment
             stack.take_down(f"the supervisor received {signal.Signals(number).name}")
 
 

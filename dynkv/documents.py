@@ -1,8 +1,8 @@
-"""JSON of whatever the host has: paths and variables are bytes there, and need be no text in UTF-8.
+"""JSON for anything that a host may hold: its paths and variables are bytes, which need not be UTF-8.
 
-Python holds such a byte as a surrogate (PEP 383), which no JSON can. In a document it is `\\udcXX`, as Python's
-backslashreplace writes it, and what reads the document with `decoded` gets it back; a text that holds these six letters
-themselves has its backslash written as the byte that it is.
+Python represents such a byte as a surrogate (PEP 383), which JSON cannot hold. In a document it is `\\udcXX`, as
+Python's backslashreplace writes it, and `decoded` restores it. In a text that contains these six characters literally,
+the backslash is written in the same way.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 import msgspec
 
 _ENCODER, _IN_ORDER = msgspec.json.Encoder(enc_hook=str), msgspec.json.Encoder(enc_hook=str, order="deterministic")
-"""What is no JSON is told in words."""
+"""Encoders that write values without a JSON form as their `str`."""
 _TRACE = rb"\\udc"
-"""By which a document is known that holds such bytes, or letters that look like them."""
+"""The mark of a document that contains such bytes, or characters that look like them."""
 _BACKSLASH = "\\udc5c"
 _LOOKS_LIKE_BYTE = re.compile(r"\\(?=udc(?:5c|[89a-f][0-9a-f]))")
 _BYTE = re.compile(r"\\udc(5c|[89a-f][0-9a-f])")
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def is_text(text: str) -> bool:
-    """Whether it has a form in UTF-8, and holds no byte that is no text."""
+    """Whether the text can be encoded as UTF-8, that is, contains no undecodable byte."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -32,7 +32,7 @@ def is_text(text: str) -> bool:
 
 
 def encoded(content: object, *, is_sorted: bool = False) -> bytes:
-    """JSON; with its members in order if it `is_sorted`."""
+    """Encode as JSON; with sorted members if `is_sorted`."""
     encode = (_IN_ORDER if is_sorted else _ENCODER).encode
     try:
         document = encode(content)
@@ -44,7 +44,7 @@ def encoded(content: object, *, is_sorted: bool = False) -> bytes:
 
 
 def decoded(document: bytes | str | msgspec.Raw, kind: type[T]) -> T:
-    """Raises msgspec.MsgspecError, ValueError or RecursionError for what is none of that kind."""
+    """Decode a document. Raises msgspec.MsgspecError, ValueError or RecursionError if it is not of that kind."""
     raw = document.encode() if isinstance(document, str) else bytes(document)
     if _TRACE not in raw:
         return msgspec.json.decode(raw, type=kind)
@@ -52,7 +52,7 @@ def decoded(document: bytes | str | msgspec.Raw, kind: type[T]) -> T:
 
 
 def _plain(content: object) -> object:
-    """Of dictionaries, lists and texts alone; documents in it stay as they are."""
+    """Reduce to dictionaries, lists and strings; nested documents (msgspec.Raw) stay as they are."""
     if isinstance(content, dict):
         return {name: _plain(value) for name, value in content.items()}
     return content if isinstance(content, msgspec.Raw) else msgspec.to_builtins(content, enc_hook=str)

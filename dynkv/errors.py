@@ -1,7 +1,7 @@
-"""Every error that dynkv raises on purpose, with the exit code it ends in.
+"""Every error that dynkv raises on purpose, with its exit code.
 
-An error says what happened, where (a file, a unit), why it matters if that is not plain, and what to
-do next. The command line prints exactly these parts; nothing else turns an error into text.
+An error says what happened, where (a file, a unit), why it matters if that is not obvious, and what to do next. The
+command line prints exactly these parts; nothing else turns an error into text.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ EXIT_CODES = {
 
 
 class DynkvError(Exception):
-    """Base of all: the deployment or a unit failed."""
+    """Base class of all errors: the deployment or a unit failed."""
 
     exit_code = 1
 
@@ -57,7 +57,7 @@ class Fault(DynkvError):
 
 
 class HostFailed(DynkvError):
-    """The kernel refused what no check had looked at before."""
+    """The kernel refused a call for a reason that no check had looked for."""
 
     def __init__(self, error: OSError | MemoryError) -> None:
         what, where = (error.strerror, error.filename) if isinstance(error, OSError) else ("no memory is left", None)
@@ -69,7 +69,7 @@ class HostFailed(DynkvError):
 
 
 class OutputLost(DynkvError):
-    """What was asked for could not be written."""
+    """The requested output could not be written."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(
@@ -78,7 +78,7 @@ class OutputLost(DynkvError):
 
 
 class IllegalTransition(DynkvError):
-    """A unit was asked to go from one state to another that does not follow it."""
+    """A unit was told to go from one state to another that cannot follow it."""
 
     def __init__(self, unit: str, old: str, new: str) -> None:
         super().__init__(
@@ -101,12 +101,12 @@ class ExtraMissing(UsageError):
 
 
 class ProgramMissing(UsageError):
-    """Something needs a program of PyPI that neither the stack's environment nor PATH has."""
+    """Something needs a program from PyPI that is neither in the stack's environment nor on PATH."""
 
     def __init__(self, what: str, program: str) -> None:
         super().__init__(
             f"{what} needs the program {program}, which is not installed",
-            hint=f"`pipx install {program}` or `uv tool install {program}`, so that its pins do not meet the stack's",
+            hint=f"`pipx install {program}` or `uv tool install {program}`, to keep its pins apart from the stack's",
         )
 
 
@@ -117,7 +117,7 @@ class ProfileError(DynkvError):
 
 
 class ScriptError(DynkvError):
-    """A launch script cannot be read, or no profile does what it does."""
+    """A launch script cannot be read, or no profile can express it."""
 
     exit_code = 2
 
@@ -126,13 +126,13 @@ class ScriptError(DynkvError):
         self.line = line
 
     def of(self, script: str) -> ScriptError:
-        """With the script's path."""
+        """The same error with the script's path."""
         self.where = script if self.line is None else f"{script}:{self.line}"
         return self
 
 
 class TraceError(DynkvError):
-    """A file is no trace of requests."""
+    """A file is not a trace of requests."""
 
     exit_code = 2
 
@@ -143,7 +143,7 @@ class TraceError(DynkvError):
 
 
 class UnknownProfile(ProfileError):
-    """No shipped profile has that name, and it is no path of a file."""
+    """No shipped profile has that name, and it is not the path of a file."""
 
     def __init__(self, name: str, known: list[str], nearest: str | None) -> None:
         super().__init__(
@@ -166,7 +166,7 @@ class UnknownDeployment(DynkvError):
 
 
 class NotYours(DynkvError):
-    """Another user's deployment."""
+    """The deployment belongs to another user."""
 
     exit_code = 3
 
@@ -177,7 +177,7 @@ class NotYours(DynkvError):
 
 
 class NotRunning(DynkvError):
-    """The deployment exists, or none does, but nothing of it runs."""
+    """The deployment, or every deployment, is stopped."""
 
     exit_code = 3
 
@@ -187,12 +187,12 @@ class NotRunning(DynkvError):
 
 
 class JournalLost(DynkvError):
-    """A deployment's supervisor is dead, and what it wrote down cannot be read."""
+    """A deployment's supervisor is dead and its journal cannot be read."""
 
     def __init__(self, name: str, processes: int) -> None:
         super().__init__(
             f"the supervisor of {name!r} is dead and its journal damaged; {processes} of its processes still run",
-            hint=f"`dynkv down {name}` ends them; `dynkv up … --replace` does so too, and starts it anew",
+            hint=f"`dynkv down {name}` ends them; `dynkv up … --replace` also starts it again",
         )
 
 
@@ -203,7 +203,7 @@ class PreflightRefused(DynkvError):
 
 
 class PortTaken(PreflightRefused):
-    """Something listens on a port that people rely on, which is never moved."""
+    """Another process listens on a port that clients rely on, and that is therefore never moved."""
 
     def __init__(self, port: int, holder: str, *, key: str, where: str = "") -> None:
         super().__init__(
@@ -215,27 +215,27 @@ class PortTaken(PreflightRefused):
 
 
 class AlreadyRunning(PreflightRefused):
-    """A deployment of that name has a supervisor that lives."""
+    """A deployment of that name has a running supervisor."""
 
     def __init__(self, name: str) -> None:
         super().__init__(
             f"deployment {name!r} is already running",
-            hint=f"`dynkv status {name}` shows it, `dynkv down {name}` ends it; --name starts another beside it",
+            hint=f"`dynkv status {name}` shows it, `dynkv down {name}` ends it; --name starts another one",
         )
 
 
 class NotUnderstood(PreflightRefused):
-    """What runs of a deployment may serve, and nothing that can be read says whether it has to be ended."""
+    """Processes of the deployment may still serve, and nothing readable says whether they must be ended."""
 
     def __init__(self, name: str, processes: Sequence[str]) -> None:
         super().__init__(
             f"processes of {name!r} run without a supervisor, and its journal cannot be understood",
             detail="\n".join(f"  {process}" for process in processes),
-            hint=f"`dynkv down {name}` ends them; `dynkv up … --replace` does so too, and starts it anew",
+            hint=f"`dynkv down {name}` ends them; `dynkv up … --replace` also starts it again",
         )
 
 
 class TimedOut(DynkvError):
-    """What was waited for has not come in time."""
+    """What the command waited for did not happen in time."""
 
     exit_code = 5

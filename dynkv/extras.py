@@ -1,4 +1,4 @@
-"""What single verbs need beyond dynkv itself, and the command that adds it to an installation like this one."""
+"""What some verbs need beyond dynkv itself, and the command that adds it to an installation like this one."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import sys
 from dynkv.errors import ExtraMissing
 
 _TRACES = {"uv-receipt.toml": "uv tool install", "pipx_metadata.json": "pipx install --force"}
-"""What leaves a file in the environments that it makes, with how it installs. Source: uv 0.13.9; pipx 1.8."""
+"""Files that an installer leaves in its environments, and its install command. Source: uv 0.13.9; pipx 1.8."""
 
 
 def missing(what: str, module: str, extra: str) -> ExtraMissing:
-    """`what` needs `module`, which `extra` of pyproject.toml brings."""
+    """The error for `what`, which needs `module` from the given extra of pyproject.toml."""
     return ExtraMissing(what, module, f"{install_command(sys.prefix)} 'dynkv[{extra}]'")
 
 
 def install_command(prefix: str) -> str:
-    """Of whoever made the environment there."""
+    """The install command of the program that made the environment at `prefix`."""
     found = (command for file, command in _TRACES.items() if os.path.exists(os.path.join(prefix, file)))  # noqa: PTH118
     return next(found, "pip install")

@@ -1,4 +1,4 @@
-"""Where dynkv keeps what it writes: DYNKV_HOME, and one directory in it for each deployment."""
+"""Where dynkv keeps its files: DYNKV_HOME, with one directory for each deployment."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from dynkv.owned import is_own_uid, not_own, open_own
 from dynkv.short_paths import address, shortcut
 
 _SOCKET_PATH_MAX = 100
-"""A Unix socket's path may have 107 bytes (unix(7)); the rest is left to those who add to it."""
+"""Longest path of a socket in bytes. The limit is 107 (unix(7)); the rest is left to programs that append to it."""
 _TMPDIR_MAX = 66
-"""vLLM makes sockets named by a UUID of 36 characters in its TMPDIR."""
+"""Longest TMPDIR in bytes: vLLM makes sockets in it whose names are UUIDs of 36 characters."""
 _SCRATCH_NAME_MAX = 36
-"""What a shortcut leaves of that."""
+"""Longest directory name in bytes that still fits when the path begins with a shortcut."""
 _NAME_MAX = 63
 _FIRST, _FURTHER = frozenset("abcdefghijklmnopqrstuvwxyz0123456789"), frozenset("._-")
 """Characters of a name: compiling a pattern takes longer than all that a quick verb does."""
@@ -25,8 +25,7 @@ _FIRST, _FURTHER = frozenset("abcdefghijklmnopqrstuvwxyz0123456789"), frozenset(
 def home() -> Path:
     """`$DYNKV_HOME`, else `dynkv` in the XDG state directory. Source: XDG Base Directory Specification 0.8.
 
-    Raises UsageError for a relative path where there is nothing that it could be relative to, and for a home directory
-    that is not known.
+    Raises UsageError for a relative path if there is no working directory, and if the home directory is unknown.
     """
     given = os.environ.get("DYNKV_HOME")
     if given:
@@ -34,23 +33,25 @@ def home() -> Path:
             return _expanded(given).absolute()
         except FileNotFoundError:
             what = f"there is no working directory that DYNKV_HOME={given} could be relative to"
-            raise UsageError(what, hint="set it to a whole path, from / on") from None
+            raise UsageError(what, hint="set it to an absolute path") from None
     state = os.environ.get("XDG_STATE_HOME")
     return (Path(state) if state and Path(state).is_absolute() else _expanded("~/.local/state")) / "dynkv"
 
 
 def _expanded(path: str) -> Path:
-    """Raises UsageError where the home directory that it begins with is not known."""
+    """Expand `~` and make the path absolute. Raises UsageError if the home directory that it names is unknown."""
     found = os.path.expanduser(path)
     if found.startswith("~"):
         what = f"nothing tells which directory {path.partition('/')[0]} is: no HOME, and no entry in the list of users"
-        raise UsageError(what, hint="set DYNKV_HOME to a directory that you may write to, by its whole path")
+        raise UsageError(what, hint="set DYNKV_HOME to the absolute path of a directory that you may write to")
     return Path(found)
 
 
 class Place:
-    """One deployment's directory and what lies in it. By hand: typing, dataclasses or a named tuple take longer to
-    import than a quick verb has."""
+    """The directory of one deployment, and the paths in it.
+
+    Written by hand: typing, dataclasses or a named tuple take longer to import than a quick verb has.
+    """
 
     __slots__ = ("home", "name")
 
@@ -86,31 +87,32 @@ class Place:
 
     @property
     def lock(self) -> Path:
-        """Locked by the supervisor for as long as it lives."""
+        """The file that the supervisor locks for as long as it lives."""
         return self.directory / "lock"
 
     @property
     def socket(self) -> Path:
-        """Where the supervisor listens. The path may be longer than one that can be bound or connected to."""
+        """The socket that the supervisor listens on. The path may be too long to bind or connect to."""
         return self.directory / "control.sock"
 
     @property
     def needs_short_socket(self) -> bool:
-        """Whether a plain client needs another path than `socket`."""
+        """Whether a plain client needs a shorter path than `socket`."""
         return len(os.fsencode(self.socket)) > _SOCKET_PATH_MAX
 
     @property
     def discovery(self) -> Path:
-        """What Dynamo's file discovery writes."""
+        """The directory that Dynamo's file discovery writes to."""
         return self.directory / "discovery"
 
     def scratch(self, unit: str) -> Path:
-        """A directory for temporary files of the unit's own, emptied behind it."""
+        """The unit's directory for temporary files, emptied when the unit ends."""
         return self.scratch_root / (unit if len(unit) <= _SCRATCH_NAME_MAX else _digest(unit))
 
     @property
     def requests(self) -> Path:
-        """Where a frontend that can be recorded writes of each request; removed when it ends, as all of its scratch."""
+        """The file to which a recordable frontend writes its requests; removed with the rest of its scratch when it
+        ends."""
         return self.scratch("frontend") / "requests.jsonl"
 
     @property
@@ -118,9 +120,9 @@ class Place:
         return self.directory / "tmp"
 
     def own_tmpdir(self, unit: str) -> dict[str, str]:
-        """The environment's entry for `scratch`, which is made; nothing where it cannot be: the host's own will do.
+        """Make `scratch` and return TMPDIR for the environment; empty if it cannot be made: the host's default will do.
 
-        Programs make sockets in it, so it is a short path, where the host has room for one.
+        Programs make sockets in it, so the path is a short one where the host allows it.
         """
         directory = self.scratch(unit)
         try:
@@ -136,14 +138,14 @@ class Place:
         return path if short is None else short / path.relative_to(self.directory)
 
     def clear_tmpdir(self, unit: str) -> None:
-        """Remove what the unit has left in its `scratch`; nothing that a link leads to."""
+        """Remove what the unit has left in its `scratch`, without following links."""
         import shutil
 
         if _is_no_link(directory := self.scratch(unit)):
             shutil.rmtree(directory, ignore_errors=True)
 
     def create(self) -> None:
-        """Make the directory, for its owner only; raises PreflightRefused where it cannot be written."""
+        """Make the directory, for its owner only. Raises PreflightRefused if it cannot be written to."""
         import tempfile
 
         try:
@@ -160,10 +162,10 @@ class Place:
             ) from None
         self._refuse_without_sockets()
         if what := not_own(self.lock):
-            raise PreflightRefused(f"no lock can be taken: {what}", where=str(self.lock), hint="remove what lies there")
+            raise PreflightRefused(f"cannot take the lock: {what}", where=str(self.lock), hint="remove what lies there")
 
     def _refuse_without_sockets(self) -> None:
-        """Raises PreflightRefused: not every disk that is reached through a network has them."""
+        """Raise PreflightRefused if sockets cannot be made here: not every network file system has them."""
         import socket
 
         path = self.directory / f".probe-{os.getpid()}"
@@ -178,7 +180,7 @@ class Place:
             ) from None
 
     def has_supervisor(self) -> bool:
-        """Whether a supervisor holds the lock, as each does while it lives, unless somebody has just removed that."""
+        """Whether a supervisor holds the lock, as each does while it lives, unless the file has just been removed."""
         try:
             fd = open_own(self.lock, os.O_RDWR)
         except OSError:
@@ -190,7 +192,7 @@ class Place:
 
 
 def place(home_dir: Path, name: str) -> Place:
-    """Raises UsageError for a name that could not be a directory's."""
+    """The place of the deployment. Raises UsageError for a name that cannot be a directory's."""
     if not is_name(name):
         raise UsageError(
             f"{name!r} cannot be the name of a deployment",
@@ -200,7 +202,7 @@ def place(home_dir: Path, name: str) -> Place:
 
 
 def _refuse_foreign(directory: Path) -> None:
-    """Raises PreflightRefused; root too leaves alone what others have made."""
+    """Raise PreflightRefused if another user owns the directory, for root too."""
     owner = directory.stat().st_uid
     if not is_own_uid(owner):
         raise PreflightRefused(
@@ -210,7 +212,7 @@ def _refuse_foreign(directory: Path) -> None:
 
 
 def make_private(directory: Path) -> None:
-    """With those above it that are not there, of which each could be renamed away by whoever may write to the next."""
+    """Make the directory and its missing parents private: whoever may write to one could rename the next."""
     given = os.umask(0o077)
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -219,12 +221,12 @@ def make_private(directory: Path) -> None:
 
 
 def is_name(name: str) -> bool:
-    """Whether a deployment could be called so."""
+    """Whether a deployment may have this name."""
     return 0 < len(name) <= _NAME_MAX and name[0] in _FIRST and {*name} <= _FIRST | _FURTHER
 
 
 def deployments(home_dir: Path) -> list[str]:
-    """Names of all deployments of this user's that have had a supervisor, running or not."""
+    """Names of all deployments of this user that have had a supervisor, running or not."""
     if not os.path.isdir(home_dir) or not os.access(home_dir, os.R_OK | os.X_OK):
         return []
     traces = ("journal.json", "lock")
@@ -233,7 +235,7 @@ def deployments(home_dir: Path) -> list[str]:
 
 
 def _is_own(directory: Path) -> bool:
-    """Also by a link, if that is this user's as well."""
+    """Whether this user owns the directory, or both the link and the directory it leads to."""
     try:
         return is_own_uid(directory.lstat().st_uid) and is_own_uid(directory.stat().st_uid)
     except OSError:
@@ -241,12 +243,12 @@ def _is_own(directory: Path) -> bool:
 
 
 def is_same(one: Path, other: Path) -> bool:
-    """Whether two paths lead to the same place, whatever links lie on the way."""
+    """Whether two paths lead to the same place, whatever links are on the way."""
     return one == other or os.path.realpath(one) == os.path.realpath(other)
 
 
 def is_own_directory(path: Path) -> bool:
-    """Whether it is a directory of this user's, and no link to one: others may have put it into /tmp."""
+    """Whether the path is a directory that this user owns and not a link: others can put anything into /tmp."""
     try:
         found = path.lstat()
     except OSError:

@@ -13,9 +13,9 @@ from dynkv.owned import NotOwn, open_own
 
 
 def take_lock(path: Path) -> int | None:
-    """A locked descriptor, which ends with the process that holds it; None if another process holds it.
+    """A descriptor with the lock, which lasts until the process ends; None if another process holds the lock.
 
-    Raises PreflightRefused where there can be no lock: something else lies there, or the disk knows none.
+    Raises PreflightRefused if no lock is possible: the path is not a file of this user, or the disk has no locks.
     """
     fd = _opened(path)
     is_taken = False
@@ -29,7 +29,8 @@ def take_lock(path: Path) -> int | None:
 
 @contextmanager
 def planning(home_dir: Path) -> Iterator[None]:
-    """One `up` plans at a time, so that two never choose the same port. Raises PreflightRefused as take_lock() does."""
+    """Let one `up` plan at a time, so that two never choose the same port. Raises PreflightRefused as take_lock()
+    does."""
     path = home_dir / "_planning.lock"
     fd = _opened(path)
     try:
@@ -43,12 +44,12 @@ def _opened(path: Path) -> int:
     try:
         return open_own(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
-        hint = "remove it: it is made again" if isinstance(error, NotOwn) else ""
-        raise PreflightRefused(f"this lock cannot be taken: {error.strerror}", where=str(path), hint=hint) from None
+        hint = "remove it: dynkv makes a new one" if isinstance(error, NotOwn) else ""
+        raise PreflightRefused(f"cannot take this lock: {error.strerror}", where=str(path), hint=hint) from None
 
 
 def try_lock(fd: int, path: Path) -> bool:
-    """Of a file that was opened for writing, as NFS wants it. Raises PreflightRefused where the disk knows no locks."""
+    """Lock a file that was opened for writing, as NFS requires. Raises PreflightRefused if the disk has no locks."""
     return _lock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, path)
 
 
@@ -57,9 +58,9 @@ def _lock(fd: int, how: int, path: Path) -> bool:
         fcntl.flock(fd, how)
     except BlockingIOError:
         return False
-    except OSError as error:  # ENOLCK, ENOSYS or EOPNOTSUPP, of some that are reached through a network
+    except OSError as error:  # ENOLCK, ENOSYS or EOPNOTSUPP, from some network file systems
         raise PreflightRefused(
-            f"no file can be locked on this disk: {error.strerror}",
+            f"files on this disk cannot be locked: {error.strerror}",
             where=str(path),
             hint="set DYNKV_HOME to a directory on a disk of this host",
         ) from None

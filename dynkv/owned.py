@@ -1,8 +1,8 @@
-"""Files of this user's own, and no others: what lies where one is expected may be anything, and may be anybody's.
+"""Access to files that this user owns, and to no others: where a file is expected, anyone may have put anything.
 
-Opening a FIFO waits for its other end, a device may act on it, a link leads elsewhere; and whoever owns a file decides
-what it says. So it is looked at before it is opened, and once more when it is open. Root's files count as one's own:
-root needs no file to harm anybody; root's own dynkv believes root's files alone.
+Opening a FIFO waits for its other end, opening a device may act on it, a link leads elsewhere, and the owner of a file
+decides what it says. So the path is checked before it is opened, and again when it is open. Files of root count as
+one's own, since root needs no file to do harm; dynkv run by root trusts only root's files.
 """
 
 from __future__ import annotations
@@ -28,35 +28,35 @@ _KINDS = {
 
 
 class NotOwn(OSError):
-    """What lies there is no regular file of this user's; its `strerror` says what it is."""
+    """The path is not a regular file of this user; `strerror` says what it is."""
 
     def __init__(self, what: str, path: str) -> None:
         super().__init__(errno.EPERM, what, path)
 
 
 def is_own_uid(uid: int) -> bool:
-    """Whether what belongs to this user may be believed, and written."""
+    """Whether this user may trust and write to what the uid owns."""
     return uid in (os.geteuid(), 0)
 
 
 def is_own_peer(connection: socket.socket) -> bool:
-    """Whether whoever is at the other end of a Unix socket is this user, or root. Source: unix(7), SO_PEERCRED."""
+    """Whether the peer of a Unix socket is this user or root. Source: unix(7), SO_PEERCRED."""
     credentials = struct.Struct("iII")  # pid, uid, gid
     found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, credentials.size)
     return is_own_uid(int(credentials.unpack(found)[1]))
 
 
 def open_own(path: str | os.PathLike[str], flags: int, mode: int = 0o600) -> int:
-    """A descriptor of a regular file; raises NotOwn for anything else, and never waits. Other failures are OSError.
+    """Open a regular file; raises NotOwn for anything else and never blocks. Other failures are OSError.
 
-    With O_CREAT what is not there is made. The descriptor closes on exec.
+    O_CREAT makes a missing file. The descriptor closes on exec.
     """
     where = os.fspath(path)
     _check_if_there(where)
     fd = os.open(where, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, mode)
     try:
         _check(os.fstat(fd), where)
-        os.set_blocking(fd, True)  # whoever inherits it expects no other
+        os.set_blocking(fd, True)  # processes that inherit it expect nothing else
     except BaseException:
         os.close(fd)
         raise
@@ -64,7 +64,8 @@ def open_own(path: str | os.PathLike[str], flags: int, mode: int = 0o600) -> int
 
 
 def read_own(path: str | os.PathLike[str], max_bytes: int) -> bytes:
-    """All of it; raises NotOwn, and OSError also where it is longer than that, however fast it grows."""
+    """The whole content. Raises NotOwn, and OSError also if it is longer than `max_bytes`, even if it grows
+    meanwhile."""
     fd = open_own(path, os.O_RDONLY)
     try:
         parts, left = [], max_bytes + 1
@@ -79,9 +80,9 @@ def read_own(path: str | os.PathLike[str], max_bytes: int) -> bytes:
 
 
 def write_whole(path: Path, content: bytes, draft: Path) -> os.stat_result:
-    """Put a new file in the place of whatever lies there, so that no reader sees a part of it; how it is then.
+    """Replace whatever is at `path` by a new file, so that no reader sees part of it; returns its status.
 
-    `draft` is a path on the same disk, and what lies there is removed. Raises OSError, for a directory too.
+    `draft` is a path on the same disk; a file there is removed. Raises OSError, also if `path` is a directory.
     """
     draft.unlink(missing_ok=True)
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -96,7 +97,7 @@ def write_whole(path: Path, content: bytes, draft: Path) -> os.stat_result:
 
 
 def not_own(path: Path) -> str:
-    """What lies there, in words, if that is no regular file of this user's; empty if it is, or there is nothing."""
+    """What is at the path, in words, if not a regular file of this user; empty if it is one, or nothing is there."""
     try:
         _check_if_there(path)
     except OSError as error:
@@ -105,8 +106,8 @@ def not_own(path: Path) -> str:
 
 
 def put_aside(path: Path) -> Path | None:
-    """Move what is no regular file of this user's out of the way, whatever it is: where to, or None where there was
-    nothing of the kind. Raises OSError."""
+    """Move anything but a regular file of this user out of the way; returns where to, or None if nothing was to be
+    moved. Raises OSError."""
     if not not_own(path):
         return None
     names = (path.with_name(f"{path.name}.aside{number or ''}") for number in range(_ASIDE_MAX))

@@ -1,12 +1,12 @@
-"""What of a text may reach a terminal: what can be read. All else would act on it, or hide what stands there.
+"""The readable part of a text, which may reach a terminal. Control characters would act on it or hide text.
 
-It is written out as JSON would escape it, so that a document stays the same document. Pure.
+They are escaped as in JSON, so that a JSON document stays the same document. Pure.
 Source: ECMA-48 (control functions, of 7 and of 8 bits); Unicode's general categories Cc, Cf, Zl and Zp.
 """
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # mypy takes it as true; importing it takes longer than all that is here
+TYPE_CHECKING = False  # mypy takes it as true; importing it takes longer than everything else here
 if TYPE_CHECKING:
     from re import Match
 
@@ -18,16 +18,16 @@ _ACTS = (
 _COLOUR = "\x1b\\[[0-9;]*m"
 PLAIN = f"[{_ACTS}]"
 COLOURED = f"({_COLOUR})|[{_ACTS}]"
-"""Keeps colours as well: for what was cleaned before it was painted."""
+"""Keeps colours too: for text that was cleaned before it was coloured."""
 MOVING = f"({_COLOUR}|\x1b\\[(?:[0-9]*A|2K|\\?25[hl])|\r)|[{_ACTS}]"
-"""Keeps also what replaces the lines above, as rich does it for what is shown live (rich 13 to 15)."""
+"""Also keeps what replaces the lines above, as rich does for live displays (rich 13 to 15)."""
 
 
 def readable(text: str, kept: str = PLAIN) -> str:
-    """Line breaks and tabs stay. `kept`: one of the patterns above."""
+    """Escape control characters, except line breaks and tabs. `kept` is one of the patterns above."""
     if text.replace("\n", " ").replace("\t", " ").isprintable():
         return text
-    import re  # compiling a pattern takes longer than all that a quick verb does
+    import re  # compiling a pattern takes longer than everything else in a quick verb
 
     return re.sub(kept, _written_out, text)
 
@@ -37,6 +37,6 @@ def _written_out(found: Match[str]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Each character as JSON has it in ASCII."""
+    """Each character as its JSON escape in ASCII."""
     utf16 = text.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{high:02x}{low:02x}" for high, low in zip(utf16[::2], utf16[1::2], strict=True))

@@ -1,7 +1,7 @@
-"""What counts as a secret: the one rule, for variables, options, keys of mappings, addresses and whole texts. Pure.
+"""The one rule of what counts as a secret: in variables, options, mapping keys, addresses and whole texts. Pure.
 
-A name tells it (`DB_PASSWORD`, `--api-key`), or the value: a password or a token in an address, what issuers' tokens
-begin with, a private key. Source of those beginnings: the issuers' documentation (Hugging Face, OpenAI, GitHub, GitLab,
+Either the name shows it (`DB_PASSWORD`, `--api-key`) or the value does: a password or token in an address, a known
+token prefix, a private key. Source of the prefixes: the issuers' documentation (Hugging Face, OpenAI, GitHub, GitLab,
 Slack, AWS, Google, NVIDIA); RFC 7519 for JSON Web Tokens, RFC 7468 for private keys.
 """
 
@@ -31,11 +31,11 @@ SECRETS = {
     "LMCACHE_AEROSPIKE_USERNAME": "store",
     "LMCACHE_AEROSPIKE_PASSWORD": "store",
 }
-"""Secrets that are handed on, and who needs them: whoever reads the model, the sidecar's L2 store, either where it is
-in a cloud's storage, and whoever meets others in etcd or NATS."""
+"""Secrets that are passed on, and who needs them: whatever reads the model, the sidecar's L2 store, both if they are
+in cloud storage, and processes that use etcd or NATS."""
 MASK = "***"
 _LENGTH = 4
-"""Of a known secret that can be found: what is shorter stands in any text."""
+"""Shortest known secret, in characters, to look for: anything shorter occurs in any text."""
 _NAME = re.compile(
     r"SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|CONNECTION_?STRING"
     r"|(?:^|_)(?:TOKEN|PASS|CREDS|JWT|AUTHORIZATION)$|._PWD$"
@@ -46,7 +46,7 @@ _NONE = re.compile(
     r"_(?:FILE|PATH|DIR|ENV|NAME)$|(?:^|_)(?:BOS|EOS|PAD|UNK|SEP|CLS|MASK|STOP|START|END|IMAGE|AUDIO|VIDEO)_TOKEN$",
     re.IGNORECASE,
 )
-"""Names of where a secret is, and of tokens of a language model."""
+"""Names that say where a secret is kept, and names of a language model's tokens."""
 _QUOTED = r"\"[^\"\n]*\"?|'[^'\n]*'?"
 _NAMED = re.compile(
     r"(?<![\w.-])(?P<name>-{0,2}[A-Za-z_][\w.-]*)[\"']?"
@@ -56,12 +56,12 @@ _NAMED = re.compile(
 _WORD = re.compile(rf"{_QUOTED}|[^\s\"'=]\S*")
 _LINE = re.compile(rf"{_QUOTED}|[^\s\"'][^\n]*")
 _REFERENCE = re.compile(r"[\"']?(?:\$[A-Za-z_{(]|<|\{\{|\*\*\*|…|\.\.\.|[\"']?$)")
-"""What stands for a value that is elsewhere, or for none."""
+"""Text that stands for a value kept elsewhere, or for none."""
 _ADDRESS = re.compile(r"://(?P<value>[^/?#\s\"'<>]*)@")
 _SUSPECT = re.compile(r"(?<![^\s\"'=,\[])(?P<value>[^\s@/:\"'=,\[]+)@[\w.-]+:\d")
-"""An address without its scheme: it may be a token, or the name of a user."""
+"""An address without a scheme, in which the part before the @ may be a token or a user's name."""
 _USERS = frozenset("ssh sftp ftp rsync git git+ssh ssh+git svn+ssh postgres postgresql mysql mongodb amqp".split())
-"""In whose addresses a name without a password is that of a user, and no token."""
+"""Schemes in whose addresses a name without a password is a user and not a token."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*$")
 _SCHEME_MAX = 20
 _SHAPES = re.compile(
@@ -76,41 +76,41 @@ _HOOK = re.compile(
     r"|\.webhook\.office\.com/webhookb2|chat\.googleapis\.com/v1/spaces)(?P<value>[^\s\"'<>]{8,})",
     re.IGNORECASE,
 )
-"""Addresses whose path lets whoever knows it post. Source: the documentation of Slack, Discord, Telegram, Microsoft
-Teams and Google Chat."""
+"""Addresses whose path alone allows posting. Source: the documentation of Slack, Discord, Telegram, Microsoft Teams
+and Google Chat."""
 _HINT = re.compile(
     r"secret|pass|credential|connection|token|creds|jwt|authorization|pwd|key|://|@|hf_|sk-|gh[oprsu]_|github_pat|glpat"
     r"|xox|akia|asia|aiza|nvapi|eyj|bearer|hook|telegram|googleapis",
     re.IGNORECASE,
 )
-"""One of these is in every text that holds a secret: most texts do not have to be looked at more closely."""
+"""Every text with a secret contains one of these, so most texts need no closer look."""
 
 
 def is_secret(name: str, value: str = "") -> bool:
-    """Whether a variable is one: by its name, or by what it holds."""
+    """Whether a variable is a secret, by its name or by its value."""
     return name in SECRETS or looks_secret(name) or secret_in(value) is not None
 
 
 def looks_secret(name: str) -> bool:
-    """Whether this is what the name of a secret looks like: of a variable, an option, or a key in a mapping."""
+    """Whether the name of a variable, an option or a mapping key looks like that of a secret."""
     words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lstrip("-").replace("-", "_").replace(".", "_")
     return _NAME.search(words) is not None and _NONE.search(words) is None
 
 
 def secret_in(text: str) -> str | None:
-    """What secret a text holds, named without its value; None if it holds none."""
+    """The kind of secret that a text contains, without its value; None if it contains none."""
     return next((name for _, _, name in _found(text)), None)
 
 
 def hidden(text: str, values: Iterable[str]) -> str:
-    """The text with `***` in the place of these secrets, whatever they look like."""
+    """The text with these secrets replaced by `***`, whatever they look like."""
     for value in sorted(values, key=len, reverse=True):
         text = text.replace(value, MASK) if len(value) >= _LENGTH else text
     return text
 
 
 def masked(text: str) -> str:
-    """The text with `***` in the place of what looks like a secret."""
+    """The text with everything that looks like a secret replaced by `***`."""
     parts, at = [], 0
     for start, end, _ in sorted(_found(text, with_suspects=True)):
         if end > at:
@@ -120,17 +120,17 @@ def masked(text: str) -> str:
 
 
 def only_secrets(variables: Mapping[str, str]) -> dict[str, str]:
-    """Those that may only be kept in memory."""
+    """The variables that may be kept only in memory."""
     return {name: value for name, value in variables.items() if is_secret(name, value)}
 
 
 def without_secrets(variables: Mapping[str, str]) -> dict[str, str]:
-    """Those that may be written and shown."""
+    """The variables that may be written and shown."""
     return {name: value for name, value in variables.items() if not is_secret(name, value)}
 
 
 def _found(text: str, *, with_suspects: bool = False) -> Iterator[tuple[int, int, str]]:
-    """From where to where each stands, and what it is."""
+    """Start, end and kind of each secret in the text."""
     if _HINT.search(text) is None:
         return
     yield from _named(text)

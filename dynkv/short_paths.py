@@ -1,9 +1,9 @@
-"""Short ways to a directory whose path is too long for sockets, of which unix(7) takes 107 bytes.
+"""Shortcuts to directories whose paths are too long for sockets; unix(7) allows 107 bytes.
 
-One's own programs reach a socket through its opened directory. For others there is `HOLDER/d`, a symbolic link to the
-directory. HOLDER is a directory of this user's alone, with a random name in one of the host's temporary directories:
-nobody can have made it first. It is noted in the directory itself, so that everybody finds the same one, whatever their
-login; and what somebody has removed of it is made again.
+dynkv itself reaches a socket through its opened directory. Other programs use `HOLDER/d`, a symbolic link to the
+directory. HOLDER is a directory that only this user can enter, with a random name, in one of the host's temporary
+directories, so that nobody can have made it first. The directory itself holds a note of it, so that everyone finds the
+same one in every login; missing parts are made again.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _PREFIX, _LINK, _NOTE = "dynkv-", "d", "shortcut"
 _NOTE_MAX_BYTES = 100
 _NAME_PATTERN = rf"{_PREFIX}[a-z0-9_]{{8}}"
 _FRESH_S = 3600.0
-"""Cleaners of temporary directories go by age, and count in days. Source: tmpfiles.d(5), "Age"."""
+"""How often to refresh. Cleaners of temporary directories go by age, in days. Source: tmpfiles.d(5), "Age"."""
 _OWN_DESCRIPTORS = "/proc/self/fd"
 _SHARED, _OTHERS = stat.S_IWGRP | stat.S_IWOTH, stat.S_IRWXG | stat.S_IRWXO
 
 
 @contextmanager
 def address(path: str | os.PathLike[str]) -> Iterator[str]:
-    """The same socket by a path that can be bound and connected to, for as long as the block lasts. Raises OSError."""
+    """A path to the same socket that is short enough to bind and connect to while the block lasts. Raises OSError."""
     whole = os.fspath(path)
     if len(os.fsencode(whole)) <= ADDRESS_MAX:
         yield whole
@@ -44,7 +44,7 @@ def address(path: str | os.PathLike[str]) -> Iterator[str]:
 
 
 def shortcut(directory: Path) -> Path | None:
-    """A path of at most 25 bytes that leads to `directory`, made where there is none; None where there can be none."""
+    """A path of at most 25 bytes that leads to `directory`, made if missing; None if it cannot be made."""
     holder = holder_of(directory)
     if holder is not None and _is_kept(holder, directory):
         return holder / _LINK
@@ -52,7 +52,7 @@ def shortcut(directory: Path) -> Path | None:
 
 
 def holder_of(directory: Path) -> Path | None:
-    """What is noted of a shortcut that was made, whatever became of it."""
+    """The noted holder of a shortcut, whether or not it still exists."""
     import re  # compiling a pattern takes longer than all that a quick verb does
 
     try:
@@ -64,13 +64,13 @@ def holder_of(directory: Path) -> Path | None:
 
 
 def is_whole(directory: Path) -> bool:
-    """Whether the shortcut that is noted is there, and leads to `directory`."""
+    """Whether the noted shortcut exists and leads to `directory`."""
     holder = holder_of(directory)
     return holder is not None and _is_own(holder) and _leads_to(holder / _LINK, directory)
 
 
 def remove_shortcut(directory: Path) -> None:
-    """With the note of it; what is there instead, and another's, stays."""
+    """Remove the shortcut and its note, but nothing that has replaced it or belongs to another user."""
     holder = holder_of(directory)
     with suppress(OSError):
         if holder is not None and _is_own(holder) and (is_whole(directory) or not (holder / _LINK).exists()):
@@ -81,13 +81,13 @@ def remove_shortcut(directory: Path) -> None:
 
 
 def note(holder: Path, directory: Path) -> None:
-    """Once more, where the note was removed and the shortcut was not."""
+    """Write the note again, for a shortcut whose note was removed."""
     with suppress(OSError):
         _noted(holder, directory)
 
 
 def refresh(directory: Path) -> None:
-    """As if the shortcut had just been made, to whoever removes what is old."""
+    """Renew the shortcut's timestamps, so that cleaners of old files leave it alone."""
     holder = holder_of(directory)
     with suppress(OSError):
         if holder is not None and time.time() - holder.lstat().st_mtime > _FRESH_S:
@@ -96,12 +96,13 @@ def refresh(directory: Path) -> None:
 
 
 def _noted(holder: Path, directory: Path) -> None:
-    """No link, which would lead back here in a circle."""
+    """Write the note, as a file: a link would lead back here in a circle."""
     write_whole(directory / _NOTE, os.fsencode(holder), directory / f"{_NOTE}.tmp")
 
 
 def _is_kept(holder: Path, directory: Path) -> bool:
-    """What was removed is made again, unless somebody has taken the name meanwhile."""
+    """Make missing parts of the shortcut again; returns whether it leads to `directory`, as someone may have taken
+    the name."""
     link = holder / _LINK
     try:
         if not os.path.lexists(holder) and _is_safe(holder.parent):
@@ -137,7 +138,7 @@ def _made(directory: Path) -> Path | None:
 
 
 def _is_own(holder: Path) -> bool:
-    """A directory of this user's alone, and no link to one."""
+    """Whether this is a directory, not a link to one, that only this user may enter."""
     try:
         found = holder.lstat()
     except OSError:
@@ -153,7 +154,7 @@ def _leads_to(link: Path, directory: Path) -> bool:
 
 
 def _is_safe(parent: Path) -> bool:
-    """Whether nobody but the system's owner and this user can rename or remove what this user makes there."""
+    """Whether only this user and the system's owner can rename or remove what this user makes there."""
     try:
         found, system = parent.stat(), Path("/").stat()
     except OSError:

@@ -1,45 +1,46 @@
-"""What of the environment around a command goes on to what it starts. Pure, and imported before anything else.
+"""Which of a command's environment variables are passed on to what it starts. Pure, and imported before anything else.
 
-An empty or relative entry of a search path means wherever somebody happens to be, and in /tmp that is where everybody
-may put a file; so it goes no further than the command. A person's absolute entries do.
+An empty or relative entry of a search path means the current directory, and in /tmp anyone can put a file there, so
+such entries are not passed on. Absolute entries are.
 Source: CPython 3.11 to 3.13, "Command line and environment"; ld.so(8); execvp(3) for PATH.
 """
 
-TYPE_CHECKING = False  # mypy takes it as true; importing it takes longer than all that is here
+TYPE_CHECKING = False  # mypy takes it as true; importing it takes longer than everything else here
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SEARCH_PATHS = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")
 _OWN_DIRECTORY = ("$ORIGIN", "${ORIGIN}")
-"""Where what is being loaded lies. Source: ld.so(8)."""
+"""The directory of the object being loaded. Source: ld.so(8)."""
 _SINGLE_PLACES = ("PYTHONUSERBASE", "PYTHONPYCACHEPREFIX")
 _OTHER_PROGRAM = ("PYTHONINSPECT", "PYTHONOPTIMIZE", "PYTHONWARNINGS")
-"""They make another program of it: one that reads commands in the end, has no help, or fails where others warn."""
+"""Variables that change how Python runs: it reads commands at the end, has no docstrings, or fails where others
+warn."""
 _INSTALLATION = frozenset(
     "PYTHONPATH PYTHONHOME PYTHONPLATLIBDIR PYTHONNOUSERSITE PYTHONUTF8 PYTHONDONTWRITEBYTECODE".split()
 ) | {*_SINGLE_PLACES}
-"""Where Python's parts are, and how it may write beside them."""
+"""Variables that say where Python's parts are, and how it may write next to them."""
 _OF_THE_LOGIN = frozenset("XDG_RUNTIME_DIR PWD OLDPWD".split())
-"""It is over some day, and the supervisor is not."""
+"""Variables of the login session, which the supervisor may outlive."""
 NO_PLUGINS = "PYDANTIC_DISABLE_PLUGINS", "__all__"
 """pydantic looks through all that is installed beside it for what might change what a profile means: nothing is to, and
 in an environment with the stack that takes longer than to read the profile. Source: pydantic 2.13, "Plugins"."""
 
 
 def absolute(environ: "Mapping[str, str]") -> dict[str, str]:
-    """With those entries of search paths alone that mean the same everywhere; no variable for a path without any."""
+    """The environment with only absolute entries in search paths; a search path without any is dropped."""
     paths = {name: _absolute_entries(name, environ[name]) for name in SEARCH_PATHS if name in environ}
     return {name: paths.get(name, value) for name, value in environ.items() if paths.get(name, "kept")}
 
 
 def of_command(environ: "Mapping[str, str]") -> dict[str, str]:
-    """For a command of dynkv itself."""
+    """The environment for a command of dynkv."""
     places = {name for name in _SINGLE_PLACES if not environ.get(name, "/").startswith("/")}
     return {name: value for name, value in absolute(environ).items() if name not in {*_OTHER_PROGRAM, *places}}
 
 
 def of_supervisor(environ: "Mapping[str, str]") -> dict[str, str]:
-    """For the process that stays."""
+    """The environment for the supervisor, which outlives the command."""
     return {
         name: value
         for name, value in of_command(environ).items()
@@ -48,7 +49,8 @@ def of_supervisor(environ: "Mapping[str, str]") -> dict[str, str]:
 
 
 def of_stack(environ: "Mapping[str, str]") -> dict[str, str]:
-    """For the stack's interpreter, as it is asked or made to help: what is set for dynkv's own is nothing to it."""
+    """The environment for the stack's interpreter when it answers or helps: without the PYTHON variables meant for
+    dynkv."""
     kept = absolute(environ).items()
     return {name: value for name, value in kept if name == "PYTHONPATH" or not name.startswith("PYTHON")}
 

@@ -257,10 +257,10 @@ def test_a_disk_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr("fcntl.flock", flock)
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (numbers alone)
-    with pytest.raises(PreflightRefused, match="no file can be locked on this disk: No locks available") as refused:
+    with pytest.raises(PreflightRefused, match="files on this disk cannot be locked: No locks available") as refused:
         take_lock(tmp_path / "lock")
     assert refused.value.where == str(tmp_path / "lock")
-    with pytest.raises(PreflightRefused, match="no file can be locked"), planning(tmp_path):
+    with pytest.raises(PreflightRefused, match="files on this disk cannot be locked"), planning(tmp_path):
         pytest.fail("nobody plans without a lock")
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 

@@ -7,13 +7,13 @@ from generate.markdown import code, table
 
 HEAD = """# Checks
 
-What `dynkv doctor` looks for, before you start, and every `up` by itself. Each finding ends with its id in parentheses,
-and `--json` has it as `id`. The exit code is 4 when there is an error.
+What `dynkv doctor` checks before you start, as does every `up`. Each finding ends with its id in parentheses, which is
+`id` in `--json`. The exit code is 4 if there is an error.
 """
 _WHAT = {
     Severity.ERROR: "It will not work: `up` refuses to start. `--skip-checks` starts anyway.",
-    Severity.WARNING: "It may not work, or not for long: `up` says so and goes on.",
-    Severity.INFO: "Good to know: only `doctor` says it.",
+    Severity.WARNING: "It may not work, or not for long: `up` reports it and continues.",
+    Severity.INFO: "Good to know: only `doctor` reports it.",
 }
 
 

@@ -14,13 +14,13 @@ from generate.markdown import code, sentence, table
 
 HEAD = """# Command line
 
-Every verb of `dynkv`. `dynkv --help` and `dynkv VERB --help` print the same, and so do the manual pages.
+Every verb of `dynkv`. `dynkv --help`, `dynkv VERB --help` and the manual pages contain the same.
 
-NAME is the name of a deployment. You need it only when several run. PROFILE is the name of a shipped profile, or the
-path of a YAML file: see [profile](profile.md). What each exit code means is in [exit codes](exit-codes.md).
+NAME is the name of a deployment, which is only needed if several are running. PROFILE is the name of a shipped profile,
+or the path of a YAML file: see [profile](profile.md). The exit codes are explained in [exit codes](exit-codes.md).
 
-Output goes to a terminal with colours, and to a pipe as plain text with whole lines. `NO_COLOR` switches the colours
-off. `DYNKV_HOME` names the directory that holds everything dynkv writes: without it, `dynkv` in the XDG state directory
+Output has colours in a terminal, and is plain text with whole lines in a pipe. `NO_COLOR` switches the colours off.
+`DYNKV_HOME` is the directory for everything that dynkv writes, by default `dynkv` in the XDG state directory
 (`~/.local/state/dynkv`).
 """
 
@@ -79,7 +79,7 @@ def _parameter(parameter: Any) -> tuple[str, str]:
     names = ", ".join(code(f"{name}{value}") for name in parameter.opts)
     default = parameter.default
     if default not in (None, False) and not parameter.multiple:
-        meaning += f" {code(f'{default:g}' if isinstance(default, float) else default)} when left out."
+        meaning += f" {code(f'{default:g}' if isinstance(default, float) else default)} if omitted."
     return names, meaning
 
 

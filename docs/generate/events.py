@@ -10,8 +10,8 @@ from generate.markdown import code, sentence, table
 
 HEAD = """# Events
 
-The history of a deployment: every step, with its cause and, where it took time, its duration. `dynkv events` prints it,
-`--json` as one object a line. The file is `DYNKV_HOME/NAME/events.jsonl`. The supervisor serves the same over its
+The history of a deployment: every step, with its cause and, if it took time, its duration. `dynkv events` prints it,
+`--json` as one object per line. The file is `DYNKV_HOME/NAME/events.jsonl`. The supervisor serves the same over its
 [HTTP API](http-api.md).
 """
 
@@ -26,13 +26,13 @@ def page() -> str:
         "## Kinds",
         table(("kind", "what has happened", "in `data`"), kinds),
         "## States of a unit",
-        "Events of kind `state` tell of these. No other steps are possible.",
+        "Events of kind `state` report these. No other steps are possible.",
         table(
             ("state", "meaning", "may be followed by"),
             [(code(state), units[state.name], _following(state)) for state in State],
         ),
         "## States of a deployment",
-        "As `dynkv status` shows them.",
+        "The states that `dynkv status` shows.",
         table(("state", "meaning"), [(code(state), deployments[state.name]) for state in status.DeploymentState]),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"

@@ -10,8 +10,8 @@ from generate.markdown import code, sentence, table
 
 HEAD = """# Exit codes
 
-The same for all verbs. An error goes to stderr, in one shape: what happened, `at` where, the lines that it is about,
-and a `hint` what to do next.
+The same for all verbs. An error goes to stderr in one format: what happened, `at` where, the relevant lines, and a
+`hint` what to do next.
 """
 
 
@@ -22,7 +22,7 @@ def page() -> str:
         HEAD,
         table(("code", "meaning"), codes),
         "## Errors",
-        "The error that `dynkv` itself raises, by its name in the code.",
+        "The errors that `dynkv` itself raises, by their names in the code.",
         table(("error", "code", "when"), errors),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"

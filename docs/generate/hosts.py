@@ -9,9 +9,9 @@ from generate.markdown import table
 
 HEAD = """# Hosts
 
-What dynkv does on hosts other than most are. Each row is tried by the tests, on a real host of the kind, with every
-verb from `up` to `down`: it is served, or `up` refuses in one sentence and starts nothing. Where `up` refuses, the
-verbs that only look still answer.
+What dynkv does on unusual hosts. The tests try each row on a real host of the kind, with every verb from `up` to
+`down`: dynkv works there, or `up` refuses in one sentence and starts nothing. If `up` refuses, the verbs that only look
+still work.
 """
 
 

@@ -9,8 +9,8 @@ from generate.markdown import code, table
 
 HEAD = """# HTTP API
 
-Each deployment's supervisor answers HTTP on a Unix socket that only you can open: `DYNKV_HOME/NAME/control.sock`. Where
-that path is longer than a client can connect to, the deployment's `journal.json` names a short one as `socket`.
+Each deployment's supervisor serves HTTP on a Unix socket that only you can open: `DYNKV_HOME/NAME/control.sock`. If
+that path is too long to connect to, `socket` in the deployment's `journal.json` is a short one.
 
 ```text
 curl --unix-socket ~/.local/state/dynkv/agg/control.sock http://dynkv/v1/status
@@ -18,12 +18,12 @@ curl --unix-socket ~/.local/state/dynkv/agg/control.sock -X POST http://dynkv/v1
 curl --unix-socket ~/.local/state/dynkv/agg/control.sock -N http://dynkv/v1/events
 ```
 
-A request's body has no meaning. 202 says that something was asked for; the events tell what became of it. An error is
-`{"error": "…"}`, in words. A path that is not in the table gets 404, a method that its path does not take 405 with
-`Allow`, and what is no path 400. Forward the socket to no TCP port, which asks nobody who they are. What a web page
-could make a browser send gets 403 all the same: a request with `Origin` or `Sec-Fetch-Site`, for another `Host` than
-`localhost`, `dynkv` or a loopback address, or with a form's `Content-Type`; so does another user's process. Of many
-connections, those that ask for nothing are closed first. A name in a path may be percent-encoded.
+A request's body is ignored. 202 means that the request was accepted; the events show the result. An error is
+`{"error": "…"}`, in words. A path that is not in the table gets 404, a method that its path does not support 405 with
+`Allow`, and an invalid path 400. Do not forward the socket to a TCP port, which does not authenticate anyone. Requests
+that a web page could make a browser send get 403 in any case: with `Origin` or `Sec-Fetch-Site`, for a `Host` other
+than `localhost`, `dynkv` or a loopback address, or with a form's `Content-Type`; so do another user's processes. Of too
+many connections, those without a request are closed first. A name in a path may be percent-encoded.
 """
 
 

@@ -13,11 +13,11 @@ from generate.markdown import table
 
 HEAD = """# Launch scripts
 
-What Dynamo's own launch scripts of its vLLM backend (`examples/backends/vllm/launch` in its repository) are for dynkv:
-a profile, or the reason why there is none. A profile is a shipped one with keys of its own. The tests plan each on a
-host of 8 GPUs and start the shapes among them with Dynamo's mocker; with these models, on GPUs, they were not run.
+The equivalents of Dynamo's own launch scripts for its vLLM backend (`examples/backends/vllm/launch` in its repository):
+a profile, or the reason why there is none. A profile is a shipped one with additional keys. The tests plan each on a
+host with 8 GPUs and start the different shapes with Dynamo's mocker; with these models, on GPUs, they have not run.
 
-`dynkv init --from-script` makes such a profile of a script that you have: [how](../howto/init.md).
+`dynkv init --from-script` makes such a profile from your own script: [how](../howto/init.md).
 """
 
 

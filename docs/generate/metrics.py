@@ -16,13 +16,13 @@ from generate.markdown import code, table
 
 HEAD = """# Metrics
 
-`GET /metrics` at the address that `up` prints and `status --json` has as `metrics_url`: dynkv's own figures, and all
-that sidecar, frontend and workers say, in one answer. [Watch it](../howto/watch.md) has the way to a dashboard. It is
-Prometheus' text format, or OpenMetrics for who accepts that, as Prometheus does. `GET /sd` names the address of every
-unit. Nothing else is answered there: 404 for another path, 405 for a method that would change something, and on
-loopback 403 for a `Host` that is not this host's. Many who ask within a second cost no more than one.
+`GET /metrics` at the address that `up` prints, and that is `metrics_url` in `status --json`: dynkv's own metrics, and
+those of sidecar, frontend and workers, in one answer. [Monitor it](../howto/watch.md) leads to a dashboard. The answer
+is in Prometheus' text format, or OpenMetrics for clients that accept it, as Prometheus does. `GET /sd` returns the
+address of every unit. Nothing else is served there: 404 for another path, 405 for a method that would change something,
+and on loopback 403 for a `Host` that is not this host's. Many requests within a second cost no more than one.
 
-The deployment's [control socket](http-api.md) answers `GET /metrics` too, with dynkv's own figures and those of
+The deployment's [control socket](http-api.md) serves `GET /metrics` too, with dynkv's own metrics and those of
 requests.
 """
 _LABELS = "`deployment`, `unit` and `role`"
@@ -35,24 +35,24 @@ def page() -> str:
     parts = [
         HEAD,
         "## dynkv's own",
-        f"Labels of what is a unit's: {_LABELS}. `dynkv_build_info` has `version` alone. `dynkv_unit_state` has one "
+        f"Labels of a unit's metrics: {_LABELS}. `dynkv_build_info` only has `version`. `dynkv_unit_state` has one "
         f"series for each `state`: {_listed(State)}. A `reason` of an outage is {_listed(Reason)}. A `step` of "
-        f"clearing up is {_listed(STEPS)}, as events name it. Outages, recoveries, times in states, steps, faults and "
-        "cut requests are of the whole deployment: a supervisor that takes over counts on, from events.jsonl. Others "
-        "begin with their supervisor. What is not known, as on a host without GPUs, is not there.",
+        f"cleaning up is {_listed(STEPS)}, as in events. Outages, recoveries, times in states, steps, faults and "
+        "cut requests cover the whole deployment: a supervisor that takes over continues counting, from events.jsonl. "
+        "Others begin with their supervisor. Unknown metrics, as on a host without GPUs, are left out.",
         table(_COLUMNS, _rows(own)),
         "## Of each scrape",
         table(_COLUMNS, _rows(SCRAPE_FAMILIES)),
         "## The stack's",
-        "What units say is passed on as it is, with "
-        f"{_LABELS} before a unit's own labels; one with such a name has `exported_` before it. Where two "
-        "units have a family as different kinds, the first one's is taken. Rules and dashboards rely on these:",
+        "The units' metrics are passed on as they are, with "
+        f"{_LABELS} before a unit's own labels; one with the same name gets the prefix `exported_`. If two "
+        "units have a family with different types, the first one's is used. Rules and dashboards rely on these:",
         table(("metric", "program", "type", "meaning", "versions"), _of_the_stack()),
         "## Passed on by the control socket",
-        "What frontend and workers count about their requests. `process` is the older name of `unit`.",
+        "Metrics of frontend and workers about their requests. `process` is the older name of `unit`.",
         table(_COLUMNS, _rows(PASSED_ON)),
         "## Deprecated",
-        "The names of before, with the label `process` for `unit`. They stay for one version.",
+        "Earlier names, with the label `process` instead of `unit`. They stay for one version.",
         table(_COLUMNS, _rows(before)),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"

@@ -22,14 +22,13 @@ Schema = Mapping[str, Any]
 
 HEAD = """# Profile
 
-A profile is a YAML file (YAML 1.2, at most 256 KiB), or comes through a pipe: `dynkv up <(…)`. Every key may be left
-out. A profile begins with another one when it says `extends`, and then only names what differs. `--set KEY=VALUE`
-overrides one key, with dots between the parts: `--set frontend.port=8001`.
+A profile is a YAML file (YAML 1.2, at most 256 KiB), or comes through a pipe: `dynkv up <(…)`. Every key is optional.
+With `extends`, a profile is based on another one, and only contains what differs. `--set KEY=VALUE` overrides one key,
+with dots between the parts: `--set frontend.port=8001`.
 
-A key whose name ends in `_s` or `_seconds` is in seconds, one in `_gb` is in GiB, one in `_mb` in MB. Nothing is
-converted: `no` is a text, and `"8000"` is no number; only where a text has to be a word of a command line or a variable
-of the environment a number will do. A key that dynkv does not know is an error, and the message names
-the one that you probably meant.
+A key that ends in `_s` or `_seconds` is in seconds, one in `_gb` is in GiB, one in `_mb` in MB. Nothing is converted:
+`no` is a string, and `"8000"` is not a number; only words of a command line and environment variables may also be
+numbers. An unknown key is an error, and the message names the one that you probably meant.
 
 `dynkv profiles schema` prints the JSON Schema that this page is made from, for your editor.
 """
@@ -40,8 +39,8 @@ def page() -> str:
     parts = [HEAD, *_Sections(schema["$defs"]).of("", schema, {})]
     parts += [
         "## What you cannot set",
-        "dynkv writes some arguments of the workers itself, and some variables of the environment. A profile that "
-        "sets them is refused, however it writes them: with an alias, shortened, with underscores or dotted keys.",
+        "dynkv writes some arguments of the workers, and some environment variables, itself. A profile that "
+        "sets them is refused, however they are spelled: with an alias, abbreviated, with underscores or dotted keys.",
         table(("worker argument", "set instead"), [(code(arg), code(key)) for arg, key in RESERVED_ARGS.items()]),
         table(
             ("worker argument", "cannot be planned, because"), [(code(arg), why) for arg, why in REFUSED_ARGS.items()]

@@ -32,16 +32,16 @@ _LENGTH_MAX, _DEPTH_MAX, _LARGEST = 1000, 50, 2**63
 
 
 def _divided(a: int, b: int) -> int:
-    """Towards zero."""
+    """The quotient, rounded towards zero."""
     return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
 
 
 class Unknown(Exception):
-    """Only running the script would tell."""
+    """Only running the script would show the value."""
 
 
 def compute(text: str, variables: Variables) -> int:
-    """The value of an expression in which all `$` are expanded; assignments are made. Raises Unknown."""
+    """The value of an expression in which all `$` are expanded; assignments are carried out. Raises Unknown."""
     value = 0
     for part in text.split(","):
         value = _statement(part, variables)
@@ -102,5 +102,5 @@ def _value(node: ast.expr, variables: Variables, depth: int) -> int:
 
 
 def _variable(name: str, variables: Variables, depth: int) -> int:
-    """A variable holds an expression, or nothing, which is 0."""
+    """The value of a variable, which contains an expression, or nothing, which is 0."""
     return _expression(variables.text(name) or "0", variables, depth + 1)

@@ -1,4 +1,4 @@
-"""bash's own commands, as far as they decide what a script starts. Source: bash(1), "Shell Builtin Commands"."""
+"""bash's own commands, as far as they affect what a script starts. Source: bash(1), "Shell Builtin Commands"."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _source(shell: Shell, words: list[str], command: Simple, document: str | Non
 
 
 SOURCED = frozenset(["gpu_utils.sh", "launch_utils.sh"])
-"""Of Dynamo's examples, whose functions are known."""
+"""Files of Dynamo's examples whose functions are known."""
 
 
 def _exit(shell: Shell, words: list[str], command: Simple, document: str | None) -> bool | None:
@@ -193,4 +193,5 @@ BUILTINS: dict[str, Builtin] = {
     "pwd": _pwd,
     "cd": _cd,
 }
-"""Besides bash's own: what scripts wait, end and print with, and `curl`, which asks whether something is up."""
+"""bash's own commands, those with which scripts wait, end and print, and `curl`, which checks whether something is
+up."""

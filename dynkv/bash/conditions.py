@@ -1,4 +1,4 @@
-"""`[ … ]` and `[[ … ]]`: true, false, or None where only running the script would tell.
+"""`[ … ]` and `[[ … ]]`: true, false, or None if only running the script would show.
 
 Source: bash(1), "Conditional Expressions".
 """
@@ -27,14 +27,14 @@ _PATTERN_MAX = 200
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A word after its expansion, or an operator. A quoted word is no pattern."""
+    """An expanded word, or an operator. A quoted word is not a pattern."""
 
     text: str
     is_quoted: bool = False
 
 
 def judge(parts: Sequence[Part], number: Callable[[str], int], is_set: Callable[[str], bool]) -> bool | None:
-    """`number` computes an arithmetic expression, and raises Unknown; `is_set` is of a variable's name."""
+    """The result. `number` computes an arithmetic expression, and raises Unknown; `is_set` takes a variable's name."""
     judging = _Judging(list(parts), number, is_set)
     return judging.either() if parts else False
 

@@ -1,4 +1,4 @@
-"""From a word as it is written to what a program would get. Source: bash(1), "Expansion", GNU bash 5.2."""
+"""From a word as written to what a program would get. Source: bash(1), "Expansion", GNU bash 5.2."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _RANGE_MAX = 1000
 _DEPTH_MAX = 50
 
 Substitute = Callable[[str], str]
-"""What a command prints, by its text."""
+"""The output of a command, by its text."""
 
 
 class _Fields:
-    """Words as they grow: what is quoted belongs to the current one, what is not is split at blanks."""
+    """Words under construction: quoted text joins the current one, unquoted text is split at blanks."""
 
     def __init__(self) -> None:
         self.done: list[str] = []
@@ -47,7 +47,7 @@ class _Fields:
                 self.put(part)
 
     def put_all(self, items: list[str]) -> None:
-        """`"${array[@]}"`: a word each; no word at all where there are none."""
+        """Add `"${array[@]}"`: one word for each item; none for an empty array."""
         for number, item in enumerate(items):
             if number:
                 self.end()
@@ -66,25 +66,26 @@ class Expander:
         self._depth = 0
 
     def words(self, written: str) -> list[str]:
-        """As arguments of a program: braces, variables, commands, then split at blanks. No file is looked for."""
+        """Expand as arguments of a program: braces, variables, commands, then splitting at blanks. Files are not
+        matched."""
         return [field for part in braces(written) for field in self._fields(part)]
 
     def text(self, written: str) -> str:
-        """As the value of an assignment: nothing is split."""
+        """Expand as the value of an assignment: nothing is split."""
         fields = _Fields()
         self._expand(written, fields, is_split=False)
         fields.end()
         return " ".join(fields.done)
 
     def document(self, written: str) -> str:
-        """As in double quotes, but that these stand for themselves."""
+        """Expand as in double quotes, except that quotes are literal."""
         fields = _Fields()
         self._expand_quoted(written, fields)
         fields.end()
         return "".join(fields.done)
 
     def number(self, written: str) -> int:
-        """Of an arithmetic expression; raises Unknown."""
+        """The value of an arithmetic expression. Raises Unknown."""
         text = self.document(written)
         if not is_known(text):
             raise Unknown
@@ -130,7 +131,7 @@ class Expander:
             fields.put(piece)
 
     def _put_quoted(self, inner: str, fields: _Fields) -> None:
-        """What stands in double quotes is a word even where it is empty, unless it is an array's items alone."""
+        """Add text in double quotes, which is a word even if it is empty, unless it is only an array's items."""
         if not re.fullmatch(r"\$(?:@|\{[^}]*\[@\]\}|\{@[^}]*\})", inner):
             fields.put("")
         self._expand_quoted(inner, fields)
@@ -158,7 +159,7 @@ class Expander:
                 at += 1
 
     def _expansion(self, piece: str) -> str | list[str]:
-        """Of `$((…))`, `$(…)`, `` `…` `` or `${…}`."""
+        """Expand `$((…))`, `$(…)`, `` `…` `` or `${…}`."""
         if piece.startswith("$((") and piece.endswith("))"):
             try:
                 return str(self.number(piece[3:-2]))
@@ -223,7 +224,7 @@ class Expander:
         return self._changed(value, operation, rest)
 
     def _part_of(self, whole: str | list[str], rest: str) -> str | list[str]:
-        """`:start` or `:start:length`, in letters or items."""
+        """The part `:start` or `:start:length`, in characters or items."""
         try:
             start, *length = [self.number(part) for part in rest.split(":")]
         except Unknown:
@@ -244,7 +245,7 @@ class Expander:
 
 
 def braces(written: str) -> list[str]:
-    """`{0..3}` and `{a,b}`, of a word without other expansions in them."""
+    """Expand `{0..3}` and `{a,b}` in a word without other expansions inside them."""
     if "'" in written or '"' in written:
         return [written]
     if match := _RANGE.match(written):
@@ -257,13 +258,13 @@ def braces(written: str) -> list[str]:
 
 
 def array_items(written: str) -> str:
-    """What stands between the brackets of `NAME=(…)`."""
+    """The text between the brackets of `NAME=(…)`."""
     start = written.index("(") + 1
     return written[start : closing(written, start, "(", ")")]
 
 
 def _without(value: str, operation: str, pattern: str) -> str:
-    """Without the beginning (`#`) or the end (`%`) that a pattern describes; doubled, the longest."""
+    """The value without the beginning (`#`) or the end (`%`) that matches a pattern; doubled, the longest match."""
     cuts = range(len(value) + 1)
     if operation.startswith("#"):
         fits = [at for at in cuts if fnmatchcase(value[:at], pattern)]

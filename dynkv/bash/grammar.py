@@ -1,4 +1,4 @@
-"""From the words of a bash script to what it consists of. Source: bash(1), "Shell Grammar", GNU bash 5.2."""
+"""From the words of a bash script to its statements. Source: bash(1), "Shell Grammar", GNU bash 5.2."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _CLOSING = ("then", "elif", "else", "fi", "do", "done", "esac", "}")
 
 
 def parse(text: str, first_line: int = 1) -> Block:
-    """Raises ScriptError for what is no bash, or more than is understood here."""
+    """Parse a script. Raises ScriptError if it is not bash, or uses more than is supported here."""
     parser = _Parser(Reader(text, first_line).tokens())
     block = parser.block()
     if not parser.is_at_end:
@@ -41,9 +41,9 @@ def parse(text: str, first_line: int = 1) -> Block:
 
 
 def parse_script(text: str) -> tuple[Block, ScriptError | None]:
-    """What can be read of it, and why the rest cannot: bash, too, runs what stands before a mistake.
+    """The readable part of a script, and why the rest cannot be read: bash too runs what precedes a mistake.
 
-    Raises ScriptError where a quote or a bracket has no end.
+    Raises ScriptError if a quote or a bracket is not closed.
     """
     parser = _Parser(Reader(text, 1).tokens())
     try:
@@ -56,7 +56,7 @@ def parse_script(text: str) -> tuple[Block, ScriptError | None]:
 class _Parser:
     def __init__(self, tokens: list[Token]) -> None:
         self.read: list[Statement] = []
-        """Statements that stand in no other one."""
+        """Top-level statements."""
         self._tokens = tokens
         self._at = 0
         self._depth = 0
@@ -75,7 +75,7 @@ class _Parser:
         return ScriptError(f"{self._next.text.strip() or 'the end of the line'} is not expected here", self._next.line)
 
     def block(self) -> Block:
-        """Statements up to a word or an operator that ends what is around them."""
+        """Statements up to a word or an operator that ends the enclosing one."""
         if self._depth == _DEPTH_MAX:
             raise ScriptError("this is nested too deeply", self._next.line)
         self._depth += 1
@@ -156,7 +156,7 @@ class _Parser:
         return Simple(line, tuple(assignments), tuple(words), document)
 
     def _redirection(self) -> Token | None:
-        """The operator of a document; None for files."""
+        """The operator of a here-document; None for files."""
         operator = self._take()
         if self._next.is_operator:
             raise self.unexpected()

@@ -1,4 +1,4 @@
-"""What small programs print that work on texts alone."""
+"""The output of small programs that only process text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SEQ_MAX = 1000
 
 
 def told_by(words: list[str]) -> str | None:
-    """None for a program that has to be run for that."""
+    """The output; None for a program that would have to be run."""
     program = _PROGRAMS.get(words[0])
     given = [word for word in words[1:] if not word.startswith("-")]
     if program is None or not given or not all(map(is_known, given)):

@@ -1,6 +1,6 @@
-"""Goes through a script as bash would, and writes down what it starts instead of starting it.
+"""Going through a script as bash would, recording what it starts instead of starting it.
 
-A program that would be run is taken to end well. What only it would tell is unknown, and stays so in what follows.
+Programs are assumed to succeed. What only they could tell is unknown, and stays so in what follows.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from dynkv.errors import ScriptError
 
 _TURNS_MAX, _STATEMENTS_MAX, _CALLS_MAX = 300, 20_000, 50
 Helper = Callable[[list[str], Variables], str]
-"""A function that a script sources: what it prints."""
+"""A function that a script sources, as its output."""
 
 
 def read_script(
     text: str, path: str, arguments: Sequence[str], environ: Mapping[str, str], helpers: Mapping[str, Helper]
 ) -> Record:
-    """Raises ScriptError where the text is no bash from its beginning, or more than is understood here."""
+    """Read a script. Raises ScriptError if the text is not bash from its beginning, or uses more than is supported."""
     record = Record()
     shell = Shell(Variables.of(environ, path, list(arguments)), record, partial(_substituted, helpers))
     try:
@@ -51,14 +51,14 @@ def read_script(
     except RecursionError:
         raise ScriptError("this is nested too deeply", shell.line) from None
     except Unclosed:
-        raise ScriptError("a quotation or an expansion in this command has no end", shell.line) from None
+        raise ScriptError("a quotation or an expansion in this command is never closed", shell.line) from None
     if record.unread is not None and not record.started:
         raise record.unread
     return record
 
 
 class _Walk:
-    """Through one shell; those in it, of substitutions and subshells, have walks of their own."""
+    """A walk through one shell; substitutions and subshells have their own walks."""
 
     def __init__(self, shell: Shell, helpers: Mapping[str, Helper]) -> None:
         self._shell = shell
@@ -180,7 +180,7 @@ class _Walk:
         try:
             return self._shell.expander.number(text) != 0
         except Unknown:
-            self._shell.remark(f"whether `(({text.strip()}))` holds is known only when it runs; it was taken as false")
+            self._shell.remark(f"whether `(({text.strip()}))` holds is known only at run time; it was taken as false")
             return None
 
     def _chain(self, chain: Chain) -> bool | None:
@@ -195,7 +195,7 @@ class _Walk:
         status: bool | None = True
         for part in pipeline.parts:
             if self._shell.printed and part is not pipeline.parts[0]:
-                self._shell.printed[:] = [unknown("?")]  # what the one before printed is what this one reads
+                self._shell.printed[:] = [unknown("?")]  # its input is what the previous one printed
             status = self._do(part)
         return negated(status) if pipeline.is_negated else status
 
@@ -220,7 +220,7 @@ class _Walk:
         return True
 
     def _turns(self, loop: For | Counting | While) -> Callable[[], object]:
-        """Begins the next turn, and says whether there is one."""
+        """A function that begins the next iteration, and returns whether there is one."""
         if isinstance(loop, While):
             return lambda: bool(self._run(loop.condition)) != loop.is_until
         if isinstance(loop, Counting):
@@ -266,7 +266,7 @@ class _Walk:
 
 
 def _substituted(helpers: Mapping[str, Helper], around: Shell, text: str) -> str:
-    """What the commands of a substitution print."""
+    """The output of a substitution's commands."""
     inner = around.inner(Record(statements=around.record.statements))
     inner.printed = []
     try:

@@ -1,4 +1,4 @@
-"""A shell as it is read: its variables, what it has printed, and what has been seen of the script."""
+"""The state of a shell during reading: its variables, its output, and what was seen of the script."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from dynkv.errors import ScriptError
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A program that the script would run. What is unknown in `argv` and `env` is marked (see `values`)."""
+    """A program that the script would run. Unknown parts of `argv` and `env` are marked (see values.py)."""
 
     line: int
     argv: tuple[str, ...]
     env: Mapping[str, str]
-    """Exported, and given before the command."""
+    """Exported variables, and those given before the command."""
     is_background: bool = False
 
 
@@ -32,16 +32,16 @@ class Remark:
 
 @dataclass(slots=True)
 class Record:
-    """What has been seen of a script."""
+    """What was seen of a script."""
 
     started: list[Started] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
     ended: Remark | None = None
-    """Where it ends itself with an error, and what it says before."""
+    """Where the script ends itself with an error, and its message."""
     unread: ScriptError | None = None
-    """Why what follows cannot be read, where something cannot."""
+    """Why the rest cannot be read, if so."""
     statements: int = 0
-    """How many have been gone through."""
+    """Number of statements read."""
 
 
 class Exit(Exception):
@@ -65,7 +65,7 @@ class Continue(Exception):
 
 
 Substitute = Callable[["Shell", str], str]
-"""What the commands of a substitution print."""
+"""The output of a substitution's commands."""
 
 
 class Shell:
@@ -74,17 +74,17 @@ class Shell:
         self.record = record
         self.functions: dict[str, Block] = {}
         self.printed: list[str] | None = None
-        """What a substitution takes; None where it goes to the terminal."""
+        """Output for a substitution; None if it goes to the terminal."""
         self.said = ""
-        """The last line that was printed there."""
+        """The last line printed to the terminal."""
         self.line = 1
         self.hidden: list[dict[str, Value | None]] = []
-        """Variables that functions have of their own while they run, as they were before."""
+        """Earlier values of variables that running functions have made local."""
         self._substitute = substitute
         self.expander = Expander(variables, lambda text: substitute(self, text))
 
     def inner(self, record: Record) -> Shell:
-        """One that has what this one has, and cannot change it."""
+        """A shell with the same state, which cannot change this one."""
         inner = Shell(self.variables.copied(), record, self._substitute)
         inner.functions = dict(self.functions)
         inner.line = self.line
@@ -100,7 +100,7 @@ class Shell:
         self.record.remarks.append(Remark(self.line, readable(text)))
 
     def assign(self, written: str) -> str:
-        """`NAME=value`, `NAME+=value` or an array; the name."""
+        """Carry out `NAME=value`, `NAME+=value` or an array assignment; returns the name."""
         head, _, value = written.partition("=")
         adds = head.endswith("+")
         name, _, index = head.rstrip("+").partition("[")
@@ -116,11 +116,11 @@ class Shell:
         return name
 
     def judge(self, parts: list[Part]) -> bool | None:
-        """Of `[[ … ]]`; what only running the script would tell is remarked."""
+        """The result of `[[ … ]]`; what only running the script would show is remarked."""
         found = judge(parts, self.expander.number, lambda name: self.variables.get(name) is not None)
         if found is None:
             shown = " ".join(readable(part.text) for part in parts)
-            self.remark(f"whether `{shown}` holds is known only when it runs; it was taken as false")
+            self.remark(f"whether `{shown}` holds is known only at run time; it was taken as false")
         return found
 
 

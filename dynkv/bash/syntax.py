@@ -1,4 +1,4 @@
-"""What a bash script consists of. Words stand in it as they are written, with their quotes."""
+"""The statements of a bash script. Words are as written, with their quotes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dynkv.bash.words import Token
 
 @dataclass(frozen=True, slots=True)
 class Simple:
-    """A command: assignments before it, words, and what its input is read from where a document gives it."""
+    """A command: assignments before it, words, and its input if a here-document provides it."""
 
     line: int
     assignments: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class Arithmetic:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Commands with `&&` or `||` between them; each operator stands with what follows it."""
+    """Commands joined by `&&` or `||`; each operator is stored with what follows it."""
 
     line: int
     first: Statement
@@ -59,7 +59,7 @@ class If:
 
 @dataclass(frozen=True, slots=True)
 class For:
-    """Over words; over the script's arguments where there are none."""
+    """A loop over words; over the script's arguments if there are none."""
 
     line: int
     name: str
@@ -114,7 +114,7 @@ Block = tuple[Statement, ...]
 
 
 def in_background(statement: Statement) -> Statement:
-    """With what it starts left running, where it is one command; of more than one, the last."""
+    """The statement with what it starts left running; for more than one command, only the last."""
     if isinstance(statement, Simple):
         return replace(statement, is_background=True)
     if isinstance(statement, Pipeline):

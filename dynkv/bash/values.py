@@ -1,4 +1,4 @@
-"""What the variables of a script hold while it is read, and what is unknown of them."""
+"""Values of a script's variables during reading, and what is unknown of them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ Value = str | list[str]
 
 _MARK = "\0"
 _LENGTH_MAX = 32 * 1024
-"""Of one variable: more is in no script, and doubles in a loop."""
+"""Longest value of a variable: no script needs more, and a loop may double it."""
 
 
 def unknown(why: str) -> str:
-    """Stands in a text for what only running the script would tell; `why` says what that is."""
+    """A placeholder for what only running the script would show; `why` says what that is."""
     return f"{_MARK}{why}{_MARK}"
 
 
@@ -22,25 +22,25 @@ def is_known(text: str) -> bool:
 
 
 def readable(text: str) -> str:
-    """With what is unknown as it is written in the script."""
+    """The text with unknown parts as written in the script."""
     return text.replace(_MARK, "")
 
 
 @dataclass(slots=True)
 class Variables:
-    """Of one shell. A list is an array."""
+    """Variables of one shell. A list is an array."""
 
     values: dict[str, Value] = field(default_factory=dict)
     exported: set[str] = field(default_factory=set)
-    """By the script itself."""
+    """Names exported by the script itself."""
     inherited: frozenset[str] = frozenset()
-    """Of the environment: what is assigned to one of these is exported."""
+    """Names from the environment: assignments to them are exported."""
     arguments: list[str] = field(default_factory=list)
     """`$1` and so on."""
     script: str = "script"
     """`$0`."""
     status: bool | None = True
-    """Whether the last command ended well; None where only running it would tell."""
+    """Whether the last command succeeded; None if only running it would show."""
 
     @classmethod
     def of(cls, environ: Mapping[str, str], script: str, arguments: list[str]) -> Variables:
@@ -50,7 +50,7 @@ class Variables:
         return replace(self, values=dict(self.values), exported=set(self.exported), arguments=list(self.arguments))
 
     def put(self, name: str, value: Value) -> None:
-        """What grows beyond measure is unknown."""
+        """Assign a value; one that is too long becomes unknown."""
         if len(value) > _LENGTH_MAX or (isinstance(value, list) and sum(map(len, value)) > _LENGTH_MAX):
             value = unknown(f"${name}")
         self.values[name] = value
@@ -58,7 +58,7 @@ class Variables:
             self.exported.add(name)
 
     def get(self, name: str) -> Value | None:
-        """Of a variable, or of what bash sets itself; None where it is not set."""
+        """The value of a variable, or of one that bash sets itself; None if it is not set."""
         special: dict[str, Value] = {
             "#": str(len(self.arguments)),
             "@": self.arguments,
@@ -79,17 +79,17 @@ class Variables:
         return self.values.get(name)
 
     def text(self, name: str) -> str | None:
-        """As `$name` gives it: of an array, its first item."""
+        """The value of `$name`: of an array, its first item."""
         value = self.get(name)
         if isinstance(value, list):
             return value[0] if value else None
         return value
 
     def items(self, name: str) -> list[str]:
-        """As `${name[@]}` gives it."""
+        """The value of `${name[@]}`."""
         value = self.get(name)
         return value if isinstance(value, list) else [] if value is None else [value]
 
     def environment(self) -> dict[str, str]:
-        """What a program that is started gets of the script, besides what it inherits."""
+        """What a started program gets from the script, besides what it inherits."""
         return {name: text for name in sorted(self.exported) if (text := self.text(name)) is not None}

@@ -1,4 +1,4 @@
-"""The words and operators of a bash script, as they are written.
+"""The words and operators of a bash script, as written.
 
 Source: bash(1), "Definitions" and "Quoting", GNU bash 5.2.
 """
@@ -17,7 +17,7 @@ REDIRECTIONS = frozenset("< > >> << <<- <<< >& <& <> >| &> &>>".split())
 _ARRAY = re.compile(r"[A-Za-z_]\w*(\[[^]\s]*\])?\+?=\(")
 """The beginning of `NAME=(…)`, which is one word."""
 _RUN = re.compile(r"[^\\'\"`$\s;&|()<>]+")
-"""Letters that stand for themselves, and end no word."""
+"""Characters that stand for themselves and end no word."""
 _DESCRIPTOR = re.compile(r"\d+(?=[<>])")
 
 
@@ -29,9 +29,9 @@ class Token:
     line: int
     is_operator: bool = False
     document: str | None = None
-    """What a here-document's operator reads."""
+    """The content of a here-document, for its operator."""
     is_literal: bool = False
-    """In whose delimiter something is quoted: nothing in the document is expanded."""
+    """Whether the delimiter is quoted, so that the document is not expanded."""
 
     def is_word(self, *texts: str) -> bool:
         return not self.is_operator and self.text in texts
@@ -41,17 +41,17 @@ class Token:
 
 
 class Reader:
-    """One script, from its beginning to its end."""
+    """Reads one script from beginning to end."""
 
     def __init__(self, text: str, first_line: int = 1) -> None:
         self._text = text.replace("\r\n", "\n")
         self._at = 0
         self._line = self._first_line = first_line
         self._documents: list[tuple[int, str]] = []
-        """Here-documents that begin on the next line: where their operator is among the tokens, and how they are."""
+        """Here-documents that begin on the next line: the index of their operator, and how they end."""
 
     def tokens(self) -> list[Token]:
-        """Raises ScriptError where a quote or a bracket has no end."""
+        """The tokens. Raises ScriptError if a quote or a bracket is not closed."""
         found: list[Token] = []
         try:
             for token in self._tokens():
@@ -62,7 +62,7 @@ class Reader:
                     self._read_documents(found)
         except Unclosed as error:
             line = self._first_line + self._text.count("\n", 0, error.at)
-            raise ScriptError(f"what begins with {self._text[error.at]} has no end", line) from None
+            raise ScriptError(f"the {self._text[error.at]} here is never closed", line) from None
         return found
 
     def _tokens(self) -> Iterator[Token]:
@@ -109,7 +109,7 @@ class Reader:
         return letter
 
     def _arithmetic(self) -> str:
-        """`((…))`, whose two beginning brackets have been read."""
+        """Read `((…))` after its two opening brackets."""
         start = self._at
         end = closing(self._text, start, "(", ")")
         if self._text[end : end + 2] != "))":
@@ -148,7 +148,7 @@ class Reader:
 
 
 class Unclosed(Exception):
-    """A quotation or an expansion has no end; `at` is where it begins."""
+    """A quotation or an expansion is not closed; `at` is where it begins."""
 
     def __init__(self, at: int) -> None:
         super().__init__(at)
@@ -156,7 +156,7 @@ class Unclosed(Exception):
 
 
 def past(text: str, at: int) -> int:
-    """Where the letter, the quotation or the expansion that begins at `at` is over. Raises for one without an end."""
+    """The position after the character, quotation or expansion at `at`. Raises Unclosed."""
     letter = text[at]
     if letter == "\\":
         return min(at + 2, len(text))
@@ -175,12 +175,12 @@ def past(text: str, at: int) -> int:
         if text.startswith(beginning, at):
             found = closing(text, at + len(beginning), opening, ending[0])
             if text.startswith(ending, found):
-                return found + len(ending)  # else it is a subshell in a substitution
+                return found + len(ending)  # otherwise it is a subshell in a substitution
     return at + 1
 
 
 def closing(text: str, at: int, opening: str, end: str) -> int:
-    """Where the bracket is that closes the one which has begun before `at`."""
+    """The position of the bracket that closes the one opened before `at`."""
     start, depth = at, 1
     while at < len(text):
         letter = text[at]

@@ -1,1 +1,1 @@
-"""Measuring deployments beside each other, on one traffic."""
+"""Comparing deployments under the same traffic."""

@@ -1,4 +1,5 @@
-"""Which hit rates other sizes of L1 and L2, and other chunk sizes, would give: what is asked, and the answer. Pure."""
+"""The hit rates that other sizes of L1 and L2, and other chunk sizes, would have: what to compute, and the result.
+Pure."""
 
 from __future__ import annotations
 
@@ -12,19 +13,19 @@ from dynkv.errors import TraceError
 GIB = 1024**3
 _FACTORS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 _LITTLE = 0.01
-"""Of all tokens: what differs by less is called no gain."""
+"""Share of all tokens below which a difference is no gain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """What the profile has."""
+    """The profile's own sizes."""
 
     l1_gib: float
     l2_gib: float | None
-    """None without L2; infinite where nothing limits it."""
+    """None without L2; infinite if nothing limits it."""
     chunk_tokens: int
     block_tokens: int
-    """Of the workers: chunks consist of them."""
+    """Block size of the workers: chunks consist of whole blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,13 @@ class Size:
 class Row:
     size: Size
     hit_rates: tuple[float, ...]
-    """For each chunk size, of all tokens of prompts."""
+    """For each chunk size, the share of all prompt tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
     by: str
-    """What has computed it."""
+    """The program that computed it."""
     requests: int
     bytes_per_token: int
     chunk_tokens: tuple[int, ...]
@@ -56,9 +57,9 @@ class Advice:
 
 
 def chunk_sizes(trace: Trace, own: Own) -> tuple[int, ...]:
-    """Around the profile's own, as far as chunks consist of blocks of the trace and of the workers.
+    """Chunk sizes around the profile's own, if they consist of whole blocks of the trace and of the workers.
 
-    Raises TraceError where none does.
+    Raises TraceError if none does.
     """
     step = lcm(trace.block_tokens, own.block_tokens)
     around = {own.chunk_tokens * 2**power // 4 for power in range(5)} | {step}
@@ -69,7 +70,7 @@ def chunk_sizes(trace: Trace, own: Own) -> tuple[int, ...]:
 
 
 def sizes(own: Own) -> tuple[Size, ...]:
-    """In their order; what is found in L2 is found in L1 or in L2, which LMCache fills along with L1."""
+    """The sizes in order. A hit in L2 is one in L1 or L2, since LMCache fills both."""
     rows = [Size("L1", own.l1_gib * factor, factor == 1.0) for factor in _FACTORS]
     if own.l2_gib is not None:
         bounded = own.l2_gib != float("inf")
@@ -80,14 +81,14 @@ def sizes(own: Own) -> tuple[Size, ...]:
 
 
 def capacity_bytes(size: Size, trace: Trace, bytes_per_token: int) -> int:
-    """Without a limit it is room for all blocks."""
+    """The capacity; without a limit, the size of all blocks."""
     if size.gib is not None:
         return int(size.gib * GIB)
     return sum(len(it.blocks) for it in trace.requests) * trace.block_tokens * bytes_per_token + GIB
 
 
 def advice(trace: Trace, own: Own, bytes_per_token: int, rates: Mapping[int, Sequence[float]], by: str) -> Advice:
-    """`rates` by chunk size, for each of `sizes(own)`."""
+    """The advice, from the hit rates `rates` by chunk size, for each of `sizes(own)`."""
     chunks = tuple(rates)
     rows = tuple(Row(size, tuple(rates[chunk][number] for chunk in chunks)) for number, size in enumerate(sizes(own)))
     at = min(range(len(chunks)), key=lambda number: abs(chunks[number] - own.chunk_tokens))

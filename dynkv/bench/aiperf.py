@@ -1,7 +1,7 @@
-"""`aiperf profile`: its arguments, the requests as it reads them, and what it reports. Pure.
+"""`aiperf profile`: its arguments, the requests in its format, and its report. Pure.
 
-NVIDIA's, from an environment of its own; a new process each round, which takes seconds before its first request.
-Source: aiperf 0.13.0 (`mooncake_trace`, `profile_export.jsonl`).
+NVIDIA's load generator, from its own environment; a new process each round, which takes seconds before its first
+request. Source: aiperf 0.13.0 (`mooncake_trace`, `profile_export.jsonl`).
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from dynkv.bench.trace import line_of
 from dynkv.bench.workloads import WARM_UP, Asked, Workload
 
 _HUB_NAME = "dynkv/tokenizer"
-"""What a tokenizer that is a directory is called in the hub's cache that is made for it."""
+"""The name of a tokenizer directory in the hub's cache that is made for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Aiperf:
-    """Requests made of blocks, at their times or as many at a time."""
+    """Requests made of blocks, sent at their times or with limited concurrency."""
 
     command: str
-    """Its path."""
+    """The program's path."""
     block_tokens: int
-    """Of the workload."""
+    """The workload's block size."""
 
     words: ClassVar[str] = "aiperf profile"
     program: ClassVar[str] = "aiperf"
@@ -37,16 +37,18 @@ class Aiperf:
         "CUDA_VISIBLE_DEVICES": "",
         "AIPERF_DATASET_MMAP_CACHE_ENABLED": "false",
     }
-    """It would keep the prompts of all rounds in the home directory for a run with the same ones, which never comes."""
+    """Without this it would keep the prompts of all rounds in the home directory, for a run with the same ones,
+    which never happens."""
     is_new_each_round: ClassVar[bool] = True
 
     def refusal(self, workload: Workload) -> str:
-        """It makes no prompt of no token, and takes an answer of none for one of any length."""
+        """Why it cannot make this load: it takes prompts of no token for invalid, and answers of none for any
+        length."""
         empty = [it for it in workload.recorded if it.input_tokens < 1 or it.output_tokens < 1]
         return f"{self.words} cannot ask for nothing, as {len(empty)} requests of the trace do" if empty else ""
 
     def arguments(self, target: Target, workload: Workload, requests: Sequence[Asked], stem: PurePath) -> list[str]:
-        """The hub's cache to make and the directory to have in it (empty for none), then the command."""
+        """The hub's cache to make and the directory to put into it (empty for none), then the command."""
         is_directory = PurePath(target.tokenizer).is_absolute()
         return [
             *(str(stem / "hub"), target.tokenizer if is_directory else ""),
@@ -63,7 +65,7 @@ class Aiperf:
         ]
 
     def text(self, requests: Sequence[Asked]) -> str:
-        """Lines of Mooncake's form, each a session by whose name its record is found again."""
+        """Lines in Mooncake's format, each a session whose name identifies its record."""
         fresh = count((max((max(it.blocks, default=0) for it in requests), default=0) + 1) * self.block_tokens)
         lines = (line_of(replace(it, blocks=tuple(self._blocks(it, fresh)))) for it in requests)
         return "".join(
@@ -71,9 +73,10 @@ class Aiperf:
         )
 
     def _blocks(self, request: Asked, fresh: Iterator[int]) -> Iterator[int]:
-        """Ids of blocks of one length each, as it wants them: what is cut short is another block than the whole.
+        """Block ids, all of one length as it requires: a shortened block is different from the whole one.
 
-        What no block of the trace says is of no other request, either; of itself it would be in every round the same.
+        What no block of the trace covers must not repeat in any other request; otherwise it would be the same in every
+        round.
         """
         left = request.input_tokens
         for block in request.blocks:
@@ -119,7 +122,7 @@ def _error(record: Mapping[str, Any]) -> str:
 
 
 def _answered(record: Mapping[str, Any], label: str) -> Answered:
-    """It counts in ms; what came in a single piece has no gaps."""
+    """An answered request. Times are in ms; an output in a single piece has no gaps."""
     values: dict[str, Any] = {name: metric["value"] for name, metric in record["metrics"].items()}
     return Answered(
         label,

@@ -1,4 +1,4 @@
-"""What a benchmark found out, as one document: medians, spreads, and what differs beyond noise. Pure."""
+"""The result of a benchmark as one document: medians, spreads, and what differs beyond noise. Pure."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ class Value(msgspec.Struct, frozen=True):
 
 
 class Against(msgspec.Struct, frozen=True):
-    """How a variant stands to the first one."""
+    """How a variant compares with the first one."""
 
     ratio: float
     low: float | None
     high: float | None
-    """Between them it lies, with all other ratios of the document at 95 %; None where one round tells no noise."""
+    """Bounds of the ratio, which hold for all ratios of the document together at 95 %; None if one round shows no
+    noise."""
     verdict: str
     """`lower`, `higher`, `equal` or `unknown`."""
     is_better: bool | None
-    """None where neither is better."""
+    """None if neither is better."""
 
     @property
     def words(self) -> str:
@@ -45,12 +46,12 @@ class Row(msgspec.Struct, frozen=True):
     unit: str
     point: str
     values: dict[str, Value]
-    """By variant."""
+    """Values by variant."""
     against: dict[str, Against]
 
 
 class FirstTokens(msgspec.Struct, frozen=True):
-    """The median time to first token, by what was asked: a chat's turn, say."""
+    """The median time to first token, by label, for example a chat's turn."""
 
     point: str
     label: str
@@ -62,7 +63,7 @@ class Answer(msgspec.Struct, frozen=True):
     tool: str
     variants: tuple[str, ...]
     points: tuple[str, ...]
-    """Multiples of the GPU's KV cache, or one that is empty."""
+    """Multiples of the GPU's KV cache, or a single empty one."""
     rows: tuple[Row, ...]
     first_tokens: tuple[FirstTokens, ...]
     failures: tuple[Failure, ...]
@@ -70,11 +71,11 @@ class Answer(msgspec.Struct, frozen=True):
     sentences: tuple[str, ...] = ()
     verdict: str = ""
     best: str = ""
-    """The variant to use; empty where none is better than the first."""
+    """The variant to use; empty if none is better than the first."""
 
 
 def answer(notes: Notes, price_per_hour: float | None = None) -> Answer:
-    """Of the rounds so far, without sentences. The price is of the whole machine, in any currency."""
+    """The result of the rounds so far, without sentences. The price is that of the whole machine, in any currency."""
     head = notes.head
     aims = [
         name for name, it in FIGURES.items() if it.better is not Better.NEITHER and _is_measured(name, notes.rounds)
@@ -102,7 +103,7 @@ def _priced(rows: Iterable[Row], price_per_hour: float | None) -> Iterable[Row]:
 
 
 def _cost(speed: Value, price_per_hour: float) -> Value:
-    """The dearest is of the slowest round."""
+    """The cost; the highest is that of the slowest round."""
     median, high, low = (price_per_hour / 3600 / it * 1e6 for it in (speed.median, speed.low, speed.high))
     return Value(median, low, high, speed.rounds)
 

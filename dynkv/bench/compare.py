@@ -1,7 +1,7 @@
 """Whether two series of the same measurement differ beyond their noise. Pure.
 
-Rounds of both were taken in turn and with the same requests, so they are compared in pairs; a ratio is what people
-ask for, so pairs are compared by their logarithms.
+Rounds of both were taken in turn and with the same requests, so they are compared in pairs; people ask for a ratio, so
+pairs are compared by their logarithms.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from statistics import fmean, stdev
 from dynkv.bench.student import quantile
 
 CONFIDENCE = 0.95
-"""Of all intervals of one comparison together."""
+"""Confidence of all intervals of one comparison together."""
 EQUAL_WITHIN = 16.0
-"""From a quarter to four times: a wider interval shows nothing, not even that two are equal."""
+"""Widest useful interval, from a quarter to four times: a wider one shows nothing, not even equality."""
 RELEVANT = 0.02
-"""A difference below this share is nobody's reason to choose, however certain it is."""
+"""A smaller difference is no reason to choose, however certain it is."""
 
 
 class Verdict(StrEnum):
@@ -27,12 +27,12 @@ class Verdict(StrEnum):
     HIGHER = "higher"
     EQUAL = "equal"
     UNKNOWN = "unknown"
-    """Too few rounds for the noise there is: the ratio may as well be far from 1."""
+    """Too few rounds for the noise: the ratio may be far from 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How one variant's figure stands to the other's."""
+    """How one variant's figure compares with the other's."""
 
     ratio: float
     """The geometric mean over the pairs: 0.5 is half as much."""
@@ -42,10 +42,10 @@ class Difference:
 
 
 def difference(base: Sequence[float], other: Sequence[float], comparisons: int = 1) -> Difference | None:
-    """Of pairs of rounds; None where a ratio has no meaning, as of zeros.
+    """The difference of paired rounds; None if a ratio has no meaning, as with zeros.
 
-    `comparisons`: how many intervals are to hold together (Bonferroni), so that looking at many figures of equal
-    variants finds no difference by chance.
+    `comparisons`: how many intervals must hold together (Bonferroni), so that many figures of equal variants show no
+    difference by chance.
     """
     pairs = list(zip(base, other, strict=True))
     if not pairs or any(not isfinite(value) or value <= 0 for pair in pairs for value in pair):

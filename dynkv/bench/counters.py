@@ -1,4 +1,4 @@
-"""What units counted in a round, from what they said before it and after it. Pure."""
+"""What units counted in a round, from their metrics before and after it. Pure."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ NAMES = (QUERIES, HITS, ASKED, FOUND, L1_USED, L1_FULL, MOVED, GPU_MEMORY, CACHE
 
 
 def counted(before: Samples, after: Samples) -> dict[str, float]:
-    """Figures of the caches, by the names of `FIGURES`; without those of which nobody counted anything."""
-    before = {**{name: {} for name in NAMES}, **before}  # a counter that was not there yet began at 0
+    """Figures of the caches, by their names in `FIGURES`; without those that nobody counted."""
+    before = {**{name: {} for name in NAMES}, **before}  # a counter that was missing before began at 0
     found = {
         "gpu_hit_rate": _share(before, after, HITS, QUERIES),
         "sidecar_hit_rate": _share(before, after, FOUND, ASKED),
@@ -28,14 +28,14 @@ def counted(before: Samples, after: Samples) -> dict[str, float]:
 
 
 def _l1(after: Samples) -> dict[str, float | None]:
-    """Of all sidecars together; the size is what makes the used bytes that share of it."""
+    """Use of L1 over all sidecars; the size is computed from the used bytes and their share."""
     shares = {labels: share for labels, share in after.get(L1_FULL, {}).items() if share > 0}
     used, share = total(after, L1_USED), max(shares.values(), default=0.0)
     return {"l1_used_bytes": used, "l1_size_bytes": used / share if used and share and len(shares) == 1 else None}
 
 
 def cache_tokens(samples: Samples) -> int | None:
-    """How many tokens the workers' own KV caches hold together; None where they do not say."""
+    """How many tokens the workers' own KV caches can hold together; None if unknown."""
     sizes = [dict(labels) for labels in samples.get(CACHE, {})]
     counts = [(it.get("num_gpu_blocks", ""), it.get("block_size", "")) for it in sizes]
     held = sum(int(blocks) * int(size) for blocks, size in counts if blocks.isdigit() and size.isdigit())

@@ -1,4 +1,4 @@
-"""The rounds of a benchmark as a file: one line each, written as soon as it is measured, so that a run can go on."""
+"""The rounds of a benchmark in a file: one line each, written when it is measured, so that a run can be continued."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from dynkv.errors import UsageError
 
 
 class Head(msgspec.Struct, frozen=True):
-    """What rounds have to have in common to be compared."""
+    """What rounds must have in common to be compared."""
 
     variants: tuple[str, ...]
     points: tuple[str, ...]
-    """What is varied within a round: the pressure on the KV cache, say."""
+    """What is varied within a round, for example the pressure on the KV cache."""
     workload: str
-    """In words, with everything that makes the requests."""
+    """The workload in words, with everything that determines the requests."""
     tool: str
     limits: str = ""
 
@@ -31,7 +31,7 @@ class Round(msgspec.Struct, frozen=True):
     point: str
     figures: dict[str, float]
     first_token_s: dict[str, float] = {}
-    """The median, by the label of a request: its turn, say."""
+    """The median by a request's label, for example its turn."""
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -42,13 +42,13 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Notes(msgspec.Struct, frozen=True):
-    """All that was found out so far."""
+    """Everything that was found so far."""
 
     head: Head
     rounds: tuple[Round, ...] = ()
     failures: tuple[Failure, ...] = ()
     cache_tokens: int | None = None
-    """What the GPU's KV cache of the first variant holds, by which pressure is counted."""
+    """How many tokens the GPU's KV cache of the first variant holds, the unit of pressure."""
 
 
 class _Line(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -59,7 +59,7 @@ class _Line(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Diary:
-    """Of one run. Raises UsageError where its file is another run's, or can be neither read nor written."""
+    """The diary of one run. Raises UsageError if its file belongs to another run, or cannot be read or written."""
 
     def __init__(self, file: Path, head: Head) -> None:
         self._file = file
@@ -100,7 +100,7 @@ class Diary:
 
     def _read(self, head: Head) -> None:
         whole = self._file.read_bytes()
-        for line in whole[: whole.rfind(b"\n") + 1].splitlines():  # one that was cut short is measured again
+        for line in whole[: whole.rfind(b"\n") + 1].splitlines():  # a truncated line is measured again
             read = decoded(line, _Line)
             if read.head is not None and read.head != head:
                 raise UsageError(

@@ -1,4 +1,4 @@
-"""What a round of a benchmark measures. Pure."""
+"""The figures that a round of a benchmark measures. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Figure:
     words: str
     unit: str
     better: Better = Better.NEITHER
-    """What neither is only shown: it explains, and is no aim."""
+    """NEITHER is for figures that are only shown: they explain something, but are not a goal."""
 
 
 FIGURES = {
@@ -42,12 +42,12 @@ FIGURES = {
     "nixl_bytes": Figure("moved by NIXL", "bytes"),
     "gpu_memory_bytes": Figure("GPU memory used, highest", "bytes"),
 }
-"""In the order in which they are shown."""
+"""All figures, in the order in which they are shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a request has to keep to count for goodput; None for no limit. Source: DistServe, arXiv 2401.09670."""
+    """Limits that a request must meet to count for goodput; None for no limit. Source: DistServe, arXiv 2401.09670."""
 
     ttft_s: float | None = None
     itl_s: float | None = None
@@ -66,7 +66,7 @@ class Answered:
     start_s: float
     ttft_s: float
     gaps_s: tuple[float, ...]
-    """Between its output's tokens, or the pieces in which they came."""
+    """Times between its output's tokens, or the pieces in which they came."""
     input_tokens: int
     output_tokens: int
 
@@ -76,7 +76,7 @@ class Answered:
 
     @property
     def itl_s(self) -> float | None:
-        """The mean, so that it does not matter in how many pieces the tokens came; None for a single token."""
+        """The mean, so that the number of pieces does not matter; None for a single token."""
         return sum(self.gaps_s) / (self.output_tokens - 1) if self.output_tokens > 1 else None
 
     def keeps(self, limits: Limits) -> bool:
@@ -86,16 +86,16 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a load generator reports of one round, warm-up left out."""
+    """A load generator's report of one round, without warm-up."""
 
     answered: tuple[Answered, ...]
     failed: int = 0
     error: str = ""
-    """The first one's, in words."""
+    """The first error, in words."""
 
 
 def figures_of(load: Load, limits: Limits = Limits()) -> dict[str, float]:
-    """Of one round; without those that nothing was measured for."""
+    """Figures of one round, without those that were not measured."""
     answered = load.answered
     found: dict[str, float] = {"requests": len(answered), "failed": load.failed}
     if not answered:
@@ -120,7 +120,7 @@ def figures_of(load: Load, limits: Limits = Limits()) -> dict[str, float]:
 
 
 def first_tokens(answered: Iterable[Answered]) -> dict[str, float]:
-    """The median of the time to first token, in seconds, by label."""
+    """The median time to first token in seconds, by label."""
     labels: dict[str, list[float]] = {}
     for it in answered:
         labels.setdefault(it.label, []).append(it.ttft_s)
@@ -128,6 +128,6 @@ def first_tokens(answered: Iterable[Answered]) -> dict[str, float]:
 
 
 def percentile(values: Sequence[float], per_cent: float) -> float:
-    """The nearest rank: a value that was measured, of at least one."""
+    """The nearest rank: one of the measured values, of which there must be at least one."""
     ordered = sorted(values)
     return ordered[max(0, ceil(len(ordered) * per_cent / 100) - 1)]

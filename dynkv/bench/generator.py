@@ -1,4 +1,4 @@
-"""The load generator's process, which all rounds of a run have in common."""
+"""The load generator's process, which all rounds of a run share."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _END_S = 5.0
 
 
 class Generator:
-    """A load generator of one interpreter; it ends with the block that it is used in, whatever it is doing.
+    """A load generator in one interpreter; it ends with the block that uses it, whatever it is doing.
 
-    It is in a session of its own, so that Ctrl-C does not meet it in the middle of a round that is then counted.
+    It has its own session, so that Ctrl-C does not interrupt it within a round that then counts.
     """
 
     def __init__(self, python: str, program: str, env: Mapping[str, str], log: Path) -> None:
@@ -34,7 +34,7 @@ class Generator:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        """It imports meanwhile. Raises NotMeasured."""
+        """Start it; it imports meanwhile. Raises NotMeasured."""
         try:
             with self._log.open("ab") as log:
                 self._process = subprocess.Popen(
@@ -65,7 +65,7 @@ class Generator:
         process.wait()
 
     def run(self, arguments: Sequence[str], timeout_s: float) -> None:
-        """One run, to its end. Raises NotMeasured if it fails, or takes longer; it is of no more use then."""
+        """Run it once, to the end. Raises NotMeasured if it fails or takes longer; it cannot be used afterwards."""
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             raise NotMeasured("the load generator does not run")
@@ -75,7 +75,7 @@ class Generator:
         except BrokenPipeError:
             raise NotMeasured("the load generator has ended", where=str(self._log)) from None
         if not select.select([process.stdout], [], [], timeout_s)[0]:
-            raise NotMeasured(f"a round was not done after {timeout_s:g} s", where=str(self._log))
+            raise NotMeasured(f"a round was not finished after {timeout_s:g} s", where=str(self._log))
         answer = process.stdout.readline(_ANSWER_BYTES)
         if answer != b"\n":
             said = answer.decode(errors="replace").strip() or "it has ended"

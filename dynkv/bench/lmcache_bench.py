@@ -1,7 +1,7 @@
-"""`lmcache bench engine`: its arguments, and what it reports. Pure.
+"""`lmcache bench engine`: its arguments and its report. Pure.
 
-Its chats are real ones: a turn holds the answer to the one before. It makes texts, the same in each round, and
-lengths are about those asked for. Source: lmcache 0.5.6, lmcache/cli/commands/bench/engine_bench.
+Its chats are real ones: a turn contains the answer to the previous one. It makes texts, the same in each round, and
+lengths are approximately those requested. Source: lmcache 0.5.6, lmcache/cli/commands/bench/engine_bench.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ class LMCacheBench:
 
 
 def _of(workload: Workload) -> list[str]:
-    """It counts users by the size of what they hold: a GB that holds one of them makes that the number of users."""
+    """Arguments for the number of users: it counts them by the size of what they hold, so a GB for each makes the
+    size their number."""
     match workload.kind:
         case "chat":
             size, words = workload.shared_tokens + workload.context_tokens, _chat(workload)
@@ -68,7 +69,7 @@ def _of(workload: Workload) -> list[str]:
 
 
 def _chat(workload: Workload) -> list[str]:
-    """As many turns as there is time for, at its rate."""
+    """Arguments of a chat: as many turns as there is time for, at its rate."""
     seconds = workload.turns * workload.users / workload.rate
     return [
         *("--workload", "multi-round-chat", "--mrc-qps", f"{workload.rate:g}", "--mrc-duration", f"{seconds:g}"),

@@ -1,4 +1,4 @@
-"""A benchmark's answer as one HTML file, with its figures drawn by matplotlib. It does no I/O but importing that."""
+"""A benchmark's result as one HTML file, with charts by matplotlib. Its only I/O is importing that."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ th { border-bottom: 1px solid #999; } td.words, th.words { text-align: left; } s
 
 
 def page(answer: Answer) -> str:
-    """Raises UsageError without matplotlib."""
+    """The page. Raises UsageError without matplotlib."""
     parts = [
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(' / '.join(answer.variants))}</title>",
         f"<meta name=viewport content='width=device-width'><style>{_STYLE}</style>",
@@ -33,7 +33,7 @@ def page(answer: Answer) -> str:
 
 
 def drawings(answer: Answer) -> Iterator[str]:
-    """SVG: each figure by pressure where there is more than one, and first tokens by what was asked."""
+    """Charts in SVG: each figure by pressure if there is more than one, and first tokens by label."""
     if len(answer.points) > 1:
         for name in _CURVES:
             if rows := [row for row in answer.rows if row.figure == name]:

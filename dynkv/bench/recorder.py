@@ -1,7 +1,8 @@
-"""Recording: what the frontend writes of its requests is read as it comes, and goes into a trace without what tells it.
+"""Recording: the frontend's records of its requests are read as they come, and written to a trace without their
+identity.
 
-The salt is in this process alone. What the frontend has written stays where it is, in the deployment's own directory,
-which only its user may enter, until the supervisor empties it or the frontend ends.
+The salt is only in this process. The frontend's own records stay in the deployment's directory, which only its user may
+enter, until the supervisor empties the file or the frontend ends.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _LINE_MAX = 64 * 1024 * 1024
 
 
 class Followed:
-    """Whole lines of a file from its present end on: also when it is emptied, or another file comes in its place."""
+    """Whole lines of a file from its present end on, even if it is truncated or replaced."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -34,7 +35,7 @@ class Followed:
             os.lseek(self._fd, 0, os.SEEK_END)
 
     def lines(self) -> Iterator[bytes]:
-        """Those that have come since the last call."""
+        """Lines since the last call."""
         yield from self._new()
         if self._is_another():
             self.close()
@@ -72,22 +73,22 @@ class Followed:
 
 @dataclass(slots=True)
 class Passed:
-    """What was not written down."""
+    """What was not recorded."""
 
     without_blocks: int = 0
-    """Lines that say nothing of a prompt's blocks."""
+    """Lines without a prompt's blocks."""
     other_blocks: int = 0
-    """Requests after a frontend came up with blocks of another size."""
+    """Requests after the frontend restarted with another block size."""
 
 
 class Recorder:
-    """Writes a trace, each line as it comes. Its file is new, and nobody else may read it.
+    """Writes a trace, each line as it comes. Its file is new, and only its owner can read it.
 
-    Raises OSError where it cannot be written, and FileExistsError where there is one.
+    Raises OSError if it cannot be written, FileExistsError if it exists.
     """
 
     def __init__(self, source: Path, file: Path, since_ms: float) -> None:
-        """Requests that ended before `since_ms`, by the wall clock, are no part of it."""
+        """Requests that ended before `since_ms`, by the wall clock, are skipped."""
         self._source = Followed(source)
         self._since_ms = since_ms
         self._salt = secrets.token_bytes(_SALT_BYTES)
@@ -102,7 +103,7 @@ class Recorder:
         return self.requests >= REQUESTS_MAX
 
     def take(self) -> None:
-        """Write down what has come."""
+        """Record what has come."""
         for line in self._source.lines():
             found = recorded(line, self._salt)
             if found is None:
@@ -111,7 +112,7 @@ class Recorder:
                 self._note(found)
 
     def close(self) -> None:
-        """An empty trace is removed."""
+        """Close the trace; an empty one is removed."""
         self._source.close()
         os.close(self._fd)
         if not self.requests:
@@ -128,7 +129,7 @@ class Recorder:
         self.requests += 1
 
     def _write(self, line: str) -> None:
-        """All of it, or on a full disk nothing."""
+        """Write a line completely, or nothing on a full disk."""
         end, left = os.lseek(self._fd, 0, os.SEEK_CUR), line.encode()
         try:
             while left:

@@ -1,10 +1,10 @@
-"""What the frontend says of a request that has ended, as a line of a trace: its blocks hashed again, with a salt. Pure.
+"""The frontend's record of a finished request as a line of a trace: its blocks hashed again, with a salt. Pure.
 
-Dynamo's own hashes have no salt, so whoever has a text could tell whether it was asked. Behind a key that is forgotten
-when the recording ends they only say which blocks of this one recording are the same.
+Dynamo's own hashes have no salt, so anyone with a text could find out whether it was requested. With a key that is
+forgotten when the recording ends, they only show which blocks within this recording are the same.
 Source: ai-dynamo 1.6.1, seen of its frontend with DYN_REQUEST_TRACE=1 and DYN_REQUEST_TRACE_RECORDS=request_end: one
-JSON object a line with `event` of schema `dynamo.request.trace.v1`, whose `request.replay` has `trace_block_size`,
-`input_length` and `input_sequence_hashes`; each of these covers its block and all before it. No text is in it.
+JSON object per line with `event` of schema `dynamo.request.trace.v1`, whose `request.replay` has `trace_block_size`,
+`input_length` and `input_sequence_hashes`; each of these covers its block and all before it. It contains no text.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ _KEY_BYTES_MAX = hashlib.blake2b.MAX_KEY_SIZE
 @dataclass(frozen=True, slots=True)
 class Recorded:
     request: Request
-    """Its time is the wall clock's, in ms."""
+    """The request, with its time in ms by the wall clock."""
     block_tokens: int
     ended_at_ms: float
-    """By the wall clock, too."""
+    """End of the request in ms, by the wall clock."""
 
 
 def recorded(line: str | bytes, salt: bytes) -> Recorded | None:
-    """None for what is no ended request with its blocks, such as a tool's event or one without tokens."""
+    """The record; None if the line is not a finished request with its blocks, such as a tool's event or one without
+    tokens."""
     if not 16 <= len(salt) <= _KEY_BYTES_MAX:
         raise ValueError(f"a salt has 16 to {_KEY_BYTES_MAX} bytes")
     try:

@@ -1,4 +1,4 @@
-"""One run of a benchmark: every variant up, measured and taken down, round after round."""
+"""One run of a benchmark: every variant is brought up, measured and taken down, round after round."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ class Prepared:
 
     python: str
     tokenizer: str
-    """Where the model's tokenizer is: a directory, or an id."""
+    """The model's tokenizer: a directory, or an id."""
     is_offline: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is measured, and how."""
+    """What to measure, and how."""
 
     variants: Mapping[Variant, Prepared]
     workload: Workload
     pressures: tuple[float, ...]
-    """Multiples of the GPU's KV cache; none for the workload as it stands."""
+    """Multiples of the GPU's KV cache; none for the workload as it is."""
     rounds: int
     limits: Limits
     round_timeout_s: float
     tool: Tool
     running: str = ""
-    """The deployment that runs already and stays; otherwise each variant is brought up and taken down."""
+    """An already running deployment, which stays; otherwise each variant is brought up and taken down."""
 
     @property
     def points(self) -> tuple[str, ...]:
@@ -50,7 +50,7 @@ class Task:
 
 
 def measure(task: Task, site: Site, diary: Diary, tell: Callable[[Visit, str], None]) -> None:
-    """Every round that the diary does not have. Ctrl-C leaves what is finished, and nothing running."""
+    """Measure every round that the diary lacks. Ctrl-C keeps what is finished, and leaves nothing running."""
     left = [it for it in visits(list(task.variants), task.rounds) if _missing(task, diary, it)]
     if not left:
         return
@@ -63,7 +63,7 @@ def measure(task: Task, site: Site, diary: Diary, tell: Callable[[Visit, str], N
 
 
 def _missing(task: Task, diary: Diary, visit: Visit) -> list[str]:
-    """The points at which it was not measured yet."""
+    """The points that are not measured yet."""
     return [it for it in task.points if not diary.has(visit.round, visit.variant.name, it)]
 
 
@@ -101,7 +101,7 @@ class _Run:
     def _points(self, visit: Visit, points: Sequence[str]) -> None:
         status = self.site.status()
         if status is None or not status.get("endpoint") or not status.get("metrics_url"):
-            raise NotMeasured("it does not say where it answers")
+            raise NotMeasured("it has no endpoint")
         for point in points:
             self.tell(visit, f"is measured{f' at {point} times the KV cache' if point else ''}")
             self._point(visit, point, status)
@@ -122,7 +122,7 @@ class _Run:
         if self.diary.notes.cache_tokens is None:
             tokens = cache_tokens(counters)
             if tokens is None:
-                raise UsageError("nothing says how much the KV cache holds", hint="--users instead of --kv-pressure")
+                raise UsageError("the size of the KV cache is unknown", hint="use --users instead of --kv-pressure")
             self.diary.note_cache(tokens)
         return self.task.workload.under_pressure(float(point), self.diary.notes.cache_tokens or 0)
 

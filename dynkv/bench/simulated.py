@@ -1,7 +1,7 @@
-"""A trace in the words of LMCache's cache simulator. Pure.
+"""A trace in the format of LMCache's cache simulator. Pure.
 
 Source: lmcache 0.5.6, lmcache/tools/cache_simulator: JSON lines with `timestamp`, `seq_len`, `chunk_size` and
-`chunk_hashes` of the whole chunks. It knows one level, an LRU.
+`chunk_hashes` of the whole chunks. It simulates one level with LRU.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from dynkv.errors import TraceError
 
 
 def lookups(trace: Trace, chunk_tokens: int) -> Iterator[str]:
-    """What a worker would look up, a line a request. A chunk is its last block, which stands for all before it.
+    """A worker's lookups, one line per request. A chunk is identified by its last block, which stands for all before
+    it.
 
-    Raises TraceError for chunks that do not end where a block does: where they differ is not in the trace.
+    Raises TraceError for chunks that do not end at the end of a block: the trace does not show where they differ.
     """
     if chunk_tokens % trace.block_tokens:
         raise TraceError(

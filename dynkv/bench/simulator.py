@@ -25,9 +25,9 @@ class NotComputed(DynkvError):
 def hit_rates(
     python: Sequence[str], trace: Trace, bytes_per_token: int, sizes: Mapping[int, Sequence[int]]
 ) -> dict[int, list[float]]:
-    """By chunk size in tokens: for each capacity in bytes the share of all tokens of prompts that would be found.
+    """By chunk size in tokens, for each capacity in bytes, the share of all prompt tokens that would be found.
 
-    `python` is the stack's interpreter with its options. Raises PreflightRefused where the installed LMCache has no
+    `python` is the stack's interpreter with its options. Raises PreflightRefused if the installed LMCache has no
     simulator, and NotComputed.
     """
     with tempfile.TemporaryDirectory(prefix="dynkv-advise-") as directory:
@@ -51,7 +51,7 @@ def _answer(command: Sequence[str], asked: str, directory: str) -> str:
     except OSError as error:
         raise PreflightRefused(f"{command[0]} cannot be run: {error.strerror}") from None
     except subprocess.TimeoutExpired:
-        raise NotComputed(f"the cache simulator was not done after {_DEADLINE_S:g} s") from None
+        raise NotComputed(f"the cache simulator was not finished after {_DEADLINE_S:g} s") from None
     last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
     if done.returncode == _MISSING:
         raise PreflightRefused(

@@ -1,4 +1,4 @@
-"""Bringing variants up and down, and asking what their units count: by the commands that a person would type."""
+"""Bringing variants up and down and reading their counters, with the commands that a person would use."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class NotMeasured(DynkvError):
-    """A variant did not come up, or load on it came to nothing; the run goes on without it."""
+    """A variant did not come up, or could not be loaded; the run continues without it."""
 
 
 class Site:
-    """Where one deployment at a time, of this name, is measured; what its commands say goes into `folder`."""
+    """Measures one deployment of this name at a time; the output of its commands goes into `folder`."""
 
     def __init__(self, name: str, folder: Path, timeout_s: float | None, environ: Mapping[str, str]) -> None:
-        """`environ` is that of its commands."""
+        """`environ` is the environment of its commands."""
         self.name = name
         self.folder = folder
         self._timeout_s = timeout_s
         self._environ = environ
 
     def bring_up(self, words: Sequence[str], log: str) -> None:
-        """Return when it answers. Raises NotMeasured with the reason, having left nothing running."""
+        """Return when it answers. Raises NotMeasured with the reason, and then leaves nothing running."""
         timeout = [] if self._timeout_s is None else ["--timeout", str(self._timeout_s)]
         command = [*self._dynkv("up"), *words, "--name", self.name, *timeout]
         if self._run(command, log):
             raise NotMeasured(_reason(self._log(log)), where=str(self._log(log)))
 
     def take_down(self, log: str) -> None:
-        """Return when nothing of it runs; Ctrl-C meanwhile counts when that is so."""
+        """Return when nothing of it runs; Ctrl-C takes effect only then."""
         with _later():
             self._run([*self._dynkv("down"), self.name], log)
 
     def status(self, name: str = "") -> dict[str, Any] | None:
-        """As `dynkv status --json` has it; None where there is no such deployment."""
+        """The output of `dynkv status --json`; None if there is no such deployment."""
         done = subprocess.run(
             [*self._dynkv("status"), name or self.name, "--json"], env=self._environ, capture_output=True, check=False
         )
@@ -63,7 +63,7 @@ class Site:
         return found if isinstance(found, dict) and "units" in found else None
 
     def counters(self, url: str) -> Samples:
-        """What its units count; raises NotMeasured."""
+        """The units' counters. Raises NotMeasured."""
         parts = urlsplit(url)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_METRICS_S)
         try:
@@ -75,7 +75,7 @@ class Site:
             connection.close()
 
     def counters_at_rest(self, url: str) -> Samples:
-        """After a load: when two looks agree, as units count some of it a moment later."""
+        """The counters after a load, once two looks agree, since units count some of it a moment later."""
         before, until = self.counters(url), time.monotonic() + _STEADY_S
         while time.monotonic() < until:
             time.sleep(_STEADY_PAUSE_S)
@@ -85,7 +85,8 @@ class Site:
         return before
 
     def _run(self, command: Sequence[str], log: str) -> int:
-        """Its exit code. It is in a session of its own, so that this decides what Ctrl-C means."""
+        """Run a command; returns its exit code. It has its own session, so that this process decides what Ctrl-C
+        means."""
         path = self._log(log)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab") as output:
@@ -100,7 +101,7 @@ class Site:
         try:
             return process.wait()
         finally:
-            if process.poll() is None:  # `up` takes down what it has begun, and must not be cut short
+            if process.poll() is None:  # `up` takes down what it has begun, and must not be interrupted
                 with _later():
                     process.terminate()
                     process.wait()
@@ -114,7 +115,7 @@ class Site:
 
 @contextmanager
 def _later() -> Iterator[None]:
-    """What would end this program is answered afterwards, and not while something is cleared up."""
+    """Delay signals that would end this program until cleaning up is done."""
     came: list[int] = []
     before = {number: signal.signal(number, lambda it, _: came.append(it)) for number in _ENDS}
     try:
@@ -127,7 +128,7 @@ def _later() -> Iterator[None]:
 
 
 def _reason(log: Path) -> str:
-    """What `up` says last as an error, without what is told of it besides."""
+    """The last error that `up` reports, without its details."""
     said = tail(log, _SAID_LINES)
     errors = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
     return errors[-1] if errors else (said[-1] if said else "it did not come up")

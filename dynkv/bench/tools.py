@@ -1,4 +1,4 @@
-"""What a load generator has to be able to say, whichever it is. Pure."""
+"""The interface of a load generator. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dynkv.bench.workloads import Asked, Workload
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where requests go."""
+    """The destination of requests."""
 
     endpoint: str
     """The frontend's base URL."""
@@ -23,11 +23,11 @@ class Target:
 
 
 class Tool(Protocol):
-    """A load generator, of the stack or beside it."""
+    """A load generator, from the stack or separate."""
 
     words: ClassVar[str]
     program: ClassVar[str]
-    """As instack/bench_load.py knows it."""
+    """Its name in instack/bench_load.py."""
     environment: ClassVar[Mapping[str, str]]
     is_new_each_round: ClassVar[bool]
     """Whether no round finds in a cache what another one left."""
@@ -36,13 +36,13 @@ class Tool(Protocol):
         """Why it cannot make this load; empty if it can."""
 
     def arguments(self, target: Target, workload: Workload, requests: Sequence[Asked], stem: PurePath) -> list[str]:
-        """Of one round. `stem` is where its files begin: `text` is in the one that ends in .jsonl."""
+        """Arguments of one round. `stem` is the beginning of its files: `text` is in the one that ends in .jsonl."""
 
     def text(self, requests: Sequence[Asked]) -> str:
-        """What it reads; empty for nothing."""
+        """Its input file; empty for none."""
 
     def result(self, stem: PurePath) -> PurePath:
-        """Where it writes what it has measured."""
+        """The file with its report."""
 
     def load_of(self, text: str, requests: Sequence[Asked]) -> Load:
-        """What it has written; raises ValueError, KeyError or TypeError where that is something else."""
+        """The report. Raises ValueError, KeyError or TypeError if the text is something else."""

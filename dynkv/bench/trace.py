@@ -1,7 +1,8 @@
-"""A trace: when requests came, how long they were, and which blocks of their prompts were the same. Never a text. Pure.
+"""A trace: when requests came, how long they were, and which blocks of their prompts were the same. Contains no text.
+Pure.
 
-JSON lines in the form of Mooncake's traces, one request a line; a recording of dynkv's begins with one more line that
-says how many tokens a block has. Without that line it is Mooncake's 512.
+JSON lines in the format of Mooncake's traces, one request per line; one recorded by dynkv begins with another line,
+which has the number of tokens in a block. Without it, the number is Mooncake's 512.
 Source: github.com/kvcache-ai/Mooncake, FAST25-release/traces (`timestamp` in ms, `input_length`, `output_length`,
 `hash_ids` of the prompt's consecutive blocks, the last of which may be part of one).
 """
@@ -17,11 +18,11 @@ from dynkv.errors import TraceError
 
 VERSION = 1
 BLOCK_TOKENS = 512
-"""Of a trace that does not say."""
+"""The block size of a trace that does not give one."""
 REQUESTS_MAX, BLOCKS_MAX = 1_000_000, 20_000_000
-"""Of one trace, so that a wrong file does not fill the memory."""
+"""Limits of one trace, so that a wrong file does not fill the memory."""
 TOKENS_MAX = 16 * 1024 * 1024
-"""Of one prompt or answer."""
+"""Limit of one prompt or answer."""
 _LARGEST = 2**63
 _LEAST_PARTS = ("timestamp", "input_length", "output_length", "hash_ids")
 
@@ -29,7 +30,7 @@ _LEAST_PARTS = ("timestamp", "input_length", "output_length", "hash_ids")
 @dataclass(frozen=True, slots=True)
 class Request:
     at_ms: float
-    """Since the first."""
+    """Time since the first request."""
     input_tokens: int
     output_tokens: int
     blocks: tuple[int, ...]
@@ -40,11 +41,11 @@ class Request:
 class Figures:
     requests: int
     seconds: float
-    """From the first to the last."""
+    """From the first to the last request."""
     input_tokens: int
     output_tokens: int
     repeated: float | None
-    """Share of the prompts' tokens that a cache without limits would have had; None of no token."""
+    """Share of the prompts' tokens that an unlimited cache would have had; None without tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Trace:
         )
 
     def _repeated_tokens(self) -> int:
-        """Only what a prompt begins with can come from a cache: behind the first new block, nothing does."""
+        """Only the beginning of a prompt can come from a cache: nothing after the first new block can."""
         seen: set[int] = set()
         tokens = 0
         for request in self.requests:
@@ -74,7 +75,7 @@ class Trace:
         return tokens
 
     def lines(self) -> Iterator[str]:
-        """The file, line by line, each with its end."""
+        """The lines of the file, with line ends."""
         yield head_of(self.block_tokens)
         for request in self.requests:
             yield line_of(request)
@@ -90,7 +91,7 @@ def line_of(request: Request) -> str:
 
 
 def read(lines: Iterable[str | bytes]) -> Trace:
-    """Times begin at 0 whatever the file's do. Raises TraceError, which names the line."""
+    """Read a trace, with times from 0 on. Raises TraceError, which names the line."""
     block_tokens, requests, blocks = BLOCK_TOKENS, list[Request](), 0
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -111,7 +112,7 @@ def read(lines: Iterable[str | bytes]) -> Trace:
 
 
 def _from_zero(requests: list[Request]) -> Iterator[Request]:
-    """In the order of their times: a recorder writes a request down when it has ended."""
+    """Requests in order of their times: a recorder writes a request when it has ended."""
     first = min(request.at_ms for request in requests)
     for it in sorted(requests, key=lambda request: request.at_ms):
         yield Request(it.at_ms - first, it.input_tokens, it.output_tokens, it.blocks)
@@ -121,9 +122,9 @@ def _document(line: str | bytes, number: int) -> dict[str, Any]:
     try:
         document = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise TraceError(f"no JSON: {error}", number) from None
+        raise TraceError(f"not JSON: {error}", number) from None
     if not isinstance(document, dict):
-        raise TraceError("no JSON object", number)
+        raise TraceError("not a JSON object", number)
     return document
 
 
@@ -139,9 +140,9 @@ def _request(document: dict[str, Any], block_tokens: int, number: int) -> Reques
         raise TraceError(f"no {', '.join(missing)}", number)
     at_ms, blocks = document["timestamp"], document["hash_ids"]
     if isinstance(at_ms, bool) or not isinstance(at_ms, int | float) or not 0 <= at_ms < _LARGEST:
-        raise TraceError(f"timestamp is {at_ms!r}, no number of milliseconds", number)
+        raise TraceError(f"timestamp is {at_ms!r}, not a number of milliseconds", number)
     if not isinstance(blocks, list) or any(type(it) is not int or not 0 <= it < 2 * _LARGEST for it in blocks):
-        raise TraceError("hash_ids is no list of whole numbers of 64 bits", number)
+        raise TraceError("hash_ids is not a list of 64-bit integers", number)
     tokens = _whole(document, "input_length", number, least=0, most=TOKENS_MAX)
     if len(blocks) * block_tokens >= tokens + block_tokens:
         raise TraceError(f"{len(blocks)} blocks of {block_tokens} tokens, but a prompt of {tokens}", number)
@@ -151,5 +152,5 @@ def _request(document: dict[str, Any], block_tokens: int, number: int) -> Reques
 def _whole(document: dict[str, Any], name: str, number: int, *, least: int, most: int) -> int:
     value = document.get(name)
     if type(value) is not int or not least <= value <= most:
-        raise TraceError(f"{name} is {value!r}, no whole number from {least} to {most}", number)
+        raise TraceError(f"{name} is {value!r}, not a whole number from {least} to {most}", number)
     return value

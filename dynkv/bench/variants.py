@@ -1,4 +1,4 @@
-"""What is measured beside each other, and in which order. Pure."""
+"""What is compared, and in which order. Pure."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from dynkv.errors import UsageError
 
 _NOT_ITS_OWN = ("--name", "--foreground", "--no-wait", "--timeout", "--replace", "--no-rollback")
-"""Options of `up` that the benchmark gives itself."""
+"""Options of `up` that the benchmark sets itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A deployment to measure: `words` are what `dynkv up` takes."""
+    """A deployment to measure; `words` are the arguments of `dynkv up`."""
 
     name: str
     words: tuple[str, ...]
@@ -23,16 +23,16 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One variant is up, and measured once."""
+    """One time that a variant is up and measured."""
 
     round: int
     variant: Variant
 
 
 def variants(first: str, common: Sequence[str], against: Sequence[str], sweeps: Sequence[str]) -> tuple[Variant, ...]:
-    """The profile, each of `against`, and each value of a sweep, all with the `common` options; raises UsageError.
+    """The profile, each of `against`, and each value of a sweep, all with the `common` options. Raises UsageError.
 
-    A sweep (`lmcache.chunk_size=256,512`) varies the first; of several, all combinations are taken.
+    A sweep (`lmcache.chunk_size=256,512`) varies the first; several sweeps are combined.
     """
     swept = [(first, *(word for pair in chosen for word in ("--set", pair))) for chosen in _combined(sweeps)]
     found = [_variant(own, common) for own in (*(swept or [(first,)]), *map(_split, against))]
@@ -43,7 +43,7 @@ def variants(first: str, common: Sequence[str], against: Sequence[str], sweeps: 
 
 
 def _apart(found: Sequence[Variant]) -> Iterator[Variant]:
-    """One that is there twice, to see the noise, is told from itself by a number."""
+    """The variants, with numbers for equal ones, which are there to show the noise."""
     names: list[str] = []
     for it in found:
         names.append(it.name)
@@ -52,14 +52,14 @@ def _apart(found: Sequence[Variant]) -> Iterator[Variant]:
 
 
 def visits(variants: Sequence[Variant], rounds: int) -> Iterator[Visit]:
-    """Every other round in the opposite order, so that what drifts with time meets all of them alike."""
+    """The visits, with every other round in the opposite order, so that drift over time affects all alike."""
     for number in range(1, rounds + 1):
         for it in variants if number % 2 else reversed(variants):
             yield Visit(number, it)
 
 
 def _variant(own: Sequence[str], common: Sequence[str]) -> Variant:
-    """Named by its own words; what follows an option has the last word."""
+    """A variant named by its own words, which come last, since the last of several options counts."""
     profile, *options = own
     return Variant(shlex.join(word for word in own if word != "--set"), (profile, *common, *options))
 

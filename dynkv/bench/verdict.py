@@ -11,14 +11,14 @@ from dynkv.bench.compare import Verdict
 
 _GIB = 1024**3
 _EVICTS_FROM = 0.6
-"""Of L1: from 80 % on it throws out a fifth (lmcache 0.5.6, --eviction-trigger-watermark, --eviction-ratio), so with
-more than this it may have done so."""
+"""Share of L1: from 80 % on it evicts a fifth (lmcache 0.5.6, --eviction-trigger-watermark, --eviction-ratio), so
+above this it may have done so."""
 AIMS = ("goodput_per_s", "ttft_p50_s", "e2e_p50_s", "output_tokens_per_s")
-"""By the first of them that was measured a variant is chosen; the others tell when that one is equal."""
+"""The first of these that was measured decides; the others matter if that one is equal."""
 
 
 def with_verdict(answer: Answer) -> Answer:
-    """With its sentences, its verdict, and the variant to use."""
+    """The answer with its sentences, its verdict, and the variant to use."""
     best, verdict = _verdict(answer)
     held = _held(answer, best or answer.variants[0])
     verdict = f"{verdict} {held}" if verdict and held else verdict
@@ -69,7 +69,7 @@ def _at(point: str) -> str:
 
 
 def _verdict(answer: Answer) -> tuple[str, str]:
-    """The variant to use, if another one than the first, and why."""
+    """The variant to use, if not the first, and why."""
     first, others = answer.variants[0], answer.variants[1:]
     if not others:
         return "", ""
@@ -87,7 +87,7 @@ def _verdict(answer: Answer) -> tuple[str, str]:
 
 
 def _gain(rows: Sequence[Row], name: str) -> float | None:
-    """How much more often it is better than worse; None where it differs nowhere."""
+    """How much more often it is better than worse; None if it differs nowhere."""
     known = [row.against[name].is_better for row in rows if name in row.against]
     if not any(it is not None for it in known):
         return None
@@ -110,7 +110,7 @@ def _loses(name: str, answer: Answer) -> str:
 
 
 def _held(answer: Answer, name: str) -> str:
-    """Whether L1 holds what this traffic stores; empty without a sidecar, or where it does not say."""
+    """Whether L1 holds what this traffic stores; empty without a sidecar, or if unknown."""
     used, sizes = (
         {row.point: row.values[name] for row in answer.rows if row.figure == figure and name in row.values}
         for figure in ("l1_used_bytes", "l1_size_bytes")
@@ -128,7 +128,7 @@ def _held(answer: Answer, name: str) -> str:
 
 
 def _shares(rows: Sequence[Row], name: str) -> str:
-    """`median time to first token is 38% lower`, and at which points."""
+    """For example `median time to first token is 38% lower`, and at which points."""
     ratios = [abs(row.against[name].ratio - 1) for row in rows]
     least, most = f"{min(ratios):.0%}", f"{max(ratios):.0%}"
     much = most if least == most else f"{least} to {most}"

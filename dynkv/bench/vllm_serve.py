@@ -1,7 +1,4 @@
-"""`vllm bench serve`: its arguments, the requests as it reads them, and what it reports. Pure.
-
-Source: vllm 0.31.0, vllm/benchmarks/serve.py and datasets (`timed_trace`).
-"""
+"""`vllm bench serve`: its arguments, the requests in its format, and its report. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ _COLUMNS = ("start_times", "ttfts", "itls", "input_lens", "output_lens", "errors
 
 
 class VllmServe:
-    """Requests made of blocks, at their times or as many at a time."""
+    """Requests made of blocks, sent at their times or with limited concurrency."""
 
     words: ClassVar[str] = "vllm bench serve"
     program: ClassVar[str] = "vllm"
@@ -29,7 +26,8 @@ class VllmServe:
         "CUDA_VISIBLE_DEVICES": "",
         "VLLM_NO_USAGE_STATS": "1",
     }
-    """It seeds the tokens of a block by hash(), so the same block is the same in every round; it needs no GPU."""
+    """It derives the tokens of a block from hash(), so this makes the same block the same in every round; it needs
+    no GPU."""
     is_new_each_round: ClassVar[bool] = True
 
     def refusal(self, workload: Workload) -> str:

@@ -1,7 +1,7 @@
-"""Traffic in the field's words, as requests whose prompts share blocks. Pure.
+"""Traffic of common kinds, as requests whose prompts share blocks. Pure.
 
-A prompt is a list of block ids: the same ids are the same tokens, in one request and the next. The load generator makes
-the tokens from them, so every variant gets the same requests, and nobody's text is needed.
+A prompt is a list of block ids: the same ids are the same tokens in every request. The load generator makes the tokens
+from them, so every variant gets the same requests, and no real text is needed.
 """
 
 from __future__ import annotations
@@ -17,49 +17,49 @@ from dynkv.errors import UsageError
 
 Kind = Literal["chat", "rag", "prefix", "random", "trace"]
 _ROUND = 10**9
-"""Block ids of one round: no round finds in a cache what another one left."""
+"""Number of block ids for one round: no round finds in a cache what another one left."""
 WARM_UP = "warm-up"
 _WARM_UPS, _WARM_UP_IDS = 4, 10**6
 
 
 @dataclass(frozen=True, slots=True)
 class Asked(Request):
-    """A request of a round; its time is heeded only where the workload is timed."""
+    """A request of a round; its time only matters in a timed workload."""
 
     label: str = ""
-    """What figures are told apart by: a chat's turn, say."""
+    """A label that separates figures, for example a chat's turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """How many users, how long their prompts; tokens unless it says otherwise."""
+    """The number of users and the lengths of their prompts, in tokens unless stated otherwise."""
 
     kind: Kind
     users: int = 8
     """Chats, documents of `rag`, or requests of `prefix` and `random`."""
     turns: int = 4
-    """Of a chat, or questions about a document."""
+    """Turns of a chat, or questions about a document."""
     shared_tokens: int = 256
-    """A system prompt that everybody has."""
+    """Length of a system prompt that all share."""
     context_tokens: int = 2000
-    """A chat's history at its begin, a document, or the whole prompt of `random`."""
+    """Length of a chat's initial history, a document, or the whole prompt of `random`."""
     question_tokens: int = 64
     output_tokens: int = 128
     concurrency: int = 8
-    """Requests at a time, at most; of a chat one, as a turn follows the answer to the one before."""
+    """Most requests in flight; one for each chat, since a turn follows the previous answer."""
     seed: int = 0
     rate: float = 1.0
-    """Requests a second, of a load generator that asks by the clock."""
+    """Requests per second, for a load generator that sends by the clock."""
     block_tokens: int = 16
     """Lengths are rounded up to whole blocks."""
     recorded: tuple[Request, ...] = field(default=(), repr=False)
-    """Of a trace; its blocks are numbered from 0."""
+    """Requests of a trace; its blocks are numbered from 0."""
     is_timed: bool = False
-    """Requests come at their times, and not as soon as another one is done."""
+    """Whether requests are sent at their times, instead of as soon as another one is done."""
 
     @classmethod
     def of_trace(cls, trace: Trace, *, concurrency: int, is_timed: bool, seed: int = 0) -> Self:
-        """The requests of a trace, at their times, or as fast as `concurrency` lets them."""
+        """The requests of a trace, at their times, or as fast as `concurrency` allows."""
         numbers: dict[int, int] = {}
         recorded = tuple(
             replace(it, blocks=tuple(numbers.setdefault(block, len(numbers)) for block in it.blocks))
@@ -77,7 +77,8 @@ class Workload:
         )
 
     def requests(self, round: int) -> list[Asked]:
-        """Of one round, some for warming up first: they are labelled so, and share nothing with the others."""
+        """Requests of one round; the first ones are for warm-up: they are labelled so, and share nothing with the
+        others."""
         ids = count(round * _ROUND)
         warm_up = [self._random(ids, WARM_UP) for _ in range(_WARM_UPS)]
         match self.kind:
@@ -98,7 +99,7 @@ class Workload:
 
     @property
     def working_set_tokens(self) -> int:
-        """What a cache has to hold to serve every prefix that comes again; 0 where none is its own."""
+        """How many tokens a cache must hold to serve every repeated prefix; 0 if the workload has none."""
         return self.users * self._tokens_of_one if self.kind in ("chat", "rag") else 0
 
     @property
@@ -106,7 +107,8 @@ class Workload:
         return min(self.concurrency, self.users) if self.kind == "chat" else self.concurrency
 
     def described(self, *, is_pressed: bool) -> str:
-        """All of it, but for what a trace holds; `is_pressed`: how many users there are is for the pressure to say."""
+        """A description of everything except a trace's content; `is_pressed`: the pressure determines the number of
+        users."""
         if self.kind == "trace":
             timing = "at their times" if self.is_timed else f"{self.concurrency} at a time"
             return f"trace: {len(self.recorded)} requests, {timing}, seed {self.seed}"
@@ -121,9 +123,9 @@ class Workload:
         return f"{self.kind}: {users}{of}{turns}, tokens: {lengths}; {at_a_time} at a time, seed {self.seed}"
 
     def under_pressure(self, pressure: float, cache_tokens: int) -> Workload:
-        """With as many users that the working set is this multiple of the cache. Raises UsageError."""
+        """The workload with as many users that the working set is this multiple of the cache. Raises UsageError."""
         if self.kind not in ("chat", "rag"):
-            raise UsageError(f"a working set of {self.kind} cannot be chosen", hint="--workload chat, or rag")
+            raise UsageError(f"the working set of {self.kind} cannot be chosen", hint="--workload chat, or rag")
         users = max(1, round(pressure * cache_tokens / self._tokens_of_one))
         return replace(self, users=users)
 
@@ -134,7 +136,7 @@ class Workload:
         return self._whole(self.context_tokens) + self._whole(self.question_tokens) + grown
 
     def _chat(self, ids: Iterator[int]) -> Iterator[Asked]:
-        """Turn after turn of everybody, so that one's next turn comes when all others have had theirs."""
+        """Turn after turn of all users, so that a user's next turn comes after all others have had theirs."""
         shared = self._blocks(ids, self.shared_tokens)
         histories = [(*shared, *self._blocks(ids, self.context_tokens)) for _ in range(self.users)]
         for turn in range(1, self.turns + 1):
@@ -144,7 +146,7 @@ class Workload:
                 histories[user] = (*prompt, *self._blocks(ids, self.output_tokens))
 
     def _rag(self, ids: Iterator[int], round: int) -> Iterator[Asked]:
-        """Questions about documents in any order; the first about each finds nothing."""
+        """Questions about documents in random order; the first about each finds nothing."""
         shared = self._blocks(ids, self.shared_tokens)
         documents = [(*shared, *self._blocks(ids, self.context_tokens)) for _ in range(self.users)]
         order = [number for number in range(self.users) for _ in range(self.turns)]
@@ -169,6 +171,6 @@ class Workload:
 
 
 def _moved(it: Request, round: int) -> Asked:
-    """Prompts of a recording share as they did, with nothing of another round."""
+    """The request in this round: prompts share as in the recording, but nothing with another round."""
     blocks = tuple(round * _ROUND + _WARM_UP_IDS + block for block in it.blocks)
     return Asked(it.at_ms, it.input_tokens, it.output_tokens, blocks)

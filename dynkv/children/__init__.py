@@ -1,1 +1,1 @@
-"""Processes: spawning, finding, ending; what a child writes. No policy."""
+"""Processes: spawning, finding and ending them, and their output. No policy."""

@@ -1,4 +1,4 @@
-"""Ending processes where nothing can be awaited: after a start that failed, and at a supervisor's own end."""
+"""Ending processes where nothing can be awaited: after a failed start, and at a supervisor's own end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ _PERIOD_S = 0.005
 
 
 def end_at_once(find: Callable[[], list[Process]], deadline_s: float) -> None:
-    """SIGKILL what `find` finds until it finds nothing, or only what may not be killed; at most for so long."""
+    """Kill what `find` finds with SIGKILL until it finds nothing, or only what may not be killed, for at most
+    `deadline_s`."""
     refused: set[Identity] = set()
     until = time.monotonic() + deadline_s
     while members := [process for process in find() if process.identity not in refused]:

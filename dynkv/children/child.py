@@ -1,4 +1,4 @@
-"""The handle of one running incarnation of a unit. It knows how to spawn, wait and signal; no policy."""
+"""The handle of one running incarnation of a unit: it can spawn, wait and signal, and has no policy."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from dynkv.host.processes import Identity, Process, own_children, read_process
 CHANNEL_FD = 3
 _NO_INPUT = (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)
 _HIDDEN = 0
-"""In place of the start time of a child that /proc does not show: a setuid program's, where it hides those of others.
-It is known for as long as it is held, as any child, but no later supervisor can take it over."""
+"""Stands for the start time of a child that /proc hides, such as a setuid program where it hides processes of
+others. It is known while it is held, like any child, but no later supervisor can take it over."""
 _END_DEADLINE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How a child ended; both are None for one that was adopted: only its own parent is told."""
+    """How a child ended; both are None for an adopted one: only its own parent is told."""
 
     code: int | None = None
     signal: int | None = None
@@ -45,7 +45,7 @@ class Exit:
 
 
 def _name(number: int) -> str:
-    """Most real-time signals have none."""
+    """The signal's name, if any: most real-time signals have none."""
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -56,7 +56,7 @@ _unreaped: set[int] = set()
 
 
 def unreaped() -> frozenset[int]:
-    """Pids of all children that this process has spawned and not let go of: their handles reap them."""
+    """Pids of all children that this process has spawned and not released: their handles reap them."""
     return frozenset(_unreaped)
 
 
@@ -64,16 +64,16 @@ _orphans_come_to_us = False
 
 
 def expect_orphans() -> None:
-    """From now on this process is a subreaper."""
+    """Note that this process is a subreaper from now on."""
     global _orphans_come_to_us
     _orphans_come_to_us = True
 
 
 class Child:
-    """A process in a session of its own, with its tree.
+    """A process in its own session, with its tree.
 
-    `exited` is set by `watch`, which one task must run. The process stays a zombie until `reap`, so that
-    its pid, and with it its process group, cannot go to anyone else while its tree is being cleared.
+    `exited` is set by `watch`, which one task must run. The process stays a zombie until `reap`, so that its pid, and
+    with it its process group, cannot be reused while its tree is being ended.
     """
 
     def __init__(self, root: Root, held: Held, log_start_byte: int, *, adopted: bool = False) -> None:
@@ -87,7 +87,7 @@ class Child:
         self._adopted = adopted
         self._known: frozenset[Identity] = frozenset()
         self.pids = {root.pid}
-        """Of all that have been seen in its tree, alive or dead."""
+        """Pids of all processes ever seen in its tree, alive or dead."""
 
     @classmethod
     def spawn(
@@ -100,9 +100,9 @@ class Child:
         channel: int | None = None,
         stdin: int | None = None,
     ) -> Self:
-        """Start a process with exactly this environment plus its marker; raises OSError if it cannot be.
+        """Start a process with exactly this environment plus its marker. Raises OSError if that fails.
 
-        A program without a path is looked for on the PATH of that environment. Where it raises, nothing of it runs. The
+        A program without a path is looked for on the PATH of that environment. If this raises, nothing of it runs. The
         process finds the descriptor `channel` as its CHANNEL_FD, and reads `stdin`, or nothing.
         """
         incarnation = new_incarnation()
@@ -127,15 +127,15 @@ class Child:
                     setsigdef=ALL_BY_DEFAULT,
                 )
         finally:
-            with suppress(OSError):  # what is written late to a full disk says so here
+            with suppress(OSError):  # a delayed failure to write to a full disk is reported here
                 os.close(out)
         return cls.born(pid, incarnation, log_start, schedule)
 
     @classmethod
     def born(cls, pid: int, incarnation: str, log_start_byte: int, schedule: Schedule = FREE) -> Self:
-        """The handle of a new child of ours, in a session of its own; raises ProcessLookupError if it is gone.
+        """The handle of a new child of ours in its own session. Raises ProcessLookupError if it is gone.
 
-        Whatever it raises, nothing of the child runs any more: nobody would know of it.
+        Whatever is raised, nothing of the child runs any more: otherwise nobody would know of it.
         """
         process = read_process(pid)
         root = Root(pid, process.start_ticks if process else _HIDDEN, incarnation)
@@ -150,7 +150,7 @@ class Child:
 
     @classmethod
     def of_before(cls, root: Root) -> Self | None:
-        """A child that this process had already before it became this program; None if it is gone."""
+        """The handle of a child that this process had before it executed this program; None if it is gone."""
         held = hold((root.pid, root.start_ticks))
         if held is None:
             return None
@@ -169,7 +169,7 @@ class Child:
 
     @property
     def is_stopped(self) -> bool:
-        """By SIGSTOP or its like, for now."""
+        """Whether it is suspended by SIGSTOP or a similar signal."""
         process = read_process(self.pid)
         return process is not None and process.is_stopped
 
@@ -180,29 +180,29 @@ class Child:
         self.exited.set()
 
     def signal(self, number: signal.Signals) -> bool:
-        """Signal the first process alone; whether it was there, and we may."""
+        """Signal the first process alone; whether it existed and may be signalled."""
         return self._held.send(number)
 
     @property
     def is_running(self) -> bool:
-        """Whether its first process has not ended, whatever /proc shows of it."""
+        """Whether its first process has not ended, whatever /proc shows."""
         return self._held.is_running
 
     def tree(self, host: Host | None = None) -> list[Process]:
-        """All living processes of this child; what is found once is remembered for as long as it lives."""
+        """All living processes of this child; those found once are remembered for as long as they live."""
         members = tree_of(self.root, host or Host.now(), self._known)
         self._known = frozenset(process.identity for process in members)
         self.pids.update(process.pid for process in members)
         return members
 
     def members(self) -> list[Process]:
-        """Those living of its tree that were found in it before, as they are now; costs no look at all others."""
+        """Living processes found in its tree before, in their current state; does not look at all others."""
         known = self._known | {(self.root.pid, self.root.start_ticks)}
         found = (read_process(pid) for pid, _ in known)
         return [it for it in found if it is not None and it.is_alive and it.identity in known]
 
     def remember(self, host: Host) -> None:
-        """Look who belongs to it, and forget nobody who was known before: `host` may be older than that."""
+        """Remember which processes belong to it, and forget none known before: `host` may be older."""
         known = self._known
         self.tree(host)
         self._known |= known
@@ -211,15 +211,15 @@ class Child:
     def may_have_left_others(self) -> bool:
         """Whether anything of its tree can be alive after it has ended.
 
-        What it leaves is given to us, the subreaper, before we are told of its end; so where we have no child but those
-        that we started, there is nothing. What an adopted one leaves goes elsewhere.
+        We, the subreaper, inherit what it leaves before we learn of its end; so if we have no child except those we
+        started, there is nothing. What an adopted child leaves goes elsewhere.
         """
-        own = own_children()  # it is among them until it is reaped, unless the kernel does not tell
+        own = own_children()  # includes it until it is reaped, unless the kernel does not say
         is_told = _orphans_come_to_us and self.pid in own
         return self._adopted or not is_told or not _unreaped.issuperset(own)
 
     def reap(self) -> None:
-        """Let go of the process; call it once its tree is gone. Safe to call twice."""
+        """Let go of the process; call this once its tree is gone. Safe to call twice."""
         if self._is_reaped:
             return
         self._is_reaped = True
@@ -231,7 +231,7 @@ class Child:
     def _exit_status(self) -> Exit:
         try:
             result = None if self._adopted else os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:  # reaped by somebody else, or by the kernel where SIGCHLD is ignored
+        except ChildProcessError:  # reaped elsewhere, or by the kernel if SIGCHLD is ignored
             result = None
         if result is None:
             return Exit()
@@ -241,7 +241,7 @@ class Child:
 
 
 def _program(name: str, env: Mapping[str, str]) -> str:
-    """The path of a program as the process itself would look for it; raises FileNotFoundError."""
+    """The path of a program as the process itself would find it. Raises FileNotFoundError."""
     if "/" in name:
         return name
     from shutil import which  # half a megabyte, for a plan with whole paths too
@@ -253,8 +253,8 @@ def _program(name: str, env: Mapping[str, str]) -> str:
 
 
 def _end(root: Root) -> None:
-    """A child that nobody holds, with its tree. Its pid cannot have gone to another: a child keeps it until it is
-    reaped; so does its process group."""
+    """End a child that nobody holds, with its tree. Its pid and its process group cannot be reused before it is
+    reaped."""
     with suppress(ChildProcessError):
         os.waitid(os.P_PID, root.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)  # whether it is our child
         for kill in (os.killpg, os.kill):
@@ -265,6 +265,6 @@ def _end(root: Root) -> None:
 
 
 def _reap(pid: int) -> None:
-    """If it has ended; otherwise it is left to whoever reaps orphans."""
-    with suppress(ChildProcessError):  # somebody else was faster
+    """Reap it if it has ended; otherwise it is left to the reaper of orphans."""
+    with suppress(ChildProcessError):  # reaped elsewhere meanwhile
         os.waitpid(pid, os.WNOHANG)

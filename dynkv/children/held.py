@@ -1,4 +1,4 @@
-"""Holding one process: to signal it and no other, and to be told of its end."""
+"""Holding a process: to signal it and no other, and to learn of its end."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _PERIOD_S = 0.1
 
 
 class Held:
-    """One process for certain, for as long as it is held: even when it is gone, nobody else is taken for it.
+    """One certain process for as long as it is held: even when it is gone, no other is taken for it.
 
-    Without a pidfd its start time is compared before each signal, and it is looked at every now and then.
+    Without a pidfd its start time is compared before each signal, and it is polled.
     """
 
     def __init__(self, identity: Identity, pidfd: int | None) -> None:
@@ -27,7 +27,7 @@ class Held:
 
     @property
     def is_running(self) -> bool:
-        """Not once it has ended, whether somebody has reaped it or not."""
+        """Whether it has not ended, reaped or not."""
         if self._pidfd is None:
             process = read_process(self._identity[0])
             return process is not None and process.identity == self._identity and process.is_alive
@@ -36,7 +36,7 @@ class Held:
         return not poll.poll(0)
 
     def send(self, number: signal.Signals) -> bool:
-        """Whether it was there to receive it, and we may send it one."""
+        """Send a signal; whether the process existed and may be signalled."""
         if self._pidfd is not None:
             return send(self._pidfd, number)
         with suppress(OSError):
@@ -46,7 +46,7 @@ class Held:
         return False
 
     async def ended(self) -> None:
-        """Return when it is not running any more."""
+        """Return when it is no longer running."""
         if self._pidfd is not None:
             with suppress(OSError):  # the kernel watches no more descriptors for us
                 await anyio.wait_readable(self._pidfd)
@@ -61,9 +61,9 @@ class Held:
 
 
 def hold(identity: Identity) -> Held | None:
-    """None if it is gone, or /proc hides it; with no descriptor left, it is held without one.
+    """Hold a process; None if it is gone or hidden by /proc. Without a free descriptor it is held without one.
 
-    None for pid 1 as well: whoever ends that ends everything.
+    None for pid 1 too: ending that would end everything.
     """
     if identity[0] <= 1:
         return None
@@ -75,7 +75,7 @@ def hold(identity: Identity) -> Held | None:
 
 
 def send_to(identity: Identity, number: signal.Signals) -> bool:
-    """Whether this process was there to receive it, and we may send it one."""
+    """Send a signal; whether the process existed and may be signalled."""
     held = hold(identity)
     if held is None:
         return False

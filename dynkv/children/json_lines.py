@@ -1,6 +1,6 @@
-"""Lines of logs that are JSON, as a person reads them. Pure.
+"""JSON lines of logs, in a form for people. Pure.
 
-Source: ai-dynamo 1.6.1 with DYN_LOGGING_JSONL, whose text form this is: time, level, who wrote it, message, fields.
+Source: ai-dynamo 1.6.1 with DYN_LOGGING_JSONL, whose text form this is: time, level, target, message, fields.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ _BEGINS = '{"time":"'
 
 
 def in_text(line: str) -> str:
-    """The same line, without where in the sources it was written and what only joins traces; any other as it is."""
+    """The line as text, without its place in the source and the ids of spans; any other line is unchanged."""
     if not line.startswith(_BEGINS):
         return line
     try:
         said = json.loads(line)
         time, level, message = str(said["time"]), str(said["level"]), str(said["message"])
-    except (ValueError, KeyError, RecursionError):  # cut off, or another's JSON
+    except (ValueError, KeyError, RecursionError):  # truncated, or another program's JSON
         return line
     writer = said.get("log.target") or said.get("target") or ""
     return f"{time} {level:>5} {writer}: {message}{_fields(said)}"

@@ -1,8 +1,4 @@
-"""What a line of a log says of itself: its time, its level, who wrote it, and whether it is worth reading. Pure.
-
-Source of the formats: ai-dynamo 1.3.1 and 1.6.1 (text, and JSON with DYN_LOGGING_JSONL), vllm 0.23.0 and 0.31.0,
-lmcache 0.5.2 and 0.5.6, uvicorn, torch, Python.
-"""
+"""What a log line shows: its time, its level, its process, and whether it is worth reading. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +16,7 @@ _CONTROL = re.compile(
     rf"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f]){_STRING}|\x1b[ -/]*[0-~]?"
     r"|[\x00-\x08\x0a-\x1f\x7f-\x9f]"
 )
-"""Of 7 and of 8 bits: sequences, strings, and each control character that is left but the tab. Source: ECMA-48."""
+"""Control sequences of 7 and 8 bits, control strings, and other control characters except the tab. Source: ECMA-48."""
 _OWNER = r"(?:\((?P<owner>[^)]*?) ?\bpid=\d+\) )?"
 _LEVEL = r"(?P<level>TRACE|DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL|FATAL)"
 _DAY = r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)"
@@ -33,7 +29,7 @@ _FORMS = tuple(
         rf"\[{_DAY} {_CLOCK}\] LMCache {_LEVEL}: ?",
         rf"{_LEVEL} (?P<month>\d\d)-(?P<day>\d\d) {_CLOCK} \[(?:[^\]]*\] ?)?",  # vLLM
         rf"\[?{_DAY}[T ]{_CLOCK}(?P<zone>Z|[+-]\d\d:?\d\d)?\b",
-        rf"{_LEVEL}:[\w.]+:",  # Python's logging as it comes
+        rf"{_LEVEL}:[\w.]+:",  # Python's default logging
         rf"{_LEVEL}:? +",  # uvicorn
     )
 )
@@ -62,34 +58,34 @@ _OTHER_NAMES = {"WARN": Level.WARNING, "FATAL": Level.CRITICAL}
 @dataclass(frozen=True, slots=True)
 class Line:
     text: str
-    """Without escape sequences."""
+    """The text without escape sequences."""
     at: datetime | None = None
-    """None where neither it nor a line before it tells."""
+    """None if neither this line nor one before it has a time."""
     level: Level | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A line of a message, without what stands before it."""
+    """A line of a message without its prefix."""
 
     text: str
     level: Level | None = None
-    """None where it was only printed: a traceback of the interpreter, say, or the second line of many messages."""
+    """None if it was only printed, for example by the interpreter in a traceback, or as a later line of a message."""
     owner: str = ""
-    """The process that a prefix names, as `EngineCore`; empty where none does."""
+    """The process named by a prefix, such as `EngineCore`; empty if there is none."""
     head: str = ""
-    """What stands before the text, the same for all lines of one message; empty where it was only printed."""
+    """The prefix, which is the same for all lines of one message; empty if it was only printed."""
 
 
 def plain(text: str) -> str:
-    """A line without what would act on a terminal: colours and the like."""
+    """A line without sequences that act on a terminal, such as colours."""
     return text if text.isprintable() else _CONTROL.sub("", text)
 
 
 class LineReader:
-    """Reads lines one after the other; one that tells no time or level has those of the line before it.
+    """Reads lines in order; a line without time or level has those of the line before it.
 
-    Times without a zone are in that of `now`, and dates without a year lie in the year before `now`.
+    Times without a zone are in that of `now`, and dates without a year are in the year before `now`.
     """
 
     def __init__(self, now: datetime) -> None:
@@ -105,12 +101,12 @@ class LineReader:
 
 
 def read_lines(texts: Iterable[str], now: datetime) -> list[Line]:
-    """All of them, by one LineReader."""
+    """All lines, read by one LineReader."""
     return list(map(LineReader(now), texts))
 
 
 def parts(raw: str) -> list[Part]:
-    """A line of a log taken apart; one in JSON may hold a message of several lines."""
+    """The parts of a log line; a JSON line may contain a message of several lines."""
     text = plain(raw).rstrip()
     text = text[rank.end() :] if (rank := _RANK.match(text)) else text
     for form in _FORMS:
@@ -127,13 +123,13 @@ def _message(text: str, start: int) -> list[str]:
         return [text[start:]]
     try:
         message = json.loads(text)["message"]
-    except (ValueError, KeyError, TypeError, RecursionError):  # cut off, or another's JSON
+    except (ValueError, KeyError, TypeError, RecursionError):  # truncated, or another program's JSON
         return [text[start:]]
     return str(message).splitlines() or [""]
 
 
 def tells(raw: str, now: datetime) -> bool:
-    """Whether it says of itself what its level is."""
+    """Whether the line itself names its level."""
     return _read(plain(raw), now)[1] is not None
 
 
@@ -159,16 +155,16 @@ def _time(parts: dict[str, str | None], now: datetime) -> datetime | None:
         zone: tzinfo | None = datetime.fromisoformat(f"2000-01-01T00:00:00{given}").tzinfo if given else now.tzinfo
         if year is not None:
             at = datetime(int(year), month, day, hour, minute, second, microsecond, zone)
-            at.astimezone(UTC)  # the first day of the year 1 has no such time in many zones
+            at.astimezone(UTC)  # in many zones, the first day of the year 1 has no such time
             return at
         at = datetime(now.year, month, day, hour, minute, second, microsecond, zone)
         return at if (at - now).days < 1 else at.replace(year=now.year - 1)
-    except (ValueError, OverflowError):  # the thirteenth month: it only looked like a date
+    except (ValueError, OverflowError):  # month 13, for example: it only looked like a date
         return None
 
 
 def telling(lines: Iterable[str]) -> list[str]:
-    """Without escape sequences, answers to probes and the frames of tracebacks: what a person would look for."""
+    """Lines without escape sequences, answers to probes and frames of tracebacks: what a person would look for."""
     found = [in_text(plain(line)) for line in lines]
     dull = (_FRAME, _TRACEBACK)
     return [
@@ -179,13 +175,13 @@ def telling(lines: Iterable[str]) -> list[str]:
 
 
 def newest(lines: Sequence[str], now: datetime) -> str:
-    """The one that says best what a program does just now: its last message, else its last line; empty if there is
-    none. A line of a message that has several is not it."""
+    """The line that best says what a program is doing: its last message, else its last line; empty if there is none.
+    A line of a message with several lines does not count."""
     worth = telling(lines)
     return next((line for line in reversed(worth) if tells(line, now)), worth[-1] if worth else "")
 
 
 def raised(line: str) -> str | None:
-    """The exception that ends a traceback on this line, as `TypeError: …`."""
+    """The exception that ends a traceback on this line, such as `TypeError: …`."""
     found = _RAISED.match(plain(line))
     return found["what"].strip() if found else None

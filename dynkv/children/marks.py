@@ -1,4 +1,4 @@
-"""The markers in a child's environment, by which its whole tree is known for its own."""
+"""The markers in a child's environment, by which its whole tree is recognised."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ MARK_DEPLOYMENT = "DYNKV_DEPLOYMENT"
 MARK_UNIT = "DYNKV_UNIT"
 MARK_INCARNATION = "DYNKV_INCARNATION"
 SHIELD = {"DYNKV_SHIELD": "1", "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
-"""Has to stand first in a child's environment. setproctitle overwrites the environment up to the first
-variable that the program has set again, which vLLM does with this one: so the markers behind it stay
-readable in /proc (vllm 0.31.0, setproctitle 1.3; measured)."""
+"""Must come first in a child's environment. setproctitle overwrites the environment up to the first variable that
+the program has set again, which for vLLM is this one: so the markers after it stay readable in /proc (vllm 0.31.0,
+setproctitle 1.3; measured)."""
 
 
 def new_incarnation() -> str:
@@ -21,7 +21,7 @@ def new_incarnation() -> str:
 
 
 def is_of(marks: Mapping[str, str], home: Path, deployment: str) -> bool:
-    """Whether these are the markers of a deployment's process, by whatever path its home was named."""
+    """Whether these are the markers of a deployment's process, whatever path was used for its home."""
     given = marks.get(MARK_HOME, "")
     if marks.get(MARK_DEPLOYMENT) != deployment or MARK_INCARNATION not in marks or not given.startswith("/"):
         return False
@@ -29,6 +29,6 @@ def is_of(marks: Mapping[str, str], home: Path, deployment: str) -> bool:
 
 
 def marked_environment(home: Path, deployment: str, unit: str, env: Mapping[str, str]) -> dict[str, str]:
-    """`env` with the markers by which a process is known as a unit's; nothing in `env` can replace them."""
+    """`env` plus the markers of a unit's process, which nothing in `env` can replace."""
     marks = {MARK_HOME: str(home), MARK_DEPLOYMENT: deployment, MARK_UNIT: unit}
     return {**SHIELD, **marks, **env, **marks}

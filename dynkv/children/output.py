@@ -12,10 +12,10 @@ _TAIL_BYTES = 64 * 1024
 
 
 def open_log(path: Path) -> int:
-    """A descriptor for a child's stdout and stderr; O_APPEND, so that truncation from outside is safe.
+    """A descriptor for a child's stdout and stderr, with O_APPEND, so that truncation from outside is safe.
 
-    Where there can be no file of this user's, on a full disk say, the output is dropped: serving matters more than its
-    log.
+    If there can be no file of this user, for example on a full disk, the output is dropped: serving matters more than
+    logs.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -25,7 +25,7 @@ def open_log(path: Path) -> int:
 
 
 def size_of(path: Path) -> int:
-    """In bytes; 0 where there is no such file, and of what is none."""
+    """Size in bytes; 0 if it does not exist or is not a file."""
     try:
         found = path.lstat()
     except OSError:
@@ -34,12 +34,11 @@ def size_of(path: Path) -> int:
 
 
 def rotate(path: Path, max_bytes: int, keep: int) -> bool:
-    """Copy the last `max_bytes` of a log that has grown past that to `path.1` and empty it; whether it had.
+    """Copy the last `max_bytes` of a longer log to `path.1` and truncate it; whether it was longer.
 
-    Older copies move up to `path.<keep>`. Lines written between copy and truncation are lost: the child holds
-    the file open, so it cannot be renamed. Raises OSError where the copy cannot be made; the log is then
-    emptied all the same, since a disk that fills up would end more than a log. One that may not be emptied is not
-    touched, and neither are its copies: PermissionError.
+    Older copies move up to `path.<keep>`. Lines written between copy and truncation are lost: the child holds the file
+    open, so it cannot be renamed. Raises OSError if the copy fails; the log is truncated anyway, since a full disk
+    would end more than a log. A log that may not be truncated is left alone, and so are its copies: PermissionError.
     """
     if size_of(path) <= max_bytes:
         return False
@@ -56,7 +55,7 @@ def rotate(path: Path, max_bytes: int, keep: int) -> bool:
 
 
 def _copies(path: Path, most: int) -> int:
-    """How many there are in a row, up to `most`, which may be any number."""
+    """The number of consecutive copies, up to `most`, which may be any number."""
     number = 0
     while number < most and _copy_of(path, number + 1).exists():
         number += 1
@@ -64,7 +63,7 @@ def _copies(path: Path, most: int) -> int:
 
 
 def _copy_end(log: int, copy: Path, max_bytes: int) -> None:
-    """Whole lines, unless they are very long, as many as fit; they do not pass through this process."""
+    """Copy as many whole lines as fit, unless they are very long, without passing them through this process."""
     out = open_own(copy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
         end = os.fstat(log).st_size
@@ -82,7 +81,7 @@ def _copy_of(path: Path, number: int) -> Path:
 
 
 def copies_of(path: Path) -> list[Path]:
-    """What rotation has kept of a log, the newest first."""
+    """The copies that rotation has kept of a log, the newest first."""
     found: list[Path] = []
     while os.path.isfile(copy := _copy_of(path, len(found) + 1)):
         found.append(copy)
@@ -90,7 +89,7 @@ def copies_of(path: Path) -> list[Path]:
 
 
 def tail(path: Path, lines: int, since_byte: int = 0) -> list[str]:
-    """The last lines of a log, from `since_byte` on at the most; empty when there is no such file."""
+    """The last lines of a log, from `since_byte` on; empty if there is no such file."""
     try:
         with os.fdopen(open_own(path, os.O_RDONLY), "rb") as log:
             end = log.seek(0, os.SEEK_END)

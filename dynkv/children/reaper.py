@@ -1,4 +1,5 @@
-"""The supervisor as a subreaper: orphans of its children become its own, must not stay zombies, nor outlive it."""
+"""The supervisor as a subreaper: it inherits orphans of its children, which must neither stay zombies nor outlive
+it."""
 
 from __future__ import annotations
 
@@ -17,9 +18,10 @@ _inherited: frozenset[Identity] = frozenset()
 
 
 def become_subreaper() -> None:
-    """From now on orphaned descendants are given to this process; raises OSError.
+    """Let this process inherit its orphaned descendants from now on. Raises OSError.
 
-    What is its child already was started before it became a supervisor, as by the shell whose place it took.
+    Processes that are its children already were started before it became a supervisor, for example by the shell that
+    executed it.
     """
     global _inherited
     set_subreaper()
@@ -29,23 +31,23 @@ def become_subreaper() -> None:
 
 
 def reap_orphans() -> int:
-    """Reap the zombies that were spawned by others and came to this process; how many there were."""
+    """Reap zombies that others spawned and this process inherited; returns how many."""
     own = unreaped()
     return sum(_reap(pid) for pid in own_children() if pid not in own)
 
 
 def strays() -> frozenset[Identity]:
-    """Those living that came to this process when their parent ended, as what daemonises does: once it is dead too,
-    nothing but this tells whose they are."""
+    """Living processes that this process inherited when their parent ended, such as daemons: once it is dead too,
+    nothing else shows whose they are."""
     own = unreaped()
     found = (read_process(pid) for pid in own_children() if pid not in own)
     return frozenset(process.identity for process in found if process is not None and process.is_alive) - _inherited
 
 
 def sweep(deadline_s: float = _SWEEP_DEADLINE_S) -> list[str]:
-    """For a supervisor's own end: kill and reap every process that still descends from it; never raises.
+    """Kill and reap every process that still descends from this supervisor, at its own end; never raises.
 
-    Returns all that there were, in words, which say so of one that may not be signalled or is stuck in the kernel.
+    Returns all of them, in words that say so if one may not be signalled or is stuck in the kernel.
     """
     found: dict[Identity, str] = {}
 
@@ -63,7 +65,7 @@ def sweep(deadline_s: float = _SWEEP_DEADLINE_S) -> list[str]:
 
 
 def _descendants() -> list[Process]:
-    """All that live, without those that were there before it became a supervisor, and without theirs."""
+    """All living descendants, without those that existed before this became a supervisor, and their descendants."""
     host, own = Host.now(), os.getpid()
     inherited = [pid for pid, _ in _inherited if pid in host.processes and host.processes[pid].identity in _inherited]
     pids = with_descendants([own], host.children) - with_descendants(inherited, host.children) - {own}
@@ -71,6 +73,6 @@ def _descendants() -> list[Process]:
 
 
 def _reap(pid: int) -> bool:
-    with suppress(ChildProcessError):  # somebody else was faster
+    with suppress(ChildProcessError):  # reaped elsewhere meanwhile
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     return False

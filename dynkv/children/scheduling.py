@@ -1,4 +1,4 @@
-"""Which children the kernel serves first, and on which CPUs."""
+"""The priority of children, and the CPUs they may use."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from dynkv.host.processes import Process, threads_of
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A nice value and CPUs; what the process starts later inherits both."""
+    """A niceness and CPUs, both of which are inherited by what the process starts."""
 
     nice: int = 0
     cpus: tuple[int, ...] = ()
-    """All that there are, when empty."""
+    """All CPUs, if empty."""
 
     def apply(self, pid: int) -> None:
-        """To a process that has just begun a session.
+        """Apply to a process that has just begun a session.
 
-        Where the kernel groups processes by session, a nice value compares processes of one session only, and the
-        group has one of its own. Source: setpriority(2), sched(7) "The autogroup feature".
+        If the kernel groups processes by session, niceness only compares processes of one session, and the group has
+        its own value. Source: setpriority(2), sched(7) "The autogroup feature".
         """
         if self.nice:
-            with suppress(OSError):  # it has ended already, or more than is allowed
+            with suppress(OSError):  # it has already ended, or this is not permitted
                 os.setpriority(os.PRIO_PROCESS, pid, self.nice)
-            with suppress(OSError):  # a kernel without the feature, or too many changes within a moment (EAGAIN)
+            with suppress(OSError):  # a kernel without the feature, or too many changes in a moment (EAGAIN)
                 Path(f"/proc/{pid}/autogroup").write_text(str(self.nice))
         if self.cpus:
-            with suppress(OSError):  # it has ended already, or they were taken offline
+            with suppress(OSError):  # it has already ended, or the CPUs were taken offline
                 os.sched_setaffinity(pid, self.cpus)
 
 
@@ -39,9 +39,9 @@ FREE = Schedule()
 
 
 def bring_back(tree: Iterable[Process], cpus: Iterable[int]) -> int:
-    """Move every thread that bound itself to other CPUs to `cpus`; how many there were.
+    """Move every thread that bound itself to other CPUs to `cpus`; returns how many.
 
-    One that may run on any of them is bound to nothing, and left alone.
+    A thread that may run on any of them is not bound, and left alone.
     """
     own = frozenset(cpus)
     moved = 0

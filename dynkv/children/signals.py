@@ -1,4 +1,4 @@
-"""Signals that can only reach the process they are meant for."""
+"""Signals that can only reach the intended process."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import signal
 from dynkv.host.processes import Identity, read_process
 
 ALL_BY_DEFAULT = tuple(sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
-"""For a child: whatever this process, or whoever has started it, ignores or catches."""
+"""Signals to reset in a child, whatever this process or its parent ignores or catches."""
 _NO_SUCH_PROCESS = (errno.ESRCH, errno.EINVAL)
 
 
 def open_process(identity: Identity) -> int | None:
-    """A pidfd of exactly this process; None if it is gone, also when its pid has gone to another.
+    """A pidfd of exactly this process; None if it is gone, even if its pid was reused.
 
-    The start time is compared after the descriptor is open: from then on the pid cannot change hands. Raises OSError
-    where none can be had, which says nothing of the process.
+    The start time is compared after the descriptor is open: from then on the pid cannot change hands. Raises OSError if
+    no pidfd is available, which says nothing about the process.
     """
     try:
         fd = os.pidfd_open(identity[0])
@@ -34,7 +34,7 @@ def open_process(identity: Identity) -> int | None:
 
 
 def send(pidfd: int, number: signal.Signals) -> bool:
-    """Whether the process was there to receive it, and we may send it one: not to another user's, such as a setuid
+    """Send a signal; whether the process existed and may be signalled, unlike another user's, such as a setuid
     program's."""
     try:
         signal.pidfd_send_signal(pidfd, number)

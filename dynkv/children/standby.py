@@ -1,4 +1,4 @@
-"""A process that has imported what programs need, and forks such programs on request: instack/standby.py's handle."""
+"""The handle of instack/standby.py: a process that has imported what programs need, and forks them on request."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _SHOWN_BYTES = 60
 
 
 class StandbyFailed(Exception):
-    """It could not import, or could not fork; in words."""
+    """It could not import or fork; the message says why."""
 
 
 class StandbyProcess:
-    """`child` is the process itself: one task has to watch it, as any child, and its owner ends it.
+    """A standby. `child` is the process itself: one task must watch it, as any child, and its owner ends it.
 
-    What it launches goes on without it.
+    Processes that it launches outlive it.
     """
 
     def __init__(self, child: Child, channel: socket.socket) -> None:
@@ -53,9 +53,9 @@ class StandbyProcess:
         cuda: bool,
         spawns: bool,
     ) -> Self:
-        """Start it; raises OSError if it cannot be.
+        """Start a standby. Raises OSError if that fails.
 
-        `python`: the interpreter with its options; `cuda`: what it launches uses GPUs; `spawns`: it starts processes
+        `python`: the interpreter with its options; `cuda`: launched processes use GPUs; `spawns`: they start processes
         that need the same imports.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -72,15 +72,15 @@ class StandbyProcess:
 
     @classmethod
     def of_before(cls, child: Child, channel: int) -> Self:
-        """One that has parked before this process became this program; the descriptor is its own from now on."""
+        """A standby that was parked before this process executed this program; it owns the descriptor from now on."""
         return cls(child, socket.socket(fileno=channel))
 
     def let_go(self) -> None:
-        """Leave it as it is, for whatever this process becomes, with the descriptor."""
+        """Leave it as it is, with the descriptor, for the program that this process executes next."""
         self._channel.detach()
 
     async def parked(self) -> None:
-        """Return when it has imported all; raises StandbyFailed when it cannot."""
+        """Return when everything is imported. Raises StandbyFailed if that fails."""
         await self._receive()
 
     async def launch(
@@ -92,25 +92,25 @@ class StandbyProcess:
         schedule: Schedule = FREE,
         deadline_s: float = 10.0,
     ) -> Child:
-        """Start `python -P -m MODULE …` or `python FILE …` as Child.spawn would; raises StandbyFailed.
+        """Start `python -P -m MODULE …` or `python FILE …` like Child.spawn. Raises StandbyFailed.
 
-        The interpreter is its own, whatever `argv` names. After a failure it takes no more orders, and what
-        it may have forked all the same is among what `remains` finds.
+        It uses its own interpreter, whatever `argv` names. After a failure it takes no more orders, and `remains` finds
+        anything that it may have forked nevertheless.
         """
         incarnation, (log_start, takes) = new_incarnation(), _made(log)
         order = {
             "argv": list(argv),
             "env": {**env, MARK_INCARNATION: incarnation},
             "log": takes,
-            "cwd": _here(),  # a parked one was started elsewhere
-            "nice": schedule.nice,  # by itself, before it forks: ours would come too late
+            "cwd": _here(),  # a parked one was started in another directory
+            "nice": schedule.nice,  # set by the standby before it forks: from here it would come too late
             "cpus": schedule.cpus,
         }
         async with self._turn:
             if self._has_failed:
                 raise StandbyFailed("it has failed before")
             try:
-                with anyio.fail_after(deadline_s, shield=True):  # what has been forked must not get lost
+                with anyio.fail_after(deadline_s, shield=True):  # a forked process must not get lost
                     self._channel.send(json.dumps(order).encode())
                     pid = _pid_in(await self._receive())
                 return Child.born(pid, incarnation, log_start, schedule)
@@ -125,17 +125,17 @@ class StandbyProcess:
         return self.child.is_running and not self.child.is_stopped and not self._has_failed
 
     def remains(self) -> list[Process]:
-        """Its own living processes, and of what it has forked those that nobody was told of."""
+        """Its own living processes, and forked ones that nobody was told of."""
         host = Host.now()
         lost = [process for incarnation in self._lost for process in host.marked.get(incarnation, [])]
         return [*self.child.tree(host), *(process for process in lost if process.is_alive)]
 
     async def close(self) -> None:
-        """It ends by itself after this, unless it is stopped or still importing."""
+        """Close the channel. The standby then ends by itself, unless it is suspended or still importing."""
         self._has_failed = True
-        with suppress(OSError):  # it has ended already
-            self._channel.shutdown(socket.SHUT_RDWR)  # whoever waits for an answer is told
-        async with self._turn:  # a descriptor that someone waits for must not be closed
+        with suppress(OSError):  # it has already ended
+            self._channel.shutdown(socket.SHUT_RDWR)  # a task that waits for an answer is woken
+        async with self._turn:  # a descriptor in use must not be closed
             self._channel.close()
 
     async def _receive(self) -> dict[str, Any]:
@@ -153,7 +153,7 @@ class StandbyProcess:
 
 
 def _here() -> str:
-    """Empty where it was removed."""
+    """The working directory; empty if it was removed."""
     try:
         return str(Path.cwd())
     except OSError:
@@ -166,21 +166,21 @@ def _decoded(message: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
-        raise StandbyFailed(f"it answers {message[:_SHOWN_BYTES]!r}, which says nothing")
+        raise StandbyFailed(f"it gave the meaningless answer {message[:_SHOWN_BYTES]!r}")
     return content
 
 
 def _pid_in(answer: dict[str, Any]) -> int:
     pid = answer.get("pid")
     if not isinstance(pid, int) or pid <= 1:
-        raise StandbyFailed(f"it answers with {answer}, and not with a pid")
+        raise StandbyFailed(f"it answered with {answer} instead of a pid")
     return pid
 
 
 def _made(log: Path) -> tuple[int, str]:
-    """The log's size as it will be found, and what takes the output: nothing does where there can be no file.
+    """The log's initial size, and what takes the output: /dev/null if there can be no file.
 
-    The file is made here, so that the forked process does not have to make directories, nor to look what lies there.
+    The file is made here, so that the forked process need not make directories or check what is there.
     """
     try:
         fd = open_log(log)

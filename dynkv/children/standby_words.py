@@ -1,4 +1,4 @@
-"""How a standby is called, by whoever starts one: instack/standby.py's arguments, and the room that it needs."""
+"""The command line of a standby: the arguments of instack/standby.py, and the space that it needs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dynkv.instack import script
 
 ROOM = {"DYNKV_ROOM": "." * 32 * 1024}
-"""Where a program that is forked off shows its own arguments and environment in /proc; they take some 4 KB."""
+"""Space in which a forked program shows its own arguments and environment in /proc; they take some 4 KB."""
 
 
 def words(python: Sequence[str], modules: Sequence[str], channel: int, *, cuda: bool, spawns: bool) -> list[str]:
-    """`channel`: the descriptor as the standby finds it; the rest as StandbyProcess.spawn has it."""
+    """The words. `channel`: the descriptor's number in the standby; the rest as for StandbyProcess.spawn."""
     flags = [flag for flag, is_set in (("--cuda", cuda), ("--spawns", spawns)) if is_set]
     return [*python, script("standby"), *flags, str(channel), *modules]

@@ -1,4 +1,4 @@
-"""Ending a child: SIGTERM, a deadline, then SIGKILL for all of its tree."""
+"""Ending a child: SIGTERM, a deadline, then SIGKILL for its whole tree."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from dynkv.host.processes import Identity, Process, command_line
 KILL_DEADLINE_S = 10.0
 """How long a process may take to vanish after SIGKILL; one stuck in the kernel takes longer, or for ever."""
 CLEAN_UP_S = 5.0
-"""How long a process that removes what the dead left may take; measured: 2 s."""
+"""How long a process that cleans up after dead ones may take; measured: 2 s."""
 _LOOKED_AT_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """What ending a child took."""
+    """The result of ending a child."""
 
     in_time: bool
     """Whether its first process ended by itself before the deadline."""
     killed: int
-    """Processes that had to be killed."""
+    """Number of processes that had to be killed."""
     left: tuple[int, ...]
-    """Pids that did not even vanish after SIGKILL, or that we may not send one, as a setuid program's."""
+    """Pids that did not vanish even after SIGKILL, or that may not be signalled, such as a setuid program's."""
 
 
 async def stop(child: Child, deadline_s: float) -> Stopped:
-    """End a child whose `watch` is running. Afterwards nothing of its tree runs, but for what is `left`."""
+    """End a child whose `watch` is running. Afterwards nothing of its tree runs, except for what is `left`."""
     if not child.exited.is_set():
-        child.remember(Host.lately())  # before its first process goes
+        child.remember(Host.lately())  # before its first process is gone
         if child.signal(signal.SIGTERM) or not child.is_running:
             with anyio.move_on_after(deadline_s):
                 await child.exited.wait()
@@ -50,7 +50,7 @@ async def stop(child: Child, deadline_s: float) -> Stopped:
 
 
 async def _kill_hidden(child: Child) -> tuple[int, ...]:
-    """Its pid, if it cannot be ended."""
+    """Kill a process that /proc hides; returns its pid if it cannot be ended."""
     if child.signal(signal.SIGKILL):
         with anyio.move_on_after(KILL_DEADLINE_S):
             await child.exited.wait()
@@ -59,10 +59,11 @@ async def _kill_hidden(child: Child) -> tuple[int, ...]:
 
 
 async def kill_tree(find: Callable[[], list[Process]]) -> tuple[int, tuple[int, ...]]:
-    """SIGKILL what `find` finds until it finds nothing; how many were killed, and the pids of what stays.
+    """Kill what `find` finds with SIGKILL until it finds nothing; returns how many were killed, and the pids of those
+    that stay.
 
-    Also with few descriptors left, or none. One that may not be sent a signal is tried once, and keeps none of the
-    others from their end.
+    Works with few descriptors left, or none. A process that may not be signalled is tried once, and does not keep the
+    others from being ended.
     """
     if not find():
         return 0, ()
@@ -82,13 +83,13 @@ class _Killing:
 
     async def run(self, find: Callable[[], list[Process]]) -> None:
         while members := [process for process in find() if process.identity not in self._refused]:
-            for process in members:  # all of them before the first is waited for, so that none starts another
+            for process in members:  # all of them before waiting for the first, so that none starts another
                 was_sent = send_to(process.identity, signal.SIGKILL)
                 (self.killed if was_sent else self._refused).add(process.identity)
             await self.wait_for(members)
 
     async def wait_for(self, members: list[Process]) -> None:
-        """One after the other, as all have to go: a host may have more processes than descriptors."""
+        """Wait for one after the other, as all have to go: a host may have more processes than descriptors."""
         for process in members:
             await anyio.lowlevel.checkpoint()
             held = None if process.identity in self._refused else hold(process.identity)
@@ -98,5 +99,6 @@ class _Killing:
 
 
 def _cleans_up(process: Process) -> bool:
-    """multiprocessing's resource tracker removes the shared memory of the dead, and then ends by itself."""
+    """Whether it is multiprocessing's resource tracker, which removes shared memory of dead processes and then ends
+    by itself."""
     return b"multiprocessing.resource_tracker" in command_line(process.pid, _LOOKED_AT_BYTES)

@@ -1,6 +1,6 @@
-"""Tracebacks in a log: what was raised, from where, and what is said before them. Pure.
+"""Tracebacks in a log: what was raised, from where, and the message before them. Pure.
 
-Source of the formats: Python 3.11, also for groups of exceptions; vllm 0.31.0, which writes a prefix before each line.
+Source of the formats: Python 3.11, including groups of exceptions; vllm 0.31.0, which prefixes each line.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from dynkv.children.lines import Level, Part
 
 _HEADER = "Traceback (most recent call last):"
 _GROUP = "  + Exception Group "
-"""Before the header of a group of exceptions."""
+"""Precedes the header of a group of exceptions."""
 _MEMBER = re.compile(r" +\| ?")
-"""Before each line of what is in a group."""
+"""Precedes each line within a group."""
 _NEXT_MEMBER = re.compile(r" +\+[-+][-+ .\d]*$")
 _RAISED = re.compile(r"[A-Za-z_][\w.<>]*(?:\(\w+\))?(?::|: .*)?$")
 _A_GROUP = re.compile(r".*\(\d+ sub-exceptions?\)")
 
 
 class _Link(Enum):
-    """How an exception comes after the one above it."""
+    """How an exception relates to the one above it."""
 
     CAUSE = "raised from it"
     CONTEXT = "raised while it was handled"
@@ -39,22 +39,23 @@ _CHAIN = {
 @dataclass(slots=True)
 class Traceback:
     rows: list[int]
-    """Which of the parts that were read are its lines."""
+    """Indices of the parts that are its lines."""
     said: str
-    """What the message that it is part of begins with; where it was only printed, the line before it."""
+    """The beginning of the message that it is part of; if it was only printed, the line before it."""
     level: Level | None
-    """Of the message that it is part of; None where it was only printed."""
+    """Level of the message that it is part of; None if it was only printed."""
     owner: str
     frames: list[str] = field(default_factory=list)
-    """Of the exception that came last, the outermost first."""
+    """Frames of the last exception, the outermost first."""
     raised: list[str] = field(default_factory=list)
-    """The exception that came last, as `TypeError: …` with the indented lines that follow; of a group, those in it."""
+    """The last exception, such as `TypeError: …`, with the indented lines that follow; for a group, its members."""
     causes: list[str] = field(default_factory=list)
-    """What it was raised from, the nearest first. One that was only being handled meanwhile is none."""
+    """What it was raised from, the nearest first, without exceptions that were only being handled meanwhile."""
 
 
 def read_tracebacks(parts: Iterable[Part]) -> list[Traceback]:
-    """All that tell what was raised, by where they end. Processes that write at the same time are kept apart."""
+    """All tracebacks that say what was raised, in the order of their ends. Processes that write at the same time are
+    kept apart."""
     readers: dict[str, _Reader] = {}
     for row, part in enumerate(parts):
         readers.setdefault(part.owner, _Reader()).read(row, part)
@@ -98,7 +99,7 @@ class _Open:
         self._link: _Link | None = None
 
     def takes(self, part: Part) -> bool:
-        """Whether the line belongs to it. Others may write between its lines."""
+        """Whether the line belongs to it. Other processes may write between its lines."""
         if self._has_ended or (part.level is not None and part.head != self._head):
             return False
         bar = _MEMBER.match(part.text) if self._in_group else None
@@ -119,7 +120,7 @@ class _Open:
         return True
 
     def _takes_more(self, text: str, *, is_inside: bool) -> bool:
-        """After an exception: what is still about it, or how the next one comes after it."""
+        """After an exception: whether the line is still about it, or says how the next one relates to it."""
         if text in _CHAIN:
             self._link = _CHAIN[text]
         elif is_inside and _NEXT_MEMBER.match(text):
@@ -135,7 +136,7 @@ class _Open:
         return True
 
     def _goes_on(self, header: str, *, is_inside: bool) -> bool:
-        """Begin to read the next exception, unless it has nothing to do with the last."""
+        """Begin to read the next exception, unless it is unrelated to the last."""
         is_group = header.startswith(_GROUP)
         if self._link is _Link.MEMBER and not is_inside:
             return False

@@ -1,9 +1,8 @@
 """Finding every process that belongs to a child, and no other.
 
-A child is the leader of a session of its own and carries a marker in its environment. Its tree is found
-by process group and session, by descent, and by marker; so a grandchild that calls setsid, or that is
-given to another parent, is found as well. The marker alone does not do: setproctitle, which vLLM's
-engine uses, wipes what /proc shows of a process's environment.
+A child leads its own session and has a marker in its environment. Its tree is found by process group and session, by
+descent and by marker; so a grandchild that calls setsid or gets another parent is found too. The marker alone is not
+enough: setproctitle, which vLLM's engine uses, wipes what /proc shows of a process's environment.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from dynkv.host.processes import Identity, Process, environment_of, is_own, proc
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """What identifies a child for good: its first process and the marker all of its tree inherits."""
+    """What identifies a child for good: its first process, and the marker that its whole tree inherits."""
 
     pid: int
     start_ticks: int
@@ -33,7 +32,7 @@ EnvironmentReader = Callable[[int], Mapping[str, str] | None]
 
 
 class Host:
-    """All processes at one moment. Environments, and whose they are, are read once each, and only when someone asks."""
+    """All processes at one moment. Environments and owners are read once each, and only when needed."""
 
     def __init__(
         self,
@@ -51,7 +50,7 @@ class Host:
 
     @classmethod
     def lately(cls) -> Host:
-        """As it was within the last second: hundreds that are stopped at once need not look each for itself."""
+        """A snapshot from within the last second: when hundreds are stopped at once, each need not take its own."""
         global _lately
         if _lately is None or time.monotonic() > _lately[0] + _LATELY_S:
             _lately = (time.monotonic(), cls.now())
@@ -59,7 +58,7 @@ class Host:
 
     @cached_property
     def children(self) -> Mapping[int, list[int]]:
-        """Pids by that of their parent."""
+        """Pids by their parent's pid."""
         found: dict[int, list[int]] = {}
         for process in self.processes.values():
             found.setdefault(process.ppid, []).append(process.pid)
@@ -67,7 +66,7 @@ class Host:
 
     @cached_property
     def groups(self) -> Mapping[int, list[Process]]:
-        """Processes by the number of their process group, and of their session."""
+        """Processes by process group, and by session."""
         found: dict[int, list[Process]] = {}
         for process in self.processes.values():
             for number in {process.pgid, process.sid}:
@@ -76,7 +75,7 @@ class Host:
 
     @cached_property
     def marked(self) -> Mapping[str, list[Process]]:
-        """Processes by the incarnation in whose environment they began."""
+        """Processes by the incarnation in their initial environment."""
         found: dict[str, list[Process]] = {}
         for process in self.processes.values():
             if incarnation := (self.environment(process.pid) or {}).get(MARK_INCARNATION):
@@ -92,7 +91,7 @@ _lately: tuple[float, Host] | None = None
 def tree_of(root: Root, host: Host, known: Iterable[Identity] = ()) -> list[Process]:
     """The living processes of a child's tree. `known` are those seen in it earlier, for as long as they live.
 
-    Never the first process of the host, from which all descend, nor the kernel's, whose group and session are 0.
+    Never includes the host's first process, from which all descend, nor kernel threads, whose group and session are 0.
     """
     leader = host.processes.get(root.pid)
     leader_is_ours = leader is not None and leader.start_ticks == root.start_ticks
@@ -100,7 +99,7 @@ def tree_of(root: Root, host: Host, known: Iterable[Identity] = ()) -> list[Proc
     found += [leader] if leader is not None and leader_is_ours else []
     found += [process for process in host.marked.get(root.incarnation, []) if process.start_ticks >= root.start_ticks]
     for process in host.groups.get(root.pid, []) if root.pid > _INIT else []:
-        # a wiped environment proves nothing, but the group's number cannot have been given to others while members
+        # a wiped environment proves nothing, but the group's number cannot have been reused while members
         # of the group live and no other process has that pid
         is_later = process.start_ticks >= root.start_ticks
         if leader_is_ours or (leader is None and is_later and _may_be_ours(process.pid, host)):
@@ -115,9 +114,9 @@ def _may_be_ours(pid: int, host: Host) -> bool:
 
 
 def marked(host: Host, home: str, deployment: str) -> list[Process]:
-    """The living processes that carry a deployment's marker, whatever child they belong to.
+    """The living processes with a deployment's marker, whichever child they belong to.
 
-    Of this user's alone: unlike an incarnation, what the marker says can be guessed.
+    Only this user's: unlike an incarnation, the value of the marker can be guessed.
     """
     found = []
     for process in host.processes.values():
@@ -128,7 +127,7 @@ def marked(host: Host, home: str, deployment: str) -> list[Process]:
 
 
 def with_descendants(members: Iterable[int], children: Mapping[int, list[int]]) -> set[int]:
-    """Pids of these and of all that descend from them."""
+    """These pids and those of all their descendants."""
     found = set(members)
     todo = list(found)
     while todo:

@@ -1,4 +1,4 @@
-"""The file mode creation mask of children: that of the person, and not the supervisor's own. Source: umask(2)."""
+"""The file mode creation mask of children: the person's, not the supervisor's own. Source: umask(2)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _mask: int | None = None
 
 
 def let_children_have(mask: int) -> None:
-    """From now on; but for what it takes from the owner, without which a child could not use what it makes itself."""
+    """Set it from now on, except for bits that would keep a child from using its own files."""
     global _mask
     _mask = mask & ~_OF_THE_OWNER
 
 
 @contextmanager
 def umask_of_children() -> Iterator[None]:
-    """While one is started: it inherits this process's mask."""
+    """Set the children's mask while one is started: it inherits this process's mask."""
     if _mask is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""`advise`: which hit rates caches of other sizes would give, computed from a trace."""
+"""`advise`: the hit rates that caches of other sizes would have, computed from a trace."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ _CELL = 10
 
 def advise(
     profile: ProfileArgument,
-    trace: Annotated[Path, typer.Option("--trace", metavar="FILE", help="Recorded requests, as of `dynkv record`.")],
+    trace: Annotated[
+        Path, typer.Option("--trace", metavar="FILE", help="Recorded requests, as written by `dynkv record`.")
+    ],
     model: ModelOption = None,
     device: DeviceOption = None,
     sets: SetOption = None,
@@ -62,18 +64,18 @@ def _own(profile: Profile, facts: HostFacts) -> Own:
 
 
 def _bytes_per_token(profile: Profile, facts: HostFacts, home: str) -> int:
-    """Of all ranks of one copy of the engine. Raises PreflightRefused where the model does not tell."""
+    """Bytes over all ranks of one engine. Raises PreflightRefused if the model does not say."""
     files = _files(profile, facts, home)
     if files is None or files.config is None:
         raise PreflightRefused(
-            f"the config.json of {profile.model.path} is not on this host, so it is not known how large its KV is",
-            hint="`dynkv up` with the same model and --engine mocker makes it"
+            f"the config.json of {profile.model.path} is not on this host, so the size of its KV is unknown",
+            hint="`dynkv up` with the same model and --engine mocker creates it"
             if profile.model.path == TINY
-            else "download the model, or name a directory that has its config.json: --model PATH",
+            else "download the model, or pass the directory with its config.json: --model PATH",
         )
     shape = kv_shape(files.config, profile.model.args)
     if shape is None:
-        raise PreflightRefused(f"what a token of {profile.model.path} leaves in a cache is not known to dynkv")
+        raise PreflightRefused(f"dynkv cannot tell how large the KV of a token of {profile.model.path} is")
     ranks = profile.workers.tensor_parallel_size
     return shape.bytes_per_token(ranks) * (1 if shape.latent else ranks)
 

@@ -1,4 +1,4 @@
-"""A deadline for what cannot be given one: looking a host over, waiting for another `up`, making a model."""
+"""A deadline for steps that take none: inspecting the host, waiting for another `up`, making a model."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from dynkv.control.deadline import Deadline
 from dynkv.errors import TimedOut
 
 _AT_LEAST_S = 10.0
-"""Whoever gives no time at all wants to know what speaks against it."""
+"""Shortest deadline: even with none left, a person wants to know the reasons why a plan cannot run."""
 
 
 @contextmanager
 def alarm(deadline: Deadline, *, goal: str, why: str, hint: str) -> Iterator[None]:
-    """Raise TimedOut wherever the main thread is when the time is up; at the end, if it was up from the beginning."""
+    """Raise TimedOut in the main thread when the time is up, wherever it is; at the end if it was up from the
+    beginning."""
     late = TimedOut(f"{goal} after {deadline.given_s:g} s: {why}", hint=hint)
 
     def ring(number: int, frame: FrameType | None) -> None:

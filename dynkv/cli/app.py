@@ -1,4 +1,4 @@
-"""The entrance, and the one place where errors become text and exit codes."""
+"""The entry point, and the one place where errors become text and exit codes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _DEBUG = "--debug"
 
 
 def main() -> int:
-    """Run the command line; the exit codes are part of the contract: 0 to 5, and 130 for Ctrl-C."""
+    """Run the command line. The exit codes are part of the contract: 0 to 5, and 130 for Ctrl-C."""
     prepare()
-    words = [word for word in sys.argv[1:] if word != _DEBUG]  # wherever it stands
+    words = [word for word in sys.argv[1:] if word != _DEBUG]  # wherever it is
     ahead.begin(words)
     try:
         code = quick(words)
@@ -30,7 +30,7 @@ def main() -> int:
 
         show_error(error)
         return error.exit_code
-    except BrokenPipeError:  # whoever read our output has gone
+    except BrokenPipeError:  # the reader of our output is gone
         return 1
     except KeyboardInterrupt:
         return 130

@@ -1,4 +1,4 @@
-"""One start of a deployment: launched, waited for, and undone when it comes to nothing."""
+"""One attempt to start a deployment: launch it, wait for it, and undo it if it fails."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dynkv.supervisor.status import DeploymentState, DeploymentStatus, LastExit,
 NOT_READY, LONGER = "not ready", "increase --timeout"
 _INTERRUPTED = 130
 _SETTLED_S, _CHANGED_S = 0.1, 1.0
-"""In which a program that cannot run as it is meant to has mostly said so; the second where something ran before."""
+"""Time in which a misconfigured program has usually failed; the second value if something ran before."""
 
 _FOUND_S = 10.0
 """In which a frontend finds a worker that is ready, many times over."""
@@ -34,7 +34,7 @@ _ROUNDED_S, _LOOK_S = 0.05, 0.02
 
 
 class _TakenDown(DynkvError):
-    """Somebody else has ended it meanwhile."""
+    """Somebody took the deployment down meanwhile."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"{name} was taken down while it started", hint="see `dynkv events`")
@@ -44,15 +44,15 @@ class _TakenDown(DynkvError):
 class Attempt:
     order: Order
     before: Orphans
-    """What ran before it, which it does not end."""
+    """What ran before this attempt, and is not ended by it."""
     deadline: Deadline
     takes_back: bool = False
-    """Whoever has ordered it looks after what it leaves when it comes to nothing."""
+    """Whether the caller looks after what a failed attempt leaves."""
 
     def start(self, launched: Callable[[], None], *, wait: bool) -> DeploymentStatus | None:
-        """How it is when it answers requests. `launched` is called as soon as there is a supervisor.
+        """The status once the deployment answers requests. `launched` is called as soon as there is a supervisor.
 
-        What fails, takes too long or is interrupted leaves nothing running but what it has taken over.
+        An attempt that fails, takes too long or is interrupted leaves nothing running except what it took over.
         """
         try:
             launch(self.order, self.deadline, spare=bool(self.before.processes))
@@ -75,7 +75,7 @@ class Attempt:
         def look() -> DeploymentStatus | NotYet:
             status = client.status()
             show(status)
-            _raise_if_dead(status, taken_over)  # also of one that runs again: it may be about to die again
+            _raise_if_dead(status, taken_over)  # also one that runs again: it may be about to die again
             is_new = not any(unit.outdated for unit in status.units)
             if (status.state is DeploymentState.READY or _only_rests(status)) and is_new:
                 settled_in_s = max(map(self._settled_in_s, status.units), default=0.0)
@@ -87,14 +87,15 @@ class Attempt:
             return poll(look, self.deadline, deployment, goal=NOT_READY, hint=LONGER)
 
     def _settled_in_s(self, unit: UnitStatus) -> float:
-        """Until one that nobody asks is not about to die of a wrong argument: it is ready as soon as it runs."""
+        """Until a unit without probes is not about to die of a wrong argument: it counts as ready as soon as it
+        runs."""
         if unit.pid is None or self.order.plan.unit(unit.name).probes.readiness.checks:
             return 0.0
         settled_s, uptime_s = _CHANGED_S if self.before.processes else _SETTLED_S, unit.uptime_s or 0.0
         return 0.0 if uptime_s >= settled_s else max(settled_s - uptime_s - _ROUNDED_S, _LOOK_S)
 
     def _outdated(self, journal: JournalFile | None) -> frozenset[str]:
-        """Those that go on as an earlier plan had them, until they are restarted."""
+        """Units that still run as an earlier plan had them, until they are restarted."""
         planned = {unit.name: unit.digest() for unit in self.order.plan.units}
         children = journal.children if journal else {}
         return frozenset(name for name, child in children.items() if child.digest != planned.get(name))
@@ -103,7 +104,7 @@ class Attempt:
         deployment = opened(self.order.place.name)
         name = deployment.place.name
         if self.before.were_taken_over(deployment.journal):
-            say(f"{name} took over what ran before, and leaves it running; `dynkv down {name}` ends it")
+            say(f"{name} took over the processes that ran before, and leaves them running; `dynkv down {name}` ends it")
             return
         say("taking it down again")
         take_down(deployment)
@@ -130,19 +131,21 @@ def _is_well(unit: UnitStatus) -> bool:
 
 
 def _only_rests(status: DeploymentStatus) -> bool:
-    """It answers, and what does not run was stopped on purpose, before an earlier supervisor died."""
+    """Whether it answers requests, and all units that do not run were stopped on purpose under an earlier
+    supervisor."""
     if status.state is not DeploymentState.DEGRADED:
         return False
     return all(is_well(unit.state) or unit.state is State.STOPPED for unit in status.units if unit.is_missed)
 
 
 def failed(unit: UnitStatus, last: LastExit) -> UnitFailed:
-    """With the last lines of its log."""
+    """The error for a unit that died, with the last lines of its log."""
     return UnitFailed(unit.name, last.reason, log=unit.log, tail="\n".join(last.log_tail), hint=last.hint)
 
 
 def _raise_if_dead(status: DeploymentStatus, taken_over: Collection[str]) -> None:
-    """One that was taken over has served: when it dies it is brought back, and only its last death counts."""
+    """Raise for a dead unit. Units that were taken over have served: they are restarted, and only their last death
+    counts."""
     for unit in status.units:
         may_go_on = unit.name in taken_over or unit.role == Role.JOB  # a job is tried again
         is_over = unit.state is State.FAILED or not may_go_on

@@ -1,4 +1,4 @@
-"""`bench`: what deployments do with the same traffic, measured beside each other."""
+"""`bench`: compare deployments under the same traffic."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ from dynkv.documents import encoded
 from dynkv.errors import DynkvError, PreflightRefused, UsageError
 
 NAME = "bench"
-"""Of the deployments that it brings up."""
+"""Name of the deployments that are brought up."""
 _ROUND_S = 3600.0
 _LIMITS = {"ttft": "ttft_s", "itl": "itl_s", "tpot": "itl_s", "e2e": "e2e_s", "e2el": "e2e_s"}
-"""As `vllm bench serve --goodput` has them, in milliseconds."""
+"""Names of limits, in milliseconds, as in `vllm bench serve --goodput`."""
 
 
 class NothingMeasured(DynkvError):
-    """Not one round was finished."""
+    """No round was finished."""
 
 
 def bench(
@@ -108,9 +108,9 @@ def bench(
 ) -> None:
     """Measure deployments with the same requests, and say what differs beyond noise.
 
-    Each is brought up, measured and taken down, in turn, round after round, so that what drifts with time meets all of
-    them; one that runs already is measured as it stands. The load is made by the stack's own load generators, or by
-    aiperf. Options of `up` hold for all of them, those in --against for that one.
+    Each is brought up, measured and taken down in turn, round after round, so that drift over time affects all of them
+    alike; one that is already running is measured as it is. The stack's own load generators, or aiperf, make the load.
+    Options of `up` apply to all of them, those in --against to that one.
     """
     chosen = variants(
         profile, common_options(gpus, model, engine, device, sets, no_lmcache), against or [], sweep or []
@@ -138,7 +138,7 @@ def _folder() -> Path:
 
 
 def _prepared(chosen: tuple[Variant, ...]) -> tuple[Mapping[Variant, Prepared], list[Failure]]:
-    """Those that can be planned here, and why the others cannot."""
+    """The variants that can be planned here, and why the others cannot."""
     known, failures = {}, []
     for it in chosen:
         try:
@@ -149,7 +149,7 @@ def _prepared(chosen: tuple[Variant, ...]) -> tuple[Mapping[Variant, Prepared], 
 
 
 def _measured(task: Task, head: Head, failures: Iterable[Failure], site: Site) -> Notes:
-    """Ctrl-C, or a signal that would end this, leaves what is finished, and nothing running."""
+    """Measure; Ctrl-C or another ending signal keeps the finished rounds and leaves nothing running."""
     diary = Diary(site.folder / "rounds.jsonl", head)
     for failure in failures:
         diary.note_failure(failure)
@@ -157,7 +157,7 @@ def _measured(task: Task, head: Head, failures: Iterable[Failure], site: Site) -
     try:
         measure(task, site, diary, Progress(task, diary).tell)
     except KeyboardInterrupt:
-        note(f"interrupted: --out {site.folder} goes on from {len(diary.notes.rounds)} finished rounds")
+        note(f"interrupted: --out {site.folder} continues from {len(diary.notes.rounds)} finished rounds")
         raise
     return diary.notes
 
@@ -183,7 +183,7 @@ def _pressures(text: str | None, traffic: Workload) -> tuple[float, ...]:
         return ()
     traffic.under_pressure(1.0, 1)  # refuses a workload without a working set
     if not re.fullmatch(r"\d+(\.\d+)?(,\d+(\.\d+)?)*", text) or not all(map(float, text.split(","))):
-        raise UsageError(f"--kv-pressure {text!r} is no list of multiples", hint="for example --kv-pressure 0.5,1,2")
+        raise UsageError(f"--kv-pressure {text!r} is not a list of multiples", hint="for example --kv-pressure 0.5,1,2")
     return tuple(dict.fromkeys(map(float, text.split(","))))
 
 
@@ -192,6 +192,6 @@ def _limits(text: str | None) -> Limits:
     for pair in text.split(",") if text else ():
         name, _, value = pair.partition(":")
         if name not in _LIMITS or not re.fullmatch(r"\d+(\.\d+)?", value):
-            raise UsageError(f"--goodput {pair!r} is no limit", hint="for example --goodput ttft:2000,itl:25, in ms")
+            raise UsageError(f"--goodput {pair!r} is not a limit", hint="for example --goodput ttft:2000,itl:25, in ms")
         found[_LIMITS[name]] = float(value) / 1000
     return Limits(**found)

@@ -1,4 +1,4 @@
-"""What a benchmark found out, in a terminal."""
+"""The result of a benchmark, for a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dynkv.extras import missing
 
 _NO_VALUE = "-"
 _NOT_SHOWN = {"requests", "input_tokens", "output_tokens"}
-"""The same for all variants."""
+"""Figures that are the same for all variants."""
 _HEADING_MAX = 16
 _GREAT = 1000
 _POINT = ("KV cache",)
@@ -42,7 +42,7 @@ def show_answer(found: Answer) -> None:
 
 
 def _show_curves(found: Answer, names: Mapping[str, str], width: int) -> None:
-    """First tokens by pressure; without plotext, how to have them."""
+    """Plot the time to first token by pressure; without plotext, say how to install it."""
     if find_spec("plotext") is None:
         note(f"as curves: {missing('a chart', 'plotext', 'bench').hint}")
         return
@@ -62,7 +62,7 @@ def _show_curves(found: Answer, names: Mapping[str, str], width: int) -> None:
 
 
 def _headings(variants: Sequence[str]) -> dict[str, str]:
-    """What stands above their columns: letters, where names are too long for that."""
+    """Column headings: letters where the names are too long."""
     if max(map(len, variants)) <= _HEADING_MAX:
         return {name: name for name in variants}
     return dict(zip(variants, _letters(), strict=False))

@@ -1,4 +1,4 @@
-"""Which load generator `bench` uses, and where it is."""
+"""Which load generator `bench` uses, and where it is installed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from dynkv.errors import ProgramMissing, UsageError
 
 
 def generator_of(name: str, traffic: Workload, pressures: Sequence[float], pythons: Sequence[str]) -> Tool:
-    """Raises UsageError where it cannot make this load, or is not installed; `pythons` are the stacks' interpreters."""
+    """The load generator. Raises UsageError if it cannot make this load or is missing; `pythons` are the stacks'
+    interpreters."""
     tool = _tool(name, traffic, pythons)
     if refusal := tool.refusal(traffic):
         raise UsageError(refusal, hint="--tool vllm")
     if len(pressures) > 1 and not tool.is_new_each_round:
         raise UsageError(
-            f"{tool.words} asks the same at each pressure", hint="one pressure for each run, or --tool vllm"
+            f"{tool.words} sends the same requests at each pressure",
+            hint="give one pressure for each run, or use --tool vllm",
         )
     return tool
 
@@ -38,7 +40,7 @@ def _tool(name: str, traffic: Workload, pythons: Sequence[str]) -> Tool:
 
 
 def _installed(program: str, pythons: Sequence[str]) -> str:
-    """Its path: beside an interpreter of the stack, or on PATH."""
+    """The program's path: next to an interpreter of the stack, or on PATH."""
     places = [*(str(Path(it).parent) for it in pythons), os.environ.get("PATH", os.defpath)]
     found = shutil.which(program, path=os.pathsep.join(places))
     if found is None:

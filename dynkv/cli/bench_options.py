@@ -11,7 +11,7 @@ from dynkv.cli.options import seconds
 
 AgainstOption = Annotated[
     list[str] | None,
-    typer.Option("--against", metavar="'PROFILE OPTIONS'", help="Another deployment, as `up` takes it. Repeatable."),
+    typer.Option("--against", metavar="'PROFILE OPTIONS'", help="Another deployment, as for `up`. Repeatable."),
 ]
 SweepOption = Annotated[
     list[str] | None,
@@ -19,38 +19,44 @@ SweepOption = Annotated[
 ]
 WorkloadOption = Annotated[Literal["chat", "rag", "prefix", "random"], typer.Option(help="What users do.")]
 TraceOption = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Recorded traffic instead, as Mooncake's: JSON, a request a line.")
+    Path | None, typer.Option(metavar="FILE", help="Replay recorded traffic: JSON lines, as Mooncake's.")
 ]
 UntimedOption = Annotated[
-    bool, typer.Option("--untimed", help="A trace's requests as fast as --concurrency lets them, not at their times.")
+    bool, typer.Option("--untimed", help="Ignore the trace's times: send as --concurrency allows.")
 ]
-UsersOption = Annotated[int, typer.Option(min=1, help="Chats; documents of rag; otherwise requests.")]
-TurnsOption = Annotated[int, typer.Option(min=1, help="Of a chat; questions about a document of rag.")]
-ContextOption = Annotated[int, typer.Option(min=1, metavar="TOKENS", help="A chat's history, a document, or a prompt.")]
-SharedOption = Annotated[int, typer.Option(min=1, metavar="TOKENS", help="A system prompt that all have.")]
-QuestionOption = Annotated[int, typer.Option(min=1, metavar="TOKENS", help="What is new in a turn.")]
-OutputOption = Annotated[int, typer.Option(min=1, metavar="TOKENS", help="An answer's length.")]
-ConcurrencyOption = Annotated[int, typer.Option(min=1, help="Requests at a time.")]
+UsersOption = Annotated[int, typer.Option(min=1, help="Number of chats, of documents for rag, else of requests.")]
+TurnsOption = Annotated[int, typer.Option(min=1, help="Turns of a chat; questions about a document for rag.")]
+ContextOption = Annotated[
+    int, typer.Option(min=1, metavar="TOKENS", help="Length of a chat's history, a document or a prompt.")
+]
+SharedOption = Annotated[int, typer.Option(min=1, metavar="TOKENS", help="Length of the system prompt that all share.")]
+QuestionOption = Annotated[int, typer.Option(min=1, metavar="TOKENS", help="Length of what is new in each turn.")]
+OutputOption = Annotated[int, typer.Option(min=1, metavar="TOKENS", help="Length of an answer.")]
+ConcurrencyOption = Annotated[int, typer.Option(min=1, help="Requests in flight.")]
 PressureOption = Annotated[
-    str | None, typer.Option(metavar="0.5,1,2", help="Users by multiples of the GPU's KV cache, for chat and rag.")
+    str | None, typer.Option(metavar="0.5,1,2", help="Working set in multiples of the GPU's KV cache (chat, rag).")
 ]
 GoodputOption = Annotated[
-    str | None, typer.Option(metavar="ttft:2000,itl:25", help="Limits that a good request keeps, in ms.")
+    str | None, typer.Option(metavar="ttft:2000,itl:25", help="Limits in ms that a request must meet to count as good.")
 ]
-ToolOption = Annotated[Literal["vllm", "lmcache", "aiperf"], typer.Option(help="Whose load generator.")]
+ToolOption = Annotated[Literal["vllm", "lmcache", "aiperf"], typer.Option(help="The load generator.")]
 RateOption = Annotated[
-    float, typer.Option(min=0.001, metavar="PER_SECOND", help="Of requests, of chats by --tool lmcache.")
+    float, typer.Option(min=0.001, metavar="PER_SECOND", help="Rate of requests; of chats with --tool lmcache.")
 ]
-RoundsOption = Annotated[int, typer.Option(min=1, help="How often each is brought up and measured.")]
-SeedOption = Annotated[int, typer.Option(min=0, help="Other requests of the same kind.")]
-TimeoutOption = Annotated[float | None, typer.Option(parser=seconds, metavar="SECONDS", help="For one to come up.")]
+RoundsOption = Annotated[int, typer.Option(min=1, help="How many times each is brought up and measured.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Another seed gives other requests of the same kind.")]
+TimeoutOption = Annotated[
+    float | None, typer.Option(parser=seconds, metavar="SECONDS", help="How long one may take to come up.")
+]
 OutOption = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Rounds and logs; one that is there is continued.")
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Directory for rounds and logs; an existing run is continued."),
 ]
 HtmlOption = Annotated[
-    Path | None, typer.Option("--html", metavar="FILE", help="The answer with its figures drawn; needs matplotlib.")
+    Path | None, typer.Option("--html", metavar="FILE", help="Write the answer with charts; needs matplotlib.")
 ]
-WriteOption = Annotated[Path | None, typer.Option("--write", metavar="FILE", help="The profile to use, as YAML.")]
+WriteOption = Annotated[Path | None, typer.Option("--write", metavar="FILE", help="Write the best profile, as YAML.")]
 PriceOption = Annotated[
-    float | None, typer.Option("--price", min=0.0, help="Of the machine an hour, to tell what a million tokens cost.")
+    float | None,
+    typer.Option("--price", min=0.0, help="The machine's price per hour, for the cost of a million tokens."),
 ]

@@ -1,4 +1,4 @@
-"""How far a benchmark is, beside its output."""
+"""The progress of a benchmark, next to its output."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MINUTE_S = 60.0
 
 
 class Progress:
-    """Says what is done, and how long the rest takes if it goes on as it did since this began."""
+    """Reports what is done, and how long the rest takes at the pace so far."""
 
     def __init__(self, task: Task, diary: Diary) -> None:
         self._task = task

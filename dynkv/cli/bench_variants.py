@@ -1,4 +1,4 @@
-"""Variants of a benchmark as this host sees them, before any of them starts."""
+"""The variants of a benchmark, planned for this host before any of them starts."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _MODEL = ("--model", "--model-path")
 
 
 class InTheWay(PreflightRefused):
-    """A deployment runs that would be measured along."""
+    """A running deployment would distort the measurement."""
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"{name} is running, and would share the machine with what is measured", hint=f"dynkv down {name}"
+            f"{name} is running, and would share the machine with the measured deployments", hint=f"dynkv down {name}"
         )
 
 
@@ -38,7 +38,7 @@ def common_options(
     sets: list[str] | None,
     no_lmcache: bool,
 ) -> list[str]:
-    """As words for `up`."""
+    """The options as words for `up`."""
     given = (("--gpus", gpus), ("--model", model), ("--engine", engine), ("--device", device))
     words = [word for option, value in given if value is not None for word in (option, value)]
     words += [word for pair in sets or [] for word in ("--set", pair)]
@@ -46,19 +46,19 @@ def common_options(
 
 
 def prepared(variant: Variant) -> Prepared:
-    """Raises UsageError, ProfileError, or PreflightRefused where this host cannot run it."""
+    """Plan the variant. Raises UsageError, ProfileError, or PreflightRefused if this host cannot run it."""
     plan = _planned(variant.words).plan
     worker = next((unit for unit in plan.units if unit.role.is_worker), None)
     if worker is None or plan.frontend is None:
         raise PreflightRefused(f"{variant.name} serves no model")
     if plan.metrics is None:
-        raise PreflightRefused(f"figures of {variant.name} are read nowhere", hint="metrics.enabled: true")
+        raise PreflightRefused(f"metrics of {variant.name} are not collected", hint="metrics.enabled: true")
     tokenizer = next(filter(None, (value_of(option, list(worker.argv)) for option in _MODEL)), plan.frontend.model)
     return Prepared(plan.python, tokenizer, worker.env.get("HF_HUB_OFFLINE") == "1")
 
 
 def running(variants: Sequence[Variant]) -> str:
-    """The deployment of the only variant, if it runs already; else empty. Raises InTheWay for any other."""
+    """The deployment of the only variant, if it is already running; else empty. Raises InTheWay for any other."""
     found = [it for it in deployments(home()) if has_supervisor(place(home(), it))]
     if len(variants) == 1 and found == [_located(variants[0].words)[1].name]:
         return found[0]
@@ -68,7 +68,7 @@ def running(variants: Sequence[Variant]) -> str:
 
 
 def profile_of(variant: Variant) -> str:
-    """Its profile, as YAML that begins with the one that it was made from."""
+    """The variant's profile, as YAML that begins with the profile it is based on."""
     given = _options_of_up(variant.words)
     draft = Draft()
     draft.put("extends", given["profile"] if given["profile"] in shipped() else str(Path(given["profile"]).resolve()))
@@ -105,5 +105,5 @@ def _options_of_up(words: Sequence[str]) -> dict[str, Any]:
         return dict(line.commands["up"].make_context("dynkv up", list(words)).params)
     except Exception as error:
         if type(error).__module__.partition(".")[0] in ("click", "typer"):
-            raise UsageError(f"{' '.join(words)}: {error}", hint="`dynkv up --help` says what there is") from None
+            raise UsageError(f"{' '.join(words)}: {error}", hint="`dynkv up --help` lists the options") from None
         raise

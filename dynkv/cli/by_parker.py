@@ -1,4 +1,4 @@
-"""A supervisor that the host's parker becomes, where there is one that has what the plan needs."""
+"""Starting a supervisor by turning the host's parker into it, if the parker has what the plan needs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dynkv.plan.model import Plan
 
 
 class Started(Protocol):
-    """As much of subprocess.Popen as whoever starts a supervisor needs."""
+    """The part of subprocess.Popen that is needed to start a supervisor."""
 
     def kill(self) -> None: ...
 
@@ -23,7 +23,7 @@ class Started(Protocol):
 
 
 class Taken:
-    """The parker, whose place the supervisor takes."""
+    """The parker process that becomes the supervisor."""
 
     def __init__(self, process: Process) -> None:
         from dynkv.children.held import Held
@@ -41,7 +41,7 @@ class Taken:
 
 
 def by_parker(plan: Plan, place: Place, becoming: Becoming, descriptors: Descriptors) -> tuple[Taken | None, str]:
-    """The process; or None, and why not, which is empty where nothing is parked or the plan needs nothing of it."""
+    """The process; or None and the reason, which is empty if nothing is parked or the plan needs none of it."""
     where = LotPlace(place.home)
     if not plan.standbys or (lot := where.read()) is None or (process := process_of(lot)) is None:
         return None, ""
@@ -54,7 +54,7 @@ def by_parker(plan: Plan, place: Place, becoming: Becoming, descriptors: Descrip
         try:
             why = hand_over(where.socket, becoming, descriptors, process.pid)
         except KeyboardInterrupt:
-            taken.kill()  # it may have begun to become the supervisor, of whom nobody would hear
+            taken.kill()  # it may have begun to become the supervisor, of which nobody would know
             raise
         if not why:
             where.accept()

@@ -1,4 +1,4 @@
-"""The command line, as typer has it."""
+"""The command line in typer."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _VERBS = {verb.name: verb for verb in VERBS}
 
 
 class _Root(TyperGroup):
-    """With the help that is there without typer too."""
+    """The root group, with the same help text as without typer."""
 
     def get_help(self, ctx: Any) -> str:
-        ctx.color = True  # whether there is colour has been decided
+        ctx.color = True  # whether to use colour is already decided
         return help_text(Ink(sys.stdout))
 
 
 def command_line(words: list[str]) -> typer.Typer:
-    """With all verbs, or only the one in `words`: reading profiles takes longer than asking for a status."""
+    """The command line with all verbs, or only the one in `words`: importing all takes longer than a status request."""
     app = typer.Typer(
         name="dynkv",
         cls=_Root,
@@ -59,7 +59,7 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show where a fault of dynkv itself comes from.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback for faults in dynkv itself.")] = False,
 ) -> None:
     pass
 
@@ -67,11 +67,11 @@ def _root(
 _CommandLineError: type[Exception] = next(
     base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"
 )
-"""Of the click that typer brings, or of click itself with older ones."""
+"""The base class of click's errors: of the click inside typer, or of click itself with older versions."""
 
 
 def run(words: list[str]) -> int:
-    """The exit code; raises UsageError, and whatever the verb raises."""
+    """Run the command line and return the exit code. Raises UsageError, and whatever the verb raises."""
     let_signals_come()
     try:
         code = get_command(command_line(words)).main(words, prog_name="dynkv", standalone_mode=False)

@@ -1,6 +1,6 @@
-"""What the shell offers after Tab: deployments, units, roles and profiles as they are at that moment.
+"""What the shell offers after Tab: current deployments, units, roles and profiles.
 
-typer knows what to pass by the names `ctx` and `incomplete`.
+typer recognises the arguments by their names, `ctx` and `incomplete`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ def deployment_names(incomplete: str) -> list[str]:
 
 
 def unit_names(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Of the deployment that --name names, or the only one; those that the line has already are not offered again."""
+    """Units of the deployment in --name, or of the only one, without those already on the line."""
     given = ctx.params.get("units") or []
     return [unit.name for unit in _units(ctx) if unit.name.startswith(incomplete) and unit.name not in given]
 
 
 def log_names(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Units, and whatever else has a log."""
+    """Units, and everything else that has a log."""
     try:
         logs = find(ctx.params.get("name"), past=True).place.logs
     except DynkvError:
@@ -36,14 +36,14 @@ def log_names(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def role_sizes(ctx: typer.Context, incomplete: str) -> list[str]:
-    """`ROLE=N`, from one to as many as were planned."""
+    """`ROLE=N`, from one to the planned number."""
     roles = [str(unit.role) for unit in _units(ctx) if unit.role.is_worker]
     offered = [f"{role}={n}" for role in dict.fromkeys(roles) for n in range(1, roles.count(role) + 1)]
     return [size for size in offered if size.startswith(incomplete)]
 
 
 def profile_names(incomplete: str) -> list[str]:
-    """Shipped ones, and YAML files."""
+    """Shipped profiles and YAML files."""
     from dynkv.profile.load import shipped
 
     return [name for name in shipped() if name.startswith(incomplete)] + list(_files(incomplete))

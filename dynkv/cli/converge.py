@@ -1,5 +1,5 @@
-"""Changing a deployment that runs: its supervisor lets go of it, and another one takes over and restarts what has
-changed. What comes to nothing is taken back."""
+"""Updating a running deployment: its supervisor releases it, and a new one takes over and restarts what has changed.
+A failed update is rolled back."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Start = Callable[[], DeploymentStatus | None]
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """How it runs now, and what its supervisor has for it, to bring that back."""
+    """The deployment before the update, and what its supervisor needs to bring it back."""
 
     place: Place
     plan: Plan
@@ -49,10 +49,10 @@ class _Before:
 def converge(
     planned: Planned, start: Start, deadline: Deadline, *, wait: bool, roll_back: bool
 ) -> DeploymentStatus | None:
-    """How it is when it runs as `planned`. `start` is what takes over a deployment without a supervisor.
+    """The status once the deployment runs as `planned`. `start` takes over a deployment without a supervisor.
 
-    Where that fails, takes too long or is interrupted, the old plan serves again before the reason is raised. Raises
-    PreflightRefused where its supervisor cannot let go of it.
+    If the update fails, takes too long or is interrupted, the old plan serves again before the reason is raised. Raises
+    PreflightRefused if the supervisor cannot release the deployment.
     """
     deployment = opened(planned.place.name)
     found, before = changes(deployment, planned), _before(deployment)
@@ -77,11 +77,11 @@ def converge(
 
 
 def changes(deployment: Deployment, planned: Planned) -> Difference:
-    """What would become of it; raises DynkvError where it cannot be read how it was planned."""
+    """The differences to `planned`; raises DynkvError if the current plan cannot be read."""
     supervisor = read_status(deployment).supervisor
     if deployment.journal is None or deployment.journal.plan is None:
         raise DynkvError(
-            f"what was planned for {deployment.place.name!r} cannot be read", where=str(deployment.place.journal)
+            f"the current plan of {deployment.place.name!r} cannot be read", where=str(deployment.place.journal)
         )
     is_same_version = supervisor is not None and supervisor.version == __version__
     return difference(deployment.journal.plan, planned.plan, is_same_version=is_same_version)
@@ -114,7 +114,7 @@ def _answers(deployment: Deployment, deadline: Deadline) -> DeploymentStatus:
 
 
 def _stop(deployment: Deployment, names: list[str], deadline: Deadline) -> None:
-    """Stop them gracefully, while there is a supervisor to do it."""
+    """Stop the units gracefully, while there is a supervisor to do it."""
     client = deployment.client(deadline)
     for name in names:
         client.ask_unit(name, "stop")
@@ -139,21 +139,25 @@ def _let_go(deployment: Deployment, deadline: Deadline) -> None:
     name = deployment.place.name
     try:
         see_off(
-            deployment, deadline, partial(_released, deployment.place), goal=f"the supervisor of {name} had not let go"
+            deployment,
+            deadline,
+            partial(_released, deployment.place),
+            goal=f"the supervisor of {name} had not released it",
         )
     except DynkvError as error:
         if not deployment.is_supervised:
             return
         raise PreflightRefused(
-            f"the supervisor of {name} does not let go of it: {error.what}",
-            hint=f"`dynkv down {name}`, or stop what has started it, and `dynkv up` again",
+            f"the supervisor of {name} does not release it: {error.what}",
+            hint=f"`dynkv down {name}`, or stop the program that started it, then `dynkv up` again",
         ) from None
 
 
 def _released(place: Place, client: Client) -> None:
-    """One of a version that cannot let go, as it was before 0.2, is killed: what it leaves is taken over all the same.
+    """Release the deployment. A supervisor before 0.2, which cannot, is killed: its processes are taken over all the
+    same.
 
-    Not one in the foreground: whoever has started it would start it again.
+    One in the foreground is not killed: the program that started it would start it again.
     """
     try:
         client.release()
@@ -165,7 +169,7 @@ def _released(place: Place, client: Client) -> None:
 
 
 def _bring_back(before: _Before) -> None:
-    """Return when it serves as it did; a failure of that is told beside the first."""
+    """Return when the old plan serves again; a failure to do so is reported next to the first error."""
     say("rolling the change back")
     deployment, deadline = opened(before.place.name), Deadline()
     try:

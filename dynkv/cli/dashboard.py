@@ -1,6 +1,6 @@
-"""The full-screen live view of `dynkv top`, with textual, which it and its screens alone import.
+"""The full-screen live view of `dynkv top`, built with textual, which only this file and its screens import.
 
-It asks a Source for everything, in a thread, so that keys are answered while a supervisor is not.
+It reads everything from a Source in a thread, so that keys work while a supervisor does not answer.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from dynkv.supervisor.events import Event
 from dynkv.supervisor.status import DeploymentStatus, GpuStatus, UnitStatus
 
 READINGS = 240
-"""How many are kept for the curves."""
+"""Number of readings kept for the curves."""
 KEYS = (
     ("r", "restart the chosen unit"),
     ("s", "start it"),
@@ -43,12 +43,12 @@ KEYS = (
 
 
 class Source(Protocol):
-    """All raise DynkvError, with what to tell."""
+    """Where the dashboard's data come from. All methods raise DynkvError with a message to show."""
 
     def look(self) -> Look: ...
 
     def new_events(self) -> Iterable[Event]:
-        """Those since the last call; at first the last ones."""
+        """The events since the last call; the first call returns the most recent ones."""
         ...
 
     def ask(self, unit: str, verb: str) -> None: ...
@@ -57,7 +57,7 @@ class Source(Protocol):
 
 
 class Dashboard(App[None]):
-    """Looks again every `interval_s`, until q is pressed."""
+    """The app, which refreshes every `interval_s` until q is pressed."""
 
     CSS_PATH = "dashboard.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012
@@ -85,7 +85,7 @@ class Dashboard(App[None]):
         self._status: DeploymentStatus | None = None
         self._gpus: dict[str, GpuStatus] = {}
         self._wanted = ""
-        # held, not looked up: while another screen is above, a query finds nothing of these
+        # stored, because a query finds none of these while another screen is on top
         self._head = Static("looking …", id="head")
         self._detail = Static("", id="detail")
         self._tiles = Tiles(READINGS)
@@ -109,7 +109,7 @@ class Dashboard(App[None]):
             try:
                 self._show(await asyncio.to_thread(self._source.look))
                 self._events.add(await asyncio.to_thread(self._source.new_events))
-            except DynkvError as error:  # what was known before stays
+            except DynkvError as error:  # what was known before stays on the screen
                 self._detail.update(Text(readable(f"{error.what}\n{error.hint}".rstrip())))
             await asyncio.sleep(self._interval_s)
 
@@ -138,7 +138,7 @@ class Dashboard(App[None]):
             self._log_pane.follow(Path(unit.log), readable(f"log of {unit.name}"))
 
     def on_data_table_row_selected(self) -> None:
-        """Enter, or a click on the row that has the cursor."""
+        """Follow the log on Enter, or on a click on the row with the cursor."""
         self.action_logs()
 
     def action_ask(self, verb: str) -> None:

@@ -1,4 +1,4 @@
-"""Which deployment a verb is about, and how to reach it."""
+"""Which deployment a verb acts on, and how to reach it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dynkv.supervisor.journal import Journal, JournalFile, read_journal
 from dynkv.supervisor.neighbours import has_supervisor, homes, supervisors
 
 ELSEWHERE = "another deployment on this host"
-"""Of another user, or in a DYNKV_HOME that nothing here tells of."""
+"""Holder of a port that belongs to another user, or to a DYNKV_HOME unknown here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +30,27 @@ class Deployment:
         return has_supervisor(self.place)
 
     def fresh_journal(self) -> JournalFile | None:
-        """As it is on disk now."""
+        """The journal as it is on disk now."""
         return read_journal(self.place.journal)
 
     def close_journal(self, journal: JournalFile) -> None:
-        """Note that the deployment is down; for when its supervisor cannot."""
+        """Record that the deployment is down, if its supervisor cannot."""
         Journal(self.place.journal, journal).close()
 
     @property
     def socket(self) -> Path:
-        """This deployment's and no other's, whatever the journal names."""
+        """The socket of this deployment and no other, whatever the journal says."""
         return self.place.socket
 
     def client(self, deadline: Deadline | None = None) -> Client:
-        """A client whose requests end with the deadline."""
+        """A client whose requests end at the deadline."""
         return Client(self.socket, deadline=deadline)
 
 
 def find(name: str | None, *, past: bool = False) -> Deployment:
-    """The one named, or the only one there is, a running one before others; with `past`, else the newest.
+    """The named deployment, or the only one; a running one wins over others. With `past`, else the newest.
 
-    Raises UnknownDeployment, NotRunning if there is none, UsageError if it is not clear which.
+    Raises UnknownDeployment, NotRunning if there is none, UsageError if the choice is ambiguous.
     """
     known = deployments(home())
     if name is not None:
@@ -72,7 +72,7 @@ def find(name: str | None, *, past: bool = False) -> Deployment:
 
 
 def _refuse_foreign(name: str) -> None:
-    """Raises NotYours for another user's deployment; root, too, has only its own."""
+    """Raise NotYours for another user's deployment, for root too."""
     with suppress(OSError):
         owner = (home() / name).stat().st_uid if is_name(name) else os.geteuid()
         if not is_own_uid(owner):
@@ -87,7 +87,7 @@ def _last_change(deployment: Deployment) -> float:
 
 
 def planned_ports(except_for: str) -> dict[int, str]:
-    """Ports that other deployments of this host have planned, also those of units that are down just now."""
+    """Ports that other deployments of this host have planned, including those of units that are down at the moment."""
     taken: dict[int, str] = {}
     for directory, name in [(it, name) for it in {home(), *homes()} for name in deployments(it)]:
         deployment = opened(name, directory)
@@ -101,13 +101,13 @@ def planned_ports(except_for: str) -> dict[int, str]:
 
 
 def claimed_by_others(name: str) -> dict[int, str]:
-    """Ports that deployments have claimed which no directory of this user's tells of."""
+    """Ports claimed by deployments that are not in this user's directory."""
     journal = opened(name).journal
     own = {*journal.plan.ports} if journal is not None and journal.plan is not None else set()
     return dict.fromkeys(claimed_ports() - own, ELSEWHERE)
 
 
 def opened(name: str, home_dir: Path | None = None) -> Deployment:
-    """Also one that has left nothing yet."""
+    """The deployment of that name, even if it has no files yet."""
     where = place(home_dir or home(), name)
     return Deployment(where, read_journal(where.journal))

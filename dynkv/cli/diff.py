@@ -1,4 +1,4 @@
-"""`diff`: what a profile would change of the deployment that runs."""
+"""`diff`: what a profile would change in the running deployment."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def diff(
     no_lmcache: NoLMCacheOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a profile would change of the deployment that runs, without changing it.
+    """Show what a profile would change in the running deployment, without changing it.
 
-    Which units would be kept, restarted, started or stopped, and why.
+    Lists which units would be kept, restarted, started or stopped, and why.
     """
     loaded, where = locate(profile, name, overrides(gpus, model, engine, device, no_lmcache, sets))
     found = changes(find(where.name), make_plan(loaded, where))

@@ -1,4 +1,4 @@
-"""`doctor`: what speaks against running a profile on this host, and what dead deployments have left."""
+"""`doctor`: why a profile cannot run on this host, and what dead deployments have left."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def doctor(
 
 
 def verdict(profile: str, found: Sequence[Finding]) -> str:
-    """Whether the host can run it, and how much was found."""
+    """Whether the host can run the profile, and the number of findings."""
     counts = Counter(finding.severity for finding in found)
     if errors := counts[Severity.ERROR]:
         return f"{profile} cannot run on this host: {_counted(errors, 'error')}"
@@ -95,7 +95,7 @@ def _clean(as_json: bool) -> None:
 
 
 def _of_parker() -> list[Leftover]:
-    """What one that was killed has left; its standbys have ended by themselves."""
+    """What a killed parker has left; its standbys have ended by themselves."""
     files = tuple(map(str, LotPlace(home()).tidy()))
     return [Leftover(LOT, LeftoverKind.FILES, files)] if files else []
 
@@ -107,5 +107,5 @@ def _removed() -> list[Leftover]:
 
     from dynkv.supervisor.leftovers import remove_leftovers
 
-    with planning(home()):  # no deployment comes up meanwhile
+    with planning(home()):  # no deployment can come up meanwhile
         return anyio.run(remove_leftovers, home())

@@ -1,4 +1,4 @@
-"""`down`, as typer has it."""
+"""`down` in typer."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def down(
             "--timeout",
             parser=seconds,
             metavar="SECONDS",
-            help="Stop waiting after this long; the deployment goes on stopping.",
+            help="Stop waiting after this long; the deployment keeps stopping.",
         ),
     ] = None,
 ) -> None:
-    """Take a deployment down, and leave nothing behind; works without its supervisor too."""
+    """Take a deployment down and leave nothing behind, even if its supervisor is dead."""
     bring_down(name, timeout)

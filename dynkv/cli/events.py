@@ -54,5 +54,5 @@ def _events(deployment: Deployment, follow: bool) -> Iterator[Event]:
         raise DynkvError(
             f"cannot read the events: {error.strerror}",
             where=str(deployment.place.events),
-            hint="they are there once the deployment has started",
+            hint="they exist once the deployment has started",
         ) from None

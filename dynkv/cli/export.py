@@ -1,4 +1,4 @@
-"""`export`: a profile for other programs to run, each target with files of its own and a README of what was lost."""
+"""`export`: write a profile as files for other programs, with a README that says what is lost."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from dynkv.plan.model import Plan
 from dynkv.profile.load import LoadedProfile, Override
 
 RUNTIME_IMAGE = "nvcr.io/nvidia/ai-dynamo/vllm-runtime:1.6.0"
-"""Of the line whose options dynkv knows, as Dynamo's guide "Rolling Updates" names it (docs of 1.6)."""
+"""An image with the versions whose options dynkv knows, as in Dynamo's guide "Rolling Updates" (docs of 1.6)."""
 LMCACHE_IMAGE = "lmcache/standalone:v0.5.2"
-"""That of LMCache's example for Dynamo (LMCache/LMCache ad08eead, examples/dynamo_integration/kubernetes)."""
+"""The image in LMCache's example for Dynamo (LMCache/LMCache ad08eead, examples/dynamo_integration/kubernetes)."""
 ImageOption = Annotated[
-    str, typer.Option("--image", help="That runs Dynamo and vLLM, with a tag; the versions are dynkv's own at best.")
+    str, typer.Option("--image", help="The image with Dynamo and vLLM, with a tag; best in dynkv's versions.")
 ]
 
 export = typer.Typer(help="Write a profile as files that other programs run: Kubernetes, Compose, systemd, bash.")
@@ -57,15 +57,15 @@ def k8s(
     out: OutOption,
     image: ImageOption = RUNTIME_IMAGE,
     lmcache_image: Annotated[
-        str, typer.Option("--lmcache-image", help="That runs LMCache's server: with the lmcache that --image has.")
+        str, typer.Option("--lmcache-image", help="The image of LMCache's server, with the same lmcache as --image.")
     ] = LMCACHE_IMAGE,
-    namespace: Annotated[str | None, typer.Option("--namespace", help="Of both resources.")] = None,
-    secret: Annotated[str, typer.Option("--secret", help="The Secret that holds what is not written.")] = (
+    namespace: Annotated[str | None, typer.Option("--namespace", help="The namespace of both resources.")] = None,
+    secret: Annotated[str, typer.Option("--secret", help="The Secret that holds what is left out of the files.")] = (
         "hf-token-secret"
     ),
     model_pvc: Annotated[
         str | None,
-        typer.Option("--model-pvc", metavar="CLAIM", help="Has the model, or keeps what is downloaded from the hub."),
+        typer.Option("--model-pvc", metavar="CLAIM", help="The volume with the model, or for what is downloaded."),
     ] = None,
     gpus: GpusOption = None,
     model: ModelOption = None,
@@ -78,7 +78,7 @@ def k8s(
 ) -> None:
     """A DynamoGraphDeployment and an LMCacheEngine, for the operators of Dynamo and LMCache.
 
-    With as many workers as `up` would start here; where GPUs are too few, with as many as it takes.
+    It has as many workers as `up` would start here, or as the profile needs if there are too few GPUs.
     """
     from dynkv.render.cluster import Cluster, is_local
     from dynkv.render.k8s import k8s_files
@@ -87,8 +87,8 @@ def k8s(
     loaded, plan = _elsewhere(profile, name, given)
     if is_local(loaded.profile) and model_pvc is None:
         raise UsageError(
-            f"the model is a directory, {loaded.profile.model.path}, and no pod of a cluster has it",
-            hint="name a PersistentVolumeClaim that holds it: --model-pvc; or a model of the hub: --model",
+            f"the model is a directory, {loaded.profile.model.path}, which no pod of a cluster has",
+            hint="name a PersistentVolumeClaim that holds it: --model-pvc; or a model from the hub: --model",
         )
     for option, value in {"--image": image, "--lmcache-image": lmcache_image}.items():
         if ":" not in value.rpartition("/")[2]:
@@ -111,9 +111,9 @@ def compose(
     no_lmcache: NoLMCacheOption = False,
     force: ForceOption = False,
 ) -> None:
-    """A Compose file: a service for each process, on one machine.
+    """A Compose file with a service for each process, for one machine.
 
-    For the GPUs of this machine; where these are too few, for as many as it takes.
+    It uses the GPUs of this machine, or as many as the profile needs if there are too few.
     """
     from dynkv.render.compose import compose_files
 
@@ -127,9 +127,9 @@ def systemd(
     profile: ProfileArgument,
     out: OutOption,
     program: Annotated[
-        str, typer.Option("--program", metavar="PATH", help="Where dynkv is there; in /opt/dynkv if omitted.")
+        str, typer.Option("--program", metavar="PATH", help="Path of dynkv on that machine; in /opt/dynkv if omitted.")
     ] = "",
-    user: Annotated[bool, typer.Option("--user", help="For a user's own manager, without root.")] = False,
+    user: Annotated[bool, typer.Option("--user", help="For a user's service manager, without root.")] = False,
     gpus: GpusOption = None,
     model: ModelOption = None,
     engine: EngineOption = None,
@@ -139,7 +139,7 @@ def systemd(
     no_lmcache: NoLMCacheOption = False,
     force: ForceOption = False,
 ) -> None:
-    """A unit for the supervisor, which keeps all that `up` gives, and the profile beside it in one file."""
+    """A unit that runs the supervisor, so that everything `up` offers stays, and the profile next to it as one file."""
     from dynkv.render.systemd import systemd_files
 
     loaded, called, _ = _settled(profile, name, overrides(gpus, model, engine, device, no_lmcache, sets))
@@ -167,7 +167,8 @@ def shell(
 
 
 def _elsewhere(profile: str, name: str | None, given: list[Override]) -> tuple[LoadedProfile, Plan]:
-    """With as many GPUs as there are here at the least, and of this machine nothing else but the names of secrets."""
+    """The plan for another machine: with at least this machine's number of GPUs, and nothing else of it but secrets'
+    names."""
     from dynkv.render.elsewhere import plan_elsewhere
 
     loaded, called, model = _settled(profile, name, given)
@@ -176,7 +177,7 @@ def _elsewhere(profile: str, name: str | None, given: list[Override]) -> tuple[L
 
 
 def _settled(profile: str, name: str | None, given: list[Override]) -> tuple[LoadedProfile, str, ModelFacts]:
-    """The profile with the whole path of a model that is a directory, the deployment's name, and what the model is."""
+    """The profile with an absolute path for a model directory, the deployment's name, and the model's facts."""
     loaded, where = locate(profile, name, given)
     model = model_facts(loaded.profile.model.path)
     if model.path:

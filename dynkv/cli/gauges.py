@@ -1,6 +1,6 @@
-"""The figures of `dynkv top`: which there are, in which words, and how they went. Pure.
+"""The figures of `dynkv top`: which there are, their labels, and their history. Pure.
 
-What users feel comes first, then what the caches do, then the GPUs; what nobody has told of yet is not shown.
+Figures that users feel come first, then the caches, then the GPUs; figures without a value are left out.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ Values = tuple[float | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """One figure as it is now, and its curve."""
+    """One figure, its newest value and its curve."""
 
     key: str
     title: str
     words: str
-    """Its newest value."""
+    """The newest value, as text."""
     curve: Values
-    """In the order of time; None where it was not known."""
+    """Values in order of time; None where unknown."""
     ceiling: float | None = None
-    """What fills the height; None for the highest of those shown."""
+    """The value that fills the height; None for the highest value shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class _Kind:
 
 
 def gauges(readings: Sequence[Reading], gpus: Sequence[GpuStatus] = ()) -> list[Gauge]:
-    """Of these readings, the newest last; `gpus` as they are now."""
+    """The gauges for these readings, the newest last, and for the current state of the GPUs."""
     found = [_gauge(kind, readings) for kind in _KINDS]
     return [it for it, kind in zip(found, _KINDS, strict=True) if kind.is_always_there or any_known(it.curve)] + [
         _of_gpu(gpu, readings) for gpu in gpus
@@ -76,7 +76,7 @@ def _plain(value: float | None) -> str:
 
 
 def _two_times(median_s: float | None, p95_s: float | None) -> str:
-    """Both in the unit that suits the longer one."""
+    """Both times, in the unit that suits the longer one."""
     longest = max(median_s or 0.0, p95_s or 0.0)
     factor, unit, digits = (1, "s", 1) if longest >= 1 else (1000, "ms", 0)
     shown = [_UNKNOWN if it is None else f"{it * factor:.{digits}f}" for it in (median_s, p95_s)]

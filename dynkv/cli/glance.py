@@ -1,4 +1,4 @@
-"""A look at a deployment that is as it should be, or is down, without the classes of its status: those take 30 ms."""
+"""A quick status of a deployment that is healthy or down, without importing the status classes, which takes 30 ms."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 _JOURNAL_MAX_BYTES = 64 * 1024**2
 _PATIENCE_S = 0.5
-"""For a supervisor that is stopped or busy, there is a patient way in status.py."""
+"""Time for the supervisor's answer; for a stopped or busy one, status.py waits longer."""
 
 
 class _Document(dict):  # type: ignore[type-arg]
-    """An object of JSON whose members are read as the attributes of the class that it was written from."""
+    """A JSON object whose members can be read like the attributes of the class that it was written from."""
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -35,11 +35,11 @@ class _Document(dict):  # type: ignore[type-arg]
 
 
 def glance(name: str | None = None, *, as_json: bool) -> bool:
-    """Whether it could say how the deployment is. Raises UnknownDeployment; NotRunning when all were taken down."""
+    """Show the status, and return whether that was possible. Raises UnknownDeployment; NotRunning if all are down."""
     known = deployments(home())
     if name is not None and name not in known:
         if os.path.lexists(home() / name):
-            return False  # as another user's
+            return False  # such as another user's
         raise UnknownDeployment(name, known)
     places = [place(home(), it) for it in ([name] if name else known)]
     running = [it for it in places if it.has_supervisor()]
@@ -52,7 +52,7 @@ def glance(name: str | None = None, *, as_json: bool) -> bool:
 
 
 def _left(places: Iterable[Place]) -> bool:
-    """Whether anything of them runs all the same, whatever the journals say."""
+    """Whether any of their processes still runs, whatever the journals say."""
     from dynkv.children.tree import Host, marked
 
     host = Host.now()
@@ -67,13 +67,13 @@ def _show(where: Place, as_json: bool) -> bool:
             return False
         text = body.decode() if as_json else status_text(document, Ink(sys.stdout))
     except (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
-        return False  # whatever is wrong with it, status.py can say
+        return False  # status.py can say what is wrong with it
     print(text)  # noqa: T201
     return True
 
 
 def _read_journal(where: Place) -> dict[str, Any]:
-    """Empty if there is none, or it is damaged."""
+    """The journal; empty if there is none or it is damaged."""
     try:
         found = json.loads(read_own(where.journal, _JOURNAL_MAX_BYTES))
     except (OSError, ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""`import`: a profile that does what a DynamoGraphDeployment does."""
+"""`import`: a profile equivalent to a DynamoGraphDeployment."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _BETWEEN = re.compile(r"---(?:\s|$)")
 
 def import_graph(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A manifest of it, with the LMCacheEngine in it where there is one.")
+        Path, typer.Argument(metavar="FILE", help="Its manifest, including the LMCacheEngine if there is one.")
     ],
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", metavar="FILE", help="Where to write; `-` prints it. NAME.yaml of the deployment if not."
+            "--out", metavar="FILE", help="Where to write; `-` prints it. The deployment's NAME.yaml if omitted."
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
 ) -> None:
-    """Write a profile that does what a DynamoGraphDeployment of Dynamo's vLLM backend does.
+    """Write a profile equivalent to a DynamoGraphDeployment of Dynamo's vLLM backend.
 
-    Both its versions are understood, nvidia.com/v1alpha1 and v1beta1. What has no counterpart is named, by line.
+    Understands both API versions, nvidia.com/v1alpha1 and v1beta1. Names what has no counterpart, by line.
     """
     try:
         manifests = list(manifests_of(_text(file)))
@@ -57,7 +57,7 @@ def _text(file: Path) -> str:
 
 
 def manifests_of(text: str) -> Iterator[Manifest]:
-    """Each document of it that is a mapping; raises ScriptError where it is no YAML."""
+    """Each document that is a mapping. Raises ScriptError if the text is not YAML."""
     lines = text.splitlines(keepends=True)
     starts = [0, *(number for number, line in enumerate(lines) if _BETWEEN.match(line)), len(lines)]
     for start, end in pairwise(starts):

@@ -1,4 +1,4 @@
-"""The help of dynkv itself: three groups, on one small screen. Without typer, which takes half a second for it."""
+"""The help of dynkv itself: three groups on one small screen, without typer, which would take half a second."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _HEAD = "dynkv runs NVIDIA Dynamo's vLLM backend with LMCache on one machine."
 _USAGE = "dynkv VERB …, and `dynkv VERB --help` for what it takes, with examples"
-_OPTIONS = "--version, --debug (where a fault of dynkv comes from), --help"
+_OPTIONS = "--version, --debug (tracebacks of faults in dynkv), --help"
 _WIDTH = 80
 _COLUMN = 40
 _NAME = 12
@@ -24,7 +24,7 @@ def print_help() -> None:
 
 
 def help_text(ink: Ink) -> str:
-    """Two verbs in a line where there is room for that."""
+    """The help text, with two verbs to a line if the terminal is wide enough."""
     columns = 2 if (ink.width or _WIDTH) >= _WIDTH else 1
     lines = [*_labelled(ink, "", _HEAD), *_labelled(ink, "Usage: ", _USAGE)]
     for group in dict.fromkeys(verb.group for verb in VERBS):
@@ -39,7 +39,7 @@ def _labelled(ink: Ink, label: str, text: str) -> Iterator[str]:
 
 
 def _rows(ink: Ink, verbs: Sequence[Verb], columns: int) -> Iterator[str]:
-    """In columns that are read from top to bottom."""
+    """Lines of columns that are read from top to bottom."""
     height = -(-len(verbs) // columns)
     for row in range(height):
         cells = [(verb.name, verb.short) for verb in verbs[row::height]]

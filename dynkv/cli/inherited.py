@@ -1,26 +1,27 @@
-"""What a command has from whoever started it, put right before anything is imported that might come from there."""
+"""Cleaning what a command inherits from its parent, before any module is imported that it could influence."""
 
 import os
 import sys
 
 from dynkv.surroundings import NO_PLUGINS, of_command
 
-TYPE_CHECKING = False  # mypy takes it as true; what is imported here could still come from anywhere
+TYPE_CHECKING = False  # mypy takes it as true; modules imported here could still come from anywhere
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _ROOT = __file__.rpartition("/dynkv/")[0] or "/"
-"""Where dynkv itself was found."""
+"""The directory in which dynkv itself was found."""
 _FOR_ITS_OWNER_ALONE = 0o077
 
 
 def shed() -> None:
-    """From here on modules come from Python's installation, dynkv's, and where the person's absolute paths lead.
+    """Import only from Python's installation, from dynkv's, and from the person's absolute paths from here on.
 
-    With an environment that says otherwise the command begins anew, in its place. What it makes its owner can use.
+    If the environment says otherwise, the command is executed again in its place. Sets a umask that lets the owner use
+    new files.
     """
     if not sys.flags.safe_path and sys.path[:1] in ([""], [_here()]) and sys.path[0] != _ROOT:
-        del sys.path[0]  # `python -m` has put it there
+        del sys.path[0]  # put there by `python -m`
     environ = _with_whole_paths(os.environ)
     changed = {name for name, value in os.environ.items() if value and environ.get(name) != value}
     if sys.executable and changed - {"PATH"}:
@@ -33,7 +34,7 @@ def shed() -> None:
 
 
 def let_signals_come() -> None:
-    """Those that end a command, wake it, or tell it of a child's end; what it is to ignore it goes on ignoring."""
+    """Unblock the signals that end a command, wake it or report a child's end; ignored ones stay ignored."""
     import signal
 
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -42,7 +43,7 @@ def let_signals_come() -> None:
 
 
 def finding_dynkv(environ: "Mapping[str, str]") -> dict[str, str]:
-    """For another interpreter: with the path of dynkv, where it was found by `python -m` in its own directory."""
+    """The environment for another interpreter, with dynkv's path if `python -m` found it in its working directory."""
     paths = [path for path in environ.get("PYTHONPATH", "").split(":") if path]
     if (root := root_for_others()) is None or root in paths:
         return dict(environ)
@@ -50,7 +51,7 @@ def finding_dynkv(environ: "Mapping[str, str]") -> dict[str, str]:
 
 
 def end_as_by_ctrl_c() -> None:
-    """From now on what would end this command at once lets it clear up first."""
+    """Let signals that would end this command at once give it a chance to clean up."""
     import signal
 
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -58,12 +59,12 @@ def end_as_by_ctrl_c() -> None:
 
 
 def root_for_others() -> str | None:
-    """Where another interpreter would not find dynkv by itself: the directory in which this one was started."""
+    """The directory this command was started in, if another interpreter would not find dynkv otherwise."""
     return _ROOT if sys.path[:1] == [_ROOT] and _ROOT not in sys.path[1:] else None
 
 
 def _with_whole_paths(environ: "Mapping[str, str]") -> dict[str, str]:
-    """Where Python's library or dynkv itself was found by a relative path, that is made whole."""
+    """The environment with absolute paths for Python's library and dynkv, if they were found by relative ones."""
     whole = of_command(environ)
     if home := whole.get("PYTHONHOME"):
         whole["PYTHONHOME"] = ":".join(_whole(part) for part in home.split(":"))
@@ -81,5 +82,5 @@ def _whole(path: str) -> str:
 def _here() -> str:
     try:
         return os.getcwd()
-    except OSError:  # it was removed
+    except OSError:  # the directory was removed
         return "/"

@@ -1,4 +1,4 @@
-"""`init`: a profile that fits this host and a model, or does what a launch script does."""
+"""`init`: a profile that fits this host and a model, or that does what a launch script does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PRINTED = Path("-")
 def init(
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[-- ARGUMENTS]", help="With --from-script: what the script would be called with."),
+        typer.Argument(metavar="[-- ARGUMENTS]", help="With --from-script: the arguments of the script."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -42,20 +42,18 @@ def init(
     device: DeviceOption = None,
     from_script: Annotated[
         Path | None,
-        typer.Option("--from-script", metavar="FILE", help="A launch script of Dynamo's: read, and never run."),
+        typer.Option("--from-script", metavar="FILE", help="A launch script of Dynamo, which is read but never run."),
     ] = None,
 ) -> None:
-    """Write a profile to begin with: for this host and a model, or from a launch script.
+    """Write a first profile: for this host and a model, or from a launch script.
 
-    Asks nothing. Each value has its reason beside it. What a script does and no profile can do is named.
+    Asks nothing. Each value has its reason next to it. Names what a script does and no profile can express.
     """
     if from_script is not None:
         _convert(from_script, arguments or [], out, force=force, names_more=bool(model or device))
         return
     if arguments:
-        raise UsageError(
-            f"{arguments[0]!r} is not an option", hint="arguments are those of a script: --from-script FILE"
-        )
+        raise UsageError(f"{arguments[0]!r} is not an option", hint="arguments belong to a script: --from-script FILE")
     draft = _for_this_host(Wish(model, device), out)
     validated(draft)
     write(draft.text(["By `dynkv init`, for this host."]), out or Path(_DEFAULT), force=force)
@@ -70,7 +68,7 @@ def _for_this_host(wish: Wish, out: Path | None) -> Draft:
 
 def _convert(script: Path, arguments: list[str], out: Path | None, *, force: bool, names_more: bool) -> None:
     if names_more:
-        raise UsageError("with --from-script it is the script that names model and device", hint="change the profile")
+        raise UsageError("with --from-script the script determines model and device", hint="change the profile")
     try:
         found = converted(_script_text(script), str(script), arguments, os.environ)
         validated(found.draft)
@@ -89,16 +87,16 @@ def _script_text(script: Path) -> str:
 
 
 def validated(draft: Draft) -> None:
-    """Raises ProfileError for what no profile may say."""
+    """Raise ProfileError if the profile is invalid."""
     data = draft.data()
     try:
         Profile.model_validate_json(json.dumps(data))
     except ValidationError as error:
-        raise explain(error, Source(data, {}), "the profile that comes of it") from None
+        raise explain(error, Source(data, {}), "the resulting profile") from None
 
 
 def write(text: str, out: Path, *, force: bool) -> None:
-    """Raises UsageError where there is a file already."""
+    """Write the profile. Raises UsageError if the file exists."""
     if out == _PRINTED:
         show_document(text)
         return
@@ -108,7 +106,5 @@ def write(text: str, out: Path, *, force: bool) -> None:
     except FileExistsError:
         raise UsageError(f"{out} already exists", hint="--force overwrites it, --out names another") from None
     except OSError as error:
-        raise UsageError(
-            f"cannot write {out}: {error.strerror}", hint="name a file that can be written: --out"
-        ) from None
+        raise UsageError(f"cannot write {out}: {error.strerror}", hint="choose another file: --out") from None
     say(f"{out} is written: `dynkv doctor {out}` checks this host for it, `dynkv up {out}` starts it")

@@ -1,4 +1,4 @@
-"""Colour and width of an output, without rich: for what has to be on the screen at once."""
+"""Colour and width of an output, without rich: for text that must appear at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 from dynkv.readable import readable
 
-TYPE_CHECKING = False  # mypy takes it as true; importing it would be half of the time that `--help` takes
+TYPE_CHECKING = False  # mypy takes it as true; importing it would be half of what `--help` takes
 if TYPE_CHECKING:
     from typing import TextIO
 
@@ -23,7 +23,7 @@ _CODES = {
 
 
 class Ink:
-    """What a stream can show. NO_COLOR, FORCE_COLOR, COLUMNS and TERM count as they do for rich."""
+    """The abilities of a stream. NO_COLOR, FORCE_COLOR, COLUMNS and TERM mean the same as for rich."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stdout if stream is None else stream
@@ -33,7 +33,7 @@ class Ink:
 
     @property
     def width(self) -> int | None:
-        """In columns; None for a pipe, where lines stay whole for grep and friends."""
+        """Width in columns; None for a pipe, where lines stay whole for grep and friends."""
         given = os.environ.get("COLUMNS", "")
         if given.isascii() and given.isdecimal() and len(given) <= _DIGITS and int(given) > 0:
             return int(given)
@@ -43,14 +43,14 @@ class Ink:
             return None
 
     def paint(self, text: str, style: str) -> str:
-        """`style` is any of bold, dim and a colour, separated by spaces; the text has none yet."""
+        """The text in `style`: bold, dim and a colour, separated by spaces. The text must have no style yet."""
         text = readable(text) if self.is_terminal else text
         if not (self.has_colour and style and text):
             return text
         return f"\x1b[{';'.join(_CODES[word] for word in style.split())}m{text}\x1b[0m"
 
     def fold(self, text: str, style: str = "", *, label: str = "", label_style: str = "") -> str:
-        """Text broken between words where a terminal ends; each line of it stays a line."""
+        """The text broken between words at the terminal's width; its line breaks stay."""
         text = readable(text) if self.is_terminal else text
         lines = folded(label + text, self.width if self.is_terminal else None)
         first = self.paint(label, label_style) + self.paint(lines[0][len(label) :], style)
@@ -58,7 +58,7 @@ class Ink:
 
 
 def folded(text: str, width: int | None) -> list[str]:
-    """In lines of at most `width` columns; words longer than that are cut."""
+    """Lines of at most `width` columns; longer words are cut."""
     return [part for line in text.split("\n") for part in _fold_line(line, width)]
 
 

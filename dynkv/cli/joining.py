@@ -1,4 +1,7 @@
-"""Before a node starts anything: whether it may join the others. What asks etcd is imported for a cluster alone."""
+"""Whether a node may join the others of its cluster, checked before it starts anything.
+
+What asks etcd is imported for a cluster alone.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,11 @@ if TYPE_CHECKING:
     from dynkv.cluster.etcd import EtcdError
 
 _HELD_S = 60
-"""How long its place is kept until its supervisor has come up."""
+"""How long a node's place is kept until its supervisor has come up."""
 
 
 class CannotMeet(PreflightRefused):
-    """Etcd, in which the nodes of a cluster meet, cannot be asked."""
+    """Etcd, through which the nodes of a cluster meet, cannot be reached."""
 
     def __init__(self, error: EtcdError) -> None:
         super().__init__(
@@ -28,7 +31,7 @@ class CannotMeet(PreflightRefused):
 
 
 class Disagrees(PreflightRefused):
-    """Another node of the cluster has been planned otherwise, so that requests would fail."""
+    """Another node of the cluster has a conflicting plan, so that requests would fail."""
 
     def __init__(self, node: str, namespace: str, found: list[str]) -> None:
         super().__init__(
@@ -39,7 +42,7 @@ class Disagrees(PreflightRefused):
 
 
 def join(plan: Plan) -> None:
-    """Take a place among the nodes, if the plan is of a cluster. Raises CannotMeet, Disagrees."""
+    """Take a place among the nodes, if the plan belongs to a cluster. Raises CannotMeet, Disagrees."""
     if plan.node is None:
         return
     import anyio
@@ -53,9 +56,9 @@ def join(plan: Plan) -> None:
 
 
 def certificates(plan: Plan) -> dict[str, str]:
-    """What stands in the files for TLS to etcd, by the variables in which Dynamo takes it.
+    """The contents of the files for TLS to etcd, by the variables from which Dynamo reads them.
 
-    Raises PreflightRefused for one that cannot be read.
+    Raises PreflightRefused for a file that cannot be read.
     """
     files = plan.node.tls if plan.node else (None, None, None)
     found = {}
@@ -71,7 +74,7 @@ def certificates(plan: Plan) -> dict[str, str]:
 
 
 async def _join(plan: Plan, node: Node) -> None:
-    """Of two that come at once the later one is refused: each says what it is before it reads the others."""
+    """Join; of two nodes at once the later one is refused, since each writes its plan before it reads the others."""
     from dynkv.cluster.etcd import Access, Etcd
     from dynkv.cluster.nodes import as_bytes, differences, key, prefix, read, record_of
 

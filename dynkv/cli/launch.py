@@ -1,4 +1,4 @@
-"""Starting a supervisor: the plan goes in on a descriptor, and one line comes back when its socket is open."""
+"""Starting a supervisor: the plan goes in through a descriptor, and one line comes back when its socket is open."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from dynkv.surroundings import of_supervisor
 
 _LINE_BYTES = max(map(len, (READY, TAKEN, UNCLEAR)))
 _REPORT_S = 5.0
-"""For one that is spared, and about to report."""
+"""Time left for the report of a supervisor that is spared."""
 
 
 class _NoSupervisor(PreflightRefused):
-    """This host does not run another process of dynkv."""
+    """This host cannot run another process of dynkv."""
 
     def __init__(self, error: OSError) -> None:
         hint = "check the interpreter's permissions, and the limits of this user: `ulimit -a`"
@@ -38,7 +38,7 @@ class _NoSupervisor(PreflightRefused):
 
 
 class NeverCameUp(DynkvError):
-    """A supervisor ended before it started anything."""
+    """The supervisor ended before it started anything."""
 
     def __init__(self, log: Path) -> None:
         super().__init__(
@@ -48,19 +48,19 @@ class NeverCameUp(DynkvError):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a supervisor is to do."""
+    """What a supervisor is to run, and how."""
 
     plan: Plan
     place: Place
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     replaces: bool = False
-    """It may end what it does not understand."""
+    """Whether it may end processes that the journal does not explain."""
     claims: tuple[int, ...] = ()
-    """Descriptors that claim its ports, for as long as it lives."""
+    """Descriptors that claim the ports for as long as the supervisor lives."""
 
 
 def launch(order: Order, deadline: Deadline, *, spare: bool) -> None:
-    """Leave a supervisor in the background; `spare` it, when time is up or Ctrl-C comes, for what it takes over.
+    """Leave a supervisor in the background. On a timeout or Ctrl-C, `spare` it for the sake of what it has taken over.
 
     Raises AlreadyRunning, NotUnderstood, NeverCameUp, TimedOut.
     """
@@ -69,10 +69,10 @@ def launch(order: Order, deadline: Deadline, *, spare: bool) -> None:
         line = _report(notify_read, deadline)
     except (KeyboardInterrupt, TimedOut):
         if spare:
-            with suppress(TimedOut):  # what it has taken over can be told when it has reported
+            with suppress(TimedOut):  # what it has taken over is known only once it has reported
                 _report(notify_read, Deadline(_REPORT_S))
         else:
-            process.kill()  # it starts nothing before it has reported
+            process.kill()  # it starts nothing before it reports
             process.wait()
         raise
     finally:
@@ -117,7 +117,7 @@ def _process(order: Order, given: Descriptors, deadline: Deadline) -> Started:
 
 
 def _report(fd: int, deadline: Deadline) -> bytes:
-    """The one line that a supervisor has to say; empty if it has ended without. Raises TimedOut."""
+    """The one line that a supervisor reports; empty if it ends without one. Raises TimedOut."""
     readable, _, _ = select.select([fd], [], [], deadline.timeout_s)
     if not readable:
         raise TimedOut(f"the supervisor had not come up after {deadline.given_s:g} s", hint="increase --timeout")
@@ -125,7 +125,7 @@ def _report(fd: int, deadline: Deadline) -> bytes:
 
 
 def become_supervisor(order: Order) -> NoReturn:
-    """Turn this process into the supervisor; raises PreflightRefused where that cannot be."""
+    """Turn this process into the supervisor. Raises PreflightRefused if that fails."""
     plan_fd, nobody = _handed_over(order), os.open(os.devnull, os.O_WRONLY)
     for fd in (plan_fd, nobody, *order.claims):
         os.set_inheritable(fd, True)
@@ -139,16 +139,15 @@ def become_supervisor(order: Order) -> NoReturn:
 
 
 def _becoming(order: Order) -> Becoming:
-    """Its environment is without what is the command's alone; where dynkv was found by `python -m` in its own
-    directory, it is told so."""
+    """The order, with the supervisor's environment: without the command's own variables, with dynkv's path where it
+    needs it."""
     environ = {**finding_dynkv(of_supervisor(os.environ)), **order.secrets}
     argv = (*program(order.place.home), *(["--replace"] if order.replaces else []))
     return Becoming(argv, environ, str(order.place.directory), order.place.name)
 
 
 def _handed_over(order: Order) -> int:
-    """A descriptor of a file with the plan that has no name, in memory where the host has that. Raises
-    PreflightRefused."""
+    """A descriptor of an unnamed file with the plan, in memory if the host supports that. Raises PreflightRefused."""
     try:
         fd = os.memfd_create("dynkv-plan")
     except OSError:

@@ -1,4 +1,4 @@
-"""A unit's log with the copies that rotation made of it: read from its end, and followed."""
+"""A unit's log and its rotated copies: reading from the end, and following."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def with_copies(path: Path) -> list[Path]:
 
 
 def blocks_backward(path: Path) -> Iterator[list[str]]:
-    """Lines in blocks of about a megabyte, the last block first; through the copies too. What is gone, or is no file of
-    this user's, is empty, and so are holes."""
+    """Lines in blocks of about a megabyte, the last block first, through the copies too. Missing files, files of
+    others and holes are empty."""
     for file in with_copies(path):
         with suppress(FileNotFoundError, NotOwn), _opened(file) as log:
             end = log.seek(0, os.SEEK_END)
@@ -39,8 +39,8 @@ def blocks_backward(path: Path) -> Iterator[list[str]]:
 
 
 def whole_lines(path: Path) -> Iterator[bytes]:
-    """All lines that are there now, the first one first; without those that are longer than a megabyte, and without
-    holes. Raises OSError: NotOwn for what is no file of this user's."""
+    """All current lines in order, without lines longer than a megabyte and without holes. Raises OSError: NotOwn for
+    a file that is not this user's."""
     with _opened(path) as file:
         end, at, rest = os.fstat(file.fileno()).st_size, 0, b""
         while at < end:
@@ -48,7 +48,7 @@ def whole_lines(path: Path) -> Iterator[bytes]:
                 at, rest = at + _BLOCK_BYTES, b""
                 continue
             block = os.pread(file.fileno(), min(_BLOCK_BYTES, end - at), at)
-            if not block:  # it was emptied meanwhile
+            if not block:  # it was truncated meanwhile
                 return
             at += len(block)
             *lines, rest = (rest + block).split(b"\n")
@@ -62,7 +62,7 @@ def _opened(file: Path) -> BinaryIO:
 
 
 def _is_hole(fd: int, start: int, end: int) -> bool:
-    """Whether nothing was ever written there: a sparse file may be larger than the disk. Source: lseek(2)."""
+    """Whether the range was never written: a sparse file may be larger than the disk. Source: lseek(2)."""
     try:
         return os.lseek(fd, start, os.SEEK_DATA) >= end
     except OSError as error:
@@ -70,7 +70,7 @@ def _is_hole(fd: int, start: int, end: int) -> bool:
 
 
 def _line_start(fd: int, at: int, end: int) -> int:
-    """The first start of a line from `at` on; `at` itself where none begins before `end`."""
+    """The first start of a line from `at` on; `at` itself if none begins before `end`."""
     if at == 0:
         return 0
     newline = os.pread(fd, end - at, at).find(b"\n", 0, end - at - 1)
@@ -78,7 +78,7 @@ def _line_start(fd: int, at: int, end: int) -> int:
 
 
 class Follower:
-    """What is written to a log from now on; it goes on in the new file when the log is copied and emptied."""
+    """New content of a log, continued in the new file after the log is copied and truncated."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -86,7 +86,7 @@ class Follower:
         self._last = _end_of(path, self._at)
 
     def new_lines(self) -> list[str]:
-        """Whole lines that have come since the last call: of more than a megabyte the first, of a long line a part."""
+        """Whole lines since the last call; only the first megabyte of more, and only a part of a long line."""
         raw = b""
         if _size(self._path) < self._at:
             raw, self._at = self._rest_in_copy(), 0
@@ -100,7 +100,7 @@ class Follower:
         return _lines(raw)
 
     def _rest_in_copy(self) -> bytes:
-        """What came between our last look and the copy: all that follows there on what we have seen last."""
+        """What was written between our last look and the copy: everything there after the last bytes that we saw."""
         copy = self._path.with_name(f"{self._path.name}.1")
         end = _end_of(copy, _size(copy), _BLOCK_BYTES)
         found = end.rfind(self._last) if self._last else -1
@@ -121,6 +121,6 @@ def _size(path: Path) -> int:
 
 
 def _lines(raw: bytes) -> list[str]:
-    """Of each no more than what somebody may want to read."""
+    """Lines, each cut to a readable length."""
     lines = raw.decode(errors="replace").splitlines()
     return [line if len(line) <= _LINE_MAX else f"{line[:_LINE_MAX]}…" for line in lines if line.strip().strip("\0")]

@@ -1,4 +1,4 @@
-"""`logs`: what the units wrote, merged in the order of time."""
+"""`logs`: the output of the units, merged by time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from dynkv.owned import open_own
 _POLL_S = 0.2
 _LINES = 100
 _LONGEST_PART = 10_000
-"""Lines of a block that are held back in the search for the line that they belong to."""
+"""Most lines of a block to hold back while looking for the line that they belong to."""
 _COLOURS = ("cyan", "green", "yellow", "bold cyan", "bold green", "bold yellow")
 LEVEL_STYLE = {Level.WARNING: "yellow", Level.ERROR: "red", Level.CRITICAL: "bold red"}
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
@@ -48,14 +48,14 @@ class LevelName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which lines are shown."""
+    """Which lines to show."""
 
     since: datetime | None = None
     pattern: re.Pattern[str] | None = None
     level: Level | None = None
 
     def includes(self, line: Line) -> bool:
-        """A line that tells no time is not left out for it."""
+        """Whether to show the line; a line without a time is never too old."""
         if self.since is not None and line.at is not None and line.at < self.since:
             return False
         if self.level is not None and (line.level is None or line.level < self.level):
@@ -66,13 +66,13 @@ class Wanted:
 def logs(
     units: Annotated[
         list[str] | None,
-        typer.Argument(metavar="UNIT", help="All units when none is named.", autocompletion=log_names),
+        typer.Argument(metavar="UNIT", help="Units to show; all if omitted.", autocompletion=log_names),
     ] = None,
     name: NameOfOption = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Follow new lines.")] = False,
     lines: Annotated[
         int | None,
-        typer.Option("-n", "--lines", min=0, help=f"The last lines of each unit; {_LINES} without --since."),
+        typer.Option("-n", "--lines", min=0, help=f"Number of last lines of each unit; {_LINES} without --since."),
     ] = None,
     since: SinceOption = None,
     grep: Annotated[
@@ -84,9 +84,10 @@ def logs(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
-    """Print the units' logs, those of earlier incarnations too; also after `down`.
+    """Print the units' logs, including those of earlier incarnations; also after `down`.
 
-    They are merged in the order of time, without colours and the like. In a terminal it also says where the files are.
+    Lines are merged by time, without colours and other control sequences. In a terminal it also says where the files
+    are.
     """
     now = datetime.now().astimezone()
     wanted = Wanted(
@@ -106,7 +107,7 @@ def logs(
 
 
 def last_lines(path: Path, wanted: Wanted, count: int | None, now: datetime) -> list[Line]:
-    """The last `count` lines that are wanted, or all, in their order; no more is read than that takes."""
+    """The last `count` wanted lines, or all, in order; reads no more than needed."""
     if count == 0:
         return []
     found: list[Line] = []
@@ -122,12 +123,12 @@ def last_lines(path: Path, wanted: Wanted, count: int | None, now: datetime) -> 
 
 
 def _self_contained(blocks: Iterable[list[str]], now: datetime) -> Iterator[list[str]]:
-    """Blocks, the last first, that begin with a line which says what it is: those after it may be part of it."""
+    """Blocks, the last first, each beginning with a line that names its level: lines after it may belong to it."""
     rest: list[str] = []
     for block in blocks:
         lines = block + rest
         start = next((number for number, line in enumerate(lines) if tells(line, now)), len(lines))
-        if start > _LONGEST_PART:  # of a program that never says
+        if start > _LONGEST_PART:  # from a program that never names a level
             start = 0
         rest = lines[:start]
         yield lines[start:]
@@ -152,7 +153,7 @@ def _when(pair: tuple[str, Line]) -> datetime:
 
 
 class _Printer:
-    """Prints a line with its unit's name, where there are several."""
+    """Prints lines, with the unit's name if there are several units."""
 
     def __init__(self, units: list[str], ink: Ink, *, as_json: bool) -> None:
         self._ink = ink
@@ -192,15 +193,15 @@ def _log_files(deployment: Deployment, units: list[str]) -> dict[str, Path]:
     files = {path.stem: path for path in sorted(deployment.place.logs.glob("*.log"))}
     for unit in units:
         if unit not in files:
-            raise UsageError(f"no log of a unit named {unit!r}", hint=f"available: {', '.join(files) or 'none yet'}")
+            raise UsageError(f"there is no log of a unit {unit!r}", hint=f"available: {', '.join(files) or 'none yet'}")
     if not files:
-        raise UsageError("there are no logs yet", hint="`dynkv status` shows what runs")
+        raise UsageError("there are no logs yet", hint="`dynkv status` shows what is running")
     problems = {unit: problem for unit in units or files if (problem := _problem(files[unit]))}
     if units or len(problems) == len(files):
         for unit, problem in problems.items():
             raise DynkvError(f"the log of {unit} cannot be read: {problem}", where=str(files[unit]))
     for unit, problem in problems.items():
-        note(f"the log of {unit} is left out: {problem}")
+        note(f"skipping the log of {unit}: {problem}")
     return {unit: files[unit] for unit in units or files if unit not in problems}
 
 

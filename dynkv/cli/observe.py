@@ -1,4 +1,4 @@
-"""`observe`: files with which Prometheus and Grafana watch deployments."""
+"""`observe`: files for watching deployments with Prometheus and Grafana."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def observe(
         str | None,
         typer.Argument(
             metavar="[PROFILE]",
-            help="What is to be watched, instead of what runs.",
+            help="The profile to watch, instead of what is running.",
             autocompletion=profile_names,
         ),
     ] = None,
@@ -38,9 +38,9 @@ def observe(
     sets: SetOption = None,
     force: ForceOption = False,
 ) -> None:
-    """Write what Prometheus and Grafana need to watch the deployments that run, or one of a profile.
+    """Write what Prometheus and Grafana need to watch the running deployments, or one of a profile.
 
-    That is: prometheus.yml, rules with their tests, dashboards, and a compose file that starts both on this host.
+    The files are prometheus.yml, rules with their tests, dashboards, and a Compose file that starts both on this host.
     """
     plans = _running() if profile is None else [_planned(profile, name, sets)]
     if not any(plan.metrics for plan in plans):
@@ -58,7 +58,7 @@ def _planned(profile: str, name: str | None, sets: list[str] | None) -> Plan:
 
 
 def _running() -> list[Plan]:
-    """Of all that are up, supervised or not; raises NotRunning where nothing is."""
+    """Plans of all deployments that are up, supervised or not. Raises NotRunning if there are none."""
     journals = (opened(name).journal for name in deployments(home()))
     plans = [it.plan for it in journals if it is not None and it.plan is not None and not it.stopped]
     if not plans:
@@ -67,7 +67,7 @@ def _running() -> list[Plan]:
 
 
 def _as_they_are(folder: Traversable, below: str = "") -> dict[str, str]:
-    """Those that are the same for all, by path."""
+    """Files that are the same for all deployments, by path."""
     found: dict[str, str] = {}
     for entry in folder.iterdir():
         if entry.is_dir():

@@ -1,4 +1,4 @@
-"""Arguments and options that several verbs share."""
+"""Arguments and options shared by several verbs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dynkv.profile.engines import ENGINES
 
 
 def seconds(text: str | float) -> float:
-    """What `--timeout` takes: any number of them, `inf` too; what is none raises BadParameter."""
+    """Parse a `--timeout`: a number of seconds, also `inf`. Raises BadParameter for anything else."""
     try:
         given = float(text)
     except ValueError:
@@ -42,7 +42,7 @@ NameOfOption = Annotated[
     typer.Option("--name", help="The deployment; not needed when there is only one.", autocompletion=deployment_names),
 ]
 SinceOption = Annotated[
-    str | None, typer.Option("--since", metavar="TIME", help="From then on: 10m, 1h30m, 2026-01-31T12:00.")
+    str | None, typer.Option("--since", metavar="TIME", help="Start from: 10m ago, 1h30m, 2026-01-31T12:00.")
 ]
 GpusOption = Annotated[
     str | None,

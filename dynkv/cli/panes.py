@@ -1,4 +1,4 @@
-"""What `dynkv top` shows below its figures: the units, the last events, and a log as it grows."""
+"""The lower half of `dynkv top`: the units, the last events, and a log as it grows."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class UnitsTable(DataTable[Text | str]):
 
     @property
     def chosen(self) -> str | None:
-        """The unit under the cursor; None while none is known."""
+        """The unit under the cursor; None while there are no units."""
         if not self.row_count:
             return None
         return self.coordinate_to_cell_key(self.cursor_coordinate).row_key.value
@@ -91,7 +91,7 @@ def _line(event: Event) -> str:
 
 
 class LogPane(RichLog):
-    """The last lines of a log, then what comes; also across rotation."""
+    """The last lines of a log and its new ones, across rotation."""
 
     def __init__(self, *, wrap: bool = False, id: str | None = None) -> None:
         super().__init__(max_lines=_KEPT, min_width=0, wrap=wrap, id=id)
@@ -102,7 +102,7 @@ class LogPane(RichLog):
         self.set_interval(_POLL_S, self._go_on)
 
     def follow(self, path: Path, title: str = "") -> None:
-        """Of another log than before, or the same one anew."""
+        """Follow another log, or the same one from its end again."""
         now = datetime.now().astimezone()
         self.border_title, self._path = title, path
         self._follower, self._reader = Follower(path), LineReader(now)

@@ -1,4 +1,4 @@
-"""`park`: imports that stay parked for this host between deployments."""
+"""`park`: keep imports parked on this host between deployments."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ _PAUSE_S = 0.1
 _OWN = frozenset(
     "HOME PATH LANG LC_ALL LD_LIBRARY_PATH PYTHONPATH PYTHONHOME PYTHONUSERBASE PYTHONNOUSERSITE TZ".split()
 )
-"""What of the environment the parker has: no secret can be among it."""
+"""The environment variables that the parker keeps: none of them can hold a secret."""
 
 
 class NothingParked(DynkvError):
-    """What was to be parked is not, or has ended."""
+    """Parking failed, or what was parked has ended."""
 
     exit_code = 3
 
@@ -71,10 +71,10 @@ def park(
     stop: Annotated[bool, typer.Option("--stop", help="End what is parked.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Keep a profile's imports parked for this host, so that `up` after `down` takes seconds; or show what is parked.
+    """Keep a profile's imports parked on this host, so that `up` after `down` takes seconds; or show what is parked.
 
-    It takes memory for as long as it is parked, which is told. It ends with `--stop`, and by itself when the stack's
-    installation changes. A deployment that runs has it for itself; with `--stop` it is given up when that ends.
+    Parking takes memory, and the command says how much. It ends with `--stop`, or when the stack's installation
+    changes. A running deployment uses what is parked exclusively; after `--stop` that ends with the deployment.
     """
     persevere()
     where = LotPlace(home())
@@ -93,10 +93,10 @@ def _start(where: LotPlace, plan: Plan, profile: Profile) -> None:
     if where.is_held:
         raise PreflightRefused("something is parked already", hint="`dynkv park` shows it, `dynkv park --stop` ends it")
     if not plan.standbys:
-        raise UsageError("this profile imports nothing ahead", hint=why_none(profile, has_workers=bool(plan.workers)))
+        raise UsageError("this profile does not use standbys", hint=why_none(profile, has_workers=bool(plan.workers)))
     where.place.create()
     where.tidy()
-    where.begin()  # why an earlier one ended is no news of this one
+    where.begin()  # the reason why an earlier parker ended is not about this one
     needed = sum(it.memory_bytes for it in plan.standbys)
     say(f"parking imports of {plan.python}, which take about {needed / 1e9:.1f} GB of memory")
     parked = tuple(Parked(it, plan.python) for it in plan.standbys)
@@ -133,7 +133,7 @@ def _spawn(where: LotPlace, lot: Lot) -> None:
 
 
 def _until_parked(where: LotPlace) -> None:
-    """Return when all that can be parked is. Raises DynkvError where nothing can."""
+    """Return when everything that can be parked is parked. Raises DynkvError if nothing can."""
     appeared_by = time.monotonic() + 10.0
     while True:
         lot = where.read()
@@ -156,7 +156,7 @@ def _stop(where: LotPlace) -> None:
     while where.is_held:
         lot = where.read()
         if lot is not None and lot.deployment:
-            say(f"{lot.deployment} has what is parked; it ends with {lot.deployment}")
+            say(f"{lot.deployment} uses what is parked; it ends with {lot.deployment}")
             return
         time.sleep(_PAUSE_S)
     say("nothing is parked any more")

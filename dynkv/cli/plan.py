@@ -1,4 +1,4 @@
-"""`plan` and `profiles`: looking without starting anything."""
+"""`plan` and `profiles`: commands that look without starting anything."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def list_profiles(context: typer.Context, as_json: JsonOption = False) -> None:
 
 @profiles.command("show", epilog=below_options("profiles show"))
 def show_profile(profile: ProfileArgument) -> None:
-    """Print a profile's YAML, without its secrets, to begin one's own with."""
+    """Print a profile's YAML, without its secrets, as a starting point for your own."""
     show_document(masked(read_text(find(profile))))
 
 

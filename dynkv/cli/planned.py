@@ -1,4 +1,4 @@
-"""From the command line to a plan for this host, with the reasons against it."""
+"""From the command line to a plan for this host, with the findings against it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from dynkv.supervisor.leftovers import leftovers
 from dynkv.supervisor.neighbours import supervisor_of
 
 _DIGITS = 9
-"""Of a GPU's index; what has more is a name."""
+"""Most digits of a GPU index; anything longer is a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Planned:
         return [finding for finding in self.findings if finding.severity is Severity.WARNING]
 
     def refuse_errors(self) -> None:
-        """Raise PreflightRefused for the first finding that is an error, with how many more there are."""
+        """Raise PreflightRefused for the first error among the findings, and say how many more there are."""
         if not self.errors:
             return
         first, *others = self.errors
@@ -66,15 +66,15 @@ def locate(profile: str, name: str | None, given: list[Override]) -> tuple[Loade
 
 
 def make_plan(loaded: LoadedProfile, where: Place, claims: Claims | None = None) -> Planned:
-    """Look at the host and resolve the profile for it; raises PreflightRefused where that is impossible.
+    """Inspect the host and resolve the profile for it. Raises PreflightRefused if that is impossible.
 
-    A port that is taken is a finding, and the plan has it all the same. With `claims` its ports are claimed, so that no
-    other deployment that is planned in the same moment has one of them.
+    A taken port is a finding; the plan contains it anyway. `claims` claims the plan's ports, so that no deployment
+    planned at the same time uses them.
     """
     facts = look(loaded, where)
     while True:
         planned = _resolve(loaded, where, facts)
-        kept = {*facts.kept_ports.values()}  # what runs has them, whoever else may claim them
+        kept = {*facts.kept_ports.values()}  # running units have them, whoever else may claim them
         lost = claims.hold(planned.plan.ports) - kept - facts.taken_ports.keys() if claims else frozenset()
         if not lost:
             return planned
@@ -82,7 +82,7 @@ def make_plan(loaded: LoadedProfile, where: Place, claims: Claims | None = None)
 
 
 def diagnose(loaded: LoadedProfile, where: Place) -> list[Finding]:
-    """All reasons against running the profile here, also where there can be no plan."""
+    """All findings against running the profile here, even if no plan is possible."""
     try:
         facts = look(loaded, where)
     except PreflightRefused as error:
@@ -94,7 +94,7 @@ def diagnose(loaded: LoadedProfile, where: Place) -> list[Finding]:
 
 
 def look(loaded: LoadedProfile, where: Place) -> HostFacts:
-    """What runs of the same deployment counts as free: it is taken over or ended, or, supervised, is what is meant."""
+    """Inspect the host. What runs of the same deployment counts as free: it will be taken over, ended or kept."""
     taken = {**claimed_by_others(where.name), **planned_ports(where.name)}
     host = Host.now()
     return inspect(loaded.profile, where.home, taken, _left_over(where, host), leftovers(where.home, host))
@@ -137,7 +137,7 @@ def overrides(
     no_lmcache: bool,
     sets: list[str] | None,
 ) -> list[Override]:
-    """In the order in which they win: --set first, so that an option of its own has the last word."""
+    """Overrides in order of precedence: --set first, so that a dedicated option has the last word."""
     found = [parse_set(text) for text in sets or []]
     if gpus is not None:
         found.append(Override(("workers", "gpus"), _gpu_list(gpus), f"--gpus {gpus}"))

@@ -1,4 +1,4 @@
-"""The one way in which a verb waits for something: look, and look again when the supervisor has news."""
+"""The one way in which a verb waits: look, and look again when the supervisor has news."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from dynkv.control.news import News
 from dynkv.errors import TimedOut
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.5
-"""Not all that may be waited for is an event: a log's newest line, a lock that is let go. So it also looks without
-one: soon after what has happened, and seldom when nothing does."""
+"""Pauses between looks without an event: not everything to wait for is one, such as a log's newest line or a
+released lock. Short after something has happened, long when nothing does."""
 SILENT = "its supervisor does not answer"
 
 T = TypeVar("T")
@@ -22,10 +22,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """What was looked for is not there."""
+    """The awaited thing is not there yet."""
 
     why: str
-    """How it is instead, in words."""
+    """The current state, in words."""
     hint: str = ""
     """What to do about it, where it is not what there is to do in general."""
     again_s: float | None = None
@@ -33,12 +33,12 @@ class NotYet:
 
 
 def poll(until: Callable[[], T | NotYet], deadline: Deadline, deployment: Deployment, *, goal: str, hint: str) -> T:
-    """What `until` finds; it is asked at least once, and a last time shortly before the deadline.
+    """The result of `until`, which is called at least once, and a last time shortly before the deadline.
 
-    A supervisor that lives may be slow to answer, on a host that is busy starting engines; where it has died,
-    SupervisorGone comes out, as does whatever else `until` raises.
+    A live supervisor may be slow to answer on a host that is busy starting engines. If it has died, SupervisorGone is
+    raised, as is anything else that `until` raises.
 
-    Raises TimedOut, which says `goal`, how long that took, and why.
+    Raises TimedOut with `goal`, how long it took, and why.
     """
     pause_s = _FIRST_PAUSE_S
     with News(deployment.socket) as news:

@@ -1,4 +1,4 @@
-"""What a plan wants prepared before anything starts, carried out."""
+"""Carrying out a plan's preparations before anything starts."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from dynkv.plan.steps import MakeDirectory, Run, Step
 from dynkv.surroundings import of_stack
 
 _TOLD_MAX = 2000
-"""Characters of what a program that failed has said last."""
+"""Characters of a failed program's last output to show."""
 
 
 def prepare(steps: Iterable[Step]) -> None:
-    """In their order; raises PreflightRefused for the first that fails."""
+    """Carry out the steps in order. Raises PreflightRefused for the first that fails."""
     for step in steps:
         match step:
             case MakeDirectory():
@@ -30,8 +30,8 @@ def _make_directory(step: MakeDirectory) -> None:
         Path(step.path).mkdir(mode=step.mode, parents=True, exist_ok=True)
     except OSError as error:
         raise PreflightRefused(
-            f"the directory {step.path} ({step.purpose}) could not be made: {error.strerror or error}",
-            hint="make it, and let it be yours, or name another one",
+            f"the directory {step.path} ({step.purpose}) could not be created: {error.strerror or error}",
+            hint="create it yourself, or choose another one",
         ) from None
 
 
@@ -56,5 +56,5 @@ def _run(step: Run) -> None:
 def _failed(step: Run, told: str) -> PreflightRefused:
     detail = told.strip()[-_TOLD_MAX:]
     return PreflightRefused(
-        f"{step.purpose} could not be made", where=step.unless_exists, hint=step.hint, detail=detail
+        f"{step.purpose} could not be created", where=step.unless_exists, hint=step.hint, detail=detail
     )

@@ -1,4 +1,4 @@
-"""What `up` and `down` show while they wait: live in a terminal, a line per change elsewhere."""
+"""What `up` and `down` show while they wait: a live view in a terminal, a line per change elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class LineProgress:
-    """A line for each change, and none twice in a row."""
+    """A line for each change, with no line repeated."""
 
     def __init__(self) -> None:
         self._said: dict[str, str] = {}
@@ -40,7 +40,7 @@ class LineProgress:
 
 @contextmanager
 def progress() -> Iterator[Show]:
-    """Takes each status that is known, as it comes."""
+    """A function to call with each new status."""
     if not Ink(sys.stdout).is_terminal:
         yield LineProgress().update
         return

@@ -1,4 +1,4 @@
-"""`record`: the traffic of a deployment, as a trace that `bench` replays and `advise` computes from."""
+"""`record`: a deployment's traffic, as a trace for `bench` to replay and `advise` to compute from."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from dynkv.plan.model import Plan
 
 _POLL_S = 0.2
 _LAST_LINES_S = 1.0
-"""The frontend writes what has ended a quarter of a second later."""
+"""Time for the last lines: the frontend writes a request a quarter of a second after its end."""
 _LOOK_S = 2.0
 
 
 class NothingRecorded(DynkvError):
-    """No request came."""
+    """No request was recorded."""
 
 
 def record(
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the trace goes, a new file.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The file to write the trace to; must not exist.")],
     name: NameArgument = None,
     for_s: Annotated[
         float | None,
-        typer.Option("--for", parser=seconds, metavar="SECONDS", help="How long; until Ctrl-C if omitted."),
+        typer.Option("--for", parser=seconds, metavar="SECONDS", help="How long to record; until Ctrl-C if omitted."),
     ] = None,
 ) -> None:
-    """Record a deployment's traffic: when requests came, how long they were, which blocks of prompts were the same.
+    """Record a deployment's traffic: when requests came, how long they were, which prompt blocks were the same.
 
-    Never a text: of each block a hash is written, behind a key that nobody keeps. `dynkv bench --trace` replays the
-    trace, and `dynkv advise` computes from it what caches would have found. The frontend must have been told before:
+    It records no text, only a hash of each block with a key that is thrown away. `dynkv bench --trace` replays the
+    trace, and `dynkv advise` computes from it what caches would have found. The frontend must have been started with
     --set frontend.record=true.
     """
     deployment = find(name)
@@ -59,23 +59,23 @@ def record(
 
 
 def _recordable(deployment: Deployment) -> Plan:
-    """Raises NotRunning, and PreflightRefused where the frontend writes nothing."""
+    """The deployment's plan. Raises NotRunning, or PreflightRefused if the frontend writes no record."""
     name, journal = deployment.place.name, deployment.journal
     if journal is None or journal.stopped or journal.plan is None:
         raise NotRunning(name)
     units = [unit for unit in journal.plan.units if unit.name == NAME]
     if not units:
-        raise PreflightRefused(f"{name} has no frontend whose traffic could be recorded")
+        raise PreflightRefused(f"{name} has no frontend to record")
     to = units[0].env.get(RECORDS_TO)
     if to is None:
         raise PreflightRefused(
-            f"the frontend of {name} does not write down what could be recorded",
+            f"the frontend of {name} does not record its requests",
             hint=f"`dynkv up {journal.plan.profile} --name {name} --set frontend.record=true`, with the options that "
             "it was started with, restarts the frontend alone",
         )
     if to != str(deployment.place.requests):
         raise PreflightRefused(
-            f"the frontend of {name} writes to a file of your own", hint=f"take {RECORDS_TO} out of its env"
+            f"the frontend of {name} records to another file already", hint=f"remove {RECORDS_TO} from its env"
         )
     return journal.plan
 
@@ -84,13 +84,13 @@ def _begun(deployment: Deployment, out: Path) -> Recorder:
     try:
         return Recorder(deployment.place.requests, out, time.time() * 1000)
     except FileExistsError:
-        raise UsageError(f"{out} exists already", hint="name another file with --out") from None
+        raise UsageError(f"{out} already exists", hint="name another file with --out") from None
     except OSError as error:
         raise UsageError(f"{out} cannot be written: {error.strerror}") from None
 
 
 def _record(recorder: Recorder, deployment: Deployment, for_s: float | None) -> None:
-    """Until the time is up, or the deployment is down."""
+    """Record until the time is up or the deployment is down."""
     began = looked = time.monotonic()
     while not recorder.is_full:
         recorder.take()
@@ -103,11 +103,11 @@ def _record(recorder: Recorder, deployment: Deployment, for_s: float | None) -> 
                 note(f"{deployment.place.name} is down")
                 return
         time.sleep(_POLL_S if for_s is None else max(0.0, min(_POLL_S, began + for_s - now)))
-    note(f"{recorder.requests:,} requests are as many as a trace may have")
+    note(f"a trace cannot have more than {recorder.requests:,} requests")
 
 
 def _take_the_last(recorder: Recorder) -> None:
-    """A second Ctrl-C does not wait for them."""
+    """Take the last lines; a second Ctrl-C skips the wait for them."""
     with suppress(KeyboardInterrupt):
         time.sleep(_LAST_LINES_S)
     recorder.take()
@@ -116,7 +116,7 @@ def _take_the_last(recorder: Recorder) -> None:
 def _tell(recorder: Recorder, plan: Plan, out: Path) -> None:
     passed = recorder.passed
     if passed.other_blocks:
-        note(f"{passed.other_blocks:,} requests are left out: the frontend came back with blocks of another size")
+        note(f"{passed.other_blocks:,} requests are left out: the frontend restarted with another block size")
     if not recorder.requests:
         log = f"`dynkv logs {NAME} --name {plan.name} --grep trace` shows whether it could not write"
         why = f"{passed.without_blocks:,} had no blocks" if passed.without_blocks else "no request ended meanwhile"

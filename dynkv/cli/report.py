@@ -1,4 +1,4 @@
-"""What every verb says, without rich: a line, and an error."""
+"""The basic output of every verb, without rich: a line, a note or an error."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ def say(text: str) -> None:
 
 
 def show_document(text: str) -> None:
-    """As it is; in a terminal, as text without colours."""
+    """Print a document as it is; in a terminal, without control sequences."""
     print(readable(text) if sys.stdout.isatty() else text, end="")  # noqa: T201
 
 
 def note(text: str) -> None:
-    """Beside the output proper, so that a pipe does not get it."""
+    """Print to stderr, so that a pipe does not receive it."""
     print(Ink(sys.stderr).paint(text, "dim"), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def show_error(error: DynkvError) -> None:
-    """One shape for all: what, where, the lines it is about, and what to do next."""
-    from dynkv.secrets import masked  # not needed where all goes well
+    """Print an error in one format: what, where, the relevant lines, and what to do next."""
+    from dynkv.secrets import masked  # not needed if all goes well
 
     ink = Ink(sys.stderr)
     what, where, detail, hint = map(masked, (error.what, error.where, error.detail, error.hint))

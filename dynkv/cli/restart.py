@@ -40,10 +40,10 @@ def restart(
 
 
 def _roll(deployment: Deployment, unit: str, deadline: Deadline, *, is_named: bool) -> None:
-    """What was stopped, meanwhile too, rests on, unless it was asked for by its own name."""
+    """Restart units one by one. Units that were stopped, even meanwhile, stay stopped unless named explicitly."""
     now = next(it for it in units_of(deployment, deadline) if it.name == unit)
     if now.state is State.STOPPED and not is_named:
-        say(f"{unit}: stopped, and left alone")
+        say(f"{unit}: skipped, because it is stopped")
         return
     _restart(deployment, [unit], deadline, wait=True)
 
@@ -56,7 +56,7 @@ def _restart(deployment: Deployment, units: list[str], deadline: Deadline, *, wa
 
 
 def _resolve(known: tuple[UnitStatus, ...], wanted: list[str]) -> list[str]:
-    """Units by their own name or by their role, in the order given, each once."""
+    """Units by their name or their role, in the given order, each once."""
     found: list[str] = []
     for word in wanted:
         units = [unit.name for unit in known if word in (unit.name, unit.role)]

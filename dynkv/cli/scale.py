@@ -1,4 +1,4 @@
-"""`scale`: how many workers of a role run."""
+"""`scale`: the number of running workers of a role."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _DIGITS = 6
 def scale(
     sizes: Annotated[
         list[str],
-        typer.Argument(metavar="ROLE=N", help="How many workers of a role are to run.", autocompletion=role_sizes),
+        typer.Argument(metavar="ROLE=N", help="The number of workers to run.", autocompletion=role_sizes),
     ],
     name: NameOfOption = None,
     wait: WaitOption = False,
     timeout: TimeoutOption = PATIENCE_S,
 ) -> None:
-    """Run fewer workers of a role, or as many as were planned again: the plan's GPUs are the limit."""
+    """Run fewer workers of a role, or bring them back up to the planned number: the plan's GPUs are the limit."""
     persevere()
     wanted = [_role_and_number(size) for size in sizes]
     deployment, deadline = running(name), Deadline(timeout)
-    if len(wanted) > 1:  # of one, its supervisor says what is wrong
+    if len(wanted) > 1:  # for a single one, the supervisor says what is wrong
         _check(wanted, planned(deployment, deadline))
     for role, replicas in wanted:
         with asking(deployment, deadline) as client:
@@ -51,7 +51,7 @@ def scale(
 
 
 def _check(wanted: list[tuple[str, int]], units: Sequence[Unit | UnitStatus]) -> None:
-    """Raises UsageError unless all of it can be asked for."""
+    """Raise UsageError unless all of the request is possible."""
     sizes = Counter(unit.role for unit in units if unit.role in _WORKERS)
     for role, replicas in wanted:
         if role not in sizes:
@@ -62,7 +62,7 @@ def _check(wanted: list[tuple[str, int]], units: Sequence[Unit | UnitStatus]) ->
 
 
 def _until_scaled(deployment: Deployment, role: str, replicas: int, deadline: Deadline) -> None:
-    """Whichever they are: the supervisor keeps those that are well."""
+    """Wait until that many run, whichever they are: the supervisor keeps the healthy ones."""
 
     def look() -> list[str] | NotYet:
         units = [unit for unit in units_of(deployment, deadline) if unit.role == role]

@@ -1,4 +1,4 @@
-"""What `dynkv top` shows over its table: a unit's log as it grows, a question, and its keys."""
+"""Screens of `dynkv top` on top of its tables: a unit's log as it grows, a question, and the keys."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class LogScreen(Screen[None]):
 
 
 class Confirmation(ModalScreen[bool]):
-    """Dismissed with whether it was answered with yes."""
+    """A yes-or-no question; dismissed with the answer."""
 
     CSS = f"Confirmation {{ align: center middle; }} Confirmation Static {{ {_FRAME} }}"
     BINDINGS: ClassVar[list[BindingType]] = [

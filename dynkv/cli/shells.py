@@ -1,4 +1,4 @@
-"""`completion`: what makes a shell offer what could come next."""
+"""`completion`: scripts that teach a shell to complete dynkv's command line."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Shell(StrEnum):
 
 
 def completion(
-    shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="For which shell.")],
+    shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="The shell.")],
 ) -> None:
-    """Print a script with which a shell offers verbs, options, deployments, units, roles and profiles after Tab."""
+    """Print a script that lets a shell complete verbs, options, deployments, units, roles and profiles with Tab."""
     script = get_completion_script(prog_name="dynkv", complete_var="_DYNKV_COMPLETE", shell=shell.value)
     print(script)  # noqa: T201

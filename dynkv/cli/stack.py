@@ -28,12 +28,12 @@ _TRIES = {
 
 KindArgument = Annotated[Kind, typer.Argument(metavar="cpu|gpu|mocker", help="Which stack.")]
 
-stack = typer.Typer(help="Install the packages that serve, in an environment of their own, or list or remove them.")
+stack = typer.Typer(help="Install, list or remove the packages that serve, each stack in its own environment.")
 
 
 @stack.callback(invoke_without_command=True)
 def list_stacks(context: typer.Context, as_json: JsonOption = False) -> None:
-    """Install the packages that serve, in an environment of their own, or list or remove them."""
+    """Install, list or remove the packages that serve, each stack in its own environment."""
     if context.invoked_subcommand is not None:
         return
     found = [place for kind in Kind if (place := own_place(home(), kind)).state is not State.ABSENT]
@@ -50,23 +50,24 @@ def list_stacks(context: typer.Context, as_json: JsonOption = False) -> None:
 @stack.command("install", epilog=below_options("stack install"))
 def install_stack(
     kind: Annotated[
-        Kind | None, typer.Argument(metavar="cpu|gpu|mocker", help="Which; the one that suits this host if left out.")
+        Kind | None,
+        typer.Argument(metavar="cpu|gpu|mocker", help="Which stack; the one that suits this host if omitted."),
     ] = None,
     into: Annotated[
-        Path | None, typer.Option("--into", metavar="DIR", help="Where, instead of DYNKV_HOME; it may be there.")
+        Path | None, typer.Option("--into", metavar="DIR", help="The directory, instead of DYNKV_HOME; it may exist.")
     ] = None,
     python: Annotated[
-        str | None, typer.Option("--python", metavar="PYTHON", help="The interpreter that it is made with.")
+        str | None, typer.Option("--python", metavar="PYTHON", help="The interpreter to create it with.")
     ] = None,
 ) -> None:
-    """Install a stack in exactly the versions that dynkv was tested with, for `up` to find.
+    """Install a stack in exactly the versions that dynkv was tested with, where `up` finds it.
 
     `gpu` and `cpu` are Dynamo, vLLM, LMCache and NIXL, several gigabytes; `mocker` is Dynamo alone.
     """
     kind = kind or (Kind.GPU if look()[0] else Kind.CPU)
     place = own_place(home(), kind) if into is None else StackPlace(kind, into.expanduser().absolute())
     if place.state is State.CURRENT:
-        say(f"the {kind} stack is in {place.directory} already")
+        say(f"the {kind} stack is already in {place.directory}")
     else:
         _refuse_in_use(place)
         install(place, python, say)
@@ -76,13 +77,13 @@ def install_stack(
 
 @stack.command("remove", epilog=below_options("stack remove"))
 def remove_stack(kind: KindArgument) -> None:
-    """Remove what `stack install` has brought into DYNKV_HOME."""
+    """Remove a stack that `stack install` put into DYNKV_HOME."""
     place = own_place(home(), kind)
     if place.state is State.ABSENT:
         say(f"no {kind} stack is installed here")
         return
     _refuse_in_use(place)
-    place.mark.unlink(missing_ok=True)  # from now on nothing is started from it
+    place.mark.unlink(missing_ok=True)  # from now on nothing can be started from it
     shutil.rmtree(place.directory)
     if not any(place.directory.parent.iterdir()):
         place.directory.parent.rmdir()
@@ -90,7 +91,7 @@ def remove_stack(kind: KindArgument) -> None:
 
 
 def _refuse_in_use(place: StackPlace) -> None:
-    """Raises PreflightRefused: what runs would find other files there at its next start, or none."""
+    """Raise PreflightRefused if a running deployment uses the stack: at its next start the files would be gone."""
     for name in deployments(home()):
         journal = opened(name).journal
         if journal is None or journal.stopped or journal.plan is None:

@@ -1,4 +1,4 @@
-"""`start`: units that were stopped or have failed, and jobs that are to run once more."""
+"""`start`: start stopped or failed units, and run jobs once more."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dynkv.supervisor.states import has_ended
 def start(
     units: Units, name: NameOfOption = None, wait: WaitOption = False, timeout: TimeoutOption = PATIENCE_S
 ) -> None:
-    """Start units that were stopped or have failed, and jobs once more."""
+    """Start units that were stopped or have failed, and run jobs once more."""
     persevere()
     deployment, deadline = running(name), Deadline(timeout)
     before = {it.name: it for it in units_of(deployment, deadline) if has_ended(it.state)} if wait else {}

@@ -39,7 +39,7 @@ def show_started(status: DeploymentStatus, directory: Path) -> None:
 
 
 def _try_it(status: DeploymentStatus) -> list[str]:
-    """A first request, for a shell."""
+    """Lines with a first request to try in a shell."""
     if status.task == "realtime":
         return [f"try:   a WebSocket at {status.endpoint.replace('http', 'ws', 1)}/v1/realtime"]
     path, asked = _ASKED.get(status.task, _CHAT)

@@ -1,4 +1,4 @@
-"""`status`: how a deployment is."""
+"""`status`: the state of a deployment."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def status(
         bool, typer.Option("--watch", "-w", help=f"Refresh every {_WATCH_PERIOD_S:g} s, until Ctrl-C.")
     ] = False,
 ) -> None:
-    """Show how a deployment is: its units, GPUs and KV caches.
+    """Show the state of a deployment: its units, GPUs and KV caches.
 
-    With --watch, a terminal shows it live, and a pipe gets one status after the other; with --json, one a line.
+    With --watch, a terminal shows it live, and a pipe gets one status after another; with --json, one per line.
     """
     deployment = find(name)
     if watch:
@@ -47,7 +47,7 @@ def _shown(current: DeploymentStatus, as_json: bool) -> str:
 
 
 def _watch(deployment: Deployment, *, as_json: bool) -> Never:
-    current = read_status(deployment)  # before rich is there, and before the screen is taken
+    current = read_status(deployment)  # before rich is imported, and before the screen is taken
     if as_json or not Ink(sys.stdout).is_terminal:
         end = "\n" if as_json else "\n\n"
         live: AbstractContextManager[Callable[[str], None]] = nullcontext(partial(print, end=end, flush=True))
@@ -63,7 +63,7 @@ def _watch(deployment: Deployment, *, as_json: bool) -> Never:
 
 
 def read_status(deployment: Deployment, deadline: Deadline | None = None) -> DeploymentStatus:
-    """From the supervisor, or without it from what still runs; raises NotRunning if nothing does."""
+    """The status from the supervisor, or without one from what still runs. Raises NotRunning if nothing does."""
     if deployment.is_supervised:
         return _ask_for_status(deployment, deployment.client(deadline))
     from dynkv.supervisor.salvage import orphaned_status
@@ -82,7 +82,7 @@ def _ask_for_status(deployment: Deployment, client: Client) -> DeploymentStatus:
     journal = deployment.journal
     process = supervisor_of(deployment.place)
     if process is not None and process.is_stopped:
-        why = f"its supervisor (pid {process.pid}) is stopped by a signal"
+        why = f"its supervisor (pid {process.pid}) is suspended by a signal"
         hint = f"`kill -CONT {process.pid}` resumes it"
         if journal is None:
             raise DynkvError(f"{why}, and its journal cannot be read", hint=hint)

@@ -1,4 +1,4 @@
-"""`dynkv status` for people: a head line, a table of the units, their GPUs, the KV caches, and the standbys.
+"""`dynkv status` for people: a headline, a table of the units, their GPUs, the KV caches, and the standbys.
 
 Without rich, which takes 60 ms.
 """
@@ -26,7 +26,7 @@ STATE_STYLE = {
     "stopping": "yellow",
     "failed": "bold red",
 }
-"""By a unit's state; all others are yellow."""
+"""Style by state of a unit; other states are yellow."""
 DEPLOYMENT_STYLE = {
     "ready": "bold green",
     "starting": "cyan",
@@ -39,7 +39,8 @@ _GAP = "  "
 
 
 def status_text(status: DeploymentStatus, ink: Ink) -> str:
-    """States may be those of the classes or plain text: a document read without the classes does too."""
+    """The status as text. States may be enum members or plain text, so a document read without the classes works
+    too."""
     state = ink.paint(f"{status.state}", DEPLOYMENT_STYLE.get(status.state, ""))
     model = in_full(status.model, status.model_aliases)
     served = readable(f"  {status.endpoint}  model {model}") if status.endpoint else ""
@@ -77,9 +78,9 @@ def unit_row(unit: UnitStatus) -> tuple[str, ...]:
 
 
 def _table(rows: list[tuple[str, ...]], ink: Ink) -> list[str]:
-    """Columns as wide as their longest cell; in a terminal too narrow for that, cells go on below.
+    """Columns as wide as their longest cell; in a narrower terminal, cells continue on the next line.
 
-    Where not even the longest words fit side by side, a unit's cells follow each other.
+    If not even the longest words fit side by side, each unit's cells are listed one after another.
     """
     columns = list(zip(COLUMNS, *rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
@@ -98,7 +99,7 @@ def _table(rows: list[tuple[str, ...]], ink: Ink) -> list[str]:
 
 
 def _card(row: tuple[str, ...], ink: Ink) -> list[str]:
-    """One unit as a head line and a paragraph that names what it tells."""
+    """One unit as a headline and a paragraph of its labelled cells."""
     name, state, *rest = row
     told = ", ".join(
         f"{column} {cell}" for column, cell in zip(COLUMNS[2:], rest, strict=True) if cell not in ("", "-")
@@ -110,7 +111,7 @@ def _card(row: tuple[str, ...], ink: Ink) -> list[str]:
 
 
 def _narrowed(widths: list[int], floors: list[int], room: int) -> list[int]:
-    """The widest columns give up as much as is missing, each down to its floor."""
+    """Widths reduced to fit: the widest columns give up what is missing, each down to its floor."""
     widths = list(widths)
     while sum(widths) > room and (wide := [i for i, width in enumerate(widths) if width > floors[i]]):
         widths[max(wide, key=widths.__getitem__)] -= 1
@@ -118,14 +119,14 @@ def _narrowed(widths: list[int], floors: list[int], room: int) -> list[int]:
 
 
 def _lines(row: tuple[str, ...], widths: list[int]) -> list[list[str]]:
-    """One row, its cells padded; more than one line where a cell does not fit."""
+    """One row with padded cells; several lines if a cell does not fit."""
     cells = [folded(cell, width) for cell, width in zip(row, widths, strict=True)]
     lines = zip_longest(*cells, fillvalue="")
     return [[part.ljust(width) for part, width in zip(line, widths, strict=True)] for line in lines]
 
 
 def cluster_words(cluster: ClusterStatus) -> list[str]:
-    """A line for the whole, and one for each other node."""
+    """A line for the whole cluster, and one for each other node."""
     whole = "a frontend can route requests" if cluster.whole else cluster.detail or "no frontend yet"
     problem = f"; {cluster.problem}" if cluster.problem else ""
     lines = [f"cluster {cluster.namespace}, this node {cluster.advertise}: {whole}{problem}"]
@@ -138,7 +139,7 @@ def cluster_words(cluster: ClusterStatus) -> list[str]:
 
 
 def standby_words(standby: StandbyStatus) -> str:
-    """What it is for, and what it takes."""
+    """What the standby is for, and the memory it takes."""
     if standby.detail:
         return standby.detail
     purpose = f"{' or '.join(standby.roles)} can start from it" if standby.roles else "for what talks to the sidecar"
@@ -150,12 +151,12 @@ def standby_words(standby: StandbyStatus) -> str:
 
 
 def in_full(model: str, aliases: Sequence[str]) -> str:
-    """A model's name, with the others that it has."""
+    """A model's name, with its aliases."""
     return f"{model} (also {', '.join(aliases)})" if aliases else model
 
 
 def gpu_words(gpu: GpuStatus) -> str:
-    """Memory in use, by whomever, and how much of the time it computes."""
+    """Memory in use by all processes, and the utilisation."""
     of_total = f"{gpu.memory_used_bytes / 1e9:.1f} of {gpu.memory_total_bytes / 1e9:.1f} GB"
     return f"GPU {gpu.id}: {of_total}" + (f", {gpu.utilisation:.0%} busy" if gpu.utilisation is not None else "")
 
@@ -174,7 +175,7 @@ def lora_words(units: Iterable[UnitStatus]) -> list[str]:
 
 
 def kv_words(kv: Mapping[str, float | int | None]) -> str:
-    """What is known of the KV caches; empty where nothing is."""
+    """What is known of the KV caches; empty if nothing is."""
     known = {name: value for name, value in kv.items() if value is not None}
     parts = []
     if "hit_rate" in known:

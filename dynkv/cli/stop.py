@@ -1,4 +1,4 @@
-"""`stop`: units that are not needed for now."""
+"""`stop`: stop units that are not needed for now."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The standard streams, such that what only informs ends nothing: all three are there, and writing never fails.
+"""Standard streams whose failures do not end the command: all three exist, and writing never fails.
 
-What a stream's encoding does not have is written as JSON would escape it, so that documents stay whole. What cannot be
-written at all, because its reader or its terminal has gone, or a disk is full, is told once to a verb that only shows,
-for then there is nothing left to do; and lost to one that acts.
+Characters outside a stream's encoding are escaped as in JSON, so that documents stay valid. If nothing can be written,
+because the reader or terminal is gone or the disk is full, a verb that only shows something learns of it once, since it
+has nothing left to do; a verb that acts ignores it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dynkv.errors import OutputLost
 from dynkv.readable import COLOURED, MOVING, escaped, readable
 
-TYPE_CHECKING = False  # mypy takes it as true; importing it takes longer than all that is here
+TYPE_CHECKING = False  # mypy takes it as true; importing it takes longer than everything else here
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TextIO
@@ -31,16 +31,16 @@ _acts = False
 
 
 def prepare() -> None:
-    """Before anything else is opened: whatever comes first would become the missing one, and get what is printed."""
+    """Open missing streams before any other file takes their numbers and receives what is printed."""
     for fd in (0, 1, 2):
         try:
             os.fstat(fd)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number
     for name in ("COLUMNS", "LINES"):
         given = os.environ.get(name, "")
         if not (given.isascii() and given.isdecimal() and len(given) <= _SIZE_DIGITS):
-            os.environ.pop(name, None)  # rich and textual would take it for a number all the same
+            os.environ.pop(name, None)  # rich and textual would take it for a number
     if sys.getfilesystemencoding() == "ascii":
         _begin_anew()
     codecs.register_error(_ESCAPED, _escaped)
@@ -51,26 +51,26 @@ def prepare() -> None:
 
 
 def _begin_anew() -> None:
-    """In UTF-8, which is Python's own choice for a poor locale unless it is told otherwise.
+    """Start again in UTF-8, which is Python's own choice for a poor locale unless told otherwise.
 
-    In ASCII it could name neither all files nor all arguments of a profile's units.
+    In ASCII it could not name every file, nor every argument of a profile's units.
     """
     argv = [sys.executable, "-X", "utf8", *sys.orig_argv[1:]]
     os.execve(sys.executable, argv, {**os.environ, "PYTHONUTF8": "1"})
 
 
 def persevere() -> None:
-    """From here on the verb acts: it does its work to the end, whether anybody reads of it or not."""
+    """Finish the work from here on, whether or not anybody reads its output."""
     global _acts
     _acts = True
     import signal
 
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
-        signal.signal(signal.SIGHUP, lambda number, frame: None)  # a supervisor would inherit that it is ignored
+        signal.signal(signal.SIGHUP, lambda number, frame: None)  # a supervisor would inherit an ignored signal
 
 
 class _Descriptor(io.FileIO):
-    """One to write to. Its failure comes out once, and only where it is all that was asked for."""
+    """A descriptor to write to. Its failure is raised once, and only if output was all that was asked for."""
 
     _has_failed = False
 
@@ -87,8 +87,8 @@ class _Descriptor(io.FileIO):
 
 
 class _Terminal(io.TextIOWrapper):
-    """What is printed reaches a terminal as text, whoever it comes from. Colours pass: they are put on what has been
-    through the same rule before."""
+    """A text stream to a terminal without control sequences, whatever prints to it. Colours pass: they are added
+    after the same cleaning."""
 
     kept = COLOURED
 
@@ -99,7 +99,7 @@ class _Terminal(io.TextIOWrapper):
 
 @contextmanager
 def moving(stream: TextIO) -> Iterator[None]:
-    """Meanwhile, what is shown there may take the place of what was."""
+    """Let what is shown replace what was shown before, while the block lasts."""
     if not isinstance(stream, _Terminal):
         yield
         return
@@ -111,7 +111,7 @@ def moving(stream: TextIO) -> Iterator[None]:
 
 
 def _lenient(fd: int, stream: TextIO | None) -> TextIO:
-    """In place of `stream`, whose encoding and buffering it takes over."""
+    """A stream that replaces `stream` and takes over its encoding and buffering."""
     descriptor = _Descriptor(fd, "w", closefd=False)
     kind = _Terminal if descriptor.isatty() else io.TextIOWrapper
     return kind(
@@ -124,5 +124,5 @@ def _lenient(fd: int, stream: TextIO | None) -> TextIO:
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:
-    assert isinstance(error, UnicodeEncodeError)  # of an output there is no other
+    assert isinstance(error, UnicodeEncodeError)  # output raises no other
     return escaped(error.object[error.start : error.end]), error.end

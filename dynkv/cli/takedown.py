@@ -1,4 +1,4 @@
-"""Taking a deployment down, with its supervisor or without."""
+"""Taking a deployment down, with or without its supervisor."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from dynkv.cli.progress import Show
 
 _STUCK_S = 60.0
-"""A supervisor that answers nothing for so long will not: on a host under full load it took 10 s."""
+"""A supervisor silent for this long will stay so: on a host under full load an answer took 10 s."""
 
 
 def bring_down(name: str | None = None, timeout_s: float | None = None) -> None:
-    """What `dynkv down` does and says."""
+    """Carry out `dynkv down` and report."""
     let_signals_come()
     persevere()
     deployment = find(name)
@@ -40,7 +40,7 @@ def bring_down(name: str | None = None, timeout_s: float | None = None) -> None:
 
 
 def take_down(deployment: Deployment, deadline: Deadline | None = None) -> bool:
-    """Return when nothing of it runs any more; whether anything did. Raises TimedOut."""
+    """Return when nothing of the deployment runs any more; whether anything did. Raises TimedOut."""
     deadline = deadline or Deadline()
     ran = False
     while (lock := _lock_of_nobody(deployment)) is None:
@@ -53,7 +53,8 @@ def take_down(deployment: Deployment, deadline: Deadline | None = None) -> bool:
 
 
 def _lock_of_nobody(deployment: Deployment) -> int | None:
-    """None where there is a supervisor, also one whose lock was removed, and who would find ours in its place."""
+    """The lock of a deployment without a supervisor; None if there is one, also one whose lock file was removed and
+    replaced by ours."""
     if deployment.is_supervised:
         return None
     lock = take_lock(deployment.place.lock)
@@ -64,14 +65,14 @@ def _lock_of_nobody(deployment: Deployment) -> int | None:
 
 
 def see_off(deployment: Deployment, deadline: Deadline, ask: Callable[[Client], None], *, goal: str) -> None:
-    """Return when its supervisor is gone, which is asked to go by `ask`. Raises TimedOut, and what asking raises."""
+    """Return when the supervisor, which `ask` tells to go, is gone. Raises TimedOut, and whatever `ask` raises."""
     with progress() as show:
         farewell = _Farewell(deployment, deadline, show, ask)
         poll(farewell, deadline, deployment, goal=goal, hint="`dynkv status` shows what takes long")
 
 
 class _Farewell:
-    """Whether a supervisor is gone, which is asked to go: a lock that is free tells, as it keeps that to the end."""
+    """Check whether a supervisor that was told to go is gone: it keeps its lock to the end."""
 
     def __init__(self, deployment: Deployment, deadline: Deadline, show: Show, ask: Callable[[Client], None]) -> None:
         self._deployment = deployment
@@ -90,7 +91,7 @@ class _Farewell:
                 self._ask(self._client)
                 self._is_asked = True
             status = self._client.status()
-        except SupervisorGone:  # on its way out, or killed
+        except SupervisorGone:  # exiting, or killed
             return NotYet(SILENT)
         self._answered_at = time.monotonic()
         self._show(status)
@@ -98,7 +99,7 @@ class _Farewell:
 
 
 def _rouse(deployment: Deployment, silent_s: float) -> None:
-    """Let a supervisor that is stopped go on, and kill one that is stuck: what it leaves is ended without it."""
+    """Resume a suspended supervisor, and kill a stuck one: its processes are ended without it."""
     process = supervisor_of(deployment.place)
     if process is None or not (process.is_stopped or silent_s > _STUCK_S):
         return
@@ -108,7 +109,7 @@ def _rouse(deployment: Deployment, silent_s: float) -> None:
 
 
 def _end_rest(deployment: Deployment, journal: JournalFile | None, deadline: Deadline) -> bool:
-    """What a dead supervisor left; whether there was anything."""
+    """End what a dead supervisor left; whether there was anything."""
     import anyio
 
     count = anyio.run(_ended_in_time, deployment, journal, deadline)
@@ -125,6 +126,6 @@ async def _ended_in_time(deployment: Deployment, journal: JournalFile | None, de
     with anyio.move_on_after(deadline.timeout_s):
         return await end_survivors(journal, deployment.place)
     raise TimedOut(
-        f"{deployment.place.name} was not down after {deadline.given_s:g} s: nobody supervises what still runs",
-        hint="`dynkv down` goes on with it",
+        f"{deployment.place.name} was not down after {deadline.given_s:g} s: what still runs has no supervisor",
+        hint="run `dynkv down` again to continue",
     )

@@ -1,4 +1,4 @@
-"""What an `up` finds of its deployment that runs without a supervisor, and what it may do with that."""
+"""Processes of a deployment that run without a supervisor, as `up` finds them, and what it may do with them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from dynkv.supervisor.survivors import survivors
 
 @dataclass(frozen=True, slots=True)
 class Orphans:
-    """Processes that a dead supervisor left, and its journal as it was then."""
+    """Processes that a dead supervisor left, and its journal at that time."""
 
     processes: Sequence[Process] = ()
     journal: JournalFile | None = None
 
     def units_taken_over(self, now: JournalFile | None) -> frozenset[str]:
-        """Those that go on with the process that ran before."""
+        """The units that still run in the process that ran before."""
         before = self.journal.children if self.journal else {}
         after = now.children if now else {}
         same = (
@@ -34,10 +34,10 @@ class Orphans:
         return frozenset(same)
 
     def were_taken_over(self, now: JournalFile | None) -> bool:
-        """Whether any goes on, by the journal that a new supervisor has written `now`; it does so before it reports.
+        """Whether any was taken over, by the journal `now`, which a new supervisor writes before it reports.
 
-        It goes on with the time at which the deployment was started, or at least with a child. A journal that says
-        nothing does not allow to end what may have been taken over.
+        It was if the start time of the deployment, or at least a child, is the same. If the journal says nothing, no
+        process that may have been taken over can be ended.
         """
         if not self.processes or self.journal is None:
             return False
@@ -47,16 +47,16 @@ class Orphans:
 
 
 def orphans(where: Place, host: Host | None = None) -> Orphans:
-    """Of a deployment without a supervisor, among those of `host`, else at this moment."""
+    """Orphans of a deployment without a supervisor, among those of `host`, else at this moment."""
     journal = read_journal(where.journal)
     return Orphans(survivors(journal, where, host), journal)
 
 
 def agree_to_end(unclear: Sequence[Process], name: str) -> None:
-    """Ask whether processes may be ended of which no journal tells; raises NotUnderstood unless a person says so."""
+    """Ask whether processes that no journal mentions may be ended. Raises NotUnderstood unless a person agrees."""
     refusal = NotUnderstood(name, [described(process.pid) for process in unclear])
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise refusal
-    question = f"{refusal.what}:\n{refusal.detail}\nEnd them, and start {name} anew?"
+    question = f"{refusal.what}:\n{refusal.detail}\nEnd them, and start {name} again?"
     if not typer.confirm(question, default=False):
         raise refusal

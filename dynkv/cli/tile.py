@@ -1,4 +1,4 @@
-"""The figures of `dynkv top` as tiles: what each is, its newest value, and how it went."""
+"""The figures of `dynkv top` as tiles: label, newest value and curve."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from dynkv.cli.gauges import Gauge
 
 
 class Tiles(ItemGrid):
-    """A tile for each gauge, made when it is first heard of, in the order of the gauges."""
+    """A tile for each gauge, created when the gauge first appears, in the order of the gauges."""
 
     def __init__(self, length: int) -> None:
-        """`length`: so many values are as wide as a tile; fewer stand at its right."""
+        """Create an empty grid. `length` values fill the width of a tile; fewer are aligned right."""
         super().__init__(min_column_width=25, id="tiles")
         self._length = length
         self._tiles: dict[str, Tile] = {}

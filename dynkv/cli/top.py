@@ -1,4 +1,4 @@
-"""`top`, as typer has it."""
+"""`top` in typer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dynkv.probes.text import read
 from dynkv.supervisor.events import Event, decoded
 
 _EVENTS = 200
-"""That are shown of before it began."""
+"""Number of earlier events to show."""
 
 
 def top(
@@ -38,19 +38,19 @@ def top(
 ) -> None:
     """Watch a deployment live: its requests, caches, GPUs, units and events, and the log of a unit.
 
-    Keys: r restarts the chosen unit, s starts and x stops it, + and - scale its role, l follows its log, / shows only
-    what has a text, ? shows all keys, q quits.
+    Keys: r restarts the chosen unit, s starts and x stops it, + and - scale its role, l follows its log, / filters by
+    text, ? shows all keys, q quits.
     """
     deployment = find(name)
-    read_status(deployment)  # says so if there is nothing to watch
+    read_status(deployment)  # reports an error if there is nothing to watch
     if web:
         _serve(deployment, host, port, interval)
         return
     is_served = os.environ.get("TEXTUAL_DRIVER", "").startswith("textual.drivers.web_driver:")
     if not is_served and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageError("top needs a terminal", hint="`dynkv status --watch` goes on in a pipe too")
+        raise UsageError("top needs a terminal", hint="`dynkv status --watch` works in a pipe too")
     try:
-        from dynkv.cli.dashboard import Dashboard  # takes 300 ms
+        from dynkv.cli.dashboard import Dashboard  # takes 300 ms to import
     except ModuleNotFoundError as error:
         raise missing("top", error.name or "textual", "top") from None
     Dashboard(Watched(deployment), interval).run()
@@ -65,14 +65,14 @@ def _serve(deployment: Deployment, host: str, port: int, interval_s: float) -> N
 
 
 class Watched:
-    """A deployment as the dashboard looks at it."""
+    """The dashboard's view of a deployment."""
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
         self._events: Follower | None = None
 
     def look(self) -> Look:
-        """Without a supervisor nobody gathers figures, and there are none."""
+        """The current state. Without a supervisor nothing collects metrics, so there are none."""
         status = read_status(self._deployment)
         metrics = self._deployment.client().metrics() if status.supervisor is not None else ""
         return Look(time.monotonic(), status, read(metrics))

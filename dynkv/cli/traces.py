@@ -1,4 +1,4 @@
-"""Traces that a person names."""
+"""Reading a trace that is named on the command line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dynkv.errors import TraceError, UsageError
 
 
 def read_trace(file: Path) -> Trace:
-    """Raises UsageError where it cannot be read, and TraceError, with file and line, where it is none."""
+    """The trace. Raises UsageError if the file cannot be read, and TraceError, with file and line, if it is not a
+    trace."""
     try:
         with file.open("rb") as lines:
             return read(lines)

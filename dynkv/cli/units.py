@@ -1,4 +1,4 @@
-"""What the verbs of single units share: asking for something, and waiting until it is so."""
+"""What verbs on single units share: sending a request, and waiting until it is done."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PATIENCE_S = 1800.0
 
 
 def running(name: str | None) -> Deployment:
-    """Raises NotRunning where no supervisor could be asked."""
+    """The deployment. Raises NotRunning if it has no supervisor to ask."""
     deployment = find(name)
     if not deployment.is_supervised:
         raise NotRunning(deployment.place.name)
@@ -40,17 +40,18 @@ def running(name: str | None) -> Deployment:
 
 @contextmanager
 def asking(deployment: Deployment, deadline: Deadline) -> Iterator[Client]:
-    """A request is made once: what a supervisor has not answered, it may still do. Raises TimedOut."""
+    """A client; requests are sent only once, since an unanswered one may still be carried out. Raises TimedOut."""
     try:
         yield deployment.client(deadline)
     except SupervisorSilent as error:
         if not deadline.is_past:
             raise
-        raise TimedOut(error.what, where=error.where, hint="`dynkv status` says what is wrong with it") from None
+        raise TimedOut(error.what, where=error.where, hint="`dynkv status` shows what is wrong with it") from None
 
 
 def ask(deployment: Deployment, units: list[str], verb: str, deadline: Deadline) -> None:
-    """`verb` is start, stop or restart. Raises TimedOut; UsageError for an unknown unit, and then nothing was asked."""
+    """Request start, stop or restart (`verb`). Raises TimedOut; UsageError for an unknown unit, and then nothing is
+    done."""
     known = [unit.name for unit in planned(deployment, deadline)]
     if unknown := [repr(unit) for unit in dict.fromkeys(units) if unit not in known]:
         named = f"unit{'s' if len(unknown) > 1 else ''} named {', '.join(unknown)}"
@@ -62,12 +63,12 @@ def ask(deployment: Deployment, units: list[str], verb: str, deadline: Deadline)
 
 
 def planned(deployment: Deployment, deadline: Deadline) -> Sequence[Unit | UnitStatus]:
-    """All units, also while their supervisor is too busy to answer: what is asked of it then, it does later."""
+    """All units, even while the supervisor is too busy to answer: it will carry out requests later."""
     return (deployment.journal.units if deployment.journal else ()) or units_of(deployment, deadline)
 
 
 def units_of(deployment: Deployment, deadline: Deadline) -> tuple[UnitStatus, ...]:
-    """How all units are now; raises TimedOut."""
+    """The current status of all units. Raises TimedOut."""
     with asking(deployment, deadline) as client:
         return client.status().units
 
@@ -82,7 +83,7 @@ def until_ready(deployment: Deployment, name: str, deadline: Deadline, *, before
     def look() -> UnitStatus | NotYet:
         unit = _unit(deployment, name, deadline)
         if unit.state is State.FAILED:
-            raise DynkvError(f"{name} did not come back", where=unit.log, hint="`dynkv status` says why")
+            raise DynkvError(f"{name} did not come back", where=unit.log, hint="`dynkv status` shows why")
         if is_well(unit.state) and (unit.pid, unit.last_exit) != old:
             return unit
         return NotYet(in_words(unit))
@@ -99,12 +100,12 @@ def until_stopped(deployment: Deployment, name: str, deadline: Deadline) -> None
         unit = _unit(deployment, name, deadline)
         return unit if has_ended(unit.state) else NotYet(in_words(unit))
 
-    poll(look, deadline, deployment, goal=f"{name} had not stopped", hint="`dynkv events` shows what it does")
+    poll(look, deadline, deployment, goal=f"{name} had not stopped", hint="`dynkv events` shows what it is doing")
     say(f"{name}: stopped")
 
 
 def in_words(unit: UnitStatus) -> str:
-    """Its state, and what keeps it there."""
+    """The unit's state, and what keeps it there."""
     why = (unit.waiting_for and f"waiting for {unit.waiting_for}") or (unit.probe and unit.probe.detail) or ""
     return f"{unit.name} is {unit.state}" + (f" ({why})" if why else "")
 

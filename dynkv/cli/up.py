@@ -49,14 +49,14 @@ from dynkv.supervisor.status import DeploymentStatus
 
 _TRIES = 3
 
-ForegroundOption = Annotated[bool, typer.Option("--foreground", help="Stay, and be the supervisor.")]
+ForegroundOption = Annotated[bool, typer.Option("--foreground", help="Stay in the foreground as the supervisor.")]
 TimeoutOption = Annotated[
     float | None, typer.Option("--timeout", parser=seconds, metavar="SECONDS", help="Give up after this long.")
 ]
 NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Return as soon as the supervisor runs.")]
 SkipChecksOption = Annotated[bool, typer.Option("--skip-checks", help="Start anyway when a check finds an error.")]
 ReplaceOption = Annotated[
-    bool, typer.Option("--replace", help="End what runs of it without a supervisor, instead of taking it over.")
+    bool, typer.Option("--replace", help="End processes without a supervisor instead of taking them over.")
 ]
 
 NoRollbackOption = Annotated[
@@ -83,9 +83,9 @@ def up(
     """Start a deployment and wait until it answers requests, or update a running one to match the profile.
 
     The host is checked first, as by `dynkv doctor`. A start that fails, takes too long or is interrupted with Ctrl-C
-    leaves nothing running. What runs without a supervisor is taken over, and goes on whatever becomes of the start. Of
-    a deployment that runs, only what has changed is restarted, one unit of a role after the other; `dynkv diff` shows
-    it ahead. A change that fails is taken back.
+    leaves nothing running. Processes without a supervisor are taken over, and keep running even if the start fails. In
+    a running deployment only what has changed is restarted, one unit of a role after the other; `dynkv diff` shows it
+    beforehand. A failed change is rolled back.
     """
     persevere()
     deadline = Deadline(timeout)
@@ -112,7 +112,8 @@ def up(
 def _start(
     plan: Callable[[ExitStack], Order], where: Place, deadline: Deadline, *, wait: bool, takes_back: bool = False
 ) -> DeploymentStatus | None:
-    """Planned again where another program took a unit's port before that was ready: nobody was told of it yet."""
+    """Start, and plan again if another program took a unit's port before it was ready: nobody has been told of it
+    yet."""
     for tries_left in reversed(range(_TRIES)):
         with ExitStack() as held:
             order = plan(held)
@@ -129,7 +130,7 @@ def _start(
 
 
 def _lost_port(unit: Unit) -> str:
-    """Which port of a unit that has ended somebody else has, in words; empty if nobody has any."""
+    """Which port of an ended unit another program has taken, in words; empty if none."""
     lost = next((port for port in unit.ports.values() if not is_free(port)), None)
     return "" if lost is None else f"port {lost} of {unit.name} was taken by {holders().get(lost, 'another program')}"
 
@@ -137,7 +138,7 @@ def _lost_port(unit: Unit) -> str:
 def _order(
     loaded: LoadedProfile, where: Place, deadline: Deadline, held: ExitStack, *, skip_checks: bool, replace: bool
 ) -> Order:
-    """What the supervisor is to do; from now on nobody else plans until `held` is closed. Raises TimedOut."""
+    """What the supervisor is to run; nobody else can plan until `held` is closed. Raises TimedOut."""
     claims = held.enter_context(Claims())
     with alarm(deadline, goal=NOT_READY, why="nothing was started yet", hint=LONGER):
         held.enter_context(planning(where.home))
@@ -146,13 +147,13 @@ def _order(
         join(planned.plan)
         prepare(planned.plan.prepare)
     if replace and take_down(opened(where.name), deadline):
-        say(f"what ran of {where.name} has ended")
+        say(f"the earlier processes of {where.name} have ended")
     secrets = {**kept_secrets(loaded.profile, planned.plan), **certificates(planned.plan)}
     return Order(planned.plan, where, secrets, replace, claims.descriptors)
 
 
 def _plan(loaded: LoadedProfile, where: Place, claims: Claims, *, skip_checks: bool) -> Planned:
-    """Raises PreflightRefused for the first reason against it, and tells of the rest."""
+    """Plan and report findings. Raises PreflightRefused for the first error."""
     if has_supervisor(where):
         raise AlreadyRunning(where.name)
     planned = _checked(make_plan(loaded, where, claims), skip_checks=skip_checks)
@@ -166,7 +167,7 @@ def _plan(loaded: LoadedProfile, where: Place, claims: Claims, *, skip_checks: b
 
 
 def _checked(planned: Planned, *, skip_checks: bool) -> Planned:
-    """Raises PreflightRefused for the first reason against it."""
+    """The plan, checked. Raises PreflightRefused for the first error."""
     if skip_checks:
         planned = planned.with_errors_as_warnings()
     planned.refuse_errors()
@@ -174,7 +175,7 @@ def _checked(planned: Planned, *, skip_checks: bool) -> Planned:
 
 
 def _asked_about(planned: Planned) -> bool:
-    """Whether a person has said that what nobody understands may be ended; raises NotUnderstood if not."""
+    """Whether a person has agreed to end processes that no journal explains. Raises NotUnderstood if not."""
     if not orphans(planned.place).processes:
         return False
     from dynkv.supervisor.succession import unclear  # with all that ends processes

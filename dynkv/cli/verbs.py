@@ -1,8 +1,9 @@
-"""Every verb: what it is for, and the file that has it. Imported to be at once on the screen, so it imports nothing."""
+"""Every verb: its purpose, and its file. Imports nothing, so that help appears at once."""
 
 
 class Verb:
-    """`short` is for a line of half a screen; its own `--help` says more. File and function are called as it is."""
+    """A verb. `short` fits half a line of the help; `--help` says more. File and function have the verb's name by
+    default."""
 
     __slots__ = ("file", "function", "group", "name", "short")
 
@@ -32,7 +33,7 @@ VERBS = (
     Verb(WATCH, "observe", "for Prometheus and Grafana"),
     Verb(WATCH, "record", "record traffic for replay"),
     Verb(PREPARE, "stack", "install Dynamo and vLLM"),
-    Verb(PREPARE, "profiles", "what is shipped", "plan"),
+    Verb(PREPARE, "profiles", "list or print profiles", "plan"),
     Verb(PREPARE, "init", "write a profile"),
     Verb(PREPARE, "plan", "what `up` would start"),
     Verb(PREPARE, "diff", "what `up` would change"),
@@ -43,4 +44,4 @@ VERBS = (
     Verb(PREPARE, "import", "from a Kubernetes graph", "graph", "import_graph"),
     Verb(PREPARE, "completion", "for bash, zsh or fish", "shells"),
 )
-"""In the order of the help."""
+"""All verbs, in the order of the help."""

@@ -1,4 +1,4 @@
-"""What is shown to a person with rich, whose only importer this is; plain text where stdout is no terminal."""
+"""Output for people with rich, which only this file imports; plain text if stdout is not a terminal."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 _WIDE = 200
 _LOOKED_AT = 30
-"""Lines of a log: answers to probes stand between those that tell something."""
+"""Lines of a log to look at: lines about probes stand between the informative ones."""
 
 
 def _console(*, stderr: bool = False) -> Console:
@@ -56,7 +56,7 @@ def _console(*, stderr: bool = False) -> Console:
 
 
 class _Readable:
-    """What has styles of ours, and text that has no effect on a terminal but to be read."""
+    """Content with our styles, in which text cannot act on a terminal."""
 
     def __init__(self, shown: RenderableType) -> None:
         self._shown = shown
@@ -75,7 +75,7 @@ _SEVERITY_STYLE = {"error": "bold red", "warning": "yellow", "info": "green"}
 
 
 def show_findings(findings: Iterable[Finding], *, stderr: bool = True) -> None:
-    """What was found in one line, then where, why it matters and what to do."""
+    """Print findings: what in one line, then where, why it matters and what to do."""
     console = _console(stderr=stderr)
     for finding in findings:
         style = _SEVERITY_STYLE[finding.severity]
@@ -114,7 +114,7 @@ def show_difference(found: Difference) -> None:
         console.print("nothing would change")
         return
     if found.supervisor != "keep":
-        console.print(f"[bold]supervisor[/]: {found.supervisor}: it is of another version, or dead")
+        console.print(f"[bold]supervisor[/]: {found.supervisor}: it has another version, or is dead")
     for unit in found.units:
         reasons = "; ".join(unit.reasons)
         console.print(Text.assemble((unit.name, "bold"), f": {unit.action}", f": {reasons}" if reasons else ""))
@@ -125,7 +125,7 @@ def show_difference(found: Difference) -> None:
 
 
 def show_profiles(rows: Iterable[tuple[str, str]]) -> None:
-    table = _table("profile", "what it is")
+    table = _table("profile", "description")
     for name, description in rows:
         table.add_row(Text(name, style="bold"), Text(description))
     _console().print(table)
@@ -140,14 +140,14 @@ def show_event(event: Event) -> None:
 
 @contextmanager
 def live_progress() -> Iterator[Callable[[DeploymentStatus], None]]:
-    """What `up` and `down` show in a terminal while they wait."""
+    """The live view that `up` and `down` show in a terminal while they wait."""
     with moving(sys.stdout), Live(console=_console(), refresh_per_second=8, transient=True) as live:
         yield lambda status: live.update(_Readable(_progress(status)))
 
 
 @contextmanager
 def live_text() -> Iterator[Callable[[str], None]]:
-    """Takes text with colours as Ink paints them, each in the place of the one before; the last one stays."""
+    """A function that shows text with Ink's colours in place of the previous one; the last text stays."""
     with moving(sys.stdout), Live(console=_console(), auto_refresh=False, vertical_overflow="ellipsis") as live:
         yield lambda text: live.update(_Readable(Text.from_ansi(text)), refresh=True)
 

@@ -30,7 +30,7 @@ def wait(
         typer.Option("--timeout", parser=seconds, metavar="SECONDS", help="Give up after this long: exit code 5."),
     ] = None,
 ) -> None:
-    """Return when a deployment is ready, or down."""
+    """Wait until a deployment is ready, or down."""
     deployment, deadline = find(name), Deadline(timeout)
     hint = "`dynkv status` shows what it waits for"
     what = f"{deployment.place.name} was not {goal}"
@@ -38,10 +38,10 @@ def wait(
 
 
 def _reached(deployment: Deployment, goal: Goal, deadline: Deadline) -> bool | NotYet:
-    """Raises NotRunning where nobody is left to make it ready."""
+    """Whether the goal is reached. Raises NotRunning if no supervisor is left to make it ready."""
     try:
         current = read_status(deployment, deadline)
-    except SupervisorGone:  # on its way in, or out
+    except SupervisorGone:  # coming up, or exiting
         return NotYet(SILENT)
     except NotRunning:
         if goal is Goal.READY:

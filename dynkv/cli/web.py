@@ -1,7 +1,8 @@
-"""`top --web`: the same screen in a browser, with textual-serve, which the extra `web` installs and this alone imports.
+"""`top --web`: the same screen in a browser, with textual-serve, which the extra `web` installs and only this file
+imports.
 
-Whoever has the address has all keys of `top`, so it holds a token, and nobody is answered without it: a first request
-brings it, and a cookie that no script and no other site can use goes on with it.
+Whoever has the address can use all keys of `top`, so it contains a token, without which no request is answered: the
+first request brings it, and later ones a cookie that scripts and other sites cannot use.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-"""Nothing is loaded from elsewhere: textual-serve's page asks a font of another host (1.1.3)."""
+"""Load nothing from elsewhere: textual-serve's page requests a font from another host (1.1.3)."""
 
 
 def serve(name: str, host: str, port: int, interval_s: float, tell: Callable[[str], None]) -> None:
-    """Until Ctrl-C; raises UsageError where nothing can listen there. With port 0 at one that is free."""
+    """Serve until Ctrl-C. Raises UsageError if the address cannot be used. Port 0 takes any free port."""
     with _listening(host, port) as listener:
         page = _Page(name, interval_s, listener.getsockname()[1])
         shown = f"[{host}]" if ":" in host else host
@@ -42,7 +43,7 @@ def _listening(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         raise UsageError(
-            f"nothing can listen at {host}, port {port}: {error.strerror}", hint="choose another with --port"
+            f"cannot listen on {host}, port {port}: {error.strerror}", hint="choose another with --port"
         ) from None
 
 
@@ -59,10 +60,10 @@ class _Page(Server):  # type: ignore[misc]
         return app
 
     async def on_startup(self, app: web.Application) -> None:
-        """Without textual-serve's own words."""
+        """Start without textual-serve's own messages."""
 
     async def handle_index(self, request: web.Request) -> Any:
-        self.public_url = f"{request.scheme}://{request.host}"  # as the browser has it, through a tunnel too
+        self.public_url = f"{request.scheme}://{request.host}"  # as the browser sees it, also through a tunnel
         return await super().handle_index(request)
 
     @property
@@ -73,7 +74,9 @@ class _Page(Server):  # type: ignore[misc]
                 answer.set_cookie(self._cookie, self.token, httponly=True, samesite="Lax")
                 return answer
             if not self._is_token(request.cookies.get(self._cookie, "")):
-                return web.Response(status=403, text="The address that `dynkv top --web` printed has a token.\n")
+                return web.Response(
+                    status=403, text="Use the address that `dynkv top --web` printed: it contains a token.\n"
+                )
             answer = await handler(request)
             if not answer.prepared:
                 answer.headers.update(_HEADERS)

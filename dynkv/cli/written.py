@@ -1,4 +1,4 @@
-"""Writing several files below a directory, as `observe` and `export` do."""
+"""Writing several files below a directory, for `observe` and `export`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite existing f
 
 
 def write(out: Path, texts: Mapping[str, str], *, force: bool) -> None:
-    """Each text to its path below `out`, where other files stay as they are.
+    """Write each text to its path below `out`; other files there stay.
 
-    All or nothing of what is in the way: raises UsageError for a file that differs and is not to be overwritten.
+    Writes nothing and raises UsageError if a file differs and may not be overwritten.
     """
     try:
         changed = [path for path, text in texts.items() if (out / path).exists() and (out / path).read_text() != text]

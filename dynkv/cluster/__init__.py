@@ -1,1 +1,1 @@
-"""Other machines that serve the same model: where all of them meet, and what each knows of the others."""
+"""Other machines that serve the same model: where they meet, and what each knows of the others."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A key, with what stands under it."""
+    """A key and its value."""
 
     key: str
     value: bytes
     lease: int
-    """0 where it stays until somebody removes it."""
+    """0 if it stays until it is removed."""
     created: int
-    """The revision of etcd in which it came; later ones are higher."""
+    """etcd's revision at its creation; later ones are higher."""

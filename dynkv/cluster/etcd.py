@@ -1,4 +1,4 @@
-"""A client of etcd, by its JSON gateway over HTTP: the few requests that a node of a cluster needs.
+"""A client for etcd's JSON gateway over HTTP, with the few requests that a node of a cluster needs.
 
 Source: etcd 3.4, "API v3: gRPC gateway"; tried with 3.4.23.
 """
@@ -20,7 +20,7 @@ from anyio.abc import ByteStream
 from dynkv.cluster.entry import Entry
 
 DEADLINE_S = 3.0
-"""Of one request at one endpoint."""
+"""Timeout in seconds of one request at one endpoint."""
 _READ_BYTES = 64 * 1024
 _ANSWER_MAX_BYTES = 64 * 1024**2
 _PORTS = {"http": 80, "https": 443}
@@ -32,7 +32,7 @@ class EtcdError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How etcd lets one in: files for TLS, and a user with a password where it asks for one."""
+    """Access to etcd: files for TLS, and a user with a password if required."""
 
     ca: str | None = None
     cert: str | None = None
@@ -48,7 +48,7 @@ class Access:
 
 
 class Etcd:
-    """Asks the endpoints in turn, the one that has answered last first. All methods raise EtcdError."""
+    """Tries the endpoints in turn, beginning with the one that answered last. All methods raise EtcdError."""
 
     def __init__(self, endpoints: Sequence[str], access: Access | None = None) -> None:
         self._endpoints = list(endpoints)
@@ -56,7 +56,7 @@ class Etcd:
         self._token = ""
 
     async def entries(self, prefix: str) -> list[Entry]:
-        """All keys that begin so, in their order."""
+        """All entries with this prefix, in order."""
         first = prefix.encode()
         answer = await self._ask("kv/range", {"key": _text(first), "range_end": _text(_after(first))})
         return [_entry(it) for it in answer.get("kvs", ())]
@@ -68,16 +68,16 @@ class Etcd:
         await self._ask("kv/deleterange", {"key": _text(key.encode())})
 
     async def grant(self, ttl_s: int) -> int:
-        """A new lease's id."""
+        """The id of a new lease."""
         return int((await self._ask("lease/grant", {"TTL": str(ttl_s)}))["ID"])
 
     async def renew(self, lease: int) -> bool:
-        """Whether it was still there."""
+        """Renew a lease; whether it still existed."""
         answer = await self._ask("lease/keepalive", {"ID": str(lease)})
         return int(answer.get("result", {}).get("TTL", 0)) > 0
 
     async def revoke(self, lease: int) -> None:
-        """End it with all that stands under it; nothing where it has ended already."""
+        """End a lease with everything under it; does nothing if it has already ended."""
         await self._ask("lease/revoke", {"ID": str(lease)}, may_be_gone=True)
 
     async def _ask(self, what: str, body: dict[str, Any], *, may_be_gone: bool = False) -> dict[str, Any]:
@@ -134,7 +134,7 @@ class Etcd:
         context = ssl.create_default_context(cafile=self._access.ca)
         if self._access.cert:
             context.load_cert_chain(self._access.cert, self._access.key)
-        # etcd ends a connection without TLS' own farewell
+        # etcd closes a connection without TLS' own goodbye
         return await anyio.connect_tcp(
             host, port, ssl_context=context, tls_hostname=host, tls_standard_compatible=False
         )
@@ -161,7 +161,7 @@ async def _answer(connection: h11.Connection, stream: ByteStream) -> tuple[int, 
             break
     answer = json.loads(body.splitlines()[0] if body.strip() else b"{}")
     if not isinstance(answer, dict):
-        raise EtcdError("it answers with something else than etcd would")
+        raise EtcdError("its answer is not etcd's")
     return status, answer
 
 
@@ -175,6 +175,6 @@ def _text(data: bytes) -> str:
 
 
 def _after(prefix: bytes) -> bytes:
-    """The first key behind all that begin so; etcd takes a single zero byte for the end of everything."""
+    """The first key after all those with the prefix; etcd takes a single zero byte for the end of everything."""
     kept = prefix.rstrip(b"\xff")
     return kept[:-1] + bytes([kept[-1] + 1]) if kept else b"\0"

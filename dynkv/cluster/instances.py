@@ -1,7 +1,7 @@
 """What Dynamo writes into etcd for each worker. Pure.
 
-Source: ai-dynamo 1.6.1, read in etcd 3.4: `v1/instances/NAMESPACE/COMPONENT/ENDPOINT/ID`, and its card, event channels
-and sources beside it, all under one lease for each process.
+Source: ai-dynamo 1.6.1, read in etcd 3.4: `v1/instances/NAMESPACE/COMPONENT/ENDPOINT/ID`, with its card, event channels
+and sources, all under one lease for each process.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ _ADDRESS = re.compile(r"(?:tcp://)?(?P<host>\[[^\]]+\]|[^:/]+):(?P<port>\d{1,5})
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One process of Dynamo's that takes requests."""
+    """One Dynamo process that accepts requests."""
 
     component: str
     host: str
     port: int
     lease: int
     created: int
-    """The revision of etcd in which it came; later ones are higher."""
+    """etcd's revision at its creation; later ones are higher."""
     entries: tuple[Entry, ...]
-    """All that it has written."""
+    """Everything that it has written."""
 
     @property
     def address(self) -> str:
@@ -38,13 +38,13 @@ class Instance:
 
 
 def prefixes(namespace: str) -> tuple[str, ...]:
-    """Under which all stands that workers write."""
+    """The prefixes of everything that workers write."""
     flat, nested = ("instances", "mdc"), ("event_channels", "event_sources")
     return (*(f"v1/{kind}/{namespace}/" for kind in flat), *(f"v1/{kind}/namespace/{namespace}/" for kind in nested))
 
 
 def instances(found: Iterable[Entry], namespace: str) -> list[Instance]:
-    """Those of a namespace, each once whatever it serves, in the order in which they came."""
+    """Instances of a namespace, each once whatever it serves, in order of creation."""
     by_lease: dict[int, list[Entry]] = defaultdict(list)
     for entry in found:
         by_lease[entry.lease].append(entry)

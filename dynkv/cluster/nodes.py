@@ -1,4 +1,4 @@
-"""What a node tells the others of itself, in etcd, and what it must have in common with them. Pure."""
+"""What a node announces of itself in etcd, and what it must have in common with others. Pure."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from dynkv.plan.serving import Node
 
 _ROOT = "dynkv/v1/nodes"
 TTL_S = 8
-"""How long a node counts as there that says nothing."""
+"""Seconds without an update after which a node counts as gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeRecord:
-    """As the others read it."""
+    """A node as the others see it."""
 
     advertise: str
     deployment: str
     agreement: dict[str, str]
-    """What all nodes must have in common, by its name for a person."""
+    """What all nodes must agree on, by a readable name."""
     units: dict[str, int] = field(default_factory=dict)
-    """How many there are of each role."""
+    """The number of units of each role."""
     requests: tuple[int, ...] = ()
-    """The ports at which its workers take requests."""
+    """The ports on which its workers accept requests."""
     endpoint: str = ""
-    """Of its frontend, as a client on that machine asks it; empty without one."""
+    """The frontend's address for clients on that machine; empty without one."""
     state: str = "starting"
-    """Of the deployment there."""
+    """The state of the deployment there."""
     detail: str = ""
     is_whole: bool | None = None
-    """Whether its frontend can route requests, as it says itself; None without one."""
+    """Whether its frontend can route requests, as it reports; None without one."""
 
 
 def prefix(namespace: str) -> str:
-    """Of the keys of all nodes in a namespace."""
+    """The prefix of all nodes' keys in a namespace."""
     return f"{_ROOT}/{namespace}/"
 
 
@@ -47,7 +47,7 @@ def key(node: Node) -> str:
 
 
 def record_of(plan: Plan, node: Node) -> NodeRecord:
-    """Before anything has started."""
+    """The record before anything has started."""
     roles = [unit.role for unit in plan.units]
     counts = {role.value: roles.count(role) for role in Role if role.is_worker and role in roles}
     return NodeRecord(
@@ -66,7 +66,7 @@ def as_bytes(record: NodeRecord) -> bytes:
 
 
 def read(entries: Iterable[Entry]) -> dict[str, tuple[Entry, NodeRecord]]:
-    """By key; what cannot be read as one is left out: another version of dynkv may have written it."""
+    """Records by key; unreadable ones are left out: another version of dynkv may have written them."""
     found: dict[str, tuple[Entry, NodeRecord]] = {}
     for entry in entries:
         try:
@@ -77,14 +77,15 @@ def read(entries: Iterable[Entry]) -> dict[str, tuple[Entry, NodeRecord]]:
 
 
 def tended(records: Iterable[NodeRecord]) -> set[tuple[str, int]]:
-    """Where workers take requests whose own node is there, which removes by itself what a dead one has left."""
+    """Addresses at which workers accept requests and whose node is alive: it removes by itself what a dead worker
+    has left."""
     return {(record.advertise, port) for record in records for port in record.requests}
 
 
 def differences(own: dict[str, str], other: dict[str, str]) -> list[str]:
-    """What two nodes do not have in common, in words; what only one of them names is no difference."""
+    """Differences between two nodes, in words; an item that only one of them has is not one."""
     return [
-        f"{name} is {own[name]} here, and {other[name]} there"
+        f"{name} is {own[name]} here but {other[name]} there"
         for name in own
         if name in other and own[name] != other[name]
     ]

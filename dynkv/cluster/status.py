@@ -1,4 +1,4 @@
-"""What a node knows of the others, as a snapshot: what `dynkv status` shows of the cluster. Pure."""
+"""What a node knows of the others, as the snapshot that `dynkv status` shows. Pure."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ class PeerStatus:
     """Another node of the namespace."""
 
     advertise: str
-    """Its address."""
+    """The node's address."""
     deployment: str
-    """Its name there."""
+    """Its deployment's name."""
     state: str
-    """Of the deployment there, as it tells itself."""
+    """The state of the deployment there, as it reports it."""
     detail: str
     endpoint: str
-    """Of its frontend, as a client on that machine asks it; empty without one."""
+    """The frontend's address for clients on that machine; empty without one."""
     units: dict[str, int]
-    """How many workers of each role are planned there."""
+    """Number of planned workers of each role."""
     instances: dict[str, int]
-    """How many of each of Dynamo's components take requests there: `backend` is agg's and decode's workers."""
+    """Number of instances of each Dynamo component that accept requests there: `backend` is workers of agg and
+    decode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,13 @@ class ClusterStatus:
     advertise: str
     """This node's address for the others."""
     problem: str = ""
-    """Why etcd cannot be asked; what else is said here is then from before."""
+    """Why etcd cannot be reached; everything else here is then from before."""
     whole: bool = False
     """Whether a frontend of any node can route requests to every role."""
     detail: str = ""
     """What is missing for that, in words."""
     instances: dict[str, int] = field(default_factory=dict)
-    """This node's own that take requests."""
+    """This node's own instances that accept requests."""
     rejected: dict[str, str] = field(default_factory=dict)
     """Workers of this node to which no frontend routes anything, by unit, with the reason."""
     peers: tuple[PeerStatus, ...] = ()

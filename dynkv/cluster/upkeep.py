@@ -1,4 +1,4 @@
-"""Which entries in etcd are of the dead, and which of the living are missing. Pure."""
+"""Which entries in etcd belong to the dead, and which of the living are missing. Pure."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from dynkv.cluster.instances import Instance
 
 
 class OwnInstances:
-    """Follows what this node's own workers have in etcd, from one look to the next."""
+    """Tracks this node's own workers in etcd, from one look to the next."""
 
     def __init__(self, host: str, ports: Mapping[int, str]) -> None:
-        """`ports`: where each worker takes requests, by its unit's name."""
+        """`ports`: where each worker accepts requests, by its unit's name."""
         self._host = host
         self._ports = ports
         self._leases: dict[str, tuple[int, set[int]]] = {}
-        """Of each worker its process and that one's leases, as they were last seen."""
+        """For each worker its process and that process's leases, as last seen."""
         self._over: set[int] = set()
         """Leases of processes that are gone."""
         self._entries: dict[int, tuple[Entry, ...]] = {}
-        """What stood under each lease of the living."""
+        """Entries under each lease of living processes."""
 
     def is_own(self, instance: Instance) -> bool:
         return instance.host == self._host and instance.port in self._ports
@@ -31,21 +31,22 @@ class OwnInstances:
         return self._ports[instance.port]
 
     def unseen(self, found: Iterable[Instance]) -> set[str]:
-        """Workers of this node of which there is nothing."""
+        """This node's workers that have no entries."""
         return {*self._ports.values()} - {self.unit_of(it) for it in found if self.is_own(it)}
 
     @property
     def leases(self) -> set[int]:
-        """Of all own processes, those that are gone included."""
+        """Leases of all own processes, including those that are gone."""
         return self._over.union(*(leases for _, leases in self._leases.values()))
 
     def dead_leases(
         self, entries: Iterable[Entry], found: Iterable[Instance], pids: Mapping[str, int | None]
     ) -> list[int]:
-        """Those of own processes that are gone, by what `pids` each worker has now: their `entries` go with them.
+        """Leases of own processes that are gone, given each worker's current pid in `pids`: their `entries` can be
+        removed.
 
-        Two cannot take requests at one address, so of several the newest is the living one. Who ends in peace takes
-        back that it takes requests, and may leave the rest.
+        Two processes cannot use one address, so the newest of several is the living one. A process that ends normally
+        removes its instances, and may leave other entries.
         """
         for unit, pid in pids.items():
             known = self._leases.get(unit)
@@ -66,7 +67,7 @@ class OwnInstances:
         return dead
 
     def missing(self, found: Iterable[Entry], units: Iterable[str]) -> list[Entry]:
-        """What the processes of these units had, and is not there any more."""
+        """Entries that the processes of these units had, and that no longer exist."""
         there = {entry.key for entry in found}
         leases = {lease for unit in units if unit in self._leases for lease in self._leases[unit][1]}
         return [entry for lease in sorted(leases) for entry in self._entries.get(lease, ()) if entry.key not in there]

@@ -1,4 +1,4 @@
-"""The newest snapshot of the cluster, for whoever waits for another."""
+"""The newest snapshot of the cluster, for tasks that wait for a change."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class ClusterView:
             self._changed = anyio.Event()
 
     async def until(self, condition: Callable[[ClusterStatus], bool]) -> None:
-        """Return as soon as it holds."""
+        """Return as soon as the condition holds."""
         while not condition(self.status):
             await self._changed.wait()
 
 
 def view_of(plan: Plan) -> ClusterView | None:
-    """What is known before anybody was asked; None on a machine of its own."""
+    """The view before anyone was asked; None outside of a cluster."""
     return ClusterView(ClusterStatus(plan.node.namespace, plan.node.advertise)) if plan.node else None

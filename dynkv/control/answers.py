@@ -1,4 +1,4 @@
-"""What each request to the control API means to the supervisor."""
+"""The supervisor's answer to each request of the control API."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from dynkv.supervisor.inbox import Ask
 from dynkv.supervisor.stack import Stack
 
 _DIGITS = 18
-"""Of a number that is taken as one."""
+"""Most digits of a number that is accepted."""
 Named = Mapping[str, str]
-"""What stands in a path for the names in braces of its route."""
+"""The values in a path for the names in braces of its route."""
 
 
 class Answers:
@@ -42,10 +42,10 @@ class Answers:
         return json_reply(200, replace(status, gpus=await self._own.gpus.of(status.units)))
 
     async def events(self, request: Request, named: Named) -> Reply:
-        """Server-sent events; a client that comes back names the last one it saw. Source: WHATWG HTML, 9.2."""
+        """Send server-sent events; a client that reconnects gives the last one it saw. Source: WHATWG HTML, 9.2."""
         after = request.headers.get(b"last-event-id", b"0") or b"0"
         if not after.isdigit() or len(after) > _DIGITS:
-            return error_reply(400, "Last-Event-ID is the number of an event")
+            return error_reply(400, "Last-Event-ID must be the number of an event")
         return Reply(200, self._pieces(int(after)), "text/event-stream")
 
     async def restart(self, request: Request, named: Named) -> Reply:
@@ -60,7 +60,7 @@ class Answers:
     async def scale(self, request: Request, named: Named) -> Reply:
         role, number = named["role"], named["n"]
         if not (number.isascii() and number.isdecimal() and len(number) <= _DIGITS):
-            return error_reply(400, "how many is a whole number")
+            return error_reply(400, "the number of workers must be a whole number")
         try:
             self._stack.scale(role, int(number))
         except ValueError as refused:
@@ -73,7 +73,9 @@ class Answers:
 
     async def release(self, request: Request, named: Named) -> Reply:
         if self._stack.is_foreground:
-            return error_reply(409, "the supervisor runs in the foreground: what has started it may end what it leaves")
+            return error_reply(
+                409, "the supervisor runs in the foreground: the program that started it may end what it leaves"
+            )
         if not self._stack.release("requested through the control API"):
             return error_reply(409, "the deployment is being taken down")
         return json_reply(202, {"name": self._stack.plan.name, "asked": "release"})

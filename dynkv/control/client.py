@@ -1,4 +1,4 @@
-"""Talking to a supervisor through its socket."""
+"""The client for a supervisor's socket."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHOWS_UNITS = "`dynkv status` shows the units and how they are"
 T = TypeVar("T")
 _NOT_READ = (msgspec.MsgspecError, ValueError, RecursionError)
 _LEAST_S = 0.5
-"""Whoever gives no time wants to know how it is now."""
+"""Shortest deadline in seconds: even with none left, a person wants to know the current state."""
 
 
 class SupervisorGone(DynkvError):
@@ -31,26 +31,26 @@ class SupervisorGone(DynkvError):
     exit_code = 3
 
     def __init__(self, socket_path: Path, why: str) -> None:
-        hint = "it may be on its way up or down: try again in a moment"
+        hint = "it may be starting or stopping: try again in a moment"
         super().__init__(f"the supervisor does not answer: {why}", where=str(socket_path), hint=hint)
 
 
 class SupervisorSilent(SupervisorGone):
-    """It is there, and did not answer in time: stopped by a signal, or stuck."""
+    """The supervisor exists, but did not answer in time: it is suspended by a signal, or stuck."""
 
 
 class SupervisorUnclear(DynkvError):
-    """Something answers at the socket, and not as a supervisor of this version does."""
+    """Something answers at the socket, but not like a supervisor of this version."""
 
     def __init__(self, socket_path: Path) -> None:
         hint = "it may be of another version of dynkv; use that one, or `dynkv down` to end it"
-        super().__init__("what the supervisor answers cannot be understood", where=str(socket_path), hint=hint)
+        super().__init__("cannot understand the supervisor's answer", where=str(socket_path), hint=hint)
 
 
 class Client:
-    """Every call raises SupervisorGone if no supervisor is at the other end, SupervisorUnclear if a strange one is.
+    """A client. Every call raises SupervisorGone if no supervisor answers, SupervisorUnclear if something else does.
 
-    A request may take `timeout_s`, and no more than what is left of `deadline`.
+    A request may take `timeout_s`, and at most what is left of `deadline`.
     """
 
     def __init__(self, socket_path: Path, timeout_s: float = 10.0, deadline: Deadline | None = None) -> None:
@@ -62,33 +62,35 @@ class Client:
         return self._read(self._exchange("GET", "/v1/status"), DeploymentStatus)
 
     def metrics(self) -> str:
-        """In Prometheus' text format."""
+        """The metrics in Prometheus' text format."""
         return self._exchange("GET", "/metrics").decode(errors="replace")
 
     def down(self) -> None:
         self._exchange("POST", "/v1/down")
 
     def release(self) -> None:
-        """Let the supervisor end, and nothing else."""
+        """Let the supervisor end, but none of the units."""
         self._exchange("POST", "/v1/release")
 
     def ask_unit(self, unit: str, verb: str) -> None:
-        """`verb` is start, stop or restart; raises UsageError for an unknown unit."""
+        """Request start, stop or restart (`verb`). Raises UsageError for an unknown unit."""
         self._exchange("POST", f"/v1/units/{quote(unit, safe='', errors='replace')}/{verb}")
 
     def scale(self, role: str, replicas: int) -> None:
-        """Raises UsageError for a role that there is not, or more than the plan has of it."""
+        """Set the number of units of a role. Raises UsageError for an unknown role, or for more than the plan has."""
         self._exchange("POST", f"/v1/roles/{quote(role, safe='', errors='replace')}/scale/{replicas}")
 
     def events(self, after_seq: int = 0) -> Iterator[Event]:
         """Remembered events after `after_seq`, then new ones until the supervisor ends."""
-        from dynkv.supervisor.events import Event  # brings anyio, which no other call needs
+        from dynkv.supervisor.events import Event  # imports anyio, which no other call needs
 
         try:
             with opened(self._path, "GET", "/v1/events", {"Last-Event-ID": str(after_seq)}) as stream:
                 receive_head(stream)
                 for line in stream:
-                    if line.startswith(b"data: ") and line.endswith(b"\n"):  # else it has died while it wrote
+                    if line.startswith(b"data: ") and line.endswith(
+                        b"\n"
+                    ):  # otherwise the supervisor died while it was writing
                         yield self._read(line[6:], Event)
         except OSError as error:
             raise SupervisorGone(self._path, str(error)) from None
@@ -98,7 +100,7 @@ class Client:
         try:
             status, body = exchange(self._path, timeout_s, method, path)
         except TimeoutError:
-            raise SupervisorSilent(self._path, f"not within {timeout_s:.2g} s") from None
+            raise SupervisorSilent(self._path, f"no answer within {timeout_s:.2g} s") from None
         except OSError as error:
             raise SupervisorGone(self._path, str(error)) from None
         if status >= 400:

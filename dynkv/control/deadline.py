@@ -1,4 +1,4 @@
-"""Until when somebody waits: every request and every pause is cut to what is left of it."""
+"""Deadlines: every request and every pause is limited to the time that is left."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import math
 import time
 
 _NO_END_S = 31_536_000.0
-"""Who gives a year means that there is none, and no clock has to count it: the kernel's reach to 292 years."""
+"""A year or more means no deadline, and is not counted: the kernel's clocks reach to 292 years."""
 
 
 class Deadline:
-    """`given_s` seconds from now; without a number, or with one beyond a year, there is no end."""
+    """A deadline `given_s` seconds from now; without a number, or with more than a year, there is none."""
 
     def __init__(self, given_s: float | None = None) -> None:
         self.given_s = math.inf if given_s is None or given_s > _NO_END_S else given_s
@@ -18,12 +18,12 @@ class Deadline:
 
     @property
     def left_s(self) -> float:
-        """Never less than nothing."""
+        """Seconds left, never negative."""
         return max(0.0, self._end - time.monotonic())
 
     @property
     def timeout_s(self) -> float | None:
-        """What is left, as select and its like want it: None without an end."""
+        """Seconds left for select and similar calls: None without a deadline."""
         return None if self._end == math.inf else self.left_s
 
     @property
@@ -31,5 +31,5 @@ class Deadline:
         return self.left_s == 0
 
     def cut(self, seconds: float) -> float:
-        """No more than what is left."""
+        """`seconds`, or what is left if that is less."""
         return min(seconds, self.left_s)

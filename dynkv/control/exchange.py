@@ -1,6 +1,7 @@
-"""One request to a supervisor and its reply, over a Unix socket. By hand: http.client alone takes 20 ms to import.
+"""One request to a supervisor and its reply, over a Unix socket. Written by hand: http.client takes 20 ms to import.
 
-HTTP/1.0, so that the reply comes unchunked and ends with the connection. Source: RFC 1945; for the length, RFC 9112.
+Uses HTTP/1.0, so that the reply is not chunked and ends with the connection. Source: RFC 1945; for the length, RFC
+9112.
 """
 
 from __future__ import annotations
@@ -16,21 +17,20 @@ from contextlib import contextmanager
 from dynkv.owned import is_own_peer
 from dynkv.short_paths import address
 
-TYPE_CHECKING = False  # the quick way to a status does without the import of typing
+TYPE_CHECKING = False  # the quick status does without importing typing
 if TYPE_CHECKING:
     from typing import BinaryIO
 
 _LENGTH = b"content-length"
 _READ_BYTES = 64 * 1024
 _DIGITS = 3
-"""Of a status."""
+"""Digits of a status code."""
 
 
 def exchange(path: str | os.PathLike[str], timeout_s: float, method: str, target: str) -> tuple[int, bytes]:
-    """The reply's status and body.
+    """Status and body of the reply.
 
-    Raises OSError: TimeoutError when it has not come whole within `timeout_s`, ConnectionError for a reply that was cut
-    short.
+    Raises OSError: TimeoutError if it is not complete within `timeout_s`, ConnectionError if it was cut short.
     """
     end = time.monotonic() + timeout_s
     with _connected(path, timeout_s) as connection:
@@ -44,7 +44,7 @@ def exchange(path: str | os.PathLike[str], timeout_s: float, method: str, target
 
 
 def request(method: str, target: str, headers: Mapping[str, str] | None = None) -> bytes:
-    """As it goes over the wire."""
+    """The request as sent."""
     lines = [f"{method} {target} HTTP/1.0", *(f"{name}: {value}" for name, value in (headers or {}).items())]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
@@ -53,7 +53,7 @@ def request(method: str, target: str, headers: Mapping[str, str] | None = None) 
 def opened(
     path: str | os.PathLike[str], method: str, target: str, headers: Mapping[str, str] | None = None
 ) -> Iterator[BinaryIO]:
-    """The stream of the reply to a request that has been sent, however long it takes to come."""
+    """The stream of the reply to a request that has been sent, however long the reply takes."""
     with _connected(path, None) as connection:
         connection.sendall(request(method, target, headers))
         with connection.makefile("rb") as stream:
@@ -61,7 +61,7 @@ def opened(
 
 
 def receive_head(stream: BinaryIO) -> tuple[int, dict[bytes, bytes]]:
-    """The status and the headers, with names in lower case; raises ConnectionError where there is no whole head."""
+    """Status and headers, with names in lower case. Raises ConnectionError if the head is incomplete."""
     words = stream.readline().split(None, 2)
     if len(words) < 2 or not words[0].startswith(b"HTTP/") or not (words[1].isdigit() and len(words[1]) == _DIGITS):
         raise ConnectionError("closed without an answer" if not words else "the answer is not HTTP")
@@ -83,8 +83,8 @@ def _connected(path: str | os.PathLike[str], timeout_s: float | None) -> Iterato
 
 
 def connect(connection: socket.socket, path: str | os.PathLike[str]) -> None:
-    """Raises OSError: ConnectionError where another user listens, whose answers mean nothing, or a link leads to
-    another's socket."""
+    """Connect. Raises OSError: ConnectionError if another user listens, whose answers are not trusted, or if a link
+    leads to another socket."""
     if stat.S_ISLNK(os.lstat(path).st_mode):
         raise ConnectionError("it is a symbolic link")
     with address(path) as short:
@@ -94,7 +94,8 @@ def connect(connection: socket.socket, path: str | os.PathLike[str]) -> None:
 
 
 def _pieces(connection: socket.socket, end: float) -> Iterator[bytes]:
-    """To the end of the reply; each has only the time that is left, so that one which trickles is late as well."""
+    """Pieces up to the end of the reply; each gets only the time that is left, so that a trickling reply is late
+    too."""
     while True:
         left_s = end - time.monotonic()
         if left_s <= 0:

@@ -1,4 +1,4 @@
-"""Who may ask a supervisor, and how many at once: no more than leave it what it needs for its units."""
+"""Which clients a supervisor serves, and how many at once: few enough to leave what it needs for its units."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from dynkv.host.limits import descriptors_left
 
 _MOST = 256
 _SHARE = 8
-"""One descriptor in so many may be a client's."""
+"""One descriptor in this many may be a client's."""
 _FEW, _SCARCE = 2, 32
-"""How many there may be when there are hardly any descriptors left."""
+"""How many clients there may be when there are hardly any descriptors left."""
 
 
 class Guest:
-    """One connection. It leaves when its `scope` is cancelled."""
+    """One client's connection. It closes when its `scope` is cancelled."""
 
     def __init__(self) -> None:
         self.scope = anyio.CancelScope()
         self.has_asked = False
-        """Its request has come whole."""
+        """Whether its request is complete."""
 
 
 class Guests:
-    """Those that there are, the oldest first."""
+    """All current clients, the oldest first."""
 
     def __init__(self) -> None:
         self._here: dict[Guest, None] = {}
 
     @contextmanager
     def attending(self, guest: Guest) -> Iterator[None]:
-        """For as long as it is here, which is not long where many others come after it."""
+        """Count the guest while the block lasts, which it may not for long if many others come."""
         self._here[guest] = None
         self._make_room()
         try:
@@ -44,7 +44,8 @@ class Guests:
             self._here.pop(guest, None)
 
     def _make_room(self) -> None:
-        """Whoever waits longest without having asked for anything leaves first, then who reads longest."""
+        """Disconnect the client that has waited longest without a request, or else the one that has been reading
+        longest."""
         too_many = max(0, len(self._here) - _room())
         *others, _ = self._here
         for guest in sorted(others, key=lambda it: it.has_asked)[:too_many]:

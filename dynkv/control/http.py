@@ -1,4 +1,4 @@
-"""HTTP/1.1 for the control socket, over h11: one request for each connection. Small: it lives in the supervisor."""
+"""HTTP/1.1 for the control socket, with h11: one request per connection. Small, as it lives in the supervisor."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _READ_BYTES = 16 * 1024
 _REQUEST_DEADLINE_S = 30.0
 _BODY_MAX_BYTES = 64 * 1024
 _READ_DEADLINE_S = 30.0
-"""For whoever does not read what it has asked for."""
+"""Seconds for a client to read its answer."""
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE_S = 0.1
 _LINGER_S = 1.0
@@ -33,18 +33,18 @@ class Request:
     method: str
     path: str
     headers: dict[bytes, bytes]
-    """By name in lower case."""
+    """Headers by name in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`body` is either whole, or comes piece by piece until the client leaves."""
+    """A reply. `body` is either complete, or comes piece by piece until the client leaves."""
 
     status: int
     body: bytes | AsyncIterator[bytes]
     content_type: str
     allow: tuple[str, ...] = ()
-    """Methods, for the header of that name."""
+    """Methods for the header of that name."""
 
 
 Answer = Callable[[Request], Awaitable[Reply]]
@@ -55,14 +55,14 @@ def json_reply(status: int, content: object) -> Reply:
 
 
 def error_reply(status: int, why: str, *, allow: tuple[str, ...] = ()) -> Reply:
-    """`{"error": why}`, as each request that cannot be answered gets it."""
+    """The reply `{"error": why}` to a request that cannot be fulfilled."""
     return replace(json_reply(status, {"error": why}), allow=allow)
 
 
 async def serve(
     answer: Answer, listener: socket.socket, *, is_welcome: Callable[[socket.socket], bool] = is_own_peer
 ) -> None:
-    """Until cancelled. What a client does wrong, or how slowly it reads, concerns nobody else."""
+    """Serve until cancelled. A client's mistakes or slow reading affect nobody else."""
     listener.setblocking(False)
     guests = Guests()
     async with anyio.create_task_group() as connections:
@@ -88,7 +88,7 @@ async def _attend(
     with closing(client), guests.attending(guest):
         try:
             if not is_welcome(client):
-                await _refuse(connection, client, 403, "another user's process asks nothing here")
+                await _refuse(connection, client, 403, "processes of other users are not served here")
                 return
             request = await _request(connection, client)
             if request is not None:
@@ -97,10 +97,10 @@ async def _attend(
                 await _reply(connection, client, reply, with_body=request.method != "HEAD")
         except h11.RemoteProtocolError as fault:
             await _refuse(
-                connection, client, fault.error_status_hint, f"the request is no HTTP: {in_words(str(fault))}"
+                connection, client, fault.error_status_hint, f"the request is not HTTP: {in_words(str(fault))}"
             )
         except (h11.ProtocolError, OSError):
-            pass  # it has left
+            pass  # the client has left
         except Exception:  # noqa: BLE001 (a fault in a stream that has begun is no other client's)
             traceback.print_exc()  # into the supervisor's log
 
@@ -113,8 +113,7 @@ async def _answered(answer: Answer, request: Request) -> Reply:
 
 
 async def _refuse(connection: h11.Connection, client: socket.socket, status: int, why: str) -> None:
-    """Say so to one that asks for nothing that can be answered, and let it finish: who still writes would not read
-    it."""
+    """Send the refusal, and let the client finish its request: while it writes it would not read the answer."""
     with suppress(h11.ProtocolError, OSError), anyio.move_on_after(_LINGER_S):
         await _reply(connection, client, error_reply(status, why))
         client.shutdown(socket.SHUT_WR)
@@ -122,7 +121,7 @@ async def _refuse(connection: h11.Connection, client: socket.socket, status: int
 
 
 async def _request(connection: h11.Connection, client: socket.socket) -> Request | None:
-    """None if there is none, or not in time. A body has no meaning here and is read over, where it is short."""
+    """The request; None if there is none, or not in time. A body is ignored: it is read if short."""
     found, left = None, _BODY_MAX_BYTES
     with anyio.move_on_after(_REQUEST_DEADLINE_S):
         while True:
@@ -159,7 +158,9 @@ async def _reply(connection: h11.Connection, client: socket.socket, reply: Reply
     await send(client, head)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_until_gone, client, tasks.cancel_scope.cancel)
-        with suppress(OSError, h11.ProtocolError):  # it has left; raised in here, it would come out as a group
+        with suppress(
+            OSError, h11.ProtocolError
+        ):  # the client has left; if raised in here, it would come out as a group
             async for piece in reply.body:
                 with anyio.fail_after(_READ_DEADLINE_S):  # a TimeoutError is an OSError
                     await send(client, connection.send(h11.Data(data=piece)) or b"")

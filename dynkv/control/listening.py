@@ -1,4 +1,4 @@
-"""The control socket, for as long as the supervisor lives: one that somebody removes is made again."""
+"""The control socket, which exists as long as the supervisor lives: if somebody removes it, it is made again."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ Inode = tuple[int, int]
 
 
 class ControlSocket:
-    """A listening socket with mode 0600. Whatever lay at `path` before is replaced, a directory put aside.
+    """A listening socket with mode 0600. Whatever was at `path` is replaced, a directory moved aside.
 
-    The caller holds the deployment's lock, so what lies there belongs to nobody any more.
+    The caller holds the deployment's lock, so nothing uses what is there any more.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises OSError."""
+        """Listen. Raises OSError."""
         self.path = path
         self.listener = _bound(path)
         self._inode = _inode(path)
 
     @property
     def is_there(self) -> bool:
-        """Whether who looks at `path` finds it."""
+        """Whether a client finds it at `path`."""
         return self._inode is not None and _inode(self.path) == self._inode
 
     def renew(self) -> socket.socket:
-        """Listen anew; the listener before, for who still waits for it to be closed. Raises OSError."""
+        """Listen again; returns the previous listener, for a task that waits until it is closed. Raises OSError."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         old, self.listener = self.listener, _bound(self.path)
         self._inode = _inode(self.path)
@@ -50,7 +50,7 @@ class ControlSocket:
 
 @contextmanager
 def control_socket(path: Path) -> Iterator[ControlSocket]:
-    """Removed at the end."""
+    """A control socket, removed at the end of the block."""
     made = ControlSocket(path)
     try:
         yield made
@@ -59,7 +59,7 @@ def control_socket(path: Path) -> Iterator[ControlSocket]:
 
 
 async def keep_serving(answer: Answer, made: ControlSocket) -> None:
-    """Until cancelled. Cleaners of temporary directories remove sockets, and so does the end of a login."""
+    """Serve until cancelled. Cleaners of temporary directories, and the end of a login, remove sockets."""
     while True:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(serve, answer, made.listener)
@@ -69,11 +69,11 @@ async def keep_serving(answer: Answer, made: ControlSocket) -> None:
 
 
 async def _renewed(made: ControlSocket) -> socket.socket:
-    """The listener before, once there is a new one."""
+    """Wait until the socket must be made again, make it, and return the previous listener."""
     while True:
-        await anyio.sleep(_PERIOD_S)  # a directory tells nobody
+        await anyio.sleep(_PERIOD_S)  # a directory notifies nobody
         if not made.is_there:
-            with suppress(OSError):  # its directory is gone too: it is looked at again
+            with suppress(OSError):  # its directory is gone too: try again later
                 return made.renew()
 
 

@@ -1,4 +1,4 @@
-"""Hearing that a supervisor has recorded an event: a reason to look again, instead of a sleep."""
+"""Learning that a supervisor has recorded an event: a reason to look again, instead of a sleep."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from dynkv.control.exchange import connect, request
 
 _READ_BYTES = 64 * 1024
 _AGAIN_S = 1.0
-"""A stream that has ended is not asked for again at once: its supervisor is on its way out, or lacks the route."""
+"""Seconds before an ended stream is requested again: its supervisor is exiting, or lacks the route."""
 
 
 class News:
-    """The stream of events, of which nothing is read but that it comes. What was recorded before counts as well, so
-    that nothing is missed between a look and the stream's beginning."""
+    """The stream of events, of which only the arrival matters. Earlier events count too, so that nothing is missed
+    between a look and the stream's beginning."""
 
     def __init__(self, socket_path: str | os.PathLike[str]) -> None:
         self._path = os.fspath(socket_path)
@@ -32,7 +32,8 @@ class News:
         self._close()
 
     def wait(self, limit_s: float) -> bool:
-        """Whether something was recorded. Where there is no stream it is a mere pause; one that ends cuts it short."""
+        """Wait; whether something was recorded. Without a stream this is only a pause, and the end of a stream cuts
+        it short."""
         stream = self._stream or self._open()
         if stream is None:
             time.sleep(limit_s)
@@ -51,7 +52,7 @@ class News:
         self._next_try = time.monotonic() + _AGAIN_S
         try:
             self._stream = _asked_for(self._path)
-        except OSError:  # nobody listens there, or has room for us; or we have no descriptor left
+        except OSError:  # nothing listens there or accepts us; or we have no descriptor left
             return None
         return self._stream
 
@@ -73,11 +74,11 @@ def _asked_for(path: str) -> socket.socket:
 
 
 def _drain(stream: socket.socket) -> bool:
-    """Whether anything came; all of it is taken, so that a burst is one reason to look and not many."""
+    """Whether anything came; all of it is read, so that a burst is one reason to look and not many."""
     came = False
     try:
         while stream.recv(_READ_BYTES):
             came = True
-    except OSError:  # nothing more for now; or it broke off, which the next look will tell
+    except OSError:  # nothing more for now; or it broke off, which the next look will show
         pass
     return came

@@ -1,4 +1,4 @@
-"""The read-only listener: figures for Prometheus over TCP, and nothing that changes anything."""
+"""The read-only listener: metrics for Prometheus over TCP, and nothing that changes anything."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _BACKLOG = 32
 def watching(
     plan: Plan, figures: Figures, own: OwnFigures, events: EventLog, *, since: str
 ) -> dict[str, Callable[[], Awaitable[object]]]:
-    """What has to go on so that figures can be read, by what it is; `since`: when the deployment was started."""
+    """The tasks that serve metrics, by name; `since`: when the deployment was started."""
     work: dict[str, Callable[[], Awaitable[object]]] = {"the ledger": partial(keep_ledger, own.ledger, events, since)}
     if plan.metrics is not None:
         answers = ReadOnly(plan, figures, Whole(plan, figures, own.families))
@@ -50,12 +50,12 @@ class ReadOnly:
 
     async def answer(self, request: Request) -> Reply:
         if self._is_local and (why := strange_host(request.headers)):
-            return error_reply(403, why)  # a name that a web page has pointed to loopback
+            return error_reply(403, why)  # a name that a web page has pointed at loopback
         page = self._pages.get(request.path)
         if page is None:
             return error_reply(404, f"available: {', '.join(self._pages)}")
         if request.method not in METHODS:
-            return error_reply(405, "it can only be read", allow=METHODS)
+            return error_reply(405, "it is read-only", allow=METHODS)
         return await page(request)
 
     async def _metrics(self, request: Request) -> Reply:
@@ -68,7 +68,7 @@ class ReadOnly:
 
 
 async def keep_listening(listener: Listener, answer: Answer, events: EventLog) -> None:
-    """Until cancelled. While somebody else has the port, that is told once, and tried again."""
+    """Serve until cancelled. While something else has the port, that is reported once, and tried again."""
     told = ""
     while True:
         try:

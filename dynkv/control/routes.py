@@ -1,4 +1,4 @@
-"""Every route of the control API: requests are answered by this table, and the reference is made from it."""
+"""All routes of the control API: requests are dispatched by this table, and the reference is made from it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Handler = Callable[[Answers, Request, Named], Awaitable[Reply]]
 class Route:
     method: str
     path: str
-    """With names in braces for segments that vary."""
+    """The path, with names in braces for variable segments."""
     handler: Handler
     status: int
-    """When all is well."""
+    """Status of success."""
     answer: str
-    """What the body is."""
+    """The contents of the body."""
     description: str
     errors: tuple[tuple[int, str], ...] = ()
-    """Other statuses, with when they come; the body is then `{"error": …}`."""
+    """Other statuses, and when they occur; the body is then `{"error": …}`."""
 
 
 _GOING_DOWN = (409, "the deployment is being taken down")
-_NO_UNIT = (404, "there is no such unit; the error names those that there are")
+_NO_UNIT = (404, "there is no such unit; the error lists the units")
 
 ROUTES = (
     Route("GET", "/healthz", Answers.health, 200, "`ok`", "The supervisor answers."),
@@ -54,7 +54,7 @@ ROUTES = (
         200,
         "server-sent events, each with an event as JSON",
         "The last 1000 events, then new ones as they come. `Last-Event-ID` names the last one that a client saw.",
-        ((400, "`Last-Event-ID` is no number"),),
+        ((400, "`Last-Event-ID` is not a number"),),
     ),
     Route(
         "POST",
@@ -71,7 +71,7 @@ ROUTES = (
         Answers.start,
         202,
         '`{"unit": …, "asked": "start"}`',
-        "Start a unit that was stopped or has failed, or waits for its next try.",
+        "Start a unit that was stopped or has failed, or is in backoff.",
         (_NO_UNIT, _GOING_DOWN),
     ),
     Route(
@@ -89,8 +89,8 @@ ROUTES = (
         Answers.scale,
         202,
         '`{"role": …, "asked": n}`',
-        "Run n workers of a role, those that are well before others, and stop the rest.",
-        ((400, "no workers have that role, the plan has fewer, or n is no number"),),
+        "Run n workers of a role, healthy ones first, and stop the rest.",
+        ((400, "no workers have that role, the plan has fewer, or n is not a number"),),
     ),
     Route(
         "POST",
@@ -98,7 +98,7 @@ ROUTES = (
         Answers.release,
         202,
         '`{"name": …, "asked": "release"}`',
-        "End the supervisor and nothing else; `dynkv up` takes over what it leaves.",
+        "End the supervisor but no unit; `dynkv up` takes over what it leaves.",
         (_GOING_DOWN, (409, "the supervisor runs in the foreground")),
     ),
     Route("POST", "/v1/down", Answers.down, 202, '`{"name": …, "asked": "down"}`', "Take the deployment down."),

@@ -1,4 +1,4 @@
-"""Which route a request means. Pure."""
+"""The route that a request is for. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHOWN_CHARACTERS = 100
 class Found:
     route: Route
     named: Mapping[str, str]
-    """What stands in the path for the route's names in braces."""
+    """The values in the path for the route's names in braces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,26 +25,27 @@ class Refused:
     status: int
     why: str
     allow: tuple[str, ...] = ()
-    """The methods that the path takes, where it is known."""
+    """The methods that the path supports, if it is known."""
 
 
 def find(routes: Iterable[Route], method: str, path: str) -> Found | Refused:
-    """`path` as it was sent: what is escaped in it, a slash too, belongs to one segment. Source: RFC 3986, 3.3."""
+    """Find the route. `path` is as sent: anything escaped in it, even a slash, belongs to one segment. Source: RFC
+    3986, 3.3."""
     shown = path if len(path) <= _SHOWN_CHARACTERS else f"{path[:_SHOWN_CHARACTERS]}…"
     segments = _segments(path)
     if segments is None:
-        return Refused(400, f"{shown!r} is no path")
+        return Refused(400, f"{shown!r} is not a path")
     fitting = {it.method: Found(it, named) for it in routes if (named := _fits(it.path, segments)) is not None}
     if method in fitting:
         return fitting[method]
     if fitting:
         allow = tuple(sorted(fitting))
-        return Refused(405, f"there is no {method} {shown}; it takes {' and '.join(allow)}", allow)
+        return Refused(405, f"there is no {method} {shown}; it supports {' and '.join(allow)}", allow)
     return Refused(404, f"there is no {method} {shown}")
 
 
 def _segments(path: str) -> list[str] | None:
-    """None for what is no path."""
+    """The segments; None if it is not a path."""
     if not path.startswith("/") or _HALF_ESCAPE.search(path):
         return None
     try:
@@ -54,7 +55,7 @@ def _segments(path: str) -> list[str] | None:
 
 
 def _fits(pattern: str, segments: list[str]) -> dict[str, str] | None:
-    """What stands for the names in braces; None where path and pattern are unlike. Nothing stands for nothing."""
+    """The values of the names in braces; None if the path does not match. An empty segment is no value."""
     parts = pattern[1:].split("/")
     if len(parts) != len(segments):
         return None

@@ -14,12 +14,12 @@ from dynkv.supervisor.stack import Stack
 
 
 class ControlApi:
-    """Answers each request as the table of routes has it."""
+    """Answers each request according to the table of routes."""
 
     def __init__(self, stack: Stack, events: EventLog, figures: Figures | None = None) -> None:
-        """`figures`: where others of this supervisor put what units say."""
+        """`figures`: what other tasks of this supervisor have read from the units."""
         self.own = OwnFigures(stack)
-        """What it says itself."""
+        """The supervisor's own metrics."""
         self._answers = Answers(stack, events, figures or Figures(sources(stack.plan)), self.own)
 
     async def answer(self, request: Request) -> Reply:

@@ -1,1 +1,1 @@
-"""Looking at the host, and judging a plan by what was seen."""
+"""Inspecting the host, and judging a plan by the facts."""

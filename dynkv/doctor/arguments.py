@@ -1,4 +1,4 @@
-"""Arguments that are handed on, judged by what the parsers of the installed stack make of them. Pure."""
+"""Checks of the arguments that are passed on, by how the installed stack's parsers read them. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def checks(case: Case) -> Iterator[Finding]:
 
 
 def _planned(case: Case) -> Iterator[Finding]:
-    """Only where the stack knows other options than those by which the profile was judged."""
+    """Planned arguments, if the stack knows other options than those by which the profile was validated."""
     table = case.facts.worker_options
     if table is None:
         return
@@ -35,13 +35,13 @@ def _planned(case: Case) -> Iterator[Finding]:
                 "argument-planned",
                 problem,
                 "the installed stack reads it so, and the last of two arguments counts",
-                "leave it out",
+                "remove it",
                 case.loaded.where(*key),
             )
 
 
 def _workers_table(case: Case) -> OptionTable | None:
-    """None where nobody knows what the installed stack understands."""
+    """The options of workers; None if it is unknown what the installed stack supports."""
     return case.facts.worker_options or (WORKER_OPTIONS if _is(case, RECORDED) else None)
 
 
@@ -61,8 +61,8 @@ def _unknown(
         near = difflib.get_close_matches(flag.replace("_", "-"), known, n=1)
         yield finding(
             "argument-unknown",
-            f"{flag} is not an option of {program}, or the beginning of several",
-            "a program ends at once when it is given what it does not know",
-            f"did you mean {near[0]}?" if near else "leave it out",
+            f"{flag} is not an option of {program}, or is ambiguous",
+            "the program exits at once on an unknown argument",
+            f"did you mean {near[0]}?" if near else "remove it",
             case.loaded.where(*key),
         )

@@ -1,4 +1,4 @@
-"""Whether the model and the longest prompt fit, and how many tokens the caches hold. Pure."""
+"""Whether the model and the longest prompt fit, and how many tokens the caches can hold. Pure."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _UNKNOWN = frozenset(
     "--cpu-offload-gb --quantization --load-format --num-gpu-blocks-override --speculative-config --spec-model "
     "--hf-overrides".split()
 )
-"""Arguments with which the sums below would be wrong."""
+"""Arguments that would make the sums below wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What one rank of a worker has for weights and KV cache together, or for its KV cache alone on a CPU."""
+    """Memory of one rank of a worker for weights and KV cache together, or for its KV cache alone on a CPU."""
 
     unit: Unit
     bytes: float
     weights_bytes: float
-    """That come out of `bytes`."""
+    """Weights that take part of `bytes`."""
 
     @property
     def for_kv(self) -> float:
@@ -35,7 +35,7 @@ class Room:
 
 
 def checks(case: Case) -> Iterator[Finding]:
-    """What vLLM takes for itself while it computes is not counted, so what does not fit here fits nowhere."""
+    """Findings about capacity. vLLM's working memory is not counted, so what does not fit here cannot fit at all."""
     files = case.facts.model_files
     if not case.has_engine or files is None or files.config is None or files.missing_weights:
         return
@@ -68,9 +68,9 @@ def _too_large(case: Case, room: Room) -> Finding:
     ranks = case.profile.workers.tensor_parallel_size
     return finding(
         "model-too-large",
-        f"the weights take {room.weights_bytes / _GIB:.1f} GiB on each GPU of {room.unit.name}, and its share is "
+        f"the weights take {room.weights_bytes / _GIB:.1f} GiB on each GPU of {room.unit.name}, but its share is "
         f"{room.bytes / _GIB:.1f} GiB",
-        "a worker holds all its weights in GPU memory, and KV blocks beside them",
+        "a worker keeps all its weights in GPU memory, and KV blocks in addition",
         f"spread it over more GPUs (--set workers.tensor_parallel_size={2 * ranks}), raise "
         "workers.gpu_memory_fraction, or use a smaller model",
         case.loaded.where("model", "path"),
@@ -79,7 +79,7 @@ def _too_large(case: Case, room: Room) -> Finding:
 
 def _tokens(case: Case, room: Room, shape: KvShape) -> Iterator[Finding]:
     workers = case.profile.workers
-    # of the layers that one rank has; the whole of a token is in the ranks of one copy of the engine
+    # for the layers of one rank; a whole token is spread over the ranks of one copy of the engine
     each = max(1, shape.bytes_per_token(workers.tensor_parallel_size) // workers.pipeline_parallel_size)
     whole, copies = each * workers.engine_ranks, workers.data_parallel_size
     fit = tokens_in(room.for_kv, each)
@@ -95,8 +95,8 @@ def _tokens(case: Case, room: Room, shape: KvShape) -> Iterator[Finding]:
     ):
         yield finding(
             "l1-below-prompt",
-            f"L1 holds {in_l1:,} tokens, and a prompt may have {needed:,}",
-            "the beginning of a long prompt is thrown out before its end is stored, so it is never found again",
+            f"L1 holds {in_l1:,} tokens, but a prompt may have {needed:,}",
+            "the beginning of a long prompt is evicted before its end is stored, so it is never found again",
             "raise lmcache.l1_size_gb",
             case.loaded.where("lmcache", "l1_size_gb"),
         )
@@ -104,10 +104,10 @@ def _tokens(case: Case, room: Room, shape: KvShape) -> Iterator[Finding]:
         "kv-capacity",
         f"a worker has room for {'' if shape.is_exact else 'at least '}{_rounded(fit * copies)} tokens of KV"
         + (f", and L1 for {_rounded(in_l1)}" if case.has_sidecar else ""),
-        f"{whole / 1024:.0f} KiB for a token, {room.weights_bytes / _GIB:.1f} GiB of weights in each GPU's "
-        f"{room.bytes / _GIB:.1f} GiB; what vLLM computes in comes off it"
+        f"{whole / 1024:.0f} KiB per token, {room.weights_bytes / _GIB:.1f} GiB of weights in each GPU's "
+        f"{room.bytes / _GIB:.1f} GiB; vLLM's working memory comes out of it"
         if case.plan.device == "cuda"
-        else f"{whole / 1024:.0f} KiB for a token, and {room.bytes / _GIB:g} GiB for the KV cache",
+        else f"{whole / 1024:.0f} KiB per token, and {room.bytes / _GIB:g} GiB for the KV cache",
         "nothing to do",
     )
 
@@ -117,14 +117,14 @@ def _context_too_long(case: Case, room: Room, longest: int, fit: int) -> Finding
     more = "raise workers.gpu_memory_fraction" if on_gpus else "raise workers.cpu_kv_cache_gb"
     return finding(
         "context-too-long",
-        f"the KV cache of {room.unit.name} holds at most {fit:,} tokens, and a prompt may have {longest:,}",
-        "vLLM does not start when the longest prompt has no room",
+        f"the KV cache of {room.unit.name} holds at most {fit:,} tokens, but a prompt may have {longest:,}",
+        "vLLM does not start if the longest prompt does not fit",
         f"allow less (--set model.max_length={max(1, int(fit * 0.9) // 256 * 256)}), or {more}",
         case.loaded.where("model", "max_length"),
     )
 
 
 def _rounded(tokens: int) -> str:
-    """To two digits: more would say more than is known."""
+    """The number to two digits: more would claim more than is known."""
     unit = 10 ** max(0, len(str(tokens)) - 2)
     return f"{tokens // unit * unit:,}"

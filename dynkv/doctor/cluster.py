@@ -1,4 +1,4 @@
-"""What a node of a cluster opens to the network. Pure."""
+"""What a node of a cluster exposes to the network. Pure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from dynkv.plan.ports import RESPONSE_PORT
 
 _FOR_NODES = (RESPONSE_PORT, P2P_PORT)
 _STAYS_LOCAL = ("kv_events",)
-"""Bound on all interfaces, and no other node's business: told apart from these."""
+"""Ports that are bound on all interfaces but not needed by other nodes; they have their own finding."""
 
 
 def checks(case: Case) -> Iterator[Finding]:
-    """For a firewall: which ports the other nodes have to reach, and that nobody else may."""
+    """For a firewall: the ports that the other nodes must reach, and nobody else may."""
     advertise = case.profile.cluster.advertise
     if advertise is None:
         return
@@ -24,7 +24,7 @@ def checks(case: Case) -> Iterator[Finding]:
     if listed:
         yield finding(
             "cluster-open",
-            f"other machines can reach on {advertise}: {listed}",
+            f"other machines can reach these ports on {advertise}: {listed}",
             "anyone who can connect there can send requests and read prompts: etcd, NATS and Dynamo ask for no "
             "password unless they are set up to",
             f"let only the other nodes through a firewall to these ports{_more(case)}",
@@ -33,7 +33,7 @@ def checks(case: Case) -> Iterator[Finding]:
 
 
 def _open_ports(unit: Unit, advertise: str) -> list[str]:
-    """Those of a worker, and of a custom unit as far as its words tell."""
+    """Open ports of a worker, and of a custom unit as far as its arguments show."""
     if unit.host == advertise:
         return [f"{name} {port}" for name, port in unit.ports.items() if name not in _STAYS_LOCAL]
     nodes = (*_FOR_NODES, *(("zmq",) if P2P_PORT in unit.ports else ()))
@@ -47,10 +47,10 @@ def _open_ports(unit: Unit, advertise: str) -> list[str]:
 
 
 def _more(case: Case) -> str:
-    """What cannot be named ahead."""
+    """Ports that cannot be named in advance."""
     node, more = case.plan.node, []
     if node is not None and node.nats is None and case.plan.workers:
-        more.append("those of events, which change with each start without cluster.nats")
+        more.append("those for events, which change with each start unless cluster.nats is set")
     if any("nixl" in unit.ports for unit in case.plan.workers):
         more.append("those that UCX takes for NIXL, which change with each start")
     return f", and to {' and '.join(more)}" if more else ""

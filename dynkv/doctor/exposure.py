@@ -1,4 +1,4 @@
-"""What of a plan others can reach: from the network, and as other users of this host. Pure."""
+"""What others can reach: from the network, and as other users of this host. Pure."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def _frontend(case: Case) -> Iterator[Finding]:
         yield finding(
             "frontend-open",
             f"the frontend listens on {frontend.host}, port {frontend.port}",
-            "it asks for no key: whoever reaches this host can send prompts",
-            "keep frontend.host at 127.0.0.1 with a proxy that asks for one before it, or close the port in a firewall",
+            "it requires no key: anyone who can reach this host can send prompts",
+            "keep frontend.host at 127.0.0.1 behind a proxy that requires one, or close the port in a firewall",
             case.loaded.where("frontend", "host"),
         )
 
@@ -42,7 +42,7 @@ def _figures(case: Case) -> Iterator[Finding]:
         yield finding(
             "metrics-address",
             f"Prometheus can read all metrics at {metrics.url}",
-            "only who can reach this host's loopback reads them",
+            "only processes on this host can read them",
             "`dynkv observe` writes what Prometheus and Grafana need; metrics.enabled: false listens nowhere",
             case.loaded.where("metrics", "host"),
         )
@@ -50,7 +50,7 @@ def _figures(case: Case) -> Iterator[Finding]:
         yield finding(
             "metrics-open",
             f"metrics are served on {metrics.host}, port {metrics.port}",
-            "it asks for no password: whoever reaches this host can see what is served, how much, and on which ports",
+            "it requires no password: anyone who can reach it can see what is served, how much, and on which ports",
             "keep metrics.host at 127.0.0.1 and run Prometheus on this host, or close the port in a firewall",
             case.loaded.where("metrics", "host"),
         )
@@ -62,22 +62,22 @@ def _kv_events(case: Case) -> Iterator[Finding]:
         yield finding(
             "kv-events-open",
             f"KV events are published on all interfaces, port{'s' * (len(ports) > 1)} {', '.join(map(str, ports))}",
-            "they hold the tokens of prompts, for whoever connects: vLLM and Dynamo bind no single address for them",
+            "they give the tokens of prompts to anyone who connects: vLLM and Dynamo cannot bind them to one address",
             "close all ports but the frontend's in a firewall, or use a router_mode other than kv",
             case.loaded.where("frontend", "router_mode"),
         )
 
 
 def _sidecars(case: Case) -> Iterator[Finding]:
-    """The plan's own listens on loopback; one in a custom unit may not."""
+    """Sidecars; the plan's own listens on loopback, but one in a custom unit may not."""
     own = {unit.name for unit in case.profile.units}
     for unit in case.plan.units:
         if unit.name in own and any("lmcache" in word for word in unit.argv[:4]) and (host := _open_host(unit)):
             yield finding(
                 "lmcache-open",
                 f"{unit.name} runs LMCache on {host}",
-                "its HTTP API asks for no key: whoever reaches it can read its settings and empty the cache",
-                "give it 127.0.0.1, or close its ports in a firewall",
+                "its HTTP API requires no key: anyone who can reach it can read its settings and empty the cache",
+                "let it listen on 127.0.0.1, or close its ports in a firewall",
                 case.loaded.where("units"),
             )
 
@@ -90,7 +90,7 @@ def _other_users(case: Case) -> Iterator[Finding]:
             "other-users",
             f"other people use this host: {named}",
             "loopback is open to them: they can send prompts, read the metrics, and empty the sidecar's cache",
-            "run it on a host, or in a network namespace, of its own where they must not",
+            "if they must not, run it on a separate host or in a separate network namespace",
         )
 
 

@@ -1,4 +1,4 @@
-"""What a check says: a finding, made by its id from the catalogue of checks."""
+"""The result of a check: a finding, made by its id from the catalogue of checks."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _VARIABLES = {
     "--endpoint-types": "DYN_ENDPOINT_TYPES",
     "--custom-jinja-template": "DYN_CUSTOM_JINJA_TEMPLATE",
 }
-"""With which a worker may be told the same. Source: ai-dynamo 1.6.1, backend_args.py and runtime_args.py."""
+"""Variables that mean the same as a worker's option. Source: ai-dynamo 1.6.1, backend_args.py and runtime_args.py."""
 _TRUE = ("1", "true", "on", "yes")
-"""Source: ai-dynamo 1.6.1, `parse_bool`."""
+"""Values that mean true. Source: ai-dynamo 1.6.1, `parse_bool`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     id: str
-    """One of CHECKS."""
+    """A key of CHECKS."""
     severity: Severity
     what: str
     why: str
@@ -44,20 +44,20 @@ class Finding:
         return self.severity is Severity.ERROR
 
     def skipped(self) -> Finding:
-        """As a warning, if it is an error that a person may know better than."""
+        """The finding as a warning, if it is an error that a person may override."""
         is_skipped = self.is_error and CHECKS[self.id].can_be_skipped
         return replace(self, severity=Severity.WARNING) if is_skipped else self
 
 
 def finding(id: str, what: str, why: str, hint: str, mark: Mark | None = None) -> Finding:
-    """`mark` is the place in the profile that it is about."""
+    """Make a finding; `mark` is the place in the profile that it is about."""
     severity = CHECKS[id].severity
     return Finding(id, severity, what, why, hint, str(mark or ""), mark.excerpt() if mark else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is judged: a plan for a host, and the profile that it came from."""
+    """What the checks judge: a plan for a host, and the profile it is based on."""
 
     loaded: LoadedProfile
     plan: Plan
@@ -69,7 +69,7 @@ class Case:
 
     @property
     def sidecars(self) -> int:
-        """How many there are."""
+        """The number of sidecars."""
         return sum(unit.role is Role.LMCACHE for unit in self.plan.units)
 
     @property
@@ -78,18 +78,18 @@ class Case:
 
     @property
     def has_engine(self) -> bool:
-        """Real engines, with a model in memory and KV blocks."""
+        """Whether real engines run, with a model in memory and KV blocks."""
         return ENGINES[self.plan.engine].computes and bool(self.plan.workers)
 
     @property
     def workers_env(self) -> dict[str, str]:
-        """Of the first worker; empty without one."""
+        """The environment of the first worker; empty without one."""
         return self.plan.workers[0].env if self.plan.workers else {}
 
     def told(self, option: str) -> str | None:
-        """What the first worker is told by an option, however it was written, or by the variable that stands for it.
+        """The value of the first worker's option, however it is written, or of the variable with the same meaning.
 
-        None without both, or without workers; a flag's value is `true`.
+        None without either, or without workers; a flag's value is `true`.
         """
         if not self.plan.workers:
             return None
@@ -98,19 +98,20 @@ class Case:
         return by_words or ("true" if (by_variable or "").strip().lower() in _TRUE else by_variable)
 
     def words_of(self, worker: Unit) -> list[str]:
-        """What a worker's parsers are given."""
+        """The words that a worker's parsers get."""
         return list(worker.argv[len(program_of(worker)) :])
 
     @property
     def weights_ranks(self) -> int:
-        """Among how many the weights are divided; with expert parallelism at most among all copies of the engine."""
+        """The number of ranks that share the weights; with expert parallelism at most those of all copies of the
+        engine."""
         workers = self.profile.workers
         shares_experts = self.told("--enable-expert-parallel") == "true"
         return workers.ranks if shares_experts else workers.engine_ranks
 
     @property
     def on_gpus(self) -> list[tuple[Gpu, list[Unit]]]:
-        """Each GPU that workers are planned on, with them."""
+        """Each GPU that workers are planned on, with those workers."""
         users = [(gpu, [u for u in self.plan.workers if gpu.visible_as in u.gpus]) for gpu in self.facts.gpus]
         return [(gpu, units) for gpu, units in users if units] if needs_cuda(self.profile) else []
 

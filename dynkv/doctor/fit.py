@@ -9,7 +9,7 @@ from typing import Any
 from dynkv.profile.arguments import value_of
 
 _BYTES = {"float32": 4, "float": 4}
-"""Of an element where it is not 2, as of float16 and bfloat16."""
+"""Bytes of an element if not 2, as for float16 and bfloat16."""
 _OTHER_STATES = {
     "hybrid_override_pattern",
     "layers_block_type",
@@ -18,12 +18,12 @@ _OTHER_STATES = {
     "mamba_d_state",
     "ssm_state_size",
 }
-"""Keys of models that keep more, or less, than KV of every layer."""
+"""Keys of models that keep more or less than the KV of every layer."""
 
 
 @dataclass(frozen=True, slots=True)
 class KvShape:
-    """What one token leaves in the KV cache.
+    """What one token takes in the KV cache.
 
     Source: the models' config.json in transformers 5, and how vllm 0.31.0 shares heads between ranks.
     """
@@ -33,14 +33,14 @@ class KvShape:
     head_dim: int
     element_bytes: int = 2
     latent: int = 0
-    """Elements for a layer and token with multi-head latent attention, which every rank keeps whole; else 0."""
+    """Elements per layer and token with multi-head latent attention, which every rank keeps in full; else 0."""
     max_tokens: int | None = None
-    """The longest prompt that the model itself knows; None if it does not say, or stretches it."""
+    """The longest prompt that the model itself supports; None if it does not say, or stretches it."""
     is_exact: bool = True
-    """Every layer attends to all tokens, so that none needs less."""
+    """Whether every layer attends to all tokens; otherwise a token may take less."""
 
     def bytes_per_token(self, ranks: int) -> int:
-        """On each of `ranks`. A rank has at least one head: where there are fewer heads, several keep the same one."""
+        """Bytes on each of `ranks`. A rank has at least one head: with fewer heads, several ranks keep the same one."""
         if self.latent:
             return self.layers * self.latent * self.element_bytes
         heads = max(1, self.kv_heads // ranks)
@@ -48,7 +48,7 @@ class KvShape:
 
 
 def kv_shape(config: Mapping[str, Any], args: Sequence[str] = ()) -> KvShape | None:
-    """None for a model whose state is not KV alone, or whose config.json does not say enough. `args` are vLLM's."""
+    """The shape; None if the state is not only KV, or config.json does not say enough. `args` are vLLM's."""
     text = config.get("text_config", config)
     if not isinstance(text, Mapping) or _OTHER_STATES & text.keys():
         return None
@@ -76,7 +76,7 @@ def tokens_in(room_bytes: float, bytes_per_token: int) -> int:
 
 
 def _slides(text: Mapping[str, Any]) -> bool:
-    """Whether some layer attends to a window only, or to chunks."""
+    """Whether some layer attends only to a window, or to chunks."""
     kinds = text.get("layer_types")
     if kinds:
         return any(kind != "full_attention" for kind in kinds)
@@ -85,7 +85,7 @@ def _slides(text: Mapping[str, Any]) -> bool:
 
 
 def _element_bytes(config: Mapping[str, Any], text: Mapping[str, Any], args: list[str]) -> int:
-    """vLLM takes a model in float32 down to 2 bytes unless it is told otherwise."""
+    """Bytes of an element: vLLM reduces a float32 model to 2 bytes unless told otherwise."""
     cache = value_of("--kv-cache-dtype", args) or ""
     if cache.startswith("fp8") or _scheme(config):
         return 1

@@ -1,4 +1,4 @@
-"""Whether the GPUs that workers are planned on can take them. Pure."""
+"""Whether the planned GPUs are suitable for their workers. Pure."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ def checks(case: Case) -> Iterator[Finding]:
 def _unsliced(gpu: Gpu) -> Finding:
     return finding(
         "mig-without-slices",
-        f"MIG is on for GPU {gpu.index}, and there is no slice",
+        f"MIG is on for GPU {gpu.index}, but there is no slice",
         "CUDA shows no device there",
         f"make slices (nvidia-smi mig -cgi …), or switch it off: nvidia-smi -i {gpu.index} -mig 0",
     )
 
 
 def _memory(case: Case, gpu: Gpu, units: Sequence[Unit]) -> Iterator[Finding]:
-    """What a dead supervisor's children hold says nothing: they are taken over or ended."""
+    """Free memory. What a dead supervisor's children hold does not count: they will be taken over or ended."""
     asked = _asked_bytes(case, gpu, units)
     if case.facts.is_taken_over or gpu.memory_free_bytes >= asked:
         return
     free, total = gpu.memory_free_bytes / _GIB, gpu.memory_total_bytes / _GIB
-    held = f", held by {', '.join(gpu.holders)}" if gpu.holders else ", held by nobody that the driver shows"
+    held = f", held by {', '.join(gpu.holders)}" if gpu.holders else ", held by no process that the driver shows"
     possible = floor(gpu.memory_free_bytes / gpu.memory_total_bytes / len(units) * 100) / 100
     less, key = f"--set workers.gpu_memory_fraction={max(possible, 0.01):g}", ("workers", "gpu_memory_fraction")
     if any(unit.kv_cache_bytes for unit in units):
@@ -48,16 +48,16 @@ def _memory(case: Case, gpu: Gpu, units: Sequence[Unit]) -> Iterator[Finding]:
     yield finding(
         "gpu-memory-held",
         f"GPU {gpu.visible_as} has {free:.1f} of {total:.1f} GiB free{held}",
-        f"{' and '.join(unit.name for unit in units)} asks for {asked / gpu.memory_total_bytes:.0%} of it, and vLLM "
+        f"{' and '.join(unit.name for unit in units)} needs {asked / gpu.memory_total_bytes:.0%} of it, and vLLM "
         "does not start with less",
-        f"stop the process that uses it, or ask for less: {less}",
+        f"stop the process that uses it, or use less: {less}",
         case.loaded.where(*key),
     )
 
 
 def _asked_bytes(case: Case, gpu: Gpu, units: Sequence[Unit]) -> float:
-    """What has to be free: with a KV cache of a size of its own, a worker's share has to be free when it starts, and
-    then it takes that KV cache and the weights instead. Any of the workers may be the last to start."""
+    """Bytes that must be free. With a KV cache of fixed size, a worker's share must be free when it starts, and then
+    it takes that KV cache and the weights instead. Any of the workers may be the last to start."""
     files = case.facts.model_files
     weights = 0.0 if files is None else files.weights_bytes / case.weights_ranks
     shares = {unit.name: gpu.memory_total_bytes * (unit.gpu_memory_fraction or 0.0) for unit in units}
@@ -81,7 +81,7 @@ def _compute_mode(case: Case, gpu: Gpu, units: Sequence[Unit]) -> Iterator[Findi
         yield finding(
             "gpu-compute-exclusive",
             f"GPU {gpu.visible_as} is in compute mode Exclusive Process",
-            f"only one process can use it, and here these would: {', '.join(users)}",
+            f"only one process can use it, but these would: {', '.join(users)}",
             reset,
         )
 
@@ -97,28 +97,30 @@ def _errors(gpu: Gpu) -> Iterator[Finding]:
 
 
 def _mig(case: Case) -> Iterator[Finding]:
-    """Source: NVIDIA Multi-Instance GPU User Guide: a process sees one slice, and there is no peer-to-peer."""
+    """MIG slices. Source: NVIDIA Multi-Instance GPU User Guide: a process sees one slice, and there is no
+    peer-to-peer."""
     slices = [gpu for gpu, _ in case.on_gpus if gpu.is_mig]
     size = case.profile.workers.ranks
     if slices and size > 1:
         yield finding(
             "mig-tensor-parallel",
-            f"a worker has {size} ranks, and GPU {slices[0].index} is cut into MIG slices",
+            f"a worker has {size} ranks, but GPU {slices[0].index} is divided into MIG slices",
             "ranks on different slices cannot reach each other",
-            "leave workers.tensor_parallel_size and the other sizes at 1, or use whole GPUs",
+            "keep workers.tensor_parallel_size and the other sizes at 1, or use whole GPUs",
             case.loaded.where("workers", "tensor_parallel_size"),
         )
     elif len(slices) > 1 and case.has_sidecar:
         yield finding(
             "mig-sidecar",
             f"workers on {len(slices)} MIG slices share one sidecar",
-            "a process sees one slice only, so the sidecar may not reach the KV blocks of the others; it was not tried",
-            "use one slice, or leave the sidecar out with --no-lmcache",
+            "a process sees one slice only, so the sidecar may not reach the KV blocks of the others (not tried yet)",
+            "use one slice, or run without the sidecar: --no-lmcache",
         )
 
 
 def _cuda_ipc(case: Case) -> Iterator[Finding]:
-    """All processes of a deployment are of one user and one container, which CUDA IPC needs; the rest is seen here."""
+    """CUDA IPC. It needs one user and one container, which all processes of a deployment share; this checks the
+    rest."""
     if not case.on_gpus or not (case.has_sidecar or case.plan.topology == "disagg"):
         return
     envs = [unit.env.get(name, "") for unit in case.plan.workers for name in _ALLOCATOR]
@@ -126,14 +128,14 @@ def _cuda_ipc(case: Case) -> Iterator[Finding]:
         yield finding(
             "cuda-ipc-segments",
             "the workers' allocator uses expandable segments",
-            "LMCache and NIXL share KV blocks through CUDA IPC, which such memory has no plain handles for",
-            "leave expandable_segments out of the profile's env",
+            "LMCache and NIXL share KV blocks through CUDA IPC, which has no plain handles for such memory",
+            "remove expandable_segments from the profile's env",
             case.loaded.where("env"),
         )
     if case.facts.is_wsl:
         yield finding(
             "cuda-ipc-wsl",
-            "this is Windows' Linux subsystem",
-            "LMCache and NIXL share KV blocks through CUDA IPC, which works there with limits; it was not tried",
-            "if workers die at the first request, leave the sidecar out with --no-lmcache",
+            "this is the Windows Subsystem for Linux",
+            "LMCache and NIXL share KV blocks through CUDA IPC, which is limited there; this has not been tried",
+            "if workers die at the first request, run without the sidecar: --no-lmcache",
         )

@@ -1,4 +1,4 @@
-"""Look at the host once, before planning. The only part of doctor/ that does."""
+"""Inspecting the host once, before planning. The only part of doctor/ that does so."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from dynkv.profile.model import Profile
 from dynkv.stacks.choice import kinds_for
 
 _HARMFUL = sorted(FORBIDDEN_ENV.keys() - {"CUDA_VISIBLE_DEVICES"})
-"""What the person may have set, and no child gets; which GPUs are visible is respected."""
+"""Variables that a person may have set and no child gets, except for the one that limits the visible GPUs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,9 @@ class LeftOver:
     pids: frozenset[int] = frozenset()
     resident_bytes: int = 0
     ports: dict[str, int] = field(default_factory=dict)
-    """By `unit.name`."""
+    """Ports by `unit.name`."""
     supervisor_pid: int | None = None
-    """Of the one that runs it, whose port for figures is planned again."""
+    """Pid of the current supervisor, whose metrics port is planned again."""
 
 
 def inspect(
@@ -65,13 +65,13 @@ def inspect(
     left_over: LeftOver | None = None,
     leftovers: tuple[Leftover, ...] = (),
 ) -> HostFacts:
-    """`planned_ports`: those of other deployments, whether anything listens on them just now or not.
+    """Inspect the host. `planned_ports` are those of other deployments, in use at the moment or not.
 
-    What is `left_over` of the same deployment counts as free: it will be taken over or ended. `leftovers` are those of
-    all deployments.
+    `left_over` processes of the same deployment count as free: they will be taken over or ended. `leftovers` are those
+    of all deployments.
 
-    Raises PreflightRefused when the interpreter does not work, there is no whole path of the model, or the frontend's
-    address, or that for figures, is not one of this host's.
+    Raises PreflightRefused if the interpreter does not work, the model has no absolute path, or the address of the
+    frontend or the metrics does not belong to this host.
     """
     _check_addresses(profile)
     python = python_for(profile, home)
@@ -104,8 +104,8 @@ def _check_addresses(profile: Profile) -> None:
     host = profile.frontend.host
     if profile.topology != "none" and (problem := loopback_problem()):
         raise PreflightRefused(
-            f"nothing can be reached on this host's loopback: {problem}",
-            hint="`ip link set lo up`, or run it in a network namespace that has one",
+            f"this host's loopback does not work: {problem}",
+            hint="`ip link set lo up`, or use a network namespace in which it is up",
         )
     if profile.topology != "none" and (problem := listen_problem(host)):
         raise PreflightRefused(
@@ -120,7 +120,7 @@ def _check_addresses(profile: Profile) -> None:
 
 
 def _of_this_host(own: LeftOver) -> HostFacts:
-    """What is the same whatever is to run."""
+    """Facts that do not depend on what will run."""
     gpus, driver = look()
     cpus = tuple(sorted(os.sched_getaffinity(0)))
     worth = cpus_worth(len(cpus))
@@ -149,7 +149,7 @@ def _of_this_host(own: LeftOver) -> HostFacts:
 
 
 def path_facts(profile: Profile) -> PathFacts:
-    """What the paths in a profile begin at, as far as they are left to the plan."""
+    """Starting points of the paths in a profile that the plan expands."""
     written = (*_l2_paths(profile), *(lora.directory for lora in profile.model.loras if lora.is_local))
     users = {"", *(user for path in written if (user := user_of(path)) is not None)}
     homes = {user: home for user in sorted(users) if (home := _home_of(user)) is not None}
@@ -165,14 +165,14 @@ def _home_of(user: str) -> str | None:
 def _working_directory() -> str | None:
     try:
         return os.getcwd()  # noqa: PTH109
-    except OSError:  # it was removed
+    except OSError:  # the directory was removed
         return None
 
 
 def model_facts(path: str) -> ModelFacts:
-    """A directory or something written like one is local; anything else is an id that a hub resolves.
+    """The model. A directory, or a path that looks like one, is local; anything else is an id that a hub resolves.
 
-    Raises PreflightRefused where there is nothing that a path could be relative to.
+    Raises PreflightRefused for a relative path if there is no working directory.
     """
     if path == TINY:
         return ModelFacts(is_local=True, has_config=True)
@@ -213,7 +213,7 @@ def _model_files(profile: Profile, model: ModelFacts) -> ModelFiles | None:
 
 
 def _loras(profile: Profile, home: Path, paths: PathFacts) -> dict[str, LoraFacts]:
-    """Of those that are local; without those whose path the plan refuses."""
+    """Facts about local adapters, except those whose path the plan refuses."""
     found: dict[str, LoraFacts] = {}
     for lora in profile.model.loras:
         with suppress(PreflightRefused):
@@ -223,7 +223,7 @@ def _loras(profile: Profile, home: Path, paths: PathFacts) -> dict[str, LoraFact
 
 
 def _l2_directories(profile: Profile, home: Path, paths: PathFacts) -> dict[str, Path]:
-    """By the name that the profile has for each; without those that the plan refuses, and none without a sidecar."""
+    """L2 directories by their name in the profile, without those that the plan refuses; none without a sidecar."""
     found: dict[str, Path] = {}
     for path in _l2_paths(profile):
         with suppress(PreflightRefused):
@@ -237,7 +237,7 @@ def _l2_paths(profile: Profile) -> list[str]:
 
 
 def _hugepages_free_bytes() -> int:
-    """Source: Linux, hugetlbpage.rst."""
+    """Free huge pages in bytes. Source: Linux, hugetlbpage.rst."""
     try:
         return int(Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages").read_text()) * 2 * 1024**2
     except (OSError, ValueError):

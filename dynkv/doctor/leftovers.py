@@ -1,4 +1,4 @@
-"""What earlier runs left behind, and what the person's environment would have brought. Pure; needs no plan."""
+"""What earlier runs have left behind. Pure; needs no plan."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ _SHOWN = 3
 
 
 def checks(facts: HostFacts, name: str) -> Iterator[Finding]:
-    """`name` is the deployment's own."""
+    """Findings about leftovers; `name` is the deployment's own."""
     for left in facts.leftovers:
         told = _some(left.what)
         if left.kind is LeftoverKind.FILES:
             yield finding(
                 "leftover-files",
                 f"{left.deployment} is down, and has left {told}",
-                "only a running deployment needs them; its next `dynkv up` removes them, too",
+                "only a running deployment needs them; its next `dynkv up` removes them too",
                 "remove them: dynkv doctor --clean",
             )
         elif left.deployment == name:
             yield finding(
                 "leftover-own",
                 f"{len(left.what)} processes of {left.deployment} run without a supervisor: {told}",
-                "they go on serving, but nothing is watched or restarted",
+                "they keep serving, but nothing watches or restarts them",
                 f"`dynkv up` takes them over; `dynkv down {left.deployment}` ends them",
             )
         else:

@@ -1,4 +1,4 @@
-"""Whether the host's memory and limits are enough for the plan. Pure."""
+"""Whether the host has enough memory and high enough limits for the plan. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from dynkv.profile.l2_nixl import NixlStore
 
 _GIB = 1024**3
 _RANKS_BYTES = 160 * 1024**2
-"""Of one worker's queue to its ranks: 10 pieces of 16 MiB. Source: vllm 0.31.0, shm_broadcast.py and
+"""Size of one worker's queue to its ranks: 10 chunks of 16 MiB. Source: vllm 0.31.0, shm_broadcast.py and
 VLLM_MQ_MAX_CHUNK_BYTES_MB."""
 _OPEN_FILES = 1024
-"""What hosts usually have, and what dynkv was run with."""
+"""The usual limit of a host, with which dynkv was run."""
 _HUGE_PAGES = "--l1-use-hugepages"
 
 
@@ -26,7 +26,7 @@ def checks(case: Case) -> Iterator[Finding]:
 
 
 def _l1_bytes(case: Case) -> int:
-    """Of all sidecars together."""
+    """L1 of all sidecars together."""
     return int(l1_size_gb(case.profile, case.facts) * _GIB) * case.sidecars
 
 
@@ -37,7 +37,7 @@ def _memory(case: Case) -> Iterator[Finding]:
     if l1 > available:
         yield finding(
             "l1-too-large",
-            f"lmcache.l1_size_gb is {l1 / case.sidecars / _GIB:g}{each}, and {free}",
+            f"lmcache.l1_size_gb is {l1 / case.sidecars / _GIB:g}{each}, but {free}",
             "the sidecar would be killed, or push everything else out of memory",
             f"set it to {max(1, int(available / _GIB / 2 / case.sidecars))} or less, or to auto",
             case.loaded.where("lmcache", "l1_size_gb"),
@@ -47,16 +47,16 @@ def _memory(case: Case) -> Iterator[Finding]:
     if workers and l1 + workers > available:
         yield finding(
             "memory-short",
-            f"L1 and the workers take {(l1 + workers) / _GIB:.1f} GiB, and {free}",
-            f"L1 is {l1 / _GIB:g} GiB, weights and KV cache of {len(case.plan.workers)} workers are "
-            f"{workers / _GIB:.1f} GiB, and their programs come on top",
+            f"L1 and the workers take {(l1 + workers) / _GIB:.1f} GiB, but {free}",
+            f"L1 takes {l1 / _GIB:g} GiB, weights and KV cache of {len(case.plan.workers)} workers take "
+            f"{workers / _GIB:.1f} GiB, and the programs themselves come on top",
             "lower workers.cpu_kv_cache_gb or lmcache.l1_size_gb, or use a smaller model",
             case.loaded.where("workers", "cpu_kv_cache_gb"),
         )
 
 
 def _held_by_cpu_workers(case: Case) -> int:
-    """KV cache of each rank, and the weights once for each copy of the engine. Nothing where GPUs hold them."""
+    """KV cache of each rank, and the weights once per copy of the engine. Zero if GPUs hold them."""
     if not case.has_engine or case.plan.device != "cpu":
         return 0
     files = case.facts.model_files
@@ -67,15 +67,15 @@ def _held_by_cpu_workers(case: Case) -> int:
 
 
 def _standby(case: Case) -> Iterator[Finding]:
-    """Looked at again before it parks, when the workers have taken theirs."""
+    """Memory of a standby. It is checked again before parking, when the workers have taken theirs."""
     kept = sum(standby.memory_bytes for standby in case.plan.standbys if standby.keep)
     available = case.facts.memory_available_bytes
     if kept and kept + _l1_bytes(case) > available:
         yield finding(
             "standby-memory",
-            f"a standby that stays takes {kept / _GIB:.1f} GiB beside L1, and {available / _GIB:.1f} GiB of memory "
+            f"a standby that stays takes {kept / _GIB:.1f} GiB besides L1, but {available / _GIB:.1f} GiB of memory "
             "are free",
-            "it waits until there is room, and until then a dead worker's successor starts without the standby",
+            "until there is enough, workers are restarted without the standby",
             "lower lmcache.l1_size_gb, or set standby to start",
             case.loaded.where("standby"),
         )
@@ -89,7 +89,7 @@ def _shared_memory(case: Case) -> Iterator[Finding]:
     if case.plan.device == "cpu" and free < l1 <= case.facts.memory_available_bytes:
         yield finding(
             "shm-l1",
-            f"/dev/shm has {free / _GIB:.1f} GiB free, and L1 is {l1 / _GIB:g} GiB",
+            f"/dev/shm has {free / _GIB:.1f} GiB free, but L1 takes {l1 / _GIB:g} GiB",
             "workers on the CPU reach L1 through it; without room there every block is copied through a socket "
             "(lmcache 0.5.6)",
             larger,
@@ -101,34 +101,35 @@ def _shared_memory(case: Case) -> Iterator[Finding]:
             "shm-ranks",
             f"/dev/shm has {free // 1024**2} MiB free, and {len(case.plan.workers)} workers of {ranks} ranks take up "
             f"to {needed // 1024**2} MiB",
-            "a rank that writes where there is no room left is killed by SIGBUS",
+            "a rank that writes when it is full is killed by SIGBUS",
             larger,
         )
 
 
 def _huge_pages(case: Case) -> Iterator[Finding]:
-    """Asked for by an argument of the sidecar; it takes pages of 2 MiB and counts them at its start (lmcache 0.5.6)."""
+    """Huge pages. An argument of the sidecar requests them; it takes pages of 2 MiB and counts them at its start
+    (lmcache 0.5.6)."""
     asked = any(arg.split("=")[0] == _HUGE_PAGES for arg in case.profile.lmcache.args)
     l1, free = _l1_bytes(case), case.facts.hugepages_free_bytes
     if asked and l1 > free:
         yield finding(
             "hugepages-short",
-            f"L1 of {l1 / _GIB:g} GiB is to lie in huge pages, and {free / _GIB:.1f} GiB of them are free",
-            "the sidecar does not start then",
-            f"reserve them: sysctl vm.nr_hugepages={-(-l1 // (2 * 1024**2))}, or leave {_HUGE_PAGES} out",
+            f"L1 takes {l1 / _GIB:g} GiB of huge pages, but {free / _GIB:.1f} GiB of them are free",
+            "the sidecar cannot start without them",
+            f"reserve them: sysctl vm.nr_hugepages={-(-l1 // (2 * 1024**2))}, or remove {_HUGE_PAGES}",
             case.loaded.where("lmcache", "args"),
         )
 
 
 def _open_files(case: Case) -> Iterator[Finding]:
-    """`nixl_store` keeps all files of its pool open (lmcache 0.5.6)."""
+    """Open files; `nixl_store` keeps all files of its pool open (lmcache 0.5.6)."""
     pools = [adapter.pool_size or 0 for adapter in case.profile.lmcache.l2 if isinstance(adapter, NixlStore)]
     needed = _OPEN_FILES + (sum(pools) if case.has_sidecar else 0)
     limit = case.facts.open_files_max
     if limit is not None and limit < needed:
         yield finding(
             "open-files",
-            f"at most {limit} files may be open in one process, and {needed} may be needed",
+            f"at most {limit} files may be open in one process, but {needed} may be needed",
             "each request holds connections, and each file of an L2 pool stays open",
             f"raise the limit before `dynkv up`: ulimit -n {needed}",
         )

@@ -1,4 +1,4 @@
-"""Look at the directory of a LoRA adapter."""
+"""Inspecting the directory of a LoRA adapter."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dynkv.doctor.model_files import read_json
 from dynkv.plan.facts import LoraFacts
 
 _WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin", "adapter_model.pt")
-"""Source: vllm 0.31.0, lora/lora_model.py."""
+"""Names of the weights' file. Source: vllm 0.31.0, lora/lora_model.py."""
 
 
 def lora_facts(directory: Path) -> LoraFacts:
-    """A file that cannot be read is a problem, no error."""
+    """Facts about an adapter. A file that cannot be read is recorded as a problem and raises nothing."""
     config, problem = read_json(directory / "adapter_config.json")
     if config is None:
         return LoraFacts(problem=f"adapter_config.json cannot be read: {problem}")
@@ -20,5 +20,5 @@ def lora_facts(directory: Path) -> LoraFacts:
     if not isinstance(rank, int) or rank < 1:
         return LoraFacts(problem="adapter_config.json has no rank `r`, so it is not a LoRA adapter")
     if not any((directory / name).is_file() for name in _WEIGHTS):
-        return LoraFacts(rank, f"it holds none of {', '.join(_WEIGHTS)}")
+        return LoraFacts(rank, f"it contains none of {', '.join(_WEIGHTS)}")
     return LoraFacts(rank)

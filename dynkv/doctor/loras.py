@@ -19,7 +19,7 @@ def checks(case: Case) -> Iterator[Finding]:
                 "lora-not-found",
                 f"the LoRA adapter {lora.name} is not in {lora.directory}: {facts.problem}",
                 "no worker is ready without it",
-                "give the directory that holds adapter_config.json, or remove it from model.loras",
+                "give the directory that contains adapter_config.json, or remove it from model.loras",
                 mark,
             )
         elif facts is not None and facts.rank is not None and facts.rank > RANKS[-1]:

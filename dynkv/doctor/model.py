@@ -1,4 +1,4 @@
-"""Whether the model's files are there, and can be served as the profile says. Pure."""
+"""Whether the model's files exist and can be served as the profile says. Pure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from dynkv.plan.served_model import TINY
 from dynkv.plan.versions import at_least
 
 _FRONTEND_READS = ("tokenizer.json", "tiktoken.model")
-"""And what ends in .tiktoken, of Kimi's models. Source: ai-dynamo 1.6.1, tried with each kind of file alone."""
+"""Tokenizer files that the frontend reads, besides those that end in .tiktoken, of Kimi's models. Source: ai-dynamo
+1.6.1, tried with each kind of file alone."""
 _OWN_TOKENIZER = ("--use-vllm-tokenizer", "--embedding-worker", "--classify-worker", "--realtime")
-"""With these a worker is sent text, and the frontend makes no tokens of it (ai-dynamo 1.6.1)."""
+"""Options with which a worker receives text, and the frontend does not tokenize it (ai-dynamo 1.6.1)."""
 _NAMED_BY_THE_INDEX = (None, "auto", "hf", "safetensors", "pt", "mistral", "runai_streamer", "fastsafetensors")
-"""Load formats that read the weights as they are published. Source: vllm 0.31.0, model_loader."""
+"""Load formats that read the weights as published. Source: vllm 0.31.0, model_loader."""
 _AGAIN = "copy the model again, or download it again"
 
 
@@ -34,12 +35,12 @@ def checks(case: Case) -> Iterator[Finding]:
 
 def _tokenizer(case: Case, files: ModelFiles, where: str) -> Iterator[Finding]:
     mark = case.loaded.where("model", "path")
-    with_vllms = ", or let the worker make tokens: model.args: [--use-vllm-tokenizer]"
+    with_vllms = ", or let the worker tokenize: model.args: [--use-vllm-tokenizer]"
     if not files.tokenizer and case.told("--tokenizer") is None:
         yield finding(
             "model-tokenizer-missing",
             f"there is no tokenizer in {where}",
-            "the frontend makes tokens of text with it: tokenizer.json, or *.tiktoken",
+            "the frontend needs it to tokenize text: tokenizer.json, or *.tiktoken",
             _AGAIN,
             mark,
         )
@@ -49,8 +50,8 @@ def _tokenizer(case: Case, files: ModelFiles, where: str) -> Iterator[Finding]:
         there = f"{files.tokenizer} in {where} is" if files.tokenizer else f"--tokenizer {case.told('--tokenizer')} is"
         yield finding(
             "model-tokenizer-unread",
-            f"{there} no tokenizer that Dynamo's frontend reads",
-            "it takes tokenizer.json or *.tiktoken from the model's directory, and is never ready without",
+            f"{there} no tokenizer that Dynamo's frontend can read",
+            "it takes tokenizer.json or *.tiktoken from the model's directory, and is never ready without one",
             f"put such a file there, and tokenizer_config.json{with_vllms if case.has_engine else ''}",
             mark,
         )
@@ -58,9 +59,9 @@ def _tokenizer(case: Case, files: ModelFiles, where: str) -> Iterator[Finding]:
         yield finding(
             "model-chat-template",
             f"there is no chat template in {where}",
-            "the frontend takes it from tokenizer_config.json, or from chat_template.jinja beside that, and is never "
-            "ready to chat without",
-            "add one (model.args: [--custom-jinja-template, FILE]), or complete text alone (model.args: "
+            "the frontend takes it from tokenizer_config.json, or from chat_template.jinja next to it, and is never "
+            "ready to chat without one",
+            "add one (model.args: [--custom-jinja-template, FILE]), or serve only completions (model.args: "
             "[--endpoint-types, completions])",
             mark,
         )
@@ -89,7 +90,7 @@ def _files(case: Case, files: ModelFiles, where: str) -> Iterator[Finding]:
         yield finding(
             "model-weights-missing",
             f"{where} lacks {first}{more}",
-            "the index of the weights names them, and no worker starts without",
+            "the index of the weights lists them, and no worker starts without them",
             _AGAIN,
             mark,
         )
@@ -97,7 +98,7 @@ def _files(case: Case, files: ModelFiles, where: str) -> Iterator[Finding]:
         yield finding(
             "model-weights-missing",
             f"there are no weights in {where}",
-            "no worker starts without; with random weights it does: model.args: [--load-format, dummy]",
+            "no worker starts without them, except with random weights: model.args: [--load-format, dummy]",
             _AGAIN,
             mark,
         )
@@ -118,9 +119,9 @@ def _served_name(case: Case) -> Iterator[Finding]:
     if case.plan.model_aliases:
         yield finding(
             "served-names-several",
-            f"ai-dynamo {facts.packages['ai-dynamo']} serves a model under one name, and {len(names)} are given",
-            "its workers refuse more, and die at start",
-            f"leave it at {names[0]}, or install ai-dynamo 1.4 or later",
+            f"ai-dynamo {facts.packages['ai-dynamo']} serves a model under one name, but {len(names)} are given",
+            "its workers refuse more, and exit at once",
+            f"use only {names[0]}, or install ai-dynamo 1.4 or later",
             case.loaded.where("model", "served_name"),
         )
     if facts.model.is_local and not names[0].startswith("/"):
@@ -128,7 +129,7 @@ def _served_name(case: Case) -> Iterator[Finding]:
             "served-name-not-found",
             f"ai-dynamo {facts.packages['ai-dynamo']} cannot serve a local model under the name {case.plan.model}",
             "its frontend looks for the tokenizer under the served name, so it would never be ready",
-            "leave model.served_name out, or install ai-dynamo 1.4 or later",
+            "remove model.served_name, or install ai-dynamo 1.4 or later",
             case.loaded.where("model", "served_name"),
         )
 
@@ -148,7 +149,7 @@ def _chunk(case: Case) -> Iterator[Finding]:
     if case.has_sidecar and case.has_engine and longest is not None and longest < chunk:
         yield finding(
             "chunk-above-prompt",
-            f"a prompt has at most {longest} tokens, and lmcache.chunk_size is {chunk}",
+            f"a prompt has at most {longest} tokens, but lmcache.chunk_size is {chunk}",
             "the sidecar stores whole chunks only, so it would never hold anything",
             f"lower lmcache.chunk_size to a multiple of {case.profile.block_size} below {longest}, or use --no-lmcache",
             case.loaded.where("lmcache", "chunk_size"),

@@ -1,4 +1,4 @@
-"""Look at a model's files: in its directory, or in the hub's cache."""
+"""Inspecting a model's files, in its directory or in the hub's cache."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from dynkv.plan.facts import ModelFiles
 from dynkv.plan.hub import hub_cache
 
 _TOKENIZERS = ("tokenizer.json", "tiktoken.model", "tokenizer.model", "tekken.json", "vocab.json", "spiece.model")
-"""The first that there is counts."""
+"""Tokenizer files; the first that exists counts."""
 _WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.gguf")
-"""The first that there is counts: a model may come in several formats."""
+"""Patterns of weights; the first that matches counts, as a model may come in several formats."""
 _INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 _MAIN = "main"
-"""The revision where none is told."""
+"""The revision if none is given."""
 
 
 def has_params(directory: Path) -> bool:
-    """Whether it is in Mistral's own format. Source: vllm 0.31.0, `get_config`."""
+    """Whether the model is in Mistral's own format. Source: vllm 0.31.0, `get_config`."""
     return os.path.isfile(directory / "params.json") and _any(directory, "consolidated*.safetensors")
 
 
 def model_files(directory: Path) -> ModelFiles:
-    """What lies in a model's directory. A file that cannot be read is a finding, no error."""
+    """Facts about a model's directory. A file that cannot be read leads to a finding and raises nothing."""
     name = "config.json" if os.path.isfile(directory / "config.json") or not has_params(directory) else "params.json"
     config, problem = read_json(directory / name)
     return ModelFiles(
@@ -44,9 +44,9 @@ def model_files(directory: Path) -> ModelFiles:
 def cached_model_files(
     model_id: str, environ: Mapping[str, str], revision: str | None = None, *, with_weights: bool = True
 ) -> ModelFiles | None:
-    """Of a model of the hub, as its cache has it; None where that has not all that is needed of it.
+    """Facts about a model of the hub from its cache; None if the cache does not have all that is needed.
 
-    `environ` is what the workers are given. Source: huggingface_hub 1.33.0, `try_to_load_from_cache`.
+    `environ` is the workers' environment. Source: huggingface_hub 1.33.0, `try_to_load_from_cache`.
     """
     repository = Path(hub_cache(environ)) / f"models--{model_id.replace('/', '--')}"
     snapshot = _snapshot(repository, revision or _MAIN)
@@ -59,7 +59,7 @@ def cached_model_files(
 
 
 def _snapshot(repository: Path, revision: str) -> Path | None:
-    """Of a branch or tag, which `refs` leads to a commit, or of a commit."""
+    """The snapshot of a branch or tag, which `refs` resolves to a commit, or of a commit."""
     try:
         commit = (repository / "refs" / revision).read_text().strip()
     except (OSError, ValueError):
@@ -69,7 +69,7 @@ def _snapshot(repository: Path, revision: str) -> Path | None:
 
 
 def _dynamos(repository: Path) -> Path | None:
-    """That of `main`, else the only one; where there are several it takes the newest (ai-dynamo 1.6.1, tried)."""
+    """The snapshot that Dynamo uses: `main`, else the only one, else the newest (ai-dynamo 1.6.1, tried)."""
     if main := _snapshot(repository, _MAIN):
         return main
     snapshots = list((repository / "snapshots").iterdir())
@@ -83,7 +83,7 @@ def _tokenizer(directory: Path) -> str:
 
 
 def _has_chat_template(directory: Path) -> bool:
-    """Whether Dynamo's frontend finds one (ai-dynamo 1.6.1, tried)."""
+    """Whether Dynamo's frontend can find a chat template (ai-dynamo 1.6.1, tried)."""
     settings, _ = read_json(directory / "tokenizer_config.json")
     if settings is None:
         return False
@@ -95,7 +95,7 @@ def _has_chat_template(directory: Path) -> bool:
 def _weights_bytes(directory: Path) -> int:
     for pattern in _WEIGHTS:
         sizes = {path.name: path.stat().st_size for path in directory.glob(pattern) if path.is_file()}
-        # what Mistral publishes lies there twice, and is loaded once
+        # Mistral publishes the weights twice, but they are loaded once
         once = {name: size for name, size in sizes.items() if not name.startswith("consolidated")} or sizes
         if once:
             return sum(once.values())
@@ -113,14 +113,14 @@ def _missing_weights(directory: Path) -> tuple[str, ...]:
 
 
 def read_json(path: Path) -> tuple[dict[str, Any] | None, str]:
-    """The object in a file, or None and why there is none."""
+    """The JSON object in a file, or None and the reason."""
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         return None, error.strerror or str(error)
     except (ValueError, RecursionError) as error:
         return None, str(error)
-    return (read, "") if isinstance(read, dict) else (None, "it holds no object")
+    return (read, "") if isinstance(read, dict) else (None, "it is not an object")
 
 
 def _any(directory: Path, pattern: str) -> bool:

@@ -1,8 +1,8 @@
 """Whether the stack can get the model from where the profile says it is. Pure.
 
-Source: ai-dynamo 1.6.1, vllm/main.py: a worker downloads whatever is not an existing path from the Hugging Face
-hub before vLLM sees it, always the main revision and into the cache that Dynamo uses; 1.3.1, 1.4.2 and 1.5.0 do the
-same. Everything that is an error here was tried with 1.6.1 and vllm 0.31.0, on a CPU and without a network.
+Source: ai-dynamo 1.6.1, vllm/main.py: a worker downloads anything that is not an existing path from the Hugging Face
+Hub before vLLM sees it, always the main revision and into the cache that Dynamo uses; 1.3.1, 1.4.2 and 1.5.0 do the
+same. Every error here was tried with 1.6.1 and vllm 0.31.0, on a CPU and without a network.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def checks(case: Case) -> Iterator[Finding]:
 
 
 def is_tried(case: Case) -> bool:
-    """Whether this is one of the versions described above; older and newer ones may behave differently."""
+    """Whether this is a version described above; older and newer ones may behave differently."""
     version = case.facts.packages.get("ai-dynamo")
     return version is not None and (1, 6) <= numbers(version) < (1, 7)
 
@@ -50,7 +50,7 @@ def _no_path(case: Case, why: str, instead: str) -> Finding:
 
 def _directory(case: Case) -> Iterator[Finding]:
     facts, mark = case.facts.model, case.loaded.where("model", "path")
-    hint = "give the directory that holds config.json, a Hugging Face id, or --model tiny"
+    hint = "give the directory that contains config.json, a Hugging Face id, or --model tiny"
     if not facts.is_there and (found := unexpanded(case.profile.model.path)):
         yield _no_path(case, found.why, found.instead)
     elif not facts.is_there:
@@ -97,7 +97,7 @@ def _gguf(case: Case) -> Finding:
         "model-gguf",
         f"{path} is GGUF, which ai-dynamo {case.facts.packages['ai-dynamo']} does not serve",
         "it needs a directory with config.json and a tokenizer; vLLM reads GGUF only with vllm-gguf-plugin",
-        "use the model that it was made from, perhaps quantised with AWQ, GPTQ or FP8",
+        "use the original model, perhaps quantised with AWQ, GPTQ or FP8",
         mark,
     )
 
@@ -112,7 +112,7 @@ def _store(case: Case) -> Finding:
         "model-object-store",
         f"a worker of ai-dynamo {case.facts.packages['ai-dynamo']} cannot read {path}",
         "it asks the Hugging Face hub for a model of that name before vLLM sees it, and exits",
-        "download it to a directory and give that; --load-format runai_streamer works from there, too",
+        "download it and give the directory; --load-format runai_streamer works from there too",
         case.loaded.where("model", "path"),
     )
 
@@ -136,7 +136,7 @@ def _hub(case: Case) -> Iterator[Finding]:
         )
         return
     if case.facts.model_files is None and is_vllm_offline(env):
-        why = "vLLM may not download it; Dynamo, which heeds only HF_HUB_OFFLINE, does so first, but perhaps not fully"
+        why = "vLLM may not download it; Dynamo, which respects only HF_HUB_OFFLINE, does so first, perhaps in part"
         yield _unjudged(case, f"{path} is not in the hub cache at {where}, and TRANSFORMERS_OFFLINE is set", why, ahead)
     elif case.facts.model_files is None:
         yield finding(
@@ -168,7 +168,7 @@ def _vllms_alone(case: Case) -> Iterator[Finding]:
     if revision not in (None, "main") and not (files and files.is_what_dynamo_finds):
         yield finding(
             "model-revision",
-            f"only vLLM heeds --revision {revision}: Dynamo takes configuration, tokenizer and template from main",
+            f"only vLLM uses --revision {revision}: Dynamo takes configuration, tokenizer and template from main",
             "main is downloaded as well, and where the two differ the model gets wrong prompts",
             f"give a directory: {_download(path, revision)} --local-dir DIRECTORY",
             case.loaded.where("model", "args"),
@@ -176,7 +176,7 @@ def _vllms_alone(case: Case) -> Iterator[Finding]:
     if directory is not None:
         yield finding(
             "model-download-dir",
-            f"only vLLM heeds --download-dir {directory}, and only for the weights",
+            f"only vLLM uses --download-dir {directory}, and only for the weights",
             f"Dynamo downloads the whole model to {hub_cache(case.workers_env)} first, so it is stored twice",
             f"remove it and set env: {{HF_HUB_CACHE: {directory}}}",
             case.loaded.where("model", "args"),

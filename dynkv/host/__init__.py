@@ -1,1 +1,1 @@
-"""What the machine is: its processes, sockets, GPUs, memory, disks."""
+"""Facts about the machine: its processes, sockets, GPUs, memory, disks."""

@@ -1,4 +1,5 @@
-"""Asking what may never answer, as a driver whose GPU fell off the bus, without waiting for ever."""
+"""Asking questions that may never be answered, such as of a driver whose GPU fell off the bus, without waiting for
+ever."""
 
 from __future__ import annotations
 
@@ -15,16 +16,17 @@ _PERIOD_S = 0.02
 
 
 class Questions:
-    """Asks one at a time, each in a thread that is left alone when nobody waits for it any more.
+    """Asks one question at a time, each in a thread that is abandoned when nobody waits for it any more.
 
-    Such a thread keeps no process from its end, as one of a pool would.
+    Unlike a thread of a pool, it does not keep the process from exiting.
     """
 
     def __init__(self) -> None:
         self._thread: Thread | None = None
 
     async def ask(self, question: Callable[[], T], patience_s: float) -> T:
-        """What the question returns or raises; TimeoutError where neither comes within that, nor a turn to ask it."""
+        """The question's result or exception; TimeoutError if neither comes within `patience_s`, including the wait
+        for a turn."""
         with anyio.fail_after(patience_s):
             while self._thread is not None and self._thread.is_alive():  # noqa: ASYNC110 (it tells nobody else)
                 await anyio.sleep(_PERIOD_S)
@@ -35,7 +37,7 @@ class Questions:
 
 
 def _answer(question: Callable[[], T], answer: Future[T]) -> None:
-    answer.set_running_or_notify_cancel()  # from now on nobody who stops waiting can take it back
+    answer.set_running_or_notify_cancel()  # from now on nobody who stops waiting can cancel it
     try:
         answer.set_result(question())
     except Exception as error:  # noqa: BLE001 (whoever asked is told)

@@ -1,6 +1,6 @@
-"""What control groups leave to this process: memory and CPU time, by version 1, version 2 and both at once.
+"""What control groups leave to this process: memory and CPU time, with version 1, version 2 and both at once.
 
-A limit holds for all that is below it, so each ancestor counts. In a container those above it cannot be seen.
+A limit applies to everything below it, so each ancestor counts. In a container the outer ones are invisible.
 Source: Linux, "Control Group v2", "Memory Resource Controller" (v1) and "CFS Bandwidth Control"; proc_pid_mountinfo(5).
 """
 
@@ -14,20 +14,20 @@ from dataclasses import dataclass
 from dynkv.host.files import read_file
 
 _NO_LIMIT = 2**60
-"""Version 1 writes the largest number of whole pages where there is none."""
+"""Larger values mean no limit: version 1 then writes the largest number of whole pages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hierarchy:
-    """Where one controller's limits on this process stand."""
+    """Where one controller's limits on this process are found."""
 
     is_v2: bool
     directories: tuple[str, ...]
-    """Its own group's first, then those of its ancestors."""
+    """Directory of its own group, then those of its ancestors."""
 
 
 def hierarchy(controller: str, proc: str = "/proc/self", root: str = "") -> Hierarchy | None:
-    """None where nothing limits by it, or the host does not tell. `root` stands before each mount point."""
+    """The hierarchy; None if nothing limits, or the host does not say. `root` precedes each mount point."""
     found = _group_of(controller, _text(f"{proc}/cgroup"))
     if found is None:
         return None
@@ -42,7 +42,8 @@ def hierarchy(controller: str, proc: str = "/proc/self", root: str = "") -> Hier
 
 
 def memory_left_bytes(found: Hierarchy | None) -> int | None:
-    """What may still be taken; None where there is no limit. A cache of files is given back when it is needed."""
+    """Memory that is left; None if there is no limit. File caches count as free, since they are released when
+    needed."""
     if found is None:
         return None
     rooms = [room for directory in found.directories for room in _rooms(directory, is_v2=found.is_v2)]
@@ -50,7 +51,7 @@ def memory_left_bytes(found: Hierarchy | None) -> int | None:
 
 
 def cpu_quota(found: Hierarchy | None) -> float | None:
-    """How many CPUs' time may be used; None where there is no limit."""
+    """CPUs' worth of time that may be used; None if there is no limit."""
     if found is None:
         return None
     quotas = [_cpu_max(directory) if found.is_v2 else _cfs_quota(directory) for directory in found.directories]
@@ -58,7 +59,7 @@ def cpu_quota(found: Hierarchy | None) -> float | None:
 
 
 def cpus_worth(cpus: int) -> int:
-    """Of so many CPUs, those whose time this process may use up: what it is given in part counts as one."""
+    """Of so many CPUs, those whose time this process may use up; a fraction counts as one."""
     quota = cpu_quota(hierarchy("cpu"))
     return cpus if quota is None else max(1, min(cpus, math.ceil(quota)))
 
@@ -73,7 +74,7 @@ def _group_of(controller: str, text: str) -> tuple[bool, str] | None:
 
 
 def _mounts(text: str, controller: str | None) -> Iterator[tuple[str, str]]:
-    """Where a hierarchy is mounted, version 2's for None: what of it is seen there, and the mount point."""
+    """Where a hierarchy (version 2's for None) is mounted: its visible part, and the mount point."""
     for line in text.splitlines():
         before, _, after = line.partition(" - ")
         fields, kind = before.split(), after.split()
@@ -89,7 +90,7 @@ def _unescaped(path: str) -> str:
 
 
 def _rooms(directory: str, *, is_v2: bool) -> Iterator[int]:
-    """What each of the group's limits leaves."""
+    """What each limit of the group leaves."""
     stat = dict(re.findall(r"^(\w+) (\d{1,20})$", _text(f"{directory}/memory.stat"), re.MULTILINE))
     prefix = "" if is_v2 else "total_"
     cached = sum(int(stat.get(f"{prefix}{kind}", 0)) for kind in ("inactive_file", "active_file"))
@@ -99,7 +100,7 @@ def _rooms(directory: str, *, is_v2: bool) -> Iterator[int]:
     if is_v2:
         limits = [_number(f"{directory}/memory.{name}") for name in ("max", "high")]
     else:
-        of_all = stat.get("hierarchical_memory_limit")  # of ancestors as well, those that cannot be seen among them
+        of_all = stat.get("hierarchical_memory_limit")  # of ancestors too, including invisible ones
         limits = [_number(f"{directory}/memory.limit_in_bytes"), int(of_all) if of_all else None]
     yield from (limit - (used - cached) for limit in limits if limit is not None and limit < _NO_LIMIT)
 
@@ -115,7 +116,7 @@ def _cfs_quota(directory: str) -> float | None:
 
 
 def _number(path: str) -> int | None:
-    """None where there is none, as for `max` and -1."""
+    """The number; None if there is none, as for `max` and -1."""
     text = _text(path).strip()
     return int(text) if re.fullmatch(r"\d{1,20}", text) else None
 

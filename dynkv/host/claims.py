@@ -1,8 +1,8 @@
-"""Ports that deployments have claimed on this host, whoever runs them and wherever their directories lie.
+"""Ports that deployments have claimed on this host, whoever runs them and wherever their directories are.
 
-A claim is an abstract Unix socket with the port in its name: it can be made once in a network namespace, as a port can
-be bound once, and it goes with the last process that holds it. It says nothing of who listens there. Whoever claims
-ports for nothing makes others take the next ones. Source: unix(7), "Abstract sockets".
+A claim is an abstract Unix socket with the port in its name: like a port, it can be bound only once in a network
+namespace, and it ends with the last process that holds it. It does not show who listens there. Claiming ports without
+need makes others take the next ones. Source: unix(7), "Abstract sockets".
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from dynkv.host.files import read_file
 from dynkv.host.limits import descriptors_left
 
 _KEPT = 48
-"""Descriptors that are needed for other things."""
+"""Descriptors that are left for other purposes."""
 _NAME = "dynkv-port-{}"
 _CLAIMED = re.compile(rb" @dynkv-port-(\d{1,5})$", re.MULTILINE)
 
 
 class Claims:
-    """Held until closed, by this process and by those that inherit its descriptors."""
+    """Claims that last until closed, held by this process and by those that inherit its descriptors."""
 
     def __init__(self) -> None:
         self._held: dict[int, socket.socket] = {}
 
     def hold(self, ports: Iterable[int]) -> frozenset[int]:
-        """Hold these and no others; those that somebody else has claimed are returned.
+        """Claim these ports and no others; returns those that somebody else has claimed.
 
-        Where a claim cannot be made for another reason, as there is no descriptor to spare, the port is used without.
+        If a claim fails for another reason, such as a lack of descriptors, the port is used without one.
         """
         wanted = frozenset(ports)
         for port in self._held.keys() - wanted:
@@ -39,7 +39,7 @@ class Claims:
         return frozenset(port for port in sorted(wanted - self._held.keys()) if not self._claim(port))
 
     def _claim(self, port: int) -> bool:
-        """Whether nobody else has it."""
+        """Claim a port; False if somebody else has it."""
         if descriptors_left() < _KEPT:
             return True
         try:
@@ -69,7 +69,7 @@ class Claims:
 
 
 def claimed_ports() -> frozenset[int]:
-    """Those of all deployments on this host; none where the host does not tell. Source: proc_net(5), unix."""
+    """Claimed ports of all deployments on this host; none if the host does not say. Source: proc_net(5), unix."""
     try:
         return frozenset(map(int, _CLAIMED.findall(read_file("/proc/net/unix"))))
     except OSError:

@@ -1,4 +1,4 @@
-"""A process named for people: everywhere in the same words, and without the secrets in its arguments."""
+"""The description of a process for people: the same words everywhere, without the secrets in its arguments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _UID_MIN, _NOBODY = 1000, 65534
 
 
 def described(pid: int) -> str:
-    """As `pid 4711 (python -m http.server, alice)`; says so where it is gone, or /proc hides it."""
+    """A description such as `pid 4711 (python -m http.server, alice)`, or that it is gone or hidden by /proc."""
     process, uid = read_process(pid), effective_user(pid)
     if process is None and uid is None:
         return f"pid {pid} ({'hidden' if _exists(pid) else 'gone, or of another container'})"
@@ -27,7 +27,7 @@ def described(pid: int) -> str:
 
 @cache
 def user_name(uid: int) -> str:
-    """As the host knows it."""
+    """The user's name on this host."""
     try:
         return pwd.getpwuid(uid).pw_name
     except (KeyError, OverflowError):
@@ -35,13 +35,13 @@ def user_name(uid: int) -> str:
 
 
 def other_people() -> tuple[str, ...]:
-    """Names of those besides this user who have processes here; no system accounts. Source: login.defs(5), UID_MIN."""
+    """Names of other people, not system accounts, who have processes here. Source: login.defs(5), UID_MIN."""
     uids = {uid for pid in pids() if (uid := effective_user(pid)) is not None}
     return tuple(sorted(user_name(uid) for uid in uids - {os.geteuid(), _NOBODY} if uid >= _UID_MIN))
 
 
 def _plain(text: str) -> str:
-    """On one line, without what would act on a terminal."""
+    """The text on one line, without characters that act on a terminal."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
@@ -50,7 +50,7 @@ def _shortened(text: str) -> str:
 
 
 def _exists(pid: int) -> bool:
-    """Whether there is one, though /proc does not show it. Source: kill(2), signal 0."""
+    """Whether it exists although /proc does not show it. Source: kill(2), signal 0."""
     try:
         os.kill(pid, 0)
     except PermissionError:

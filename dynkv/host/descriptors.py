@@ -1,4 +1,4 @@
-"""What this process has open by inheritance."""
+"""Descriptors that this process has inherited."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from dynkv.host.files import names_in
 
 
 def part_with_descriptors(needed: Collection[int]) -> None:
-    """What was inherited, from a shell say, is no business of this process or a child, beyond the three streams."""
+    """Close inherited descriptors, for example a shell's: besides the three streams, neither this process nor a
+    child needs them."""
     for fd in map(int, names_in("/proc/self/fd")):
-        with suppress(OSError):  # the one that listed them is closed by now
+        with suppress(OSError):  # the one used for listing is closed by now
             if fd > 2 and os.get_inheritable(fd):
                 if fd in needed:
                     os.set_inheritable(fd, False)

@@ -1,4 +1,4 @@
-"""What is free on disks, and whether a directory on them can be written."""
+"""Free space on disks, and whether a directory can be written to."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from itertools import islice
 from pathlib import Path
 
 _LOOKED_AT = 20_000
-"""Files of a directory that are measured; one with more is taken to be in use, and is not judged."""
+"""Most files of a directory to measure; one with more is assumed to be in use, and is not judged."""
 
 
 def free_bytes(path: Path) -> int | None:
-    """Of the disk that `path` is on, or would be; None where nobody tells."""
+    """Free bytes on the disk that `path` is on, or would be; None if unknown."""
     there = next((parent for parent in (path, *path.parents) if os.path.exists(parent)), Path("/"))
     try:
         return shutil.disk_usage(there).free
@@ -23,7 +23,7 @@ def free_bytes(path: Path) -> int | None:
 
 
 def room_bytes(path: Path) -> int | None:
-    """What a directory holds already, and what is free on its disk; None for one that is too large to measure."""
+    """Bytes that a directory holds already plus those free on its disk; None if it is too large to measure."""
     free, held = free_bytes(path), held_bytes(path)
     return None if free is None or held is None else free + held
 
@@ -39,12 +39,12 @@ def write_problem(path: Path) -> str | None:
         return error.strerror or str(error)
     finally:
         for made in (directory for directory in missing if directory.is_dir()):
-            with suppress(OSError):  # another one uses it already
+            with suppress(OSError):  # something else already uses it
                 made.rmdir()
 
 
 def held_bytes(path: Path) -> int | None:
-    """What the files in a directory take, 0 where there is none; None for one that is too large to measure."""
+    """Bytes of the files in a directory, 0 if there is none; None if it is too large to measure."""
     files = ((folder, name) for folder, _, names in os.walk(path) for name in names)
     looked_at = list(islice(files, _LOOKED_AT + 1))
     if len(looked_at) > _LOOKED_AT:
@@ -53,7 +53,7 @@ def held_bytes(path: Path) -> int | None:
 
 
 def _blocks_bytes(path: str) -> int:
-    """0 of one that has just gone. Source: stat(2): blocks are of 512 bytes."""
+    """Bytes of a file; 0 if it is gone. Source: stat(2): blocks have 512 bytes."""
     try:
         return os.lstat(path).st_blocks * 512
     except OSError:

@@ -1,4 +1,4 @@
-"""Files that others write, those of /proc first: read to their end, also by a process with no descriptor left."""
+"""Files that others write, mainly those of /proc: read completely, even by a process with no descriptor left."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ from typing import TypeVar
 T = TypeVar("T")
 _PIECE_BYTES = 64 * 1024
 _MAX_BYTES = 64 * 1024**2
-"""Where reading stops: of what the files here tell, no more is wanted."""
+"""Where to stop reading: no caller needs more of these files."""
 _STANDARD_STREAMS = 2
 _TRIES, _PAUSE_S = 20, 0.001
 
 
 def read_file(path: str, max_bytes: int = _MAX_BYTES) -> bytes:
-    """All of it, or its beginning where it is longer; raises OSError.
+    """The whole content, or its beginning if it is longer. Raises OSError.
 
-    One read is not enough: of many files in /proc the kernel gives a page at most, whatever the reader has room for
-    (measured, Linux 6.18: of the pids of 1200 children 819). Source: fs/seq_file.c, seq_read_iter.
+    One read is not enough: for many files in /proc the kernel returns at most a page, whatever the buffer (measured,
+    Linux 6.18: of the pids of 1200 children 819). Source: fs/seq_file.c, seq_read_iter.
     """
     return with_descriptor(lambda: _read(path, os.O_RDONLY, max_bytes))
 
 
 def read_regular_file(path: str, max_bytes: int = _MAX_BYTES) -> bytes:
-    """As read_file(); but what is there instead of a file, as a directory or a FIFO, raises and is not waited for."""
+    """The same as read_file(), except that anything but a file, such as a directory or a FIFO, raises without
+    waiting."""
     return with_descriptor(lambda: _read(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, max_bytes))
 
 
 def names_in(directory: str) -> list[str]:
-    """Of all that is in it; empty where it cannot be listed."""
+    """Names of everything in it; empty if it cannot be listed."""
     try:
         return with_descriptor(lambda: os.listdir(directory))  # noqa: PTH208 (names alone)
     except OSError:
@@ -43,7 +44,7 @@ def names_in(directory: str) -> list[str]:
 
 
 def _read(path: str, flags: int, max_bytes: int) -> bytes:
-    """With one system call for each step: thousands are read on a large host, and pathlib takes twice as long."""
+    """Read with one system call for each step: a large host has thousands, and pathlib takes twice as long."""
     fd = os.open(path, flags | os.O_CLOEXEC)
     try:
         if flags & os.O_NONBLOCK and not stat.S_ISREG(os.fstat(fd).st_mode):
@@ -58,9 +59,9 @@ def _read(path: str, flags: int, max_bytes: int) -> bytes:
 
 
 def with_descriptor(work: Callable[[], T]) -> T:
-    """What `work` returns, which needs one descriptor for a moment: the spare one where there is no other.
+    """The result of `work`, which needs one descriptor for a moment: a spare one if there is no other.
 
-    A supervisor that cannot look at its processes any more would take them for dead.
+    A supervisor that can no longer look at its processes would take them for dead.
     """
     with suppress(_NoneLeft):
         return _tried(work)
@@ -68,12 +69,12 @@ def with_descriptor(work: Callable[[], T]) -> T:
         for _ in range(_TRIES):
             with suppress(_NoneLeft):
                 return _tried(work)
-            time.sleep(_PAUSE_S)  # another thread has it, for a moment as well
+            time.sleep(_PAUSE_S)  # another thread has it, also for a moment only
         return work()
 
 
 class _NoneLeft(Exception):
-    """This process, or the host, has as many files open as it may."""
+    """This process, or the host, has as many files open as allowed."""
 
 
 def _tried(work: Callable[[], T]) -> T:
@@ -86,7 +87,7 @@ def _tried(work: Callable[[], T]) -> T:
 
 
 class _Spare:
-    """A descriptor that is kept for when there is no other; one borrows it at a time."""
+    """A descriptor kept in reserve; one thread borrows it at a time."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -104,10 +105,10 @@ class _Spare:
         self._lock.release()
 
     def _keep(self) -> None:
-        """Nothing where somebody was faster: whoever borrows next finds what has become free meanwhile."""
+        """Reserve a descriptor, unless another thread has just done so."""
         with suppress(OSError):
             fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-            if fd <= _STANDARD_STREAMS:  # one that is closed is no room of ours
+            if fd <= _STANDARD_STREAMS:  # a closed standard stream is not ours to use
                 low, fd = fd, fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _STANDARD_STREAMS + 1)
                 os.close(low)
             self._fd = fd

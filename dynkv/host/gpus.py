@@ -20,18 +20,18 @@ _INDEX = re.compile(r"[0-9]{1,9}")
 _PCI_DEVICES = Path("/sys/bus/pci/devices")
 _NVIDIA = "0x10de"
 _DISPLAYS = "0x03"
-"""The class of a PCI device that draws or computes. Source: pci.ids, class 03."""
+"""The PCI class of a display or compute device. Source: pci.ids, class 03."""
 
 
 def gpus() -> tuple[Gpu, ...]:
-    """GPUs and MIG slices that may be used; none where there is no driver. Respects CUDA_VISIBLE_DEVICES."""
+    """Usable GPUs and MIG slices; none without a driver. Respects CUDA_VISIBLE_DEVICES."""
     return look()[0]
 
 
 def look() -> tuple[tuple[Gpu, ...], Driver]:
-    """As gpus(), and the driver: a host without one has no GPUs, and is told from one whose driver is broken.
+    """The GPUs and the driver: a host without a driver has no GPUs, unlike one whose driver is broken.
 
-    A GPU that the driver has lost is not among them.
+    A GPU that the driver has lost is not included.
     """
     if not _is_installed():
         return (), Driver(problem=_NO_LIBRARY, devices=pci_devices())
@@ -63,7 +63,7 @@ def _is_installed() -> bool:
 
 
 def pci_devices(directory: Path = _PCI_DEVICES) -> int:
-    """NVIDIA GPUs on the PCI bus, whether there is a driver or not. Source: Linux, sysfs-bus-pci."""
+    """NVIDIA GPUs on the PCI bus, with or without a driver. Source: Linux, sysfs-bus-pci."""
     found = 0
     for device in directory.glob("*"):
         with suppress(OSError):  # gone meanwhile
@@ -77,19 +77,19 @@ class GpuMemory:
     total_bytes: int
     free_bytes: int
     holders: tuple[str, ...]
-    """Processes that hold some of it, in words."""
+    """Processes that use some of it, in words."""
     used_by: tuple[tuple[int, int], ...] = ()
-    """Pids, and what each uses, memory of others that it maps included; those of which NVML tells it."""
+    """Pids and what each uses, including mapped memory of others, as far as NVML reports it."""
     unexplained_bytes: int = 0
-    """Used, and by no process that NVML shows: by the driver, or mapped through CUDA IPC into a process on another
-    GPU. 0 where NVML does not tell how much each process uses."""
+    """Used memory of no process that NVML shows: the driver's, or mapped through CUDA IPC into a process on another
+    GPU. 0 if NVML does not report each process's use."""
 
     def needed(self, fraction: float, kv_cache_bytes: int = 0) -> int:
         return max(int(self.total_bytes * fraction), kv_cache_bytes)
 
 
 def gpu_memory(gpu: str) -> GpuMemory:
-    """Of a GPU by index, UUID or MIG id, as it is now; raises pynvml.NVMLError if there is no such GPU."""
+    """The memory of a GPU, by index, UUID or MIG id. Raises pynvml.NVMLError if there is no such GPU."""
     import pynvml
 
     pynvml.nvmlInit()
@@ -115,15 +115,15 @@ class GpuLoad:
     used_bytes: int
     total_bytes: int
     utilisation: float | None
-    """0 to 1; None where NVML does not tell."""
+    """0 to 1; None if NVML does not say."""
     used_by: tuple[tuple[int, int], ...] | None = None
-    """Pids, and what each uses; None where NVML does not tell it of all."""
+    """Pids and what each uses; None if NVML does not report all."""
     power_w: float | None = None
     temperature_c: float | None = None
 
 
 def gpu_loads(wanted: Iterable[str]) -> dict[str, GpuLoad]:
-    """By the GPUs' own names: index, UUID or MIG id. What NVML does not know, or does not tell, is left out."""
+    """Loads by the GPUs' given names: index, UUID or MIG id. Unknown GPUs are left out."""
     import pynvml
 
     try:
@@ -179,7 +179,7 @@ def _of_device(index: int) -> list[Gpu]:
     import pynvml
 
     device = pynvml.nvmlDeviceGetHandleByIndex(index)
-    modes = _asked(pynvml.nvmlDeviceGetMigMode, device)  # nothing of a GPU that knows no MIG
+    modes = _asked(pynvml.nvmlDeviceGetMigMode, device)  # None for a GPU without MIG
     if not modes or modes[0] != pynvml.NVML_DEVICE_MIG_ENABLE:
         return [_describe(device, device, index)]
     count = _asked(pynvml.nvmlDeviceGetMaxMigDeviceCount, device) or 0
@@ -189,7 +189,8 @@ def _of_device(index: int) -> list[Gpu]:
 
 
 def _describe(handle: object, device: object, index: int, *, is_mig: bool = False, is_unsliced: bool = False) -> Gpu:
-    """`device` is the whole GPU, of which `handle` may be a slice: some things only the whole one tells."""
+    """Describe a GPU. `device` is the whole GPU, of which `handle` may be a slice: only the whole one has some
+    properties."""
     import pynvml
 
     memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
@@ -219,7 +220,7 @@ def _compute_mode(device: object) -> ComputeMode:
 
 
 def _uncorrected_errors(device: object) -> int:
-    """Since the driver was loaded; 0 of a GPU without ECC."""
+    """Errors since the driver was loaded; 0 for a GPU without ECC."""
     import pynvml
 
     kind, since = pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, pynvml.NVML_VOLATILE_ECC
@@ -227,7 +228,7 @@ def _uncorrected_errors(device: object) -> int:
 
 
 def _asked(query: Callable[..., Any], *args: object) -> Any:
-    """What NVML answers; None where it does not, as for what a GPU or a driver does not know."""
+    """NVML's answer; None if the GPU or the driver does not support the query."""
     import pynvml
 
     try:

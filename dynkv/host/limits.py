@@ -1,4 +1,4 @@
-"""How many files a process may open."""
+"""The number of files that a process may open."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _ENOUGH_FILES = 65536
 
 
 def open_files_max() -> int:
-    """What a supervisor and its children may have open, once it has raised the soft limit as far as makes sense."""
+    """What a supervisor and its children may have open, once the soft limit has been raised as far as makes sense."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH_FILES)
     return wanted if soft == resource.RLIM_INFINITY else max(soft, wanted)
 
 
 def raise_open_files() -> None:
-    """It never fails: where it is not allowed, the limit is as it was."""
+    """Raise the soft limit. Never fails: if not permitted, the limit stays."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY:
         with suppress(OSError, ValueError):
@@ -26,5 +26,5 @@ def raise_open_files() -> None:
 
 
 def descriptors_left() -> int:
-    """How many files this process may open yet; 0 if not even that can be seen."""
+    """How many more files this process may open; 0 if that cannot be determined."""
     return max(0, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - len(names_in("/proc/self/fd")))

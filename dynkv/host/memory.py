@@ -1,4 +1,4 @@
-"""How much memory can still be had. Small: the supervisor asks, too."""
+"""How much memory is available. Small, since the supervisor uses it too."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dynkv.host.files import read_file
 
 
 def memory_available_bytes() -> int:
-    """RAM that can still be had: the kernel's estimate, or what control groups leave if that is less.
+    """Available RAM: the kernel's estimate, or what control groups leave if that is less.
 
     Source: proc_meminfo(5), MemAvailable.
     """
@@ -19,9 +19,9 @@ def memory_available_bytes() -> int:
 
 
 def _available_bytes() -> int:
-    """Where /proc does not tell, what is not used for anything, as for a cache of files."""
+    """The kernel's estimate; if /proc does not have it, memory that is not used at all, not even by file caches."""
     try:
         found = re.search(rb"^MemAvailable: +(\d{1,20}) kB$", read_file("/proc/meminfo"), re.MULTILINE)
-    except OSError:  # a /proc of processes alone
+    except OSError:  # a /proc with processes only
         found = None
     return int(found[1]) * 1024 if found else os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

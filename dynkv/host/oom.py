@@ -1,4 +1,4 @@
-"""Whether the kernel has killed for want of memory."""
+"""Whether the kernel has killed processes for lack of memory."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dynkv.host.files import read_file
 
 
 def oom_kills() -> int:
-    """How often it has since boot; also counts kills within a memory cgroup; 0 where /proc does not tell.
+    """The number of such kills since boot, including those within a memory cgroup; 0 if /proc does not say.
 
     Source: vm/vmstat, `oom_kill`.
     """
     try:
         found = re.search(rb"^oom_kill (\d{1,20})$", read_file("/proc/vmstat"), re.MULTILINE)
-    except OSError:  # a /proc of processes alone, or a sandbox's
+    except OSError:  # a /proc with processes only, or a sandbox's
         return 0
     return int(found[1]) if found else 0

@@ -1,4 +1,4 @@
-"""Whether this host lets a process be held by a pidfd, without which no child could be watched."""
+"""Whether this host supports pidfds, without which no child could be watched."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import os
 import signal
 
 _OURS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-"""What is wrong then passes, and says nothing of the host."""
+"""Errors that pass, and say nothing of the host."""
 
 
 def pidfd_problem() -> str | None:
-    """What is refused, in a sentence; None where all is well. Tried on this process itself.
+    """What is refused, in a sentence; None if nothing is. Tried on this process itself.
 
     Source: pidfd_open(2), pidfd_send_signal(2): Linux 5.3 and 5.1.
     """

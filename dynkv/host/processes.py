@@ -1,7 +1,7 @@
-"""Processes, as /proc shows them: the only reader of what it says about one.
+"""Processes as /proc shows them: the only reader of its files about a process.
 
-What cannot be read is not there: a process may end between two reads, and with `hidepid` /proc keeps those of others to
-itself, so no look at the host ends for one of its processes. Source: proc(5).
+Unreadable means missing: a process may end between two reads, and with `hidepid` /proc hides those of others, so no
+look at the host fails because of one process. Source: proc(5).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _MAPPED_FIELDS = 6
 _REAL, _EFFECTIVE = 0, 1
 _PF_KTHREAD = 0x00200000  # include/linux/sched.h
 _ARGUMENTS_MAX_BYTES = 8 * 1024**2
-"""Arguments and environment together take at most 6 MB. Source: execve(2), "Limits on size"."""
+"""Most bytes to read: arguments and environment together take at most 6 MB. Source: execve(2), "Limits on size"."""
 Identity = tuple[int, int]
-"""A process for certain: its pid, and its start time in clock ticks since boot."""
+"""A certain process: its pid, and its start time in clock ticks since boot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,12 @@ class Process:
     start_ticks: int
     state: str
     name: str = ""
-    """At most 15 bytes, as the kernel keeps it."""
+    """At most 15 bytes, as the kernel stores it."""
     cpu_ticks: int = 0
-    """Time on a CPU since it started."""
+    """CPU time since it started."""
     threads: int = 1
     is_kernels: bool = False
-    """A thread of the kernel's own, which nobody has started and which has no environment."""
+    """Whether it is a kernel thread, which has no environment."""
 
     @property
     def identity(self) -> Identity:
@@ -44,31 +44,31 @@ class Process:
 
     @property
     def is_stopped(self) -> bool:
-        """By SIGSTOP or its like, not by a debugger."""
+        """Whether it is suspended by SIGSTOP or a similar signal, not by a debugger."""
         return self.state == "T"
 
     @property
     def is_alive(self) -> bool:
-        """One whose first thread has ended shows as a zombie, while its others go on."""
+        """Whether it lives: a process whose first thread has ended shows as a zombie while others continue."""
         return self.state not in "ZX" or (self.state == "Z" and self.threads > 1)
 
 
 def pids() -> list[int]:
-    """Of all processes that /proc shows."""
+    """Pids of all processes that /proc shows."""
     return [int(name) for name in names_in("/proc") if name.isdecimal()]
 
 
 def processes() -> list[Process]:
-    """All that can be seen, at about one moment, but for the kernel's own."""
+    """All visible processes at about one moment, except kernel threads."""
     found = (read_process(pid) for pid in pids())
     return [process for process in found if process is not None and not process.is_kernels]
 
 
 def read_process(pid: int) -> Process | None:
-    """One process; None when there is none, or it cannot be seen. Source: proc_pid_stat(5)."""
+    """One process; None if it does not exist or cannot be seen. Source: proc_pid_stat(5)."""
     try:
         stat = read_file(f"/proc/{pid}/stat")
-        # the command, in parentheses, may itself hold spaces and parentheses
+        # the command, in parentheses, may itself contain spaces and parentheses
         name = stat[stat.index(b"(") + 1 : stat.rindex(b")")].decode(errors="replace")
         fields = stat[stat.rindex(b")") + 2 :].split()
         state, ppid, pgid, sid = fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3])
@@ -80,7 +80,7 @@ def read_process(pid: int) -> Process | None:
 
 
 def own_children() -> list[int]:
-    """Pids of this process's children, those that it was given as a subreaper too, and also those that /proc hides.
+    """Pids of this process's children, including those it inherited as a subreaper, and those that /proc hides.
 
     Source: proc_tid_children(5); a kernel may be built without it.
     """
@@ -95,7 +95,7 @@ def threads_of(pid: int) -> list[int]:
 
 
 def environment_of(pid: int) -> dict[str, str] | None:
-    """The environment a process began with; None where it cannot be read or was wiped by setproctitle."""
+    """The initial environment of a process; None if it cannot be read or was wiped by setproctitle."""
     try:
         raw = read_file(f"/proc/{pid}/environ", _ARGUMENTS_MAX_BYTES)
     except OSError:
@@ -105,7 +105,7 @@ def environment_of(pid: int) -> dict[str, str] | None:
 
 
 def command_line(pid: int, max_bytes: int = _ARGUMENTS_MAX_BYTES) -> bytes:
-    """A process's arguments, each ended by a NUL, or their beginning; empty if it is gone, or cannot be seen."""
+    """A process's arguments, each ended by a NUL, or their beginning; empty if it is gone or cannot be seen."""
     try:
         return read_file(f"/proc/{pid}/cmdline", max_bytes)
     except OSError:
@@ -113,7 +113,7 @@ def command_line(pid: int, max_bytes: int = _ARGUMENTS_MAX_BYTES) -> bytes:
 
 
 def open_files(pid: int) -> Iterator[str]:
-    """What its descriptors stand for, as far as it can be seen. Source: proc_pid_fd(5)."""
+    """What its descriptors refer to, as far as visible. Source: proc_pid_fd(5)."""
     directory = f"/proc/{pid}/fd"
     for name in names_in(directory):
         with suppress(OSError):  # closed meanwhile
@@ -121,7 +121,7 @@ def open_files(pid: int) -> Iterator[str]:
 
 
 def mapped_files(pid: int) -> Iterator[str]:
-    """Paths of the files in its memory, as far as it can be seen. Source: proc_pid_maps(5)."""
+    """Paths of the files mapped into its memory, as far as visible. Source: proc_pid_maps(5)."""
     with suppress(OSError):
         for line in read_file(f"/proc/{pid}/maps").splitlines():
             fields = line.split(maxsplit=_MAPPED_FIELDS - 1)
@@ -135,7 +135,7 @@ def resident_bytes(processes: Iterable[Process]) -> int:
 
 
 def bytes_read(processes: Iterable[Process]) -> int:
-    """From files and sockets, and from disks into memory that is mapped. Source: proc_pid_io(5)."""
+    """Bytes read from files and sockets, and from disks into mapped memory. Source: proc_pid_io(5)."""
     total = 0
     for process in processes:
         with suppress(OSError, ValueError):  # it has ended, or is another user's
@@ -145,16 +145,17 @@ def bytes_read(processes: Iterable[Process]) -> int:
 
 
 def is_own(pid: int) -> bool:
-    """Whether this user has started it; root, too, has only its own.
+    """Whether this user has started it, for root too.
 
-    By its real uid: another user's process gets the effective one by running a setuid program of this user's.
+    It goes by the real uid: running a setuid program of this user gives another user's process the effective one.
     Source: proc_pid_status(5), credentials(7).
     """
     return _user(pid, _REAL) == os.getuid()
 
 
 def working_directory(pid: int) -> str | None:
-    """Where it is, or was until that was removed; None if that cannot be seen. Source: proc_pid_cwd(5)."""
+    """Its working directory, or what that was before it was removed; None if it cannot be seen. Source:
+    proc_pid_cwd(5)."""
     try:
         return os.readlink(f"/proc/{pid}/cwd").removesuffix(" (deleted)")  # noqa: PTH115 (no path is made of it)
     except OSError:
@@ -162,7 +163,7 @@ def working_directory(pid: int) -> str | None:
 
 
 def effective_user(pid: int) -> int | None:
-    """The uid whose rights it has; None where that cannot be seen. Source: proc_pid_status(5)."""
+    """Its effective uid; None if it cannot be seen. Source: proc_pid_status(5)."""
     found = _user(pid, _EFFECTIVE)
     return _owner(f"/proc/{pid}") if found is None else found
 
@@ -183,7 +184,7 @@ def _owner(path: str) -> int | None:
 
 
 def _children(thread: int) -> list[int] | None:
-    """None of a thread that has just ended."""
+    """Children of a thread; None if it has just ended."""
     try:
         return [int(word) for word in read_file(f"/proc/self/task/{thread}/children").split()]
     except (OSError, ValueError):

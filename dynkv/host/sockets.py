@@ -1,4 +1,4 @@
-"""Who listens on which port of this host."""
+"""Which process listens on which port of this host."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dynkv.host.processes import open_files, pids
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _CONNECT_TIMEOUT_S = 0.2
 _LOOPBACK_S = 5.0
-"""To one that listens already: longer than a host is ever busy."""
+"""Timeout of a connection to a port that is listened on: longer than a host is ever busy."""
 _LISTENING = re.compile(rb":([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} 0A (?:\S+ +){3}(\d{1,20}) +\d+ +(\d{1,20}) ")
 """Port, user and inode of a socket in the state 0A, which is TCP_LISTEN. Source: proc_net(5),
 include/net/tcp_states.h."""
@@ -30,12 +30,12 @@ class _Listener(NamedTuple):
 
     @property
     def link(self) -> str:
-        """As /proc shows a descriptor of it."""
+        """The link by which /proc shows a descriptor of it."""
         return f"socket:[{self.inode}]"
 
 
 def listen_problem(address: str) -> str:
-    """Why nobody could listen on this address of IPv4 or IPv6; empty if somebody could."""
+    """Why it is impossible to listen on this IPv4 or IPv6 address; empty if it is possible."""
     try:
         with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as server:
             server.bind((address, 0))
@@ -45,7 +45,7 @@ def listen_problem(address: str) -> str:
 
 
 def loopback_problem() -> str:
-    """Why nobody could be reached on 127.0.0.1; empty if somebody could, as on a host whose `lo` is up."""
+    """Why nothing on 127.0.0.1 can be reached; empty if it can, as on a host whose `lo` is up."""
     try:
         with socket.create_server(("127.0.0.1", 0)) as server:
             socket.create_connection(server.getsockname(), timeout=_LOOPBACK_S).close()
@@ -67,8 +67,8 @@ def listening_ports() -> frozenset[int]:
 def ports_of(pids: Iterable[int], max_age_s: float = 0.0) -> frozenset[int]:
     """The TCP ports that these processes listen on. Source: proc_pid_fd(5).
 
-    With `max_age_s`, those that they began to listen on that lately may be missing: the table of a busy host is long,
-    and many may ask at once.
+    With `max_age_s`, ports opened that recently may be missing: the table of a busy host is long, and many may ask at
+    once.
     """
     own = {link for pid in pids for link in open_files(pid)}
     return frozenset(listener.port for listener in _listeners(max_age_s) if listener.link in own)
@@ -96,7 +96,7 @@ def read_table(table: str) -> bytes:
 
 
 def refuses(port: int) -> bool:
-    """Whether a connection to this port of loopback is refused, as it is when nothing listens there."""
+    """Whether a connection to this port of loopback is refused, as when nothing listens there."""
     with suppress(OSError):
         return with_descriptor(lambda: _connect(port)) == errno.ECONNREFUSED
     return False
@@ -109,9 +109,9 @@ def _connect(port: int) -> int:
 
 
 def holders(ignore_pids: Container[int] = ()) -> dict[int, str]:
-    """Every TCP port that something listens on, with the process that does, in words.
+    """Every TCP port that is listened on, with the process that does, in words.
 
-    A socket that several processes share belongs to the first of them; one that only others than them hold counts.
+    A socket shared by several processes is attributed to the first that is not in `ignore_pids`.
     """
     listeners = _listeners()
     wanted = {listener.link for listener in listeners}
@@ -132,13 +132,13 @@ def _can_bind(family: socket.AddressFamily, address: str, port: int) -> bool:
     try:
         with_descriptor(lambda: _bind(family, address, port))
     except OSError as error:
-        return error.errno != errno.EADDRINUSE  # a host without IPv6 holds nothing there
+        return error.errno != errno.EADDRINUSE  # a host without IPv6 has nothing there
     return True
 
 
 def _bind(family: socket.AddressFamily, address: str, port: int) -> None:
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # TIME_WAIT is no holder
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # TIME_WAIT is not in use
         if family is socket.AF_INET6:
             probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         probe.bind((address, port))

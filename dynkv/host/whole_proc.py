@@ -1,4 +1,4 @@
-"""Whether /proc tells what dynkv has to know of the host, and not of its processes alone. Source: proc(5), "subset"."""
+"""Whether /proc has what dynkv needs to know of the host, and not only processes. Source: proc(5), "subset"."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _NEEDED = (BOOT_ID, "/proc/meminfo", "/proc/stat", "/proc/net/tcp")
 
 
 def proc_problem() -> str | None:
-    """What cannot be read, in a sentence; None where all is well."""
+    """What cannot be read, in a sentence; None if everything can."""
     for path in _NEEDED:
         try:
             read_file(path)
         except OSError as error:
-            return f"/proc does not tell all: {path}: {error.strerror}"
+            return f"/proc is incomplete: {path}: {error.strerror}"
     return None

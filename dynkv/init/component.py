@@ -1,4 +1,4 @@
-"""One component of a DynamoGraphDeployment, in either of its versions. Pure.
+"""One component of a DynamoGraphDeployment, in either version. Pure.
 
 Source: ai-dynamo/dynamo, deploy/operator/api/v1alpha1/dynamocomponentdeployment_types.go (00686d64) and
 v1beta1/dynamocomponentdeployment_types.go (006b6e10).
@@ -15,7 +15,7 @@ from dynkv.init.given import whole
 from dynkv.init.manifest import Manifest, Part
 
 _REPLICAS_MAX = 256
-"""Which is more than one machine has GPUs for."""
+"""Most replicas: more than one machine has GPUs for."""
 _MAIN = "main"
 _GPU = "nvidia.com/gpu"
 
@@ -24,15 +24,15 @@ _GPU = "nvidia.com/gpu"
 class Component:
     name: str
     kind: str
-    """`frontend`, `worker`, `decode`, `prefill`, or something that dynkv has not."""
+    """`frontend`, `worker`, `decode`, `prefill`, or something that dynkv does not have."""
     part: Part
     pod: Part
     container: Part
-    """That of the program itself."""
+    """The main program's container."""
     env: tuple[Part, ...]
-    """Each with a name; of equal ones the last counts."""
+    """Named variables; the last of several with one name counts."""
     secrets: tuple[str, ...]
-    """Names of the Secrets that it is given as a whole."""
+    """Names of the Secrets that it gets as a whole."""
     replicas: int
     gpus: int
 
@@ -42,7 +42,7 @@ class Component:
 
 
 def components(graph: Manifest) -> Iterator[Component]:
-    """Raises ScriptError for what is none."""
+    """The components. Raises ScriptError for an invalid one."""
     spec = graph.spec
     shared = (*spec.parts("env"), *spec.parts("envs"))
     if "components" in spec.data:
@@ -94,7 +94,7 @@ def _replicas(part: Part) -> int:
     given = part.data.get("replicas")
     count = 1 if given is None else whole(str(given))
     if count is None or not 0 <= count <= _REPLICAS_MAX:
-        raise ScriptError(f"replicas is no number from 0 to {_REPLICAS_MAX}", part.line_of("replicas"))
+        raise ScriptError(f"replicas is not a number from 0 to {_REPLICAS_MAX}", part.line_of("replicas"))
     return count
 
 

@@ -1,4 +1,5 @@
-"""What a script's --kv-transfer-config or --connector asks for. Source: vllm 0.31.0, ai-dynamo 1.6.1, lmcache 0.5.6."""
+"""The meaning of a script's --kv-transfer-config or --connector. Source: vllm 0.31.0, ai-dynamo 1.6.1, lmcache
+0.5.6."""
 
 from __future__ import annotations
 
@@ -15,21 +16,21 @@ _HEARTBEAT = "lmcache.mp.heartbeat_interval"
 
 @dataclass(slots=True)
 class Connectors:
-    """Of one worker."""
+    """The connectors of one worker."""
 
     has_lmcache: bool = False
     is_in_process: bool = False
-    """LMCache inside the worker, without a server."""
+    """Whether LMCache runs inside the worker, without a server."""
     has_nixl: bool = False
     others: list[str] = field(default_factory=list)
     """Connectors that no profile can express."""
     heartbeat_interval_s: float | None = None
     left_out: list[str] = field(default_factory=list)
-    """Settings that dynkv has no key for."""
+    """Settings for which dynkv has no key."""
 
 
 def of_config(config: Mapping[str, Any]) -> Connectors:
-    """Of `--kv-transfer-config`."""
+    """Connectors of `--kv-transfer-config`."""
     found = Connectors()
     for one in _each(config):
         name, extra = str(one.get("kv_connector", "")), one.get("kv_connector_extra_config") or {}
@@ -45,7 +46,7 @@ def of_config(config: Mapping[str, Any]) -> Connectors:
 
 
 def of_names(names: tuple[str, ...]) -> Connectors:
-    """Of Dynamo's former `--connector`, which took short names."""
+    """Connectors of Dynamo's former `--connector`, which took short names."""
     found = Connectors()
     for name in names:
         if name not in ("none", "null"):

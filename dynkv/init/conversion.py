@@ -14,7 +14,7 @@ from dynkv.secrets import masked
 class Conversion:
     draft: Draft = field(default_factory=Draft)
     left_out: list[Remark] = field(default_factory=list)
-    """What it does and the profile does not, by line."""
+    """What the source does and the profile does not, by line."""
     planned: set[str] = field(default_factory=set)
     """Options and variables that dynkv sets itself."""
 
@@ -22,7 +22,7 @@ class Conversion:
         self.left_out.append(Remark(line, masked(text)))
 
     def put_in_order(self) -> None:
-        """What was left out: by line, and once each."""
+        """Sort what was left out by line, without duplicates."""
         self.left_out.sort(key=lambda remark: remark.line)
         self.left_out = list(dict.fromkeys(self.left_out))
 
@@ -33,7 +33,7 @@ class Conversion:
             self.draft.put(key, argument.number, f"line {line}: {argument.name}")
 
     def text(self, file: str, verb: str = "init --from-script") -> str:
-        """The profile, below a comment on what of the file that `verb` has read was left out."""
+        """The profile, below a comment on what of the file that `verb` read was left out."""
         head = [f"From {file}, by `dynkv {verb}`."]
         if self.left_out:
             head += ["", f"Not carried over, or changed, by line of {file}:"]

@@ -1,4 +1,4 @@
-"""A profile in the making: keys in order, each with the reason for its value, and the YAML that comes of it."""
+"""A profile in the making: ordered keys, each with the reason for its value, and the resulting YAML."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Draft:
-    """`entries` by dotted key."""
+    """The draft; `entries` by dotted key."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
 
@@ -34,7 +34,7 @@ class Draft:
         return None if entry is None else entry.value
 
     def data(self) -> dict[str, Any]:
-        """The nested mapping that a profile is."""
+        """The profile as a nested mapping."""
         found: dict[str, Any] = {}
         for key, entry in self.entries.items():
             *outer, last = key.split(".")
@@ -45,7 +45,7 @@ class Draft:
         return found
 
     def text(self, head: Sequence[str] = ()) -> str:
-        """As YAML with the reasons as comments; each item of `head` becomes a comment at the top."""
+        """YAML with the reasons as comments; each item of `head` becomes a comment at the top."""
         lines = [line for paragraph in head for line in _comment(paragraph)]
         return "\n".join([*lines, *self._lines(self.data(), (), 0)]) + "\n"
 
@@ -62,7 +62,7 @@ class Draft:
 
 
 def _comment(paragraph: str) -> list[str]:
-    """The lines of a comment, continued with a hanging indent."""
+    """Lines of a comment, continued with a hanging indent."""
     depth = len(paragraph) - len(paragraph.lstrip())
     first, others = (f"#{' ' * (depth + 1 + more)}" for more in (0, 2 if depth else 0))
     lines = textwrap.wrap(
@@ -72,7 +72,7 @@ def _comment(paragraph: str) -> list[str]:
 
 
 def _with_reason(head: str, value: Any, why: str, depth: int) -> Iterator[str]:
-    """The reason goes on the same line if it fits, and above it otherwise."""
+    """The lines, with the reason on the same line if it fits, and above it otherwise."""
     is_short = len(head) + len(_flow(value)) < _WIDTH and not (isinstance(value, list) and _is_mapping(value))
     is_block = isinstance(value, Mapping | list) and bool(value) and (isinstance(value, Mapping) or not is_short)
     first = head if is_block else f"{head} {_flow(value)}"

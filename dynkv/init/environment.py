@@ -15,14 +15,14 @@ PLANNED = frozenset(FORBIDDEN_ENV) | frozenset(
     "DYN_REQUEST_PLANE DYN_EVENT_PLANE DYN_DISCOVERY_BACKEND DYN_STORE_KV PYTHONUNBUFFERED VLLM_TARGET_DEVICE "
     "DYN_HEALTH_CHECK_ENABLED".split()
 )
-"""Variables that the plan sets, or that a profile has a key for."""
+"""Variables that the plan sets, or for which a profile has a key."""
 _SERVERS = {
     "NATS_SERVER": "is not needed on one machine; to use NATS, set discovery.nats_server",
     "ETCD_ENDPOINTS": "is not needed on one machine; to use etcd, set discovery.backend",
 }
 _ALL, _WORKERS = "env", "workers.env"
 Groups = Mapping[str, Sequence[Program]]
-"""The processes that each key, such as `frontend.env`, is for."""
+"""The processes that each key, such as `frontend.env`, applies to."""
 
 
 @dataclass(slots=True)
@@ -67,7 +67,7 @@ def _role(key: str) -> str:
 
 
 def _together(values: Mapping[str, str], keys: set[str]) -> Iterator[tuple[str, str]]:
-    """Merge keys into a more general one where all its processes have the same value."""
+    """Merge keys into a more general one if all its processes have the same value."""
     roles = {key for key in keys if key.startswith("workers.")}
     if len(set(values.values())) == 1 and set(values) == keys:
         yield _ALL, next(iter(values.values()))
@@ -88,4 +88,4 @@ def _problem(name: str, values: Sequence[str]) -> str | None:
     if any(is_secret(name, value) for value in values):
         return "is a secret; write it under env yourself, or keep it out of files"
     unknown = next((value for value in values if not is_known(value)), None)
-    return unknown and f"has a value, {readable(unknown)}, that is known only when it runs"
+    return unknown and f"has a value, {readable(unknown)}, that is known only at run time"

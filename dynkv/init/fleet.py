@@ -1,4 +1,4 @@
-"""Turn the workers of a script into topology, model and workers of a profile."""
+"""Turning the workers of a script into topology, model and workers of a profile."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dynkv.profile.names import split
 VLLM_FRACTION = 0.92
 """vLLM's default share of a GPU's memory. Source: vllm 0.31.0, CacheConfig.gpu_memory_utilization."""
 _SHARED_FRACTIONS = {"decode": 0.45, "prefill": 0.4}
-"""Those of the shipped profile disagg-1gpu."""
+"""The shares of the shipped profile disagg-1gpu."""
 _POOLING = ("--runner", "pooling")
 """The plan adds this if the task needs it."""
 _FRACTION = "workers.gpu_memory_fraction"
@@ -92,7 +92,7 @@ def _take_numbers(found: Conversion, workers: Sequence[Worker]) -> None:
 
 
 def _why(key: str, first: Worker) -> str:
-    ranks = "; its ranks are one worker, and not a process each" if first.rank is not None else ""
+    ranks = "; its ranks are one worker instead of separate processes" if first.rank is not None else ""
     return _OPTIONS[key] + (ranks if key == "workers.data_parallel_size" else "")
 
 
@@ -122,7 +122,7 @@ def _take_gpus(found: Conversion, workers: Sequence[Worker], *, is_disagg: bool)
                 "workers.gpus", listed or [0], "decode first, then prefill" if is_disagg else "CUDA_VISIBLE_DEVICES"
             )
         if shares:
-            draft.put("workers.share_gpus", True, "several workers have the same GPU")
+            draft.put("workers.share_gpus", True, "several workers share a GPU")
             _share_fractions(found, workers)
     counts = {role: sum(one.role == role for one in workers) for role in ("decode", "prefill")}
     for role in ("decode", "prefill") if is_disagg else ():
@@ -142,7 +142,7 @@ def _share_fractions(found: Conversion, workers: Sequence[Worker]) -> None:
     found.draft.entries.pop(_FRACTION, None)
     for role, share in _SHARED_FRACTIONS.items():
         found.draft.put(
-            f"workers.{role}.gpu_memory_fraction", share, "a share of the GPU that both have, as disagg-1gpu"
+            f"workers.{role}.gpu_memory_fraction", share, "a share of the GPU that both use, as in disagg-1gpu"
         )
     found.leave_out(workers[0].program.line, "GPU memory fractions that fit together were chosen; set your own")
 
@@ -163,7 +163,7 @@ def _take_arguments(found: Conversion, workers: Sequence[Worker]) -> None:
 
 
 def by_role(workers: Sequence[Worker]) -> dict[str, list[Worker]]:
-    """In the order in which the plan numbers them."""
+    """Workers by role, in the order in which the plan numbers them."""
     return {role: [one for one in workers if one.role == role] for role in dict.fromkeys(one.role for one in workers)}
 
 
@@ -172,7 +172,8 @@ def _common(workers: Sequence[Worker]) -> list[Argument]:
 
 
 def _leave_out_disagreements(found: Conversion, workers: Sequence[Worker]) -> None:
-    """Prefill and decode cannot differ in these: the NIXL handshake would fail, and a profile refuses it."""
+    """Leave out options that prefill and decode must agree on: the NIXL handshake would fail, and a profile refuses
+    it."""
     if found.draft.get("topology") != "disagg":
         return
     for one in workers:
@@ -183,7 +184,7 @@ def _leave_out_disagreements(found: Conversion, workers: Sequence[Worker]) -> No
 
 
 def _words(args: Sequence[Argument]) -> list[str]:
-    """Unchanged, except that JSON over several lines is put on one."""
+    """The words, with JSON put on one line."""
     return [_on_one_line(word) for arg in args for word in arg.words]
 
 

@@ -1,4 +1,4 @@
-"""Turn the frontend of a script into that of a profile."""
+"""Turning the frontend of a script into that of a profile."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KEYS = {"--router-mode": "frontend.router_mode", "--http-host": "frontend.host"
 _NUMBERS = {"--http-port": "frontend.port", "--migration-limit": "frontend.migration_limit"}
 _ROUTER = "DYN_ROUTER_MODE"
 HANDLED_ENV = frozenset({_ROUTER})
-"""Variables that are handled here: this one is what `--router-mode` is without an argument (ai-dynamo 1.6.1)."""
+"""Variables that are handled here: this one means the same as `--router-mode` (ai-dynamo 1.6.1)."""
 _PLANNED = frozenset(
     "--namespace --namespace-prefix --discovery-backend --request-plane --event-plane --model-name --model-path".split()
 )
@@ -48,10 +48,10 @@ def _tell_of_events(found: Conversion, publishing: Sequence[Worker]) -> None:
 
 
 def _take(found: Conversion, argument: Argument, line: int) -> tuple[str, ...]:
-    """Returns the words that remain arguments."""
+    """Take an argument; returns the words that remain arguments."""
     why = f"line {line}: {argument.name}"
     if not argument.is_known:
-        found.leave_out(line, f"{argument.shown()}: its value is known only when it runs")
+        found.leave_out(line, f"{argument.shown()}: its value is known only at run time")
     elif argument.name in _KEYS:
         found.draft.put(_KEYS[argument.name], argument.value, why)
     elif argument.name in _NUMBERS:
@@ -73,5 +73,5 @@ def _take_request_plane(found: Conversion, frontend: Program) -> None:
     if frontend.env.get("DYN_REQUEST_PLANE") == "nats":
         server = frontend.env.get("NATS_SERVER", "nats://localhost:4222")
         found.draft.put(
-            "discovery.nats_server", server, f"line {frontend.line}: requests go through NATS, which has to run"
+            "discovery.nats_server", server, f"line {frontend.line}: requests go through NATS, which must be running"
         )

@@ -1,4 +1,4 @@
-"""A process's arguments, split into options with the words that belong to each."""
+"""A process's arguments, split into options with their words."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Argument:
     name: str
     """The option's main spelling, or as written if no parser knows it."""
     words: tuple[str, ...]
-    """As written in the command."""
+    """The words as written in the command."""
     is_option_known: bool
 
     @property
     def value(self) -> str:
-        """Its value; empty for a flag."""
+        """The value; empty for a flag."""
         _, equals, attached = self.words[0].partition("=")
         return attached if equals else " ".join(self.words[1:])
 
@@ -40,7 +40,7 @@ class Argument:
         return all(map(is_known, self.words))
 
     def shown(self) -> str:
-        """As written, shortened to one line for a message."""
+        """The argument as written, shortened to one line for a message."""
         text = " ".join(readable(" ".join(self.words)).split())
         return text if len(text) <= _SHOWN_MAX else f"{text[: _SHOWN_MAX - 1]}…"
 
@@ -50,7 +50,7 @@ class Argument:
 
     @property
     def mapping(self) -> dict[str, Any]:
-        """The JSON object that the value is; empty if it is none."""
+        """The value if it is a JSON object; else empty."""
         try:
             found = json.loads(self.value)
         except ValueError:
@@ -64,7 +64,7 @@ def whole(text: str) -> int | None:
 
 
 def arguments(words: Sequence[str], table: OptionTable | None = None) -> Iterator[Argument]:
-    """In order. Words before the first option form an argument without a name."""
+    """The arguments in order. Words before the first option form an argument without a name."""
     group: list[str] = []
     for word in words:
         is_option = word.startswith("-") and word.strip("-") and not _NUMBER.match(word)

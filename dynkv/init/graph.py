@@ -1,4 +1,4 @@
-"""Turn a DynamoGraphDeployment of the vLLM backend into a profile, and say what has no counterpart. Pure."""
+"""Turning a DynamoGraphDeployment of the vLLM backend into a profile, and reporting what has no counterpart. Pure."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _INJECTED = "lmcache.ai/lmcache-inject"
 
 
 def converted_graph(manifests: Sequence[Manifest], file: str) -> Conversion:
-    """Convert the one deployment among the resources of a file, with the LMCacheEngine beside it if there is one.
+    """Convert the only deployment in a file, with its LMCacheEngine if there is one.
 
-    Raises ScriptError where there is none, or what no profile can ask for.
+    Raises ScriptError if there is none, or if no profile can express it.
     """
     graph = _graph(manifests)
     found = Conversion()
@@ -47,20 +47,20 @@ def _graph(manifests: Sequence[Manifest]) -> Manifest:
     graphs = [manifest for manifest in manifests if manifest.kind == GRAPH]
     if len(graphs) != 1:
         found = f"{len(graphs)} of them" if graphs else "none"
-        raise ScriptError(f"one {GRAPH} is wanted, and there is {found}", hint="a profile is one deployment")
+        raise ScriptError(f"expected one {GRAPH}, but there is {found}", hint="a profile is one deployment")
     graph = graphs[0]
     backend = graph.spec.text("backendFramework")
     if backend not in ("", "vllm"):
         line = graph.spec.line_of("backendFramework")
-        raise ScriptError(f"its backend is {backend}, and dynkv runs Dynamo's vLLM backend", line)
+        raise ScriptError(f"its backend is {backend}, but dynkv runs Dynamo's vLLM backend", line)
     return graph
 
 
 def _programs(found: Conversion, component: Component) -> list[Program]:
-    """As many as it has replicas, of those that are workers."""
+    """The component's programs; for workers, one for each replica."""
     if "multinode" in component.part.data:
         raise ScriptError(
-            f"{component.name} spreads a worker over machines, and a deployment runs on one",
+            f"{component.name} spreads a worker over machines, but a deployment runs on one",
             component.part.line_of("multinode"),
         )
     tell_of_component(found, component)
@@ -70,26 +70,26 @@ def _programs(found: Conversion, component: Component) -> list[Program]:
     env = variables(found, component.env)
     programs = [program for program in map(recognized, started(found, component, env)) if program.argv]
     if component.replicas == 0:
-        found.leave_out(component.line, f"{component.name}: it has no replica")
+        found.leave_out(component.line, f"{component.name}: it has no replicas")
         return []
     if component.replicas > 1 and all(program.kind not in _WORKERS for program in programs):
-        found.leave_out(component.line, f"{component.name}: {component.replicas} of it, and a deployment has one")
+        found.leave_out(component.line, f"{component.name}: {component.replicas} of them, but a deployment has one")
         return programs
     return programs * component.replicas
 
 
 def _refuse_other_backends(programs: Sequence[Program]) -> None:
-    """Raises ScriptError where nothing runs that dynkv plans a worker for."""
+    """Raise ScriptError if there is no worker of a kind that dynkv plans."""
     if any(program.kind in _WORKERS for program in programs):
         return
     other = next((it for it in programs if it.kind not in (Kind.FRONTEND, Kind.OTHER)), None)
     if other is None:
         raise ScriptError("it starts no worker of Dynamo's vLLM backend")
-    raise ScriptError(f"`{other.shown()}` is no worker that dynkv plans", other.line)
+    raise ScriptError(f"`{other.shown()}` is not a worker that dynkv plans", other.line)
 
 
 def _with_gpus(programs: Sequence[Program], parts: Sequence[Component]) -> list[Program]:
-    """Each worker with GPUs that no other has, as in a cluster; which they are is settled later."""
+    """Give each worker GPUs of its own, as in a cluster; which ones is decided later."""
     counts = {part.line: max(part.gpus, 1) for part in parts}
     made: list[Program] = []
     first = 0
@@ -108,7 +108,7 @@ def _servers(
     parts: Sequence[Component],
     programs: Sequence[Program],
 ) -> list[Program]:
-    """LMCache's server: of its resource, or one that the workers show to be there."""
+    """LMCache's server, from its resource or inferred from the workers."""
     engines = [manifest for manifest in manifests if manifest.kind == ENGINE]
     if engines:
         for other in engines[1:]:
@@ -130,7 +130,7 @@ def _is_connected(part: Component) -> bool:
 
 
 def _settle(found: Conversion, parts: Sequence[Component], servers: Sequence[Program]) -> None:
-    """What differs from a script: GPUs are whatever the machine has, and how long a stop takes is said."""
+    """Settle the differences from a script: the machine's GPUs are used, and the stop timeout is given."""
     draft = found.draft
     draft.entries.pop("workers.gpus", None)
     found.planned.discard("CUDA_VISIBLE_DEVICES")
@@ -141,7 +141,7 @@ def _settle(found: Conversion, parts: Sequence[Component], servers: Sequence[Pro
         ranks *= int(draft.get(f"workers.{size}") or 1)
     for part in parts:
         if part.gpus not in (0, ranks):
-            text = f"{part.name} has {part.gpus} GPUs: a worker has as many as the product of its sizes, {ranks}"
+            text = f"{part.name} has {part.gpus} GPUs: a worker uses the product of its sizes, {ranks}"
             found.leave_out(part.line, text)
     patience = {"frontend": "frontend_s", "worker": "worker_s", "decode": "worker_s"}
     for part in parts:

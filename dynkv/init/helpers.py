@@ -1,7 +1,4 @@
-"""Stand-ins for the functions that Dynamo's launch scripts source, as far as they affect what is started.
-
-Source: ai-dynamo/dynamo, examples/common/gpu_utils.sh (075644f2) and launch_utils.sh (00207a2e).
-"""
+"""Stand-ins for functions that Dynamo's launch scripts source, as far as they affect what is started."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ def _nothing(given: list[str], variables: Variables) -> str:
 
 
 def _gpu_memory_args(given: list[str], variables: Variables) -> str:
-    """Two vLLM arguments if a variable gives the size of the KV cache, or else none."""
+    """Two vLLM arguments if a variable gives the size of the KV cache, else none."""
     size = whole(variables.text(_KV_BYTES) or "")
     if not size:
         return ""
@@ -32,7 +29,7 @@ def _gpu_memory_args(given: list[str], variables: Variables) -> str:
 
 
 def _port(given: list[str], variables: Variables) -> str:
-    """The port in a numbered variable, or else the given default."""
+    """The port in a numbered variable, else the given default."""
     name, number, default = [*given, "", "", ""][:3]
     return variables.text(f"{name}{number}") or default
 

@@ -1,4 +1,4 @@
-"""A Kubernetes resource as it stands in a file: its parts, and in which line each does. Pure."""
+"""A Kubernetes resource in a file: its parts, and their line numbers. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Path = tuple[str | int, ...]
 class Manifest:
     data: Mapping[str, Any]
     lines: Mapping[Path, int]
-    """Of every key and item, from 1."""
+    """Line of every key and item, from 1."""
 
     @property
     def kind(self) -> str:
@@ -32,7 +32,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A mapping somewhere in it; one that is not there is empty."""
+    """A mapping within the manifest; a missing one is empty."""
 
     manifest: Manifest
     data: Mapping[str, Any]
@@ -43,18 +43,18 @@ class Part:
         return self.line_of()
 
     def line_of(self, *path: str | int) -> int:
-        """Of what stands there, or of what it would stand in."""
+        """The line of what is there, or of what it would be in."""
         whole = (*self.path, *path)
         while whole and whole not in self.manifest.lines:
             whole = whole[:-1]
         return self.manifest.lines.get(whole, 1)
 
     def part(self, key: str) -> Part:
-        """Raises ScriptError where something else stands there."""
+        """The mapping under a key. Raises ScriptError if it is something else."""
         return self._part(self.data.get(key), key)
 
     def parts(self, key: str) -> Iterator[Part]:
-        """Of a list; or of a mapping by name, each with its name."""
+        """Items of a list; or of a mapping by name, each with its name."""
         found = self.data.get(key) or ()
         if isinstance(found, Mapping):
             for name, value in found.items():
@@ -65,10 +65,10 @@ class Part:
             yield self._part(value, key, number)
 
     def listed(self, key: str) -> list[Any]:
-        """Raises ScriptError where something else than a list stands there."""
+        """The list under a key. Raises ScriptError if it is something else."""
         found = self.data.get(key) or []
         if not isinstance(found, list):
-            raise ScriptError(f"{key} is no list", self.line_of(key))
+            raise ScriptError(f"{key} is not a list", self.line_of(key))
         return found
 
     def words(self, key: str) -> list[str]:
@@ -80,5 +80,5 @@ class Part:
 
     def _part(self, value: Any, *path: str | int) -> Part:
         if value is not None and not isinstance(value, Mapping):
-            raise ScriptError(f"{path[0]} is no mapping", self.line_of(*path))
+            raise ScriptError(f"{path[0]} is not a mapping", self.line_of(*path))
         return Part(self.manifest, value or {}, (*self.path, *path))

@@ -1,4 +1,4 @@
-"""Recognise which of the stack's programs a command in a script runs."""
+"""Recognising which of the stack's programs a command in a script runs."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Program:
     kind: Kind
     line: int
     argv: tuple[str, ...]
-    """Starting with the program, without `env` and the like."""
+    """The words from the program on, without `env` and the like."""
     args: tuple[str, ...]
-    """What follows `-m module` or a sub-command."""
+    """The words after `-m module` or a sub-command."""
     env: Mapping[str, str]
     before: tuple[str, ...] = ()
     """A wrapper in front of it, such as `numactl …`."""
@@ -69,7 +69,7 @@ def recognized(started: Started) -> Program:
 
 
 def _unwrapped(env: dict[str, str], argv: list[str]) -> tuple[dict[str, str], list[str]]:
-    """Without `env NAME=value …` and other wrappers that change nothing else."""
+    """The command without `env NAME=value …` and other wrappers that change nothing else."""
     while argv and argv[0] in (*_PREFIXES, "env"):
         is_env = argv.pop(0) == "env"
         while argv and is_env:

@@ -1,4 +1,4 @@
-"""What of a component, or of a whole file, has no counterpart in a profile: told, key by key. Pure."""
+"""Parts of a component or a file that have no counterpart in a profile, reported key by key. Pure."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from dynkv.init.conversion import Conversion
 from dynkv.init.manifest import Manifest, Part
 
 _WHY = {
-    "scalingAdapter": "`dynkv scale` says how many run",
-    "autoscaling": "`dynkv scale` says how many run",
-    "livenessProbe": "dynkv has probes of its own, under `probes`",
-    "readinessProbe": "dynkv has probes of its own, under `probes`",
-    "startupProbe": "dynkv has probes of its own, under `probes`",
+    "scalingAdapter": "use `dynkv scale`",
+    "autoscaling": "use `dynkv scale`",
+    "livenessProbe": "dynkv has its own probes, under `probes`",
+    "readinessProbe": "dynkv has its own probes, under `probes`",
+    "startupProbe": "dynkv has its own probes, under `probes`",
     "ingress": "clients reach frontend.host and frontend.port",
-    "volumes": "what lies in a volume has to lie on this machine",
-    "volumeMounts": "what lies in a volume has to lie on this machine",
-    "pvcs": "what lies in a volume has to lie on this machine",
-    "image": "dynkv runs the stack of the interpreter that `python` names",
-    "imagePullSecrets": "dynkv runs the stack of the interpreter that `python` names",
-    "initContainers": "what they prepare has to be there",
+    "volumes": "a volume's content must be on this machine",
+    "volumeMounts": "a volume's content must be on this machine",
+    "pvcs": "a volume's content must be on this machine",
+    "image": "dynkv uses the stack of the interpreter in `python`",
+    "imagePullSecrets": "dynkv uses the stack of the interpreter in `python`",
+    "initContainers": "prepare it yourself",
 }
 _READ = {
     "component": "name type componentType subComponentType replicas podTemplate extraPodSpec envs envFromSecret "
@@ -35,7 +35,7 @@ _PLANNED = frozenset(
     "hostIPC isolatedIPC sharedMemorySize sharedMemory securityContext workingDir ports serviceName dynamoNamespace "
     "globalDynamoNamespace extraPodMetadata runtimeClassName gpuVendor privileged prometheus".split()
 )
-"""What a cluster needs, and one machine has."""
+"""Keys that a cluster needs and a single machine does not."""
 _GPUS = frozenset("nvidia.com/gpu gpu".split())
 
 
@@ -53,23 +53,23 @@ def tell_of_component(found: Conversion, component: Component) -> None:
         for kind in ("limits", "requests"):
             others = [key for key in resources.part(kind).data if key not in _GPUS]
             if others:
-                text = f"{name}: {kind} of {', '.join(others)}: the machine has what it has"
+                text = f"{name}: {kind} of {', '.join(others)}: the machine's own resources apply"
                 found.leave_out(resources.line_of(kind), text)
 
 
 def tell_of_the_rest(
     found: Conversion, graph: Manifest, manifests: Sequence[Manifest], understood: Sequence[str]
 ) -> None:
-    """Of the deployment itself, and other resources beside it."""
+    """Report the rest of the deployment itself, and other resources in the file."""
     tell(found, graph.spec, "spec", graph.name)
     for manifest in manifests:
         if manifest.kind not in understood:
-            text = f"{manifest.kind or 'a document of no kind'} {manifest.name}: it has no counterpart"
+            text = f"{manifest.kind or 'a document without a kind'} {manifest.name}: it has no counterpart"
             found.leave_out(manifest.lines.get(("kind",), 1), text)
 
 
 def tell(found: Conversion, part: Part, level: str, name: str) -> None:
-    """Each key of it that nothing reads; `level` says what reads it."""
+    """Report each key that is not read; `level` names the keys that are."""
     for key in part.data:
         if key in _READ[level].split() or _is_connection(part, key):
             continue
@@ -82,7 +82,7 @@ def tell(found: Conversion, part: Part, level: str, name: str) -> None:
 
 
 def _image(part: Part) -> str:
-    """As it is written in a container, or in parts."""
+    """The image, as written in a container, or in parts."""
     given = part.data["image"]
     if not isinstance(given, dict):
         return f"image {given}"
@@ -90,13 +90,13 @@ def _image(part: Part) -> str:
 
 
 def _once(found: Conversion, line: int, text: str) -> None:
-    """What is the same for several, where it stands first."""
+    """Report once, at its first occurrence, what is the same for several."""
     if all(remark.text != text for remark in found.left_out):
         found.leave_out(line, text)
 
 
 def _is_connection(part: Part, key: str) -> bool:
-    """What mounts the file of LMCache's operator, which says no more than that it is to be used."""
+    """Whether a volume mounts the file of LMCache's operator, which only means that LMCache is used."""
     if key not in ("volumes", "volumeMounts"):
         return False
     return all(CONNECTION in volume.text("name") for volume in part.parts(key))

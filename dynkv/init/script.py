@@ -1,4 +1,4 @@
-"""Turn one of Dynamo's launch scripts into a profile that does the same, and say what could not be carried over."""
+"""Turning one of Dynamo's launch scripts into an equivalent profile, and reporting what could not be carried over."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OTHER_DEVICES = {
 def converted(text: str, path: str, arguments: Sequence[str], environ: Mapping[str, str]) -> Conversion:
     """Convert the text of a script that would be called with `arguments`.
 
-    Raises ScriptError where it is no bash, starts nothing of Dynamo's, or what no profile can ask for.
+    Raises ScriptError if it is not bash, starts nothing of Dynamo, or if no profile can express it.
     """
     record = read_script(text, path, arguments, environ, HELPERS)
     programs = [program for program in map(recognized, record.started) if program.argv]
@@ -49,9 +49,9 @@ def converted(text: str, path: str, arguments: Sequence[str], environ: Mapping[s
 
 
 def _until_it_waits(found: Conversion, record: Record, programs: list[Program]) -> list[Program]:
-    """Drop what the script would only do after a server that it runs in the foreground has exited.
+    """Drop what the script would only do after a server in its foreground has exited.
 
-    Raises ScriptError for what cannot be read and does not stand there.
+    Raises ScriptError if something before that cannot be read.
     """
     serving = [at for at, program in enumerate(programs) if program.kind is not Kind.OTHER]
     if record.unread is not None and (not serving or programs[serving[-1]].is_background):
@@ -66,18 +66,18 @@ def _until_it_waits(found: Conversion, record: Record, programs: list[Program]) 
 
 
 def _refuse_other_devices(programs: Sequence[Program]) -> None:
-    """Raises ScriptError for devices that dynkv does not support."""
+    """Raise ScriptError for devices that dynkv does not support."""
     for program in programs:
         target = program.env.get("VLLM_TARGET_DEVICE", "")
         other = next((device for name, device in _OTHER_DEVICES.items() if program.env.get(name)), "")
         if target in ("xpu", "hpu", "tpu"):
             other = {"xpu": "Intel's GPUs", "hpu": "Gaudi", "tpu": "TPUs"}[target]
         if other:
-            raise ScriptError(f"this runs on {other}, and a profile's device is cuda or cpu", program.line)
+            raise ScriptError(f"this runs on {other}, but a profile's device is cuda or cpu", program.line)
 
 
 def _refuse_engines_beside(programs: Sequence[Program]) -> None:
-    """Raises ScriptError if a worker is an engine together with a part of Dynamo that talks to it."""
+    """Raise ScriptError if a worker is an engine together with a part of Dynamo that talks to it."""
     for program in programs:
         if program.argv[0].rpartition("/")[2] == "dynamo-vllm-sidecar" or program.kind is Kind.FRONTEND:
             raise ScriptError(
@@ -95,9 +95,9 @@ def _nothing_to_do(record: Record, programs: Sequence[Program]) -> ScriptError:
         )
     other = next((program for program in programs if program.kind is Kind.OTHER_DYNAMO), None)
     if other is not None:
-        return ScriptError(f"{other.module} is no worker that dynkv plans", other.line, hint=_PLANNED)
+        return ScriptError(f"{other.module} is not a worker that dynkv plans", other.line, hint=_PLANNED)
     if any(program.kind is Kind.FRONTEND for program in programs):
-        return ScriptError("it starts a frontend and no worker", hint=_PLANNED)
+        return ScriptError("it starts a frontend but no worker", hint=_PLANNED)
     return ScriptError("it starts no part of Dynamo", hint=_PLANNED)
 
 
@@ -105,7 +105,7 @@ _PLANNED = "dynkv plans `python -m dynamo.frontend`, `dynamo.vllm` or `dynamo.mo
 
 
 def convert(found: Conversion, programs: list[Program], file: str) -> None:
-    """Turn what is started into keys; raises ScriptError for what no profile can ask for."""
+    """Turn what is started into keys. Raises ScriptError for what no profile can express."""
     workers = [worker(program) for program in programs if program.kind in (Kind.WORKER, Kind.MOCKER)]
     others = _others(found, workers)
     own = list(as_ranks([one for one in workers if one.is_own_role]))
@@ -126,7 +126,7 @@ def convert(found: Conversion, programs: list[Program], file: str) -> None:
 
 
 def _others(found: Conversion, workers: list[Worker]) -> list[Worker]:
-    """Workers with a role that dynkv does not have, but which still have to run."""
+    """Workers with a role that dynkv does not have, but which still must run."""
     for one in workers:
         if one.role == "processor":
             line = one.program.line
@@ -135,7 +135,7 @@ def _others(found: Conversion, workers: list[Worker]) -> list[Worker]:
 
 
 def _route_to_encoders(found: Conversion, workers: list[Worker], others: list[Worker]) -> None:
-    """Let the workers that compute prompts ask the encoders, which a processor did before Dynamo 1.6."""
+    """Let the workers that compute prompts ask the encoders, as a processor did before Dynamo 1.6."""
     if not any(other.role == "encode" for other in others):
         return
     is_disagg = any(one.role == "prefill" for one in workers)
@@ -150,7 +150,7 @@ def _refuse_several_models(workers: list[Worker]) -> None:
     if len(models) > 1:
         names = " and ".join(model or "its default" for model in models)
         raise ScriptError(
-            f"its workers serve {names}, and a deployment serves one model",
+            f"its workers serve {names}, but a deployment serves one model",
             list(models.values())[1],
             hint="make a profile for each; both run at the same time, with a frontend each",
         )
@@ -159,7 +159,7 @@ def _refuse_several_models(workers: list[Worker]) -> None:
 def _refuse_prefill_alone(workers: list[Worker]) -> None:
     if all(one.role == "prefill" for one in workers):
         raise ScriptError(
-            "it starts prefill workers and no decode worker, and a deployment has both", workers[0].program.line
+            "it starts prefill workers but no decode worker, and a deployment needs both", workers[0].program.line
         )
 
 

@@ -1,4 +1,4 @@
-"""Turn LMCache in a script, as a server or inside workers, into the sidecar of a profile."""
+"""Turning LMCache in a script, as a server or inside workers, into the sidecar of a profile."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def take_sidecar(found: Conversion, workers: Sequence[Worker], servers: Sequence
     if servers:
         _take_server(found, servers[0])
         for other in servers[1:]:
-            found.leave_out(other.line, "a second `lmcache server`: a deployment has one")
+            found.leave_out(other.line, "a second `lmcache server`: a deployment has only one")
     else:
         _take_in_process(found, users)
 
@@ -48,7 +48,7 @@ def _take_server(found: Conversion, server: Program) -> None:
     adapters = []
     for argument in arguments(server.args, SIDECAR_OPTIONS):
         if not argument.is_known:
-            found.leave_out(server.line, f"{argument.shown()}: its value is known only when it runs")
+            found.leave_out(server.line, f"{argument.shown()}: its value is known only at run time")
         elif argument.name in _NUMBERS:
             found.put_number(_NUMBERS[argument.name], argument, server.line)
         elif argument.name == "--l2-adapter" and argument.mapping:
@@ -79,7 +79,7 @@ def _take_in_process(found: Conversion, users: Sequence[Worker]) -> None:
     first = users[0].program
     found.leave_out(
         first.line,
-        "LMCache inside the worker: dynkv runs it as a process of its own, which outlives a worker",
+        "LMCache inside the worker: dynkv runs it as a separate process, which outlives a worker",
     )
     for name, key in _IN_PROCESS.items():
         if (given := first.env.get(name)) is not None:

@@ -1,4 +1,4 @@
-"""Variables of a container, and what of them only a cluster knows. Pure."""
+"""Variables of a container, and those that only a cluster knows. Pure."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _SAME = {
     "LMCACHE_TRACK_USAGE": "false",
     "VLLM_NO_USAGE_STATS": "1",
 }
-"""What every process of dynkv's has anyway."""
+"""Variables that every process of dynkv has anyway."""
 
 
 _VARIABLE = re.compile(r"\$(\$\(|\((?P<name>[A-Za-z_]\w*)\))")
 
 
 def replaced(text: str, env: Mapping[str, str]) -> str:
-    """As Kubernetes reads an argument or a value: `$(NAME)` is the variable if there is one, and `$$(` is `$(`."""
+    """The text as Kubernetes expands it: `$(NAME)` is the variable if it exists, and `$$(` is `$(`."""
     return _VARIABLE.sub(lambda it: env.get(it["name"], it[0]) if it["name"] else "$(", text)
 
 
 def variables(found: Conversion, given: Sequence[Part]) -> dict[str, str]:
-    """By name, the last of equal ones; those taken from elsewhere are left out, and told."""
+    """Variables by name, the last of several; those taken from elsewhere are left out and reported."""
     env: dict[str, str] = {}
     for variable in given:
         name = variable.text("name")
@@ -42,7 +42,7 @@ def variables(found: Conversion, given: Sequence[Part]) -> dict[str, str]:
 
 
 def _kind(reference: str) -> str:
-    """Of `secretKeyRef` and the like, in words."""
+    """The kind of a reference such as `secretKeyRef`, in words."""
     return {"secretKeyRef": "Secret", "configMapKeyRef": "ConfigMap", "fieldRef": "field of the pod"}.get(
         reference, reference
     )

@@ -22,13 +22,14 @@ NUMBERS = {
 }
 """Options whose number becomes the value of a key."""
 _TASKS = {"--embedding-worker": "embed", "--classify-worker": "classify", "--realtime": "realtime"}
-"""Options that say what clients ask of a worker, with the task that replaces them."""
+"""Options that determine what a worker is used for, with the task that replaces them."""
 _RANKS = frozenset("--data-parallel-rank --data-parallel-start-rank".split())
 _TOGETHER = frozenset(
     "--data-parallel-address --data-parallel-rpc-port --data-parallel-external-lb --data-parallel-hybrid-lb "
     "--data-parallel-size-local".split()
 )
-"""They make separate processes the ranks of one engine; for dynkv a worker is one process tree and needs none."""
+"""Options that make separate processes the ranks of one engine; for dynkv a worker is one process tree and needs
+none."""
 _MANY_MACHINES = frozenset("--nnodes --node-rank --master-addr --master-port --headless".split())
 MULTIMODAL = "--enable-multimodal"
 _OLD_ROLES = {
@@ -48,16 +49,16 @@ _OLD_ROLES = {
 class Worker:
     program: Program
     role: str = "worker"
-    """Also roles that dynkv does not have, such as `encode`."""
+    """Its role, which dynkv may not have, such as `encode`."""
     model: str = ""
     served_names: tuple[str, ...] = ()
     numbers: dict[str, int | float] = field(default_factory=dict)
-    """By key."""
+    """Numbers by key."""
     connectors: Connectors = field(default_factory=Connectors)
     publishes_events: bool = False
     rank: int | None = None
     is_older_multimodal: bool = False
-    """Its role is given the way it was before Dynamo 1.6."""
+    """Whether its role is given as before Dynamo 1.6."""
     task: str = ""
     """The value for `model.task`, unless it generates."""
     args: list[Argument] = field(default_factory=list)
@@ -67,7 +68,7 @@ class Worker:
 
     @property
     def gpus(self) -> list[int | str]:
-        """Empty if the script does not say, or only when it runs."""
+        """The GPUs; empty if the script does not say, or only at run time."""
         listed = self.program.env.get("CUDA_VISIBLE_DEVICES", "")
         names = [gpu.strip() for gpu in listed.split(",") if gpu.strip() and is_known(listed)]
         return [name if (index := whole(name)) is None else index for name in names]
@@ -86,7 +87,7 @@ class Worker:
 
 
 def worker(program: Program) -> Worker:
-    """Raises ScriptError for what no profile can express."""
+    """The worker of a program. Raises ScriptError for what no profile can express."""
     found = Worker(program)
     if not is_known(gpus := program.env.get("CUDA_VISIBLE_DEVICES", "")):
         found.left_out.append(
@@ -102,9 +103,9 @@ def worker(program: Program) -> Worker:
 def _take(found: Worker, argument: Argument) -> None:
     line, name = found.program.line, argument.name
     if name in _MANY_MACHINES:
-        raise ScriptError(f"{argument.shown()} spreads a worker over machines, and a deployment runs on one", line)
+        raise ScriptError(f"{argument.shown()} spreads a worker over machines, but a deployment runs on one", line)
     if not argument.is_known:
-        found.leave_out(argument, "its value is known only when it runs")
+        found.leave_out(argument, "its value is known only at run time")
     elif name in NUMBERS:
         _take_number(found, argument)
     elif name in _OLD_ROLES:
@@ -161,21 +162,21 @@ def _take_reserved(found: Worker, argument: Argument) -> None:
 
 
 def refuse_connectors(workers: list[Worker]) -> None:
-    """Raises ScriptError for connectors that no profile can express."""
+    """Raise ScriptError for connectors that no profile can express."""
     for one in workers:
         if one.connectors.others:
             name = one.connectors.others[0] or "a connector without a name"
             raise ScriptError(
-                f"{name} keeps the KV blocks of this worker, and dynkv supports only LMCache and NIXL",
+                f"{name} keeps the KV blocks of this worker, but dynkv supports only LMCache and NIXL",
                 one.program.line,
                 hint="`dynkv plan agg` shows how dynkv keeps KV blocks",
             )
 
 
 def as_ranks(workers: list[Worker]) -> Iterator[Worker]:
-    """Yield the workers, with processes that are data parallel ranks of one engine merged into one.
+    """The workers, with processes that are data parallel ranks of one engine merged into one.
 
-    Raises ScriptError where some of the ranks are elsewhere.
+    Raises ScriptError if some of the ranks are elsewhere.
     """
     ranked: dict[tuple[str, ...], list[Worker]] = {}
     for one in workers:
@@ -187,7 +188,7 @@ def as_ranks(workers: list[Worker]) -> Iterator[Worker]:
         first, size = group[0], int(group[0].numbers.get("workers.data_parallel_size", 1))
         if sorted(one.rank or 0 for one in group) != list(range(size)):
             raise ScriptError(
-                f"{len(group)} of the {size} data parallel ranks start here, and a deployment needs all of them",
+                f"{len(group)} of the {size} data parallel ranks start here, but a deployment needs all of them",
                 first.program.line,
             )
         gpus = ",".join(str(gpu) for one in sorted(group, key=lambda it: it.rank or 0) for gpu in one.gpus)

@@ -10,5 +10,5 @@ SCRIPTS = Path(__file__).parent
 
 
 def script(name: str) -> str:
-    """The path of one of them, for an interpreter to run."""
+    """The path of a script, for an interpreter to run."""
     return str(SCRIPTS / f"{name}.py")

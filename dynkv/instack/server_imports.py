@@ -1,8 +1,8 @@
-"""Import what `lmcache server` imports until it has read its arguments: run by standby.py, ahead of a sidecar's start.
+"""Import what `lmcache server` imports before it reads its arguments: run by standby.py, before a sidecar's start.
 
-That is most of what its start takes without CUDA: 4.5 of 5 s on two cores, half of it for storage adapters that
-nobody may have asked for (lmcache 0.5.6, cli/commands/server.py). `lmcache.v1.multiprocess.server`, which comes after
-that, begins with CUDA on a host with GPUs, so nothing that has imported it could be forked.
+Without CUDA that is most of the start: 4.5 of 5 s on two cores, half of it for storage adapters that may not be used
+(lmcache 0.5.6, cli/commands/server.py). `lmcache.v1.multiprocess.server`, which comes next, initialises CUDA on a host
+with GPUs, so a process that has imported it could not be forked.
 """
 
 import argparse

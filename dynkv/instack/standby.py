@@ -1,21 +1,20 @@
-"""Import what programs need ahead, and become such programs on request: `PYTHON standby.py FD MODULE|FILE ...`.
+"""Import what programs need in advance, and become such programs on request: `PYTHON standby.py FD MODULE|FILE ...`.
 
-The start of a worker, or of the sidecar, is mostly imports, the same each time. This process does them once and waits
+The start of a worker or of the sidecar is mostly imports, the same each time. This process does them once and waits
 ("parked"). For each order it forks a process that becomes the program, as if it had been started as `python -m
-PROGRAM`, `python -c CODE` or `python SCRIPT`, with -P or without it: the same arguments, environment, log, session of
-its own, and what /proc shows of them. With --spawns, processes that the program starts by multiprocessing's spawn
-method, as vLLM starts its engine, are forked from the same imports, with the environment of their parent at that
-moment, as spawn gives it to them. With --cuda the programs use GPUs, so it fails where the imports alone have begun
-with CUDA.
+PROGRAM`, `python -c CODE` or `python SCRIPT`, with or without -P: with the given arguments, environment and log, its
+own session, and the same appearance in /proc. With --spawns, processes that the program starts with multiprocessing's
+spawn method, as vLLM starts its engine, are forked from the same imports, with their parent's environment at that
+moment, as with spawn. With --cuda the programs use GPUs, so it fails if the imports alone initialise CUDA.
 
 FD is a SOCK_SEQPACKET socket; each message is one JSON object. First this sends {"parked": true, "paths": where modules
-come from} or {"failed": why} and ends. Then for each {"argv", "env", "log", "cwd"} it answers {"pid"} or {"failed":
-why}. What an order says, secrets too, is read by the forked process alone: nothing of it is here when the next comes. A
-forked process is given to the nearest subreaper; it is no child of this process. When the other end closes, this
-process ends; what it forked goes on.
+come from}, or {"failed": why} and ends. Then it answers each {"argv", "env", "log", "cwd"} with {"pid"} or {"failed":
+why}. Only the forked process reads an order, including secrets: nothing of it is left here when the next one comes. A
+forked process is inherited by the nearest subreaper; it is no child of this process. When the other end closes, this
+process ends; forked processes continue.
 
 Linux only. It runs in the stack's interpreter, imports nothing of dynkv, and by itself only the standard library and
-what lies beside it: standby_identity (what a forked process goes by) and standby_spawns (for --spawns).
+its neighbours: standby_identity (a forked process's environment and appearance) and standby_spawns (for --spawns).
 """
 
 from __future__ import annotations
@@ -35,10 +34,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-if sys.flags.safe_path:  # otherwise its directory stands there already
+if sys.flags.safe_path:  # otherwise its directory is already there
     sys.path.insert(0, str(Path(__file__).parent))
 
-# mypy knows them as parts of dynkv, as which they cannot be found here
+# mypy knows them as parts of dynkv, which cannot be imported here
 from standby_identity import set_environment, show  # type: ignore[import-not-found]
 from standby_spawns import serve_spawns  # type: ignore[import-not-found]
 
@@ -50,14 +49,14 @@ CUDA_ERROR_NOT_INITIALIZED = 3
 def main(arguments: Sequence[str]) -> None:
     options = parse(arguments)
     channel = socket.socket(fileno=options.fd)
-    del sys.path[0]  # this script's own directory, which holds what is no module of the stack
+    del sys.path[0]  # this script's own directory, which has no module of the stack
     if not sys.flags.safe_path:
         sys.path.insert(0, str(Path.cwd()))  # as for `python -m`
     why = import_all(options.modules) or (has_begun_with_cuda() if options.cuda else None)
     reply(channel, {"failed": why} if why else {"parked": True, "paths": [*filter(os.path.isdir, sys.path)]})
     if why:
         sys.exit(1)
-    # what is imported stays shared with every process that is forked, as long as nobody touches it
+    # imports stay shared with every forked process, as long as nothing writes to them
     gc.collect()
     gc.freeze()
     order = orders(channel)
@@ -79,7 +78,7 @@ def reply(channel: socket.socket, content: dict[str, Any]) -> None:
 
 
 def import_all(modules: Sequence[str]) -> str | None:
-    """Why it failed, if it did. A module's name may be the path of a script that imports others."""
+    """Import the modules; returns why it failed, if it did. A name may be the path of a script that imports others."""
     for module in modules:
         try:
             if module.endswith(".py"):
@@ -92,9 +91,10 @@ def import_all(modules: Sequence[str]) -> str | None:
 
 
 def has_begun_with_cuda() -> str | None:
-    """Ask in a fork: what only looks for GPUs does no harm (measured), but with CUDA in use both refuse there.
+    """Check in a fork whether CUDA is in use: merely looking for GPUs does no harm (measured), but with CUDA in use
+    both refuse there.
 
-    torch knows what it has begun itself; the driver knows of everybody, as an extension module that begins with it.
+    torch knows what it has initialised itself; the driver also knows of others, such as an extension module.
     """
     pid = os.fork()
     if pid == 0:
@@ -106,7 +106,7 @@ def has_begun_with_cuda() -> str | None:
 
 
 def can_begin_with_driver() -> bool:
-    """False in a process whose parent has begun with CUDA before the fork; true where there is no driver."""
+    """False in a process whose parent has initialised CUDA before the fork; true without a driver."""
     try:
         return bool(ctypes.CDLL("libcuda.so.1").cuInit(0) != CUDA_ERROR_NOT_INITIALIZED)
     except OSError:
@@ -114,7 +114,7 @@ def can_begin_with_driver() -> bool:
 
 
 def orders(channel: socket.socket) -> dict[str, Any] | None:
-    """Fork for each order that comes; returns the order in the forked process, and None when the other end closes."""
+    """Fork for each order; returns the order in the forked process, and None when the other end closes."""
     while channel.recv(1, socket.MSG_PEEK):
         read, write = os.pipe()
         first = os.fork()
@@ -135,13 +135,14 @@ def orders(channel: socket.socket) -> dict[str, Any] | None:
 
 
 def drop_unread(channel: socket.socket) -> None:
-    """An order whose process died before it had read it; the next is sent when this one is answered."""
+    """Drop an order whose process died before reading it; the next one is sent after this one is answered."""
     with suppress(BlockingIOError):
         channel.recv(1, socket.MSG_DONTWAIT)
 
 
 def wired_up(order: dict[str, Any], news: int) -> dict[str, Any]:
-    """Session, priority and CPUs, log, environment; then tell the pid. The order, for what is left to do."""
+    """Set session, priority and CPUs, log and environment; then report the pid. Returns the order for the remaining
+    steps."""
     try:
         os.setsid()
         schedule(order["nice"], order["cpus"])
@@ -162,7 +163,7 @@ def wired_up(order: dict[str, Any], news: int) -> dict[str, Any]:
 
 
 def schedule(nice: int, cpus: Sequence[int]) -> None:
-    """What this process forks inherits both; neither is worth a start."""
+    """Set both, which this process's forks inherit; failing to is not worth losing a start."""
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, nice)
     with suppress(OSError):
@@ -171,9 +172,9 @@ def schedule(nice: int, cpus: Sequence[int]) -> None:
 
 
 def become(argv: Sequence[str], *, spawns: bool) -> None:
-    """Run the program as the interpreter would have: `argv` is `python -m MODULE ...`, `-c CODE ...` or `FILE ...`.
+    """Run the program as the interpreter would: `argv` is `python -m MODULE ...`, `-c CODE ...` or `FILE ...`.
 
-    With -P after `python` nothing is imported from where it runs.
+    With -P after `python` nothing is imported from the working directory.
     """
     if spawns:
         serve_spawns()

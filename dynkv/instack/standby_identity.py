@@ -1,4 +1,4 @@
-"""Who a forked process is: the environment that it goes by, and what /proc shows of it. Part of standby.py.
+"""The identity of a forked process: its environment, and its appearance in /proc. Part of standby.py.
 
 Linux only. Source: linux/prctl.h, proc(5).
 """
@@ -13,20 +13,20 @@ from pathlib import Path
 
 
 def set_environment(environment: dict[str, str]) -> None:
-    """Exactly this, and nothing that was derived from an earlier one."""
+    """Set exactly this environment, with nothing derived from an earlier one."""
     os.environ.clear()
     os.environ.update(environment)
     tempfile.tempdir = None
 
 
 def memory_layout() -> dict[int, int]:
-    """Where the parts of this process's memory are, by the number of the field. Source: proc_pid_stat(5)."""
+    """Where the parts of this process's memory are, by field number. Source: proc_pid_stat(5)."""
     numbers = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     return {number: int(text) for number, text in enumerate(numbers, 3) if number > 22}
 
 
 LAYOUT = memory_layout()
-"""As the kernel made it when this process was started; it holds for every process that is forked from it."""
+"""The layout that the kernel made when this process was started; the same in every process forked from it."""
 PR_SET_NAME, PR_SET_MM, PR_SET_MM_MAP = 15, 35, 14
 NO_FILE = 2**32 - 1
 
@@ -43,10 +43,10 @@ class MemoryMap(ctypes.Structure):
 
 
 def show(argv: Sequence[str | bytes]) -> None:
-    """Let /proc show these arguments and the present environment, in place of what this process was started with.
+    """Let /proc show these arguments and the present environment instead of the original ones.
 
-    Where the kernel does not let the two be moved in their memory, the arguments stay as they were; what does not fit
-    is cut off. Source: proc_pid_cmdline(5), PR_SET_MM(2const).
+    If the kernel does not allow moving them in memory, the arguments stay as they were; what does not fit is cut off.
+    Source: proc_pid_cmdline(5), PR_SET_MM(2const).
     """
     start, border, end = LAYOUT[48], LAYOUT[49], LAYOUT[51]
     args = b"".join(os.fsencode(word) + b"\0" for word in argv)
@@ -58,7 +58,7 @@ def show(argv: Sequence[str | bytes]) -> None:
 
 
 def lay_out(border: int, env_bytes: int) -> bool:
-    """Whether the kernel now takes what lies before `border` for arguments, and what follows for environment."""
+    """Whether the kernel now takes what is before `border` for arguments, and what follows for the environment."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.sbrk.restype = ctypes.c_void_p
     wanted = MemoryMap(
@@ -80,7 +80,8 @@ def lay_out(border: int, env_bytes: int) -> bool:
 
 
 def set_title(title: str) -> None:
-    """What setproctitle does; that itself looks for its room where `show` has moved things, and does not find it."""
+    """Do what setproctitle does, which itself would look for its space where `show` has moved things, and not find
+    it."""
     show([title])
     name = ctypes.create_string_buffer(os.fsencode(title)[:15])
     ctypes.CDLL(None).prctl(PR_SET_NAME, name, ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))

@@ -1,6 +1,6 @@
 """Let multiprocessing's spawn mean fork, in a process that standby.py has forked. Part of it.
 
-Source for what is replaced: CPython 3.11 to 3.13, context.py, forkserver.py, spawn.py.
+Source of what is replaced: CPython 3.11 to 3.13, context.py, forkserver.py, spawn.py.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from standby_identity import set_environment, set_title, show  # type: ignore[im
 
 
 def serve_spawns() -> None:
-    """Let spawn mean fork from here: by a forkserver that is forked off now, while this process has no threads."""
+    """Let spawn mean fork from here on: through a forkserver that is forked now, while this process has no threads."""
     contexts = multiprocessing.context._concrete_contexts  # type: ignore[attr-defined]
     contexts["spawn"] = contexts["forkserver"]
     prepare = spawn.get_preparation_data
@@ -44,16 +44,17 @@ def serve_spawns() -> None:
 
 
 class Environment:
-    """Pickled, that of this process at that moment; unpickling it takes it over."""
+    """Pickled, this is the process's environment at that moment; unpickling applies it."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return take_over, (dict(os.environ),)
 
 
 def take_over(environment: dict[str, str]) -> None:
-    """As a new process would: OpenMP reads its threads and CPUs when it is loaded, which was before the fork.
+    """Apply the environment as in a new process: OpenMP reads its threads and CPUs when it is loaded, which was before
+    the fork.
 
-    vLLM gives each worker on a CPU cores of its own in this way. Source: vllm 0.31.0, utils/ompmultiprocessing.py.
+    vLLM gives each worker on a CPU its own cores in this way. Source: vllm 0.31.0, utils/ompmultiprocessing.py.
     """
     set_environment(environment)
     if cpus := bound_cpus(environment):
@@ -63,7 +64,7 @@ def take_over(environment: dict[str, str]) -> None:
 
 
 def bound_cpus(environment: dict[str, str]) -> set[int]:
-    """The CPUs that are named, of those that there are."""
+    """The CPUs that are named and exist."""
     named = re.search(r"proclist=\[([\d,]*)\]", environment.get("KMP_AFFINITY", ""))
     texts = [
         named.group(1) if named else "",
@@ -76,9 +77,10 @@ def bound_cpus(environment: dict[str, str]) -> set[int]:
 
 
 def fork_forkserver(kept: set[int], _path: bytes, words: Sequence[str], passed: Sequence[int]) -> int:
-    """In place of running `python -c CODE`: run the code in a fork, without what was opened for its parent alone.
+    """Replace running `python -c CODE`: run the code in a fork, without descriptors that were opened for its parent
+    alone.
 
-    What libraries had open before has to stay so: NVML's is lost for good without it.
+    Descriptors that libraries opened before must stay open: NVML's cannot be recovered.
     """
     pid = os.fork()
     if pid == 0:
@@ -94,15 +96,16 @@ def fork_forkserver(kept: set[int], _path: bytes, words: Sequence[str], passed: 
 
 
 def open_descriptors() -> set[int]:
-    """Without the one through which they are listed."""
+    """All open descriptors except the one used for listing them."""
     listed = [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]
     return {fd for fd in listed if Path(f"/proc/self/fd/{fd}").is_symlink()}
 
 
 def share(listener: int) -> None:
-    """Let the processes of this forkserver start theirs through it, too: they would each begin one without the imports.
+    """Let the processes of this forkserver start theirs through it too: otherwise each would start one without the
+    imports.
 
-    An engine of vLLM starts its workers so.
+    An engine of vLLM starts its workers like this.
     """
     server: Any = forkserver._forkserver
     with socket.socket(fileno=os.dup(listener)) as copy:

@@ -1,13 +1,13 @@
 """Write a tiny Qwen3 model directory, without a download: `PYTHON tiny_model.py TARGET_DIR`.
 
-Runs in the stack's interpreter, which has `tokenizers` wherever ai-dynamo is installed; it imports neither torch
-nor transformers, nor anything of dynkv. The directory holds config.json, generation_config.json, tokenizer.json and
-tokenizer_config.json. It holds no weights: vLLM makes them at random with `--load-format dummy`, and Dynamo's mocker
-reads only the configuration and the tokenizer. What the model answers is noise, the same noise for the same seed.
+Runs in the stack's interpreter, which has `tokenizers` wherever ai-dynamo is installed; it imports neither torch nor
+transformers, nor anything of dynkv. The directory contains config.json, generation_config.json, tokenizer.json and
+tokenizer_config.json. It contains no weights: vLLM makes random ones with `--load-format dummy`, and Dynamo's mocker
+reads only the configuration and the tokenizer. The model's output is noise, the same for the same seed.
 
-The directory appears whole or not at all, so several runs at once are safe: each writes a directory of its own beside
-the target and renames it; whoever comes second finds the target in place and leaves it. A target that already has
-config.json is left untouched. Exit codes: 0 the model is there, 1 it could not be written, 2 usage.
+The directory appears complete or not at all, so several runs at once are safe: each writes its own directory next to
+the target and renames it; a later run finds the target and leaves it. A target that already has config.json is left
+untouched. Exit codes: 0 the model is there, 1 it could not be written, 2 usage.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ GENERATION_CONFIG: Mapping[str, object] = {
 }
 
 TOKENIZER_CONFIG: Mapping[str, object] = {
-    # known under this name to transformers 4 and 5 alike
+    # transformers 4 and 5 both know it under this name
     "tokenizer_class": "PreTrainedTokenizerFast",
     "bos_token": None,
     "eos_token": TURN_END,
@@ -132,9 +132,9 @@ def _write_json(path: Path, content: Mapping[str, object]) -> None:
 
 
 def ensure_model(target: Path) -> bool:
-    """Put the model at `target` unless it is there; tell whether this call wrote it.
+    """Put the model at `target` unless it is there; returns whether this call wrote it.
 
-    Raises OSError when `target` is a file, or a directory which holds something else.
+    Raises OSError if `target` is a file, or a directory with other content.
     """
     if is_model(target):
         return False

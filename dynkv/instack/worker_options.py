@@ -31,7 +31,7 @@ def _told_by(parser: argparse.ArgumentParser) -> list[tuple[list[str], Any]]:
 
 if __name__ == "__main__":
     answer = os.dup(1)
-    os.dup2(2, 1)  # what they print while they are imported is no answer
+    os.dup2(2, 1)  # output during imports is not part of the answer
     text = json.dumps(options()).encode()
     with os.fdopen(answer, "wb") as file:
         file.write(text)

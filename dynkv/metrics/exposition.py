@@ -1,4 +1,4 @@
-"""dynkv's own figures in Prometheus' text format. Source: Prometheus exposition formats, version 0.0.4."""
+"""dynkv's own metrics in Prometheus' text format. Source: Prometheus exposition formats, version 0.0.4."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ REPLACED = {
     "dynkv_process_resident_memory_bytes": _MEMORY,
     "dynkv_process_startup_duration_seconds": _STARTUP,
 }
-"""By a name of before, with the label `process` for `unit`: what to ask for instead. These stay for one version."""
+"""Replacements of earlier names, which have the label `process` instead of `unit`. They stay for one version."""
 _OF_UNITS = {
     _STATE: ("gauge", "1 for the state that the unit is in."),
     _RESTARTS: ("counter", "Restarts of the unit."),
     _MEMORY: ("gauge", "Resident memory of the unit's whole process tree."),
-    _STARTUP: ("gauge", "From the process's start to ready, of the current incarnation."),
+    _STARTUP: ("gauge", "Time from the process's start until it was ready, for the current incarnation."),
 }
 FAMILIES = {
     _BUILD: ("gauge", "The supervisor's version."),
     **_OF_UNITS,
     **{old: (_OF_UNITS[new][0], f"Deprecated: {new} replaces it.") for old, new in REPLACED.items()},
 }
-"""Type and description, by name. The reference is made from this."""
+"""Type and description by name. The reference is made from this."""
 
 
 def own_samples(status: DeploymentStatus) -> dict[str, list[Sample]]:
-    """By family."""
+    """Samples by family."""
     found: dict[str, list[Sample]] = {name: [] for name in FAMILIES}
     found[_BUILD].append(Sample(_BUILD, {"version": __version__}, 1))
     for unit in status.units:
@@ -58,7 +58,7 @@ def unit_labels(deployment: str, unit: str, role: str) -> dict[str, str]:
 
 
 def labelled(own: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """A label that is given with a name among our own gets `exported_` before it, as Prometheus does it."""
+    """Labels with ours added; a given label with one of our names gets the prefix `exported_`, as in Prometheus."""
     labels = dict(own)
     for name, text in given.items():
         free = name

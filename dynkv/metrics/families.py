@@ -1,7 +1,7 @@
-"""What several programs say of themselves, as one exposition: each family once, whoever has it. Pure.
+"""Metrics of several programs as one exposition, in which each family occurs once. Pure.
 
-Written for Prometheus' text format or for OpenMetrics. No program can spoil it for the others: of one that does not
-keep to the format nothing is taken. Sources: Prometheus, "Exposition formats", 0.0.4; OpenMetrics 1.0.0.
+Written in Prometheus' text format or as OpenMetrics. No program can spoil it for the others: nothing is taken from one
+that violates the format. Sources: Prometheus, "Exposition formats", 0.0.4; OpenMetrics 1.0.0.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _COMMENT = re.compile(r"#[ \t]+(HELP|TYPE)[ \t]+([a-zA-Z_:][a-zA-Z0-9_:]*+)[ \t]
 _LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*+="(?:[^"\\]|\\.)*+"'
 _NUMBER = r"[+-]?(?:(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?|Inf|NaN)"
 _USUAL = re.compile(rf"([a-zA-Z_:][a-zA-Z0-9_:]*+)(?:\{{((?:{_LABEL},?)*+)\}})? ({_NUMBER})")
-"""As nearly every program writes a sample; others are read with more patience."""
+"""The form in which nearly every program writes a sample; others are parsed more slowly."""
 _LABEL_NAMES = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*+)="(?:[^"\\]|\\.)*+"')
 
 
@@ -30,17 +30,17 @@ _LABEL_NAMES = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*+)="(?:[^"\\]|\\.)*+"')
 class Family:
     kind: str
     description: str
-    """As the text format escapes it."""
+    """Description, escaped as in the text format."""
     lines: list[str] = field(default_factory=list)
-    """Its samples, each a line."""
+    """Its samples, one per line."""
 
 
 Families = dict[str, Family]
-"""By name."""
+"""Families by name."""
 
 
 class NotReadable(ValueError):
-    """A text that is no exposition."""
+    """A text that is not an exposition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,9 @@ class Source:
 
 
 def families_of(text: str, source: Source) -> Families:
-    """With the source's labels before its own; one with such a name has `exported_` before it.
+    """Families with the source's labels before a sample's own; own ones with the same name get the prefix `exported_`.
 
-    Raises NotReadable where any line is neither a sample nor a comment.
+    Raises NotReadable if any line is neither a sample nor a comment.
     """
     found: Families = {}
     owners: dict[str, str] = {}
@@ -77,8 +77,8 @@ def families_of(text: str, source: Source) -> Families:
 
 
 def merged(all_families: Iterable[Families]) -> Families:
-    """The first that has a family says of which kind it is, and what it means; who has it as another kind is left out,
-    and so is who has a family of which a part is called as another one is."""
+    """Families of all sources. The first source with a family determines its type and description; sources with
+    another type, or with a family whose series have the name of another one, are left out."""
     result: Families = {}
     taken: dict[str, str] = {}
     for families in all_families:
@@ -99,7 +99,8 @@ def as_text(families: Mapping[str, Family]) -> str:
 
 
 def as_openmetrics(families: Mapping[str, Family]) -> str:
-    """Counters without `_total` are of an unknown kind there; when a series was created is left out."""
+    """The families as OpenMetrics, in which counters without `_total` have an unknown type; creation times are left
+    out."""
     return "".join([*_as_openmetrics(families), "# EOF\n"])
 
 
@@ -112,7 +113,7 @@ def own_family(kind: str, description: str, given: Iterable[Sample]) -> Family:
 
 
 def _note(comment: str, found: Families, owners: dict[str, str]) -> None:
-    """A comment that says nothing of a family may say anything."""
+    """Note a comment; one that is not about a family may contain anything."""
     if (said := _COMMENT.fullmatch(comment)) is None:
         return
     what, name, words = said.groups()
@@ -134,7 +135,7 @@ def _series(given: str, ahead: str, source: Source, number: int) -> tuple[str, s
             return name, f"{name}{{{ahead}{',' if own else ''}{own}}}", value
     sample = next(samples(given), None)
     if sample is None or "__name__" in sample.labels:
-        raise NotReadable(f"line {number} is no sample")
+        raise NotReadable(f"line {number} is not a sample")
     written = line(Sample(sample.name, labelled(source.labels, sample.labels), sample.value))
     series, _, value = written.rstrip("\n").rpartition(" ")
     return sample.name, series, value

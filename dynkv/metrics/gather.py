@@ -1,4 +1,4 @@
-"""The children's own figures about their KV caches, from their /metrics and /status."""
+"""The children's own metrics of their KV caches, from their /metrics and /status."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KvFigures = dict[str, float | int | None]
 async def gather_forever(
     plan: Plan, note: Callable[[Mapping[str, float | int | None]], None], figures: Figures | None = None
 ) -> None:
-    """Gather and `note` every PERIOD_S; a child that does not answer leaves its figures as None."""
+    """Gather and `note` every PERIOD_S; figures of a child that does not answer are None."""
     figures = figures or Figures(sources(plan))
     while True:
         note(await gather(plan, figures))
@@ -41,9 +41,9 @@ async def gather_forever(
 
 
 async def gather(plan: Plan, figures: Figures | None = None) -> KvFigures:
-    """Token counts are totals since the sidecar started; bytes likewise since each worker did.
+    """Gather the figures. Token counts are totals since the sidecar started; bytes since each worker did.
 
-    All are asked side by side, each with a deadline of its own. Whatever they say, each figure is finite or None.
+    All are requested side by side, each with its own deadline. Whatever the answers, each figure is finite or None.
     """
     figures = figures or Figures(sources(plan))
     parts: list[Callable[[], Awaitable[KvFigures]]] = []
@@ -63,7 +63,7 @@ async def gather(plan: Plan, figures: Figures | None = None) -> KvFigures:
 
 
 async def _caches(figures: Figures, sidecars: Sequence[Unit]) -> KvFigures:
-    """Of all sidecars together; `l1_usage_ratio` is that of the fullest."""
+    """Figures of all sidecars together; `l1_usage_ratio` is that of the fullest."""
     texts = await figures.of([unit.name for unit in sidecars], max_age_s=PERIOD_S, timeout_s=_TIMEOUT_S)
     said = [read(text, {_REQUESTED, _HIT, _L1_USAGE, _L1_USED, _L2_USED}) for text in texts.values()]
     of_each = {name: [total(samples, name) for samples in said] for name in (_REQUESTED, _HIT, _L1_USED, _L2_USED)}
@@ -95,7 +95,7 @@ async def _registered(sidecar: Unit) -> Registrations | None:
 
 
 async def _nixl(figures: Figures, plan: Plan) -> KvFigures:
-    """`nixl_bytes_s`: bytes for each second in which one was moved."""
+    """Figures of NIXL. `nixl_bytes_s`: bytes per second of transfer time."""
     texts = await figures.of([unit.name for unit in plan.workers], max_age_s=PERIOD_S, timeout_s=_TIMEOUT_S)
     said = [read(text, {_MOVED, _TOOK}) for text in texts.values()]
     moved = sum_of_known(total(samples, _MOVED) for samples in said)

@@ -1,4 +1,4 @@
-"""GPU figures for a status: asked of NVML when somebody asks, and never waited for longer than a moment."""
+"""GPU figures for a status: requested from NVML on demand, with a short timeout."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from dynkv.host.gpus import GpuLoad, gpu_loads
 from dynkv.supervisor.status import GpuStatus, UnitStatus
 
 _PATIENCE_S = 0.2
-"""A glance waits 0.5 s for the whole answer; NVML takes some 10 ms, and minutes on a GPU that fell off the bus."""
+"""Timeout in seconds. A quick status waits 0.5 s for the whole answer; NVML takes some 10 ms, and minutes for a GPU
+that fell off the bus."""
 _FRESH_S = 0.5
 _STALE_S = 10.0
-"""Figures of an older look are no news any more."""
+"""Seconds after which figures of an earlier look are outdated."""
 
 
 class GpuFigures:
-    """Those of the last look where NVML does not answer in time; one look at a time."""
+    """GPU figures; if NVML does not answer in time, those of the last look. One look at a time."""
 
     def __init__(self) -> None:
         self._loads: dict[str, GpuLoad] = {}
@@ -28,7 +29,7 @@ class GpuFigures:
         self._nvml = Questions()
 
     async def of(self, units: Iterable[UnitStatus]) -> tuple[GpuStatus, ...]:
-        """Of the GPUs that units use, in their order; without asking anybody where they use none."""
+        """Figures of the GPUs that units use, in order; asks nobody if they use none."""
         loads = await self.loads(units)
         return tuple(
             GpuStatus(gpu, load.used_bytes, load.total_bytes, load.utilisation, load.power_w, load.temperature_c)
@@ -36,7 +37,7 @@ class GpuFigures:
         )
 
     async def loads(self, units: Iterable[UnitStatus]) -> dict[str, GpuLoad]:
-        """The same as NVML tells it."""
+        """The same figures as NVML gives them."""
         wanted = tuple(dict.fromkeys(gpu for unit in units for gpu in unit.gpus))
         if wanted and time.monotonic() >= self._looked_at + _FRESH_S:
             with suppress(TimeoutError):
@@ -47,5 +48,5 @@ class GpuFigures:
         return {gpu: load for gpu in wanted if (load := self._loads.get(gpu)) is not None}
 
     def _look(self, wanted: tuple[str, ...]) -> None:
-        """In a thread of its own, which goes on when nobody waits for it any more."""
+        """Look, in a thread that continues even when nobody waits for it any more."""
         self._loads, self._loaded_at = gpu_loads(wanted), time.monotonic()

@@ -1,4 +1,4 @@
-"""The ledger of a deployment, kept up: what a supervisor before has told of, then each event as it comes."""
+"""Maintaining the ledger of a deployment: events of earlier supervisors first, then each new one."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from dynkv.owned import open_own
 from dynkv.supervisor.events import Event, EventLog, decoded
 
 _READ_BYTES = 4 * 1024**2
-"""Some 20,000 events; of a longer history the end counts, and sums begin lower, as after a reset."""
+"""Most bytes to read, some 20,000 events; of a longer history the end counts, and sums begin lower, as after a
+reset."""
 _PATIENCE_S = 30.0
 
 
 async def keep_ledger(ledger: Ledger, events: EventLog, since: str) -> None:
-    """Until cancelled. `since`: when the deployment was started; ISO 8601, UTC."""
+    """Run until cancelled. `since`: when the deployment was started; ISO 8601, UTC."""
     try:
         before = await Questions().ask(partial(_history, events.path, since), _PATIENCE_S)
     except (OSError, TimeoutError):
-        before = []  # there is none, or its disk does not answer: the sums begin now
+        before = []  # there are none, or the disk does not answer: sums begin now
     for event in before:
         ledger.note(event)
     while True:
-        async for event in events.follow(ledger.seq):  # it ends for a listener that is too slow
+        async for event in events.follow(ledger.seq):  # the stream ends for a listener that is too slow
             ledger.note(event)
 
 
 def _history(path: Path, since: str) -> list[Event]:
-    """In a thread of its own."""
+    """Past events; runs in a thread."""
     return [event for event in _events(path) if event.at >= since]
 
 

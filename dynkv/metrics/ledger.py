@@ -1,6 +1,6 @@
-"""What a deployment's events add up to: outages by reason, recoveries, time in each state, steps of clearing up. Pure.
+"""Sums over a deployment's events: outages by reason, recoveries, time in each state, steps of cleaning up. Pure.
 
-The same events give the same sums, whoever reads them: a supervisor that takes over reads those of the one before.
+The same events give the same sums, whoever reads them: a supervisor that takes over reads those of the previous one.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _CUT = "dynkv_requests_cut_total"
 LEDGER_FAMILIES = {
     _OUTAGES: ("counter", "Times that the unit stopped serving, by reason."),
     _LOST: ("counter", "Seconds in which the unit did not serve, by the reason of the outage."),
-    _RECOVERY: ("histogram", "Seconds from the end of an incarnation that served until the next one was ready."),
+    _RECOVERY: ("histogram", "Seconds from the end of a serving incarnation until the next one was ready."),
     _IN_STATE: ("counter", "Seconds that the unit has been in each state."),
-    _STEP: ("summary", "Seconds that a step of clearing up behind the unit took, and how often it was needed."),
-    _CUT: ("counter", "Requests that an end of the unit has cut, and that could not go on elsewhere."),
+    _STEP: ("summary", "Seconds that a step of cleaning up after the unit took, and how often it was needed."),
+    _CUT: ("counter", "Requests that an end of the unit has cut, and that could not continue elsewhere."),
     _FAULTS: ("counter", "Faults of dynkv itself, each of which is an event."),
 }
-"""Type and description, by name. All sums begin with the deployment, and go on in a supervisor that takes over."""
+"""Type and description by name. All sums begin with the deployment, and continue in a supervisor that takes over."""
 BUCKETS_S = (0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 300.0)
 STEPS = (
     EventKind.GPU_MEMORY,
@@ -44,17 +44,17 @@ _LEFT = (State.RECYCLING, State.STOPPING)
 
 @dataclass(slots=True)
 class _Account:
-    """Of one unit; times are seconds since 1970."""
+    """Sums of one unit; times are seconds since 1970."""
 
     state: str
     since: float
     serves: bool = False
-    """It was ready, and has not been left since; a supervisor that takes it over finds it starting."""
+    """Whether it was ready and has not been left since; a supervisor that takes over finds it starting."""
     is_faulty: bool = False
-    """Its care broke off, which is told before its state."""
+    """Whether its supervision broke off, which is recorded before its state."""
     reason: str = Reason.DIED
     out_since: float | None = None
-    """When it last stopped serving, while it does not."""
+    """When it last stopped serving, if it does not serve now."""
     in_state: dict[str, float] = field(default_factory=dict)
     outages: dict[str, int] = field(default_factory=dict)
     lost: dict[str, float] = field(default_factory=dict)
@@ -91,7 +91,7 @@ class _Account:
             self.recovery_s += took_s
 
     def _lose(self, at: float) -> float | None:
-        """The outage is over; how long it was, or None where there was none."""
+        """End the outage; returns its length, or None if there was none."""
         if self.out_since is None:
             return None
         took_s, self.out_since = max(0.0, at - self.out_since), None
@@ -102,14 +102,14 @@ class _Account:
 class Ledger:
     def __init__(self) -> None:
         self.seq = 0
-        """The number of the last event that is in it."""
+        """The number of the last event included."""
         self._accounts: dict[str, _Account] = {}
         self._faults = 0
         self._cut: dict[str, int] = {}
-        """Requests, by unit."""
+        """Requests by unit."""
 
     def note(self, event: Event) -> None:
-        """Events come in their order; one that is in it already changes nothing."""
+        """Add an event. Events come in order; one that is already included changes nothing."""
         at = seconds_of(event.at)
         if event.seq <= self.seq or at is None:
             return
@@ -134,14 +134,14 @@ class Ledger:
             account.step(event.kind, event.duration_s or 0.0)
 
     def _note_cut(self, event: Event) -> None:
-        """Several that ended at once share what they have cut: it is told of the first."""
+        """Add cut requests; if several units ended at once, the first is credited with what they cut together."""
         units, count = event.data.get("units"), event.data.get("requests")
         unit = event.unit or (str(units[0]) if isinstance(units, list) and units else "")
         if isinstance(count, int):
             self._cut[unit] = self._cut.get(unit, 0) + count
 
     def samples(self, deployment: str, labels: Mapping[str, Mapping[str, str]], now: float) -> Iterator[Sample]:
-        """Of these units, each with its labels, as it is `now`, in seconds since 1970."""
+        """Samples of these units with their labels, at the time `now` in seconds since 1970."""
         yield Sample(_FAULTS, {"deployment": deployment}, self._faults)
         for unit, own in labels.items():
             account = self._accounts.get(unit) or _Account(State.PENDING, now)
@@ -157,7 +157,7 @@ class Ledger:
 
 
 def _of_outages(account: _Account, own: Mapping[str, str], now: float) -> Iterator[Sample]:
-    """Each reason from the beginning: a series that begins with 1 has not grown."""
+    """Samples of outages, with every reason from the beginning: a series that begins with 1 has not grown."""
     lost = account.lost_until(now)
     for reason in Reason:
         yield Sample(_OUTAGES, {**own, "reason": reason}, account.outages.get(reason, 0))

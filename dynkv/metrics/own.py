@@ -1,4 +1,4 @@
-"""All that dynkv says of itself and its units, gathered when somebody asks."""
+"""All metrics of dynkv itself and its units, gathered on demand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dynkv.probes.text import Sample
 from dynkv.supervisor.stack import Stack
 
 OWN_FAMILIES = {**FAMILIES, **PRESENT_FAMILIES, **LEDGER_FAMILIES}
-"""Type and description, by name. The reference is made from this."""
+"""Type and description by name. The reference is made from this."""
 _PATIENCE_S = 0.2
 _FRESH_S = 10.0
 _PARTS = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("_sum", "_count")}
@@ -24,7 +24,7 @@ _FAMILY_OF = {name + part: name for name, (kind, _) in OWN_FAMILIES.items() for 
 
 
 class OwnFigures:
-    """GPUs and disks are asked for no longer than a moment; what does not answer is left out."""
+    """Gathers the metrics. GPUs and disks have a short timeout; what does not answer is left out."""
 
     def __init__(self, stack: Stack, ledger: Ledger | None = None) -> None:
         self._stack = stack
@@ -46,7 +46,7 @@ class OwnFigures:
         return _families(found.items())
 
     async def _room(self) -> dict[str, tuple[int, int]]:
-        """Those of the last look where the disk does not answer."""
+        """Space on the disks of L2; values of the last look if the disk does not answer."""
         directories = self._stack.plan.l2_directories
         if directories and time.monotonic() >= self._disks_at + _FRESH_S:
             try:
@@ -58,7 +58,7 @@ class OwnFigures:
 
 
 def _room_of(directories: Iterable[str]) -> dict[str, tuple[int, int]]:
-    """In a thread of its own: a disk of the network that is gone never answers."""
+    """Space on the disks; runs in a thread, since a network disk that is gone never answers."""
     import shutil  # a supervisor of one that keeps nothing on disks does without
 
     found = {}
@@ -66,7 +66,7 @@ def _room_of(directories: Iterable[str]) -> dict[str, tuple[int, int]]:
         try:
             usage = shutil.disk_usage(directory)
         except OSError:
-            continue  # the sidecar makes it when it starts
+            continue  # the sidecar creates it when it starts
         found[directory] = (usage.free, usage.total)
     return found
 

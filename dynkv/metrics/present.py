@@ -1,4 +1,4 @@
-"""How a deployment is just now, as families: states, budgets, caches, standbys, GPUs and disks. Pure."""
+"""The current state of a deployment as families: states, budgets, caches, standbys, GPUs and disks. Pure."""
 
 from __future__ import annotations
 
@@ -14,24 +14,27 @@ from dynkv.supervisor.status import DeploymentState, DeploymentStatus, StandbySt
 PRESENT_FAMILIES = {
     "dynkv_deployment_state": ("gauge", "1 for the state that the deployment is in."),
     "dynkv_deployment_start_time_seconds": ("gauge", "When the deployment was started, in seconds since 1970."),
-    "dynkv_supervisor_uptime_seconds": ("gauge", "How long this supervisor has run; it begins anew at a takeover."),
-    "dynkv_unit_restarts_left": ("gauge", "How many more deaths the unit may die now, and be started again."),
-    "dynkv_unit_hang_checks_total": ("counter", "Looks at whether the unit makes progress."),
-    "dynkv_unit_gpu_memory_bytes": ("gauge", "GPU memory that the unit's processes hold, by NVML."),
-    "dynkv_gpu_memory_used_bytes": ("gauge", "Memory of a GPU that anybody holds, by NVML."),
-    "dynkv_gpu_memory_size_bytes": ("gauge", "Memory that a GPU has, by NVML."),
+    "dynkv_supervisor_uptime_seconds": ("gauge", "How long this supervisor has run; restarts at a takeover."),
+    "dynkv_unit_restarts_left": ("gauge", "How many more deaths of the unit may be followed by a restart."),
+    "dynkv_unit_hang_checks_total": ("counter", "Checks whether the unit makes progress."),
+    "dynkv_unit_gpu_memory_bytes": ("gauge", "GPU memory of the unit's processes, by NVML."),
+    "dynkv_gpu_memory_used_bytes": ("gauge", "Used memory of a GPU, by NVML."),
+    "dynkv_gpu_memory_size_bytes": ("gauge", "Total memory of a GPU, by NVML."),
     "dynkv_gpu_utilization_ratio": ("gauge", "Share of the last moment in which a GPU computed, by NVML."),
-    "dynkv_l1_used_bytes": ("gauge", "What the sidecar holds in L1."),
-    "dynkv_l1_usage_ratio": ("gauge", "How much of L1 is taken, 0 to 1."),
-    "dynkv_l2_used_bytes": ("gauge", "What the sidecar counts in L2, all adapters together; from 0 at its start."),
-    "dynkv_l2_disk_free_bytes": ("gauge", "What is free on the disk of a directory of L2."),
-    "dynkv_l2_disk_size_bytes": ("gauge", "What the disk of a directory of L2 holds at all."),
+    "dynkv_l1_used_bytes": ("gauge", "Bytes that the sidecar holds in L1."),
+    "dynkv_l1_usage_ratio": ("gauge", "Share of L1 in use, 0 to 1."),
+    "dynkv_l2_used_bytes": ("gauge", "Bytes that the sidecar counts in L2, over all adapters; 0 at its start."),
+    "dynkv_l2_disk_free_bytes": ("gauge", "Free space on the disk of an L2 directory."),
+    "dynkv_l2_disk_size_bytes": ("gauge", "Size of the disk of an L2 directory."),
     "dynkv_sidecar_registered_workers": ("gauge", "Workers whose KV caches the sidecar knows."),
     "dynkv_standby_state": ("gauge", "1 for the state that the standby is in."),
     "dynkv_standby_launches_total": ("counter", "Units that have started from the standby."),
-    "dynkv_standby_resident_memory_bytes": ("gauge", "Resident memory of the standby, shared with what came from it."),
+    "dynkv_standby_resident_memory_bytes": (
+        "gauge",
+        "Resident memory of the standby, shared with units started from it.",
+    ),
 }
-"""Type and description, by name. Counters begin with this supervisor."""
+"""Type and description by name. Counters begin with this supervisor."""
 _OF_CACHES = {
     "l1_used_bytes": "dynkv_l1_used_bytes",
     "l1_usage_ratio": "dynkv_l1_usage_ratio",
@@ -42,14 +45,14 @@ _OF_CACHES = {
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What no status tells."""
+    """Data that no status contains."""
 
     hang_checks: Mapping[str, int] = field(default_factory=dict)
     gpus: Mapping[str, GpuLoad] = field(default_factory=dict)
     pids: Mapping[str, frozenset[int]] = field(default_factory=dict)
-    """Of each unit's tree."""
+    """Pids of each unit's tree."""
     disks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    """Free and all bytes, by directory of L2."""
+    """Free and total bytes, by L2 directory."""
 
 
 def present(status: DeploymentStatus, beside: Beside) -> Iterator[Sample]:

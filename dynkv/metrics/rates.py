@@ -1,7 +1,6 @@
-"""What happened between two looks at the same /metrics: increases and quantiles. Pure.
+"""Changes between two looks at the same /metrics: increases and quantiles. Pure.
 
-As Prometheus' increase() and histogram_quantile() have it, without their extrapolation. Source: Prometheus,
-"Query functions".
+Like Prometheus' increase() and histogram_quantile(), but without extrapolation. Source: Prometheus, "Query functions".
 """
 
 from __future__ import annotations
@@ -14,9 +13,9 @@ from dynkv.probes.text import Labels, Samples, number
 
 
 def increase(before: Samples, after: Samples, counter: str) -> float | None:
-    """How much a counter grew, over all its labels; None where one of the two looks does not have it.
+    """The increase of a counter over all its labels; None if it is missing in one of the looks.
 
-    A series that is smaller than before was reset, with its process, and one that was not there before began at 0.
+    A series that is smaller than before was reset with its process, and one that is new began at 0.
     """
     old, new = before.get(counter), after.get(counter)
     if old is None or new is None:
@@ -25,10 +24,10 @@ def increase(before: Samples, after: Samples, counter: str) -> float | None:
 
 
 def quantile(before: Samples, after: Samples, histogram: str, share: float) -> float | None:
-    """The value that `share` of what was observed between the looks does not pass, over all labels but `le`.
+    """The value that a `share` of the observations between the looks does not exceed, over all labels but `le`.
 
-    Linear within a bucket; in the last one, which has no upper bound, it is that one's lower bound. None where nothing
-    was observed, or one of the looks does not have it.
+    Linear within a bucket; in the last one, which has no upper bound, its lower bound. None if nothing was observed, or
+    the histogram is missing in one of the looks.
     """
     buckets = _observed(before.get(f"{histogram}_bucket"), after.get(f"{histogram}_bucket"))
     observed = buckets[-1][1] if buckets else 0.0
@@ -49,7 +48,7 @@ def _value_at(rank: float, buckets: Iterable[tuple[float, float]]) -> float:
 
 
 def _observed(old: Mapping[Labels, float] | None, new: Mapping[Labels, float] | None) -> list[tuple[float, float]]:
-    """Upper bounds in order, each with how many new observations are not greater; a bucket without one is left out."""
+    """Upper bounds in order, each with the number of new observations up to it; buckets without any are left out."""
     if old is None or new is None:
         return []
     was_reset = {_without_bound(labels) for labels, value in new.items() if value < old.get(labels, 0.0)}

@@ -1,7 +1,4 @@
-"""Every unit's own address, for a Prometheus that asks them one by one. Pure.
-
-Source: Prometheus, "HTTP service discovery".
-"""
+"""The address of every unit, for a Prometheus that scrapes them one by one. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from dynkv.plan.serving import local_address
 
 
 def targets(plan: Plan, sources: Mapping[str, HttpGet]) -> list[dict[str, object]]:
-    """As `http_sd_configs` reads them. `sources`: where the figures of each unit are that has any, by its name."""
+    """Targets in the form that `http_sd_configs` reads. `sources`: where units serve metrics, by name."""
     return [
         {
             "targets": [local_address(sources[unit.name].host, sources[unit.name].port)],

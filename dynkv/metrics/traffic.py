@@ -1,7 +1,6 @@
-"""Figures of the frontend and the workers about their requests, passed on with the unit's name among the labels.
+"""Metrics of the frontend and the workers about their requests, passed on with the unit's name as a label.
 
-Fetched when somebody asks. Sources: ai-dynamo 1.6.1, prometheus_names.py (frontend_service); vllm 0.23.0 and 0.31.0,
-/metrics.
+Fetched on demand. Sources: ai-dynamo 1.6.1, prometheus_names.py (frontend_service); vllm 0.23.0 and 0.31.0, /metrics.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ PASSED_ON = {
     FIRST_TOKEN: ("histogram", "Seconds from a request to its first token."),
     INTER_TOKEN: ("histogram", "Seconds between two tokens of an answer."),
     INFLIGHT: ("gauge", "Requests that are being answered."),
-    QUEUED: ("gauge", "Requests that wait for a first token."),
-    "vllm:num_requests_running": ("gauge", "Requests that a worker's engine computes."),
-    "vllm:num_requests_waiting": ("gauge", "Requests that wait for room in a worker's engine."),
-    KV_USAGE: ("gauge", "How much of a worker's KV cache is taken, 0 to 1."),
+    QUEUED: ("gauge", "Requests that are waiting for a first token."),
+    "vllm:num_requests_running": ("gauge", "Requests that a worker's engine is processing."),
+    "vllm:num_requests_waiting": ("gauge", "Requests that are waiting for a worker's engine."),
+    KV_USAGE: ("gauge", "Share of a worker's KV cache in use, 0 to 1."),
     LOOKED_UP: ("counter", "Tokens that were looked up in a worker's own KV cache."),
-    HIT: ("counter", "Those of them that it had."),
+    HIT: ("counter", "Tokens found in a worker's own KV cache."),
     TOKENS_IN: ("counter", "Prompt tokens of a worker."),
     TOKENS_OUT: ("counter", "Tokens that a worker has generated."),
 }
-"""Type and description, by name. The reference is made from this."""
+"""Type and description by name. The reference is made from this."""
 _MAX_AGE_S = 1.0
-"""`top` looks every second."""
+"""Oldest acceptable answer, in seconds: `top` looks every second."""
 _TIMEOUT_S = 1.0
 _OF_A_HISTOGRAM = ("_bucket", "_sum", "_count")
 _FAMILY_OF = {
@@ -47,11 +46,11 @@ _FAMILY_OF = {
     for name, (kind, _) in PASSED_ON.items()
     for suffix in (_OF_A_HISTOGRAM if kind == "histogram" else ("",))
 }
-"""By the name of a sample."""
+"""Families by the name of a sample."""
 
 
 async def traffic(plan: Plan, figures: Figures | None = None) -> str:
-    """Each family once, with the samples of all units that have answered within a second."""
+    """Each family once, with samples of all units that have answered within a second."""
     figures = figures or Figures(sources(plan))
     serving = [unit for unit in plan.units if unit.role is Role.FRONTEND or unit.role.is_worker]
     texts = await figures.of([unit.name for unit in serving], max_age_s=_MAX_AGE_S, timeout_s=_TIMEOUT_S)
@@ -59,7 +58,7 @@ async def traffic(plan: Plan, figures: Figures | None = None) -> str:
 
 
 def passed_on(deployment: str, texts: Iterable[tuple[Unit, str]]) -> str:
-    """What of each unit's figures is passed on, written anew: whatever a unit says, this can be read."""
+    """What is passed on of each unit's metrics, written anew, so that it is valid whatever a unit wrote."""
     found: dict[str, list[Sample]] = {}
     for unit, text in texts:
         for sample in _own(text):
@@ -69,7 +68,7 @@ def passed_on(deployment: str, texts: Iterable[tuple[Unit, str]]) -> str:
 
 
 def _own(text: str) -> Iterable[Sample]:
-    """Each series once, the last one if a unit gives it twice."""
+    """Each series once; the last one if a unit repeats it."""
     series = {(it.name, frozenset(it.labels.items())): it for it in samples(text, _FAMILY_OF)}
     return series.values()
 

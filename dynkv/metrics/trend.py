@@ -1,4 +1,4 @@
-"""What a deployment has been doing of late, from one look at it after the other. Pure."""
+"""Recent activity of a deployment, from successive looks. Pure."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from dynkv.probes.text import Samples, total
 from dynkv.supervisor.status import DeploymentStatus
 
 WINDOW_S = 10.0
-"""A rate or a median is over what happened in this time before a look."""
+"""Seconds before a look over which a rate or a median is computed."""
 _KV_WINDOW_S = 30.0
-"""The figures of the caches are gathered every 5 s, and not every request looks up."""
+"""The same for the caches: their figures are gathered every 5 s, and not every request looks up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A deployment at one moment; `at_s` is of a monotonic clock."""
+    """The state of a deployment at one moment; `at_s` is of a monotonic clock."""
 
     at_s: float
     status: DeploymentStatus
@@ -39,37 +39,38 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a look and those before it tell; None where nothing does."""
+    """Figures from a look and those before it; None if unknown."""
 
     requests_s: float | None = None
-    """Requests that were finished, in a second."""
+    """Finished requests per second."""
     first_token_s: float | None = None
-    """The median time to first token."""
+    """Median time to first token."""
     first_token_p95_s: float | None = None
     inter_token_s: float | None = None
-    """The median time between two tokens."""
+    """Median time between two tokens."""
     inter_token_p95_s: float | None = None
     tokens_in_s: float | None = None
-    """Prompt tokens in a second, of all workers."""
+    """Prompt tokens per second, over all workers."""
     tokens_out_s: float | None = None
-    """Generated tokens in a second, of all workers."""
+    """Generated tokens per second, over all workers."""
     running: float | None = None
     """Requests that are being answered."""
     waiting: float | None = None
-    """Requests that wait for their first token."""
+    """Requests that are waiting for their first token."""
     kv_usage_ratio: float | None = None
-    """Of the worker whose own KV cache is fullest, 0 to 1."""
+    """Usage of the fullest worker's own KV cache, 0 to 1."""
     gpu_hit_rate: float | None = None
-    """Share of the tokens looked up in the workers' own KV caches that those had, 0 to 1."""
+    """Share of the tokens looked up in the workers' own KV caches that were found, 0 to 1."""
     hit_rate: float | None = None
-    """Share of the tokens looked up at the sidecar that it had, 0 to 1; when none were of late, of all so far."""
+    """Share of the tokens looked up at the sidecar that were found, 0 to 1; if there were none recently, of all so
+    far."""
     l1_usage_ratio: float | None = None
     l2_used_bytes: float | None = None
-    """What the sidecar counts there; None without an L2."""
+    """Bytes that the sidecar counts in L2; None without an L2."""
     nixl_bytes_s: float | None = None
-    """Moved between workers, in a second."""
+    """Bytes per second moved between workers."""
     gpu_usage_ratios: dict[str, float] = field(default_factory=dict)
-    """Memory in use of each GPU, by whomever, 0 to 1."""
+    """Share of each GPU's memory in use, by any process, 0 to 1."""
 
 
 class Trend:
@@ -80,7 +81,7 @@ class Trend:
         self._looks: deque[Look] = deque()
 
     def take(self, look: Look) -> Reading:
-        """Looks come in the order of their times."""
+        """Add a look; looks come in order of time."""
         self._looks.append(look)
         while look.at_s - self._looks[0].at_s > _KV_WINDOW_S:
             self._looks.popleft()
@@ -91,7 +92,7 @@ class Trend:
 
 
 def _reading(before: Look, earliest: Look, look: Look) -> Reading:
-    """The figures of the caches since the `earliest` look, all others since the one `before`."""
+    """The reading: figures of the caches since the `earliest` look, all others since the one `before`."""
     old, new, took_s = before.scrape, look.scrape, look.at_s - before.at_s
     return Reading(
         requests_s=_rate(increase(old, new, REQUESTS), took_s),
@@ -128,5 +129,5 @@ def _kv_grown(before: Look, look: Look, name: str) -> float | None:
 
 
 def _grown(old: float | None, new: float | None) -> float | None:
-    """None where one is not known, and where the counter has begun anew."""
+    """The increase; None if a value is unknown, or the counter was reset."""
     return None if old is None or new is None or new < old else finite(new - old)

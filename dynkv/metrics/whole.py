@@ -1,4 +1,4 @@
-"""One scrape for everything: dynkv's own figures, and all that its units say, each with its labels."""
+"""One scrape for everything: dynkv's own metrics, and those of all its units, with their labels."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from dynkv.secrets import hidden
 from dynkv.supervisor.life import secrets_of
 
 SCRAPE_FAMILIES = {
-    "dynkv_scrape_ok": ("gauge", "1 where the unit has said its figures in time, whole, and so that they can be read."),
-    "dynkv_scrape_duration_seconds": ("gauge", "How long the unit took to say them, or was waited for."),
+    "dynkv_scrape_ok": ("gauge", "1 if the unit's metrics arrived in time, complete and valid."),
+    "dynkv_scrape_duration_seconds": ("gauge", "How long the unit's metrics took, or were waited for."),
 }
-"""Type and description, by name."""
+"""Type and description by name."""
 _TIMEOUT_S = 2.0
 _FRESH_S = 1.0
 _LONGEST = 2 * 1024**2
-"""Characters that one unit may say: a worker of vLLM says some 200,000."""
+"""Most characters of one unit: a vLLM worker has some 200,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,10 @@ class _Said:
 
 
 class Whole:
-    """Who asks while it is gathered, or a moment later, is told the same: many who ask cost no more than one."""
+    """Gathers everything. Callers that ask meanwhile, or a moment later, get the same: many cost no more than one."""
 
     def __init__(self, plan: Plan, figures: Figures, own: Callable[[], Awaitable[Families]]) -> None:
-        """`own`: what dynkv says itself."""
+        """`own`: dynkv's own metrics."""
         self._plan = plan
         self._figures = figures
         self._own = own

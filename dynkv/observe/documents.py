@@ -1,4 +1,4 @@
-"""The files that depend on what is watched: what Prometheus asks, and how it and Grafana start. Pure."""
+"""The files that depend on the deployments: Prometheus' configuration, and how it and Grafana start. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PROMETHEUS_IMAGE = "prom/prometheus:v3.5.0"
 GRAFANA_IMAGE = "grafana/grafana:12.1.1"
 PROMETHEUS_PORT, GRAFANA_PORT = 9090, 3000
 _PROMETHEUS = """\
-# Written by `dynkv observe`: what Prometheus asks, and how often.
+# Written by `dynkv observe`: what Prometheus scrapes, and how often.
 global:
   scrape_interval: 15s
   evaluation_interval: 15s
@@ -22,7 +22,7 @@ scrape_configs:
   - job_name: dynkv
     static_configs:
 {targets}
-  # To ask every unit by itself instead, drop the job above:
+  # To scrape every unit separately instead, remove the job above:
   #
   # - job_name: dynkv-units
   #   http_sd_configs:
@@ -53,7 +53,7 @@ services:
     environment:
       GF_SERVER_HTTP_ADDR: 127.0.0.1
       GF_SERVER_HTTP_PORT: "{grafana_port}"
-      GF_AUTH_ANONYMOUS_ENABLED: "true"  # who reaches this host's loopback may look
+      GF_AUTH_ANONYMOUS_ENABLED: "true"  # anyone on this host may look
       GF_AUTH_ANONYMOUS_ORG_ROLE: Viewer
       GF_ANALYTICS_REPORTING_ENABLED: "false"
       GF_ANALYTICS_CHECK_FOR_UPDATES: "false"
@@ -87,7 +87,7 @@ providers:
 
 
 def documents(plans: Iterable[Plan]) -> dict[str, str]:
-    """By path below the directory; those plans count of which figures are read anywhere."""
+    """Files by path below the directory, for the plans whose metrics are served."""
     watched = [(plan.name, local_address(plan.metrics.host, plan.metrics.port)) for plan in plans if plan.metrics]
     return {
         "prometheus.yml": _prometheus(watched),
@@ -103,7 +103,7 @@ def documents(plans: Iterable[Plan]) -> dict[str, str]:
 
 
 def _prometheus(watched: list[tuple[str, str]]) -> str:
-    """Names and addresses are quoted as JSON does it, which YAML reads."""
+    """The configuration; names and addresses are quoted as JSON, which is valid YAML."""
     targets = [_TARGET.format(names=name, address=json.dumps(address)) for name, address in watched]
     discovery = [f"  #     - url: http://{address}/sd" for _, address in watched]
     return _PROMETHEUS.format(targets="\n".join(targets), discovery="\n".join(discovery))

@@ -1,7 +1,7 @@
-"""The stack's metrics that rules and dashboards rely on, with the version that brought each. Pure.
+"""The stack's metrics that rules and dashboards use, with the version that introduced each. Pure.
 
-Sources: prometheus_names.py of ai-dynamo 1.3.1 and 1.6.1, vllm/v1/metrics of vllm 0.23.0 and 0.31.0,
-mp_observability of lmcache 0.5.2 and 0.5.6, and what these programs say at their /metrics.
+Sources: prometheus_names.py of ai-dynamo 1.3.1 and 1.6.1, vllm/v1/metrics of vllm 0.23.0 and 0.31.0, mp_observability
+of lmcache 0.5.2 and 0.5.6, and these programs' /metrics.
 """
 
 from __future__ import annotations
@@ -30,30 +30,30 @@ class StackMetric:
     kind: str
     meaning: str
     since: str = ""
-    """The version that brought it; empty where all supported versions have it."""
+    """The version that introduced it; empty if all supported versions have it."""
 
 
 _DYNAMO, _VLLM, _LMCACHE = Program.DYNAMO, Program.VLLM, Program.LMCACHE
 STACK_METRICS = {
     "dynamo_frontend_requests_total": StackMetric(_DYNAMO, "counter", "requests answered, by their outcome"),
     "dynamo_frontend_inflight_requests": StackMetric(_DYNAMO, "gauge", "requests that are being answered"),
-    "dynamo_frontend_queued_requests": StackMetric(_DYNAMO, "gauge", "requests that wait for a first token"),
+    "dynamo_frontend_queued_requests": StackMetric(_DYNAMO, "gauge", "requests waiting for a first token"),
     "dynamo_frontend_time_to_first_token_seconds": StackMetric(_DYNAMO, "histogram", "request to first token"),
     "dynamo_frontend_inter_token_latency_seconds": StackMetric(_DYNAMO, "histogram", "between two tokens"),
     "dynamo_frontend_input_sequence_tokens": StackMetric(_DYNAMO, "histogram", "tokens of prompts"),
     "dynamo_frontend_output_tokens_total": StackMetric(_DYNAMO, "counter", "tokens of answers"),
-    "vllm:num_requests_running": StackMetric(_VLLM, "gauge", "requests that an engine computes"),
-    "vllm:num_requests_waiting": StackMetric(_VLLM, "gauge", "requests that wait for room in an engine"),
-    "vllm:num_preemptions_total": StackMetric(_VLLM, "counter", "requests put back for want of KV cache"),
-    "vllm:kv_cache_usage_perc": StackMetric(_VLLM, "gauge", "how much of the KV cache is taken, 0 to 1"),
+    "vllm:num_requests_running": StackMetric(_VLLM, "gauge", "requests that an engine is processing"),
+    "vllm:num_requests_waiting": StackMetric(_VLLM, "gauge", "requests waiting for an engine"),
+    "vllm:num_preemptions_total": StackMetric(_VLLM, "counter", "requests put back for lack of KV cache"),
+    "vllm:kv_cache_usage_perc": StackMetric(_VLLM, "gauge", "share of the KV cache in use, 0 to 1"),
     "vllm:prefix_cache_queries_total": StackMetric(_VLLM, "counter", "tokens looked up in the GPU's prefix cache"),
-    "vllm:prefix_cache_hits_total": StackMetric(_VLLM, "counter", "those of them that it had"),
+    "vllm:prefix_cache_hits_total": StackMetric(_VLLM, "counter", "those that were found"),
     "vllm:prompt_tokens_total": StackMetric(_VLLM, "counter", "prompt tokens of a worker"),
     "vllm:generation_tokens_total": StackMetric(_VLLM, "counter", "tokens that a worker has generated"),
     "vllm:nixl_bytes_transferred": StackMetric(_VLLM, "histogram", "bytes of a KV transfer"),
     "vllm:nixl_xfer_time_seconds": StackMetric(_VLLM, "histogram", "how long a KV transfer took"),
     "vllm:nixl_num_failed_transfers_total": StackMetric(_VLLM, "counter", "KV transfers that failed"),
     "lmcache_mp_lookup_requested_tokens_total": StackMetric(_LMCACHE, "counter", "tokens looked up at the sidecar"),
-    "lmcache_mp_lookup_hit_tokens_total": StackMetric(_LMCACHE, "counter", "those of them that it had"),
-    "lmcache_mp_l2_usage_bytes": StackMetric(_LMCACHE, "gauge", "what L2 holds"),
+    "lmcache_mp_lookup_hit_tokens_total": StackMetric(_LMCACHE, "counter", "those that were found"),
+    "lmcache_mp_l2_usage_bytes": StackMetric(_LMCACHE, "gauge", "bytes that L2 holds"),
 }

@@ -1,4 +1,4 @@
-"""The dashboards, as data: which panels there are, and what each asks. Pure; a generator makes Grafana's JSON of it."""
+"""The dashboards as data: their panels and queries. Pure; a generator makes Grafana's JSON from it."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ class Query:
     expr: str
     legend: str = ""
     unit: str = ""
-    """Where it is another than its panel's."""
+    """The query's unit, if it differs from its panel's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
     title: str
     unit: str
-    """As Grafana names units: `s`, `bytes`, `percentunit`, `reqps`, `short`."""
+    """A unit in Grafana's names: `s`, `bytes`, `percentunit`, `reqps`, `short`."""
     queries: tuple[Query, ...]
     description: str = ""
     is_number: bool = False
-    """One number, and no curve."""
+    """Whether it shows one number instead of a curve."""
     width: int = 6
-    """Of 24."""
+    """Width, of 24."""
     height: int = 5
 
 
@@ -70,25 +70,25 @@ _IS_IT_WELL = Row(
             "Outages, last hour",
             "short",
             f"sum(increase(dynkv_unit_outages_total{{{_D},{_UNASKED}}}[1h]))",
-            "Units that stopped serving without being asked to.",
+            "Units that stopped serving without a request.",
         ),
         _number(
             "Time lost, last hour",
             "s",
             f"sum(increase(dynkv_unit_outage_seconds_total{{{_D},{_UNASKED}}}[1h]))",
-            "Of all units together; the deployment may have served meanwhile.",
+            "Over all units; the deployment may have served meanwhile.",
         ),
         _number(
             "Slowest recovery, last hour",
             "s",
             f"histogram_quantile(0.99, sum by (le) (increase(dynkv_unit_recovery_seconds_bucket{{{_D}}}[1h])))",
-            "From the end of a unit that served until it was ready again.",
+            "From the end of a serving unit until it was ready again.",
         ),
         _number(
             "Restarts left",
             "short",
             f"min(dynkv_unit_restarts_left{{{_D}}})",
-            "Of the unit that has fewest; at 0, one more death within the window leaves it down.",
+            "For the unit with the fewest; at 0, one more death within the window leaves it down.",
         ),
     ),
 )
@@ -116,7 +116,7 @@ _WHAT_USERS_FEEL = Row(
     ),
 )
 _DO_CACHES_PAY = Row(
-    "Do the caches pay?",
+    "Do the caches pay off?",
     (
         Panel(
             "Hit rate",
@@ -128,7 +128,7 @@ _DO_CACHES_PAY = Row(
                     "sidecar",
                 ),
             ),
-            "Share of the tokens looked up that were there. The sidecar is asked for what the GPU does not have.",
+            "Share of looked-up tokens that were found. The sidecar is asked for what the GPU does not have.",
         ),
         Panel(
             "KV cache of the workers",
@@ -144,7 +144,7 @@ _DO_CACHES_PAY = Row(
             (
                 Query(f"dynkv_l1_used_bytes{{{_D}}}", "L1"),
                 Query(f"sum(lmcache_mp_l2_usage_bytes{{{_D}}})", "L2"),
-                Query(f"dynkv_l2_disk_free_bytes{{{_D}}}", "free beside L2"),
+                Query(f"dynkv_l2_disk_free_bytes{{{_D}}}", "free disk space"),
             ),
         ),
         Panel(
@@ -189,14 +189,16 @@ UNIT = Dashboard(
             (
                 _number("State", "short", f"max by (state) (dynkv_unit_state{{{_U}}} == 1)", "", "{{state}}"),
                 _number("Restarts left", "short", f"dynkv_unit_restarts_left{{{_U}}}", ""),
-                _number("Ready after", "s", f"dynkv_unit_startup_duration_seconds{{{_U}}}", "Of this incarnation."),
-                _number("Its figures are read", "short", f"dynkv_scrape_ok{{{_U}}}", "1 where they are."),
-                _number("They take", "s", f"dynkv_scrape_duration_seconds{{{_U}}}", ""),
+                _number(
+                    "Ready after", "s", f"dynkv_unit_startup_duration_seconds{{{_U}}}", "Of the current incarnation."
+                ),
+                _number("Metrics readable", "short", f"dynkv_scrape_ok{{{_U}}}", "1 if they are."),
+                _number("Scrape time", "s", f"dynkv_scrape_duration_seconds{{{_U}}}", ""),
                 _number(
                     "Hang checks",
                     "cps",
                     f"rate(dynkv_unit_hang_checks_total{{{_U}}}[{_RATE}])",
-                    "Looks in a second at whether it makes progress.",
+                    "Checks per second whether it makes progress.",
                 ),
             ),
         ),
@@ -207,7 +209,7 @@ UNIT = Dashboard(
                     "Outages",
                     "short",
                     (Query(f"increase(dynkv_unit_outages_total{{{_U}}}[1h])", "{{reason}}"),),
-                    "In the hour before.",
+                    "In the preceding hour.",
                     width=8,
                 ),
                 Panel(
@@ -217,10 +219,10 @@ UNIT = Dashboard(
                     width=8,
                 ),
                 Panel(
-                    "Clearing up",
+                    "Cleaning up",
                     "s",
                     (Query(f"increase(dynkv_unit_reclaim_seconds_sum{{{_U}}}[1h])", "{{step}}"),),
-                    "Seconds that each step took, in the hour before.",
+                    "Seconds that each step took, in the preceding hour.",
                     width=8,
                 ),
             ),

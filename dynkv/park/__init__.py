@@ -1,1 +1,1 @@
-"""Imports that stay parked for a host between deployments: the parker, and what it and a supervisor hand over."""
+"""Imports that stay parked for a host between deployments: the parker, and its handover to and from a supervisor."""

@@ -1,4 +1,4 @@
-"""What a process has from its parent and cannot change afterwards, or nobody would: as this one has it.
+"""Properties that a process inherits and that cannot be changed later, or that nothing changes: the values of this one.
 
 Source: proc_pid_status(5), namespaces(7), cgroups(7), getrlimit(2), PR_GET_SECUREBITS(2const), Linux 6.12.
 """
@@ -16,13 +16,13 @@ _STATUS = (
     "Uid Gid Groups Umask NoNewPrivs Seccomp CapInh CapPrm CapEff CapBnd CapAmb Cpus_allowed_list Mems_allowed_list"
 ).split()
 _LIMITS = sorted(name for name in dir(resource) if name.startswith("RLIMIT_") and name != "RLIMIT_OFILE")
-"""One of them has an older name, too."""
+"""Names of limits, one of which has an older name too."""
 _PR_GET_SECUREBITS = 27
 _TEXT_MAX_BYTES = 64 * 1024
 
 
 def around() -> dict[str, str]:
-    """By name; what cannot be read is left out."""
+    """Properties by name; those that cannot be read are left out."""
     status = dict(line.split(":", 1) for line in _read("status").splitlines() if ":" in line)
     found = {name: status[name].strip() for name in _STATUS if name in status}
     found |= {f"namespace {name}": _link(f"ns/{name}") for name in names_in("/proc/self/ns")}

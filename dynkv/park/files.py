@@ -1,4 +1,4 @@
-"""What lies in the lot's directory: its lock, its socket, what it holds, why it ended, and the wish that it does."""
+"""Files in the lot's directory: its lock, its socket, its content, why it ended, and the wish that it end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAX_BYTES = 16 * 1024 * 1024
 
 
 class LotPlace:
-    """In one DYNKV_HOME."""
+    """The lot's directory in one DYNKV_HOME."""
 
     def __init__(self, home: Path) -> None:
         self.place = Place(home, LOT)
@@ -40,7 +40,7 @@ class LotPlace:
         return self.place.has_supervisor()
 
     def read(self) -> Lot | None:
-        """What is parked; None where no parker lives, or has said so yet."""
+        """What is parked; None if no parker lives, or it has not reported yet."""
         if not self.is_held:
             return None
         try:
@@ -63,7 +63,7 @@ class LotPlace:
             path.unlink(missing_ok=True)
 
     def end(self, why: str) -> None:
-        """What lies there for a living one goes; why it ended stays."""
+        """Remove the files of a living parker; the reason why it ended stays."""
         for path in self._of_a_living_one():
             with suppress(OSError):
                 path.unlink()
@@ -72,7 +72,7 @@ class LotPlace:
             self._write(self._ended, why)
 
     def tidy(self) -> list[Path]:
-        """Remove what one that was killed has left; what there was."""
+        """Remove what a killed parker has left; returns the removed paths."""
         if not self.directory.is_dir() or (lock := take_lock(self.lock)) is None:
             return []
         try:
@@ -99,7 +99,7 @@ class LotPlace:
         self._write(self._refused, f"{deployment} started without what is parked: {why}")
 
     def accept(self) -> None:
-        """An earlier refusal is no news any more."""
+        """Clear an earlier refusal."""
         self._refused.unlink(missing_ok=True)
 
     @property
@@ -111,7 +111,7 @@ class LotPlace:
         return _text(self._refused)
 
     def _write(self, path: Path, text: str) -> None:
-        with suppress(OSError):  # it is told, and decides nothing; without a lot there is nobody to ask
+        with suppress(OSError):  # it is only informative; without a lot there is nobody to ask
             write_whole(path, text.encode(errors="surrogateescape"), path.with_suffix(".draft"))
 
 
@@ -121,7 +121,7 @@ def process_of(lot: Lot) -> Process | None:
 
 
 def in_memory(lot: Lot) -> int:
-    """A descriptor of a file without a name that holds it, at its beginning."""
+    """A descriptor, at its beginning, of an unnamed file with the lot."""
     fd = os.memfd_create("dynkv-lot")
     with os.fdopen(os.dup(fd), "wb") as file:
         file.write(encoded(lot))
@@ -130,7 +130,7 @@ def in_memory(lot: Lot) -> int:
 
 
 def from_memory(fd: int) -> Lot:
-    """It closes the descriptor."""
+    """The lot in a file; closes the descriptor."""
     with os.fdopen(fd, "rb") as file:
         file.seek(0)
         return decoded(file.read(), Lot)

@@ -1,6 +1,6 @@
-"""A command's order to a process: become this supervisor. What it says goes through memory, never a file.
+"""A command's order to a process to become a supervisor. Its content goes through memory, never a file.
 
-The process is the parker, or one that was begun ahead.
+The process is the parker, or one that was started ahead.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dynkv.owned import is_own_peer
 from dynkv.short_paths import address
 
 _FDS_MAX = 253
-"""Of one message. Source: unix(7), SCM_MAX_FD."""
+"""Most descriptors in one message. Source: unix(7), SCM_MAX_FD."""
 _TAKEN = b"taken"
 _ANSWER_BYTES = 4096
 _PATIENCE_S = 5.0
@@ -30,7 +30,7 @@ _PAUSE_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Becoming:
-    """The program that a process is to become, but for descriptors, which have other numbers there."""
+    """The program that a process should become, without descriptors, whose numbers differ there."""
 
     argv: tuple[str, ...]
     env: dict[str, str]
@@ -55,20 +55,22 @@ class Descriptors:
 
 
 def hand_over(path: Path, becoming: Becoming, descriptors: Descriptors, pid: int) -> str:
-    """Why it has not been taken by the parker; empty when that process is about to become the supervisor."""
+    """Send the order to the parker; returns why it was refused, or an empty text if that process is about to become the
+    supervisor."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection, address(path) as short:
             connection.settimeout(_PATIENCE_S)
             _connect(connection, short)
             if not is_own_peer(connection) or _peer(connection) != pid:
-                return "somebody else answers at its socket"
+                return "another process answers at its socket"
             return give(connection, becoming, descriptors, _PATIENCE_S)
     except OSError as error:
         return f"the parker does not answer: {error.strerror or error}"
 
 
 def give(connection: socket.socket, becoming: Becoming, descriptors: Descriptors, timeout_s: float | None) -> str:
-    """Why whoever is at the other end does not take the order; empty when it is about to become the supervisor."""
+    """Send the order; returns why it was refused, or an empty text if the process at the other end is about to become
+    the supervisor."""
     document = os.memfd_create("dynkv-order")
     try:
         with os.fdopen(os.dup(document), "wb") as file:
@@ -87,7 +89,7 @@ def give(connection: socket.socket, becoming: Becoming, descriptors: Descriptors
 
 
 def _connect(connection: socket.socket, path: str) -> None:
-    """It listens a moment after the supervisor that it was has ended. Raises OSError."""
+    """Connect. The parker begins to listen a moment after the supervisor that it was has ended. Raises OSError."""
     end = time.monotonic() + _PATIENCE_S
     while True:
         try:
@@ -116,7 +118,7 @@ def awaited(fd: int) -> list[str] | None:
 
 
 def receive(connection: socket.socket, patience_s: float | None = _PATIENCE_S) -> tuple[Becoming, Descriptors] | None:
-    """None for what is no order; what came with it is closed."""
+    """The order; None if it is not one, and then its descriptors are closed."""
     connection.settimeout(patience_s)
     fds: list[int] = []
     try:
@@ -137,7 +139,7 @@ def receive(connection: socket.socket, patience_s: float | None = _PATIENCE_S) -
 
 
 def answer(connection: socket.socket, why_not: str = "") -> bool:
-    """Whether it was heard."""
+    """Send the answer; whether it was received."""
     try:
         connection.send(why_not.encode(errors="replace")[:_ANSWER_BYTES] or _TAKEN)
     except OSError:

@@ -1,4 +1,4 @@
-"""What is parked, as the parker, the commands and a supervisor tell each other; and who may use it. Pure."""
+"""What is parked, as exchanged between the parker, the commands and a supervisor, and who may use it. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 from dynkv.plan.model import Plan, Standby
 
 LOT = "_park"
-"""Its directory in DYNKV_HOME, and its mark in an environment: no deployment can be called so."""
+"""The lot's directory in DYNKV_HOME, and its mark in an environment: no deployment can have this name."""
 
 
 class Stage(StrEnum):
@@ -17,12 +17,13 @@ class Stage(StrEnum):
     IMPORTING = "importing"
     PARKED = "parked"
     FAILED = "failed"
-    """It was tried often enough."""
+    """It has failed too often."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """One standby of the lot. While it is parked `channel` is the descriptor of its orders, in whoever holds it."""
+    """One standby of the lot. While it is parked `channel` is the descriptor for its orders, in the process that
+    holds it."""
 
     standby: Standby
     python: str
@@ -33,11 +34,11 @@ class Parked:
     channel: int = -1
     since: str = ""
     began: float = 0.0
-    """Seconds of the epoch."""
+    """When it began, in seconds since the epoch."""
     paths: tuple[str, ...] = ()
-    """Where its modules come from."""
+    """Directories that its modules come from."""
     stamp: dict[str, str] | None = None
-    """How those were when it had imported."""
+    """The state of those directories after the imports."""
     failures: int = 0
     detail: str = ""
 
@@ -45,11 +46,11 @@ class Parked:
         return Parked(self.standby, self.python, failures=self.failures, detail=self.detail)
 
     def serves(self, planned: Standby, python: str) -> bool:
-        """Whether it has just what such a standby would have: its name, roles and size are nothing to it."""
+        """Whether it has exactly what such a standby needs; name, roles and size do not matter."""
         return self.stage is Stage.PARKED and not self._other(planned, python)
 
     def other(self, planned: Standby, python: str) -> str:
-        """What keeps it from that, in words; empty if nothing does."""
+        """Why it cannot serve as such a standby, in words; empty if it can."""
         if self.stage is not Stage.PARKED:
             return f"what is parked is {self.stage} {self.detail}".strip()
         return self._other(planned, python)
@@ -57,7 +58,7 @@ class Parked:
     def _other(self, planned: Standby, python: str) -> str:
         own = self.standby
         if self.python != python:
-            return f"it is of {self.python}, and needed is {python}"
+            return f"it uses {self.python}, but {python} is needed"
         if own.python_options != planned.python_options:
             return "the interpreter's options differ"
         if own.modules != planned.modules:
@@ -73,23 +74,23 @@ class Parked:
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """All that the parker keeps; it goes through each program that the process becomes."""
+    """Everything that the parker keeps; passed to each program that the process executes."""
 
     home: str
     code: str
-    """Of dynkv and its interpreter."""
+    """The version of dynkv and its interpreter, as a digest."""
     around: dict[str, str]
     """What processes inherit here and cannot change afterwards."""
     environ: dict[str, str]
-    """The parker's own."""
+    """The parker's own environment."""
     parked: tuple[Parked, ...]
     umask: int = 0o022
-    """Of the person, for what is started."""
+    """The person's umask, for processes that are started."""
     pid: int = 0
     start_ticks: int = 0
     started_at: str = ""
     deployment: str = ""
-    """Which has it just now; empty where none has."""
+    """The deployment that uses it at present; empty if none does."""
     lock: int = -1
     """The descriptor of its lock."""
 
@@ -101,11 +102,11 @@ class Lot:
 
 
 def unusable(lot: Lot, plan: Plan, code: str, around: Mapping[str, str]) -> str:
-    """Why a deployment gets nothing of it, in words; empty where it gets something."""
+    """Why a deployment can use nothing of it, in words; empty if it can."""
     if lot.deployment:
-        return f"{lot.deployment} has what is parked"
+        return f"{lot.deployment} uses what is parked"
     if lot.code != code:
-        return "it was parked by another dynkv, or another interpreter of it"
+        return "it was parked by another dynkv, or by another interpreter"
     if differing := list(_differing(lot.around, around)):
         return f"what processes inherit differs: {'; '.join(differing)}"
     if any(lot.serving(planned, plan.python) for planned in plan.standbys):
@@ -119,4 +120,4 @@ def unusable(lot: Lot, plan: Plan, code: str, around: Mapping[str, str]) -> str:
 def _differing(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
     for name in sorted(before.keys() | now.keys()):
         if before.get(name) != now.get(name):
-            yield f"{name} was {before.get(name, 'unknown')}, and is {now.get(name, 'unknown')}"
+            yield f"{name} was {before.get(name, 'unknown')} and is {now.get(name, 'unknown')}"

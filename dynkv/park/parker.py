@@ -1,8 +1,8 @@
-"""The parker: keeps standbys for a host while no deployment runs, and becomes the supervisor of the one that comes.
+"""The parker: keeps standbys for a host while no deployment runs, and becomes the supervisor of the next one.
 
 Run as `python -m dynkv.park.parker`. It becomes a supervisor by exec, so that the standbys are that one's own children,
-and what they fork is given to it; when the deployment is down, the supervisor becomes the parker again the same way.
-What another program had in memory, environment or descriptors is gone then, but for what the lot names.
+and it inherits what they fork; when the deployment is down, the supervisor becomes the parker again in the same way.
+Memory, environment and descriptors of the previous program are gone then, except for what the lot lists.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Parker:
         self._told: Lot | None = None
 
     def run(self) -> str:
-        """Why it ends."""
+        """Run until something ends the parker; returns the reason."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
             self._where.socket.unlink(missing_ok=True)
             with address(self._where.socket) as short:
@@ -75,7 +75,7 @@ class Parker:
         return ""
 
     def _fill(self) -> None:
-        """Import what is missing, one after the other, where there is room for it."""
+        """Import what is missing, one standby after the other, if there is enough memory."""
         for it in self._lot.parked:
             self._put(it, in_time(it))
         if any(it.stage is Stage.IMPORTING for it in self._lot.parked):
@@ -86,7 +86,7 @@ class Parker:
                 if free >= it.standby.memory_bytes:
                     self._put(it, start(it, self._where))
                 else:
-                    short = f"it takes {it.standby.memory_bytes / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
+                    short = f"it takes {it.standby.memory_bytes / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free"
                     self._put(it, replace(it, detail=short))
                 return
 
@@ -108,14 +108,14 @@ class Parker:
         connection, _ = listener.accept()
         with connection:
             order = receive(connection)
-            why_not = "it is no order" if order is None else self._why_over()
+            why_not = "it is not an order" if order is None else self._why_over()
             if order is None or why_not:
                 answer(connection, why_not)
             elif answer(connection):
                 self._become(*order)
 
     def _become(self, becoming: Becoming, given: Descriptors) -> None:
-        """The supervisor takes this process; what is still importing ends: it would be nobody's."""
+        """Become the supervisor; standbys that are still importing are ended, since they would belong to nobody."""
         kept = tuple(ended(it) if it.stage is Stage.IMPORTING else it for it in self._lot.parked)
         lot = replace(self._lot, parked=kept, deployment=becoming.deployment)
         self._where.write(lot)
@@ -142,7 +142,7 @@ class Parker:
             self._told = self._lot
 
     def _reap(self) -> None:
-        """What the imports have left behind; a standby itself is let go of when its channel has closed."""
+        """Reap what the imports have left behind; a standby itself is released when its channel has closed."""
         own = {it.pid for it in self._lot.parked}
         for pid in own_children():
             if pid not in own:
@@ -176,7 +176,7 @@ def main() -> int:
 
 
 def _begun(lot: Lot, where: LotPlace, umask: int) -> Lot | None:
-    """As it is the first time; None where there is one already."""
+    """The lot at the first start; None if there is one already."""
     lock = take_lock(where.lock)
     if lock is None:
         return None
@@ -188,7 +188,7 @@ def _begun(lot: Lot, where: LotPlace, umask: int) -> Lot | None:
 
 
 def _write_to(where: LotPlace) -> None:
-    """The log of the supervisor that this was is none of its business any more."""
+    """Write to the parker's own log, and no longer to that of the supervisor that this process was."""
     log = open_log(where.log)
     for stream in (1, 2):
         os.dup2(log, stream)
@@ -196,7 +196,7 @@ def _write_to(where: LotPlace) -> None:
 
 
 def _settle_signals() -> None:
-    """A supervisor that this was blocks many; any that comes ends this, and its standbys with it."""
+    """Undo the supervisor's blocking of signals; any ending signal ends the parker and its standbys."""
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

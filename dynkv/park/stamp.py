@@ -1,7 +1,7 @@
-"""How an installation is just now, to see later whether somebody has touched it.
+"""The state of an installation, to see later whether anything has changed it.
 
-pip adds or removes a *.dist-info directory for whatever it does, and files stand for modules of one file; a file that
-is edited deep within a package is not noticed.
+pip adds or removes a *.dist-info directory for whatever it does, and single-file modules are files; an edit of a file
+deep within a package is not noticed.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _INSTALLED = (".dist-info", ".egg-info", ".pth", ".egg-link", ".py", ".so")
 
 
 def stamp(python: str, paths: Iterable[str]) -> dict[str, str]:
-    """Of an interpreter and the directories that its modules come from; of what is not there, that it is not."""
+    """The state of an interpreter and of the directories of its modules; also that one is missing."""
     return {python: _digest(_of_file(os.path.realpath(python))), **{path: _digest(_entries(path)) for path in paths}}
 
 
 def changed(before: dict[str, str], python: str) -> str:
-    """What of it is not as it was, in words; empty if all is."""
+    """What has changed, in words; empty if nothing has."""
     now = stamp(python, (path for path in before if path != python))
     different = [path for path in before if now.get(path) != before[path]]
     gone = [path for path in different if not os.path.exists(path)]
@@ -33,13 +33,13 @@ def changed(before: dict[str, str], python: str) -> str:
 
 
 def is_newer(paths: Iterable[str], since: float) -> bool:
-    """Whether anything there was put there after that moment, in seconds of the epoch."""
+    """Whether anything there is newer than that moment, in seconds since the epoch."""
     times = (int(line.rpartition(" ")[2]) for path in paths for line in _entries(path))
     return any(time_ns > since * 1e9 for time_ns in times)
 
 
 def code() -> str:
-    """Of dynkv itself, as this process has found it, and of its interpreter."""
+    """The state of dynkv itself, as this process has found it, and of its interpreter."""
     package = Path(dynkv.__file__).parent
     files = (line for path in sorted(package.rglob("*.py")) for line in _of_file(str(path)))
     return _digest(
@@ -48,7 +48,8 @@ def code() -> str:
 
 
 def _entries(path: str) -> Iterator[str]:
-    """A zip file's is its own. Directories of caches come and go by themselves, and change the directory's own time."""
+    """Entries of a directory; of a zip file, the file itself. Cache directories come and go, and change the
+    directory's own time."""
     try:
         names = sorted(entry.name for entry in Path(path).iterdir() if entry.name.endswith(_INSTALLED))
     except NotADirectoryError:
@@ -61,7 +62,7 @@ def _entries(path: str) -> Iterator[str]:
 
 
 def _of_file(path: str) -> Iterator[str]:
-    """With the time of its last change as the last word."""
+    """A file's properties, with the time of its last change as the last one."""
     try:
         found = Path(path).stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""Starting a standby that waits for no deployment in particular, and hearing whether it has parked. Without anyio."""
+"""Starting a standby for no deployment in particular, and learning whether it has parked. Without anyio."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FAILURES_MAX = 2
 
 
 def start(it: Parked, where: LotPlace) -> Parked:
-    """It imports now; or has failed."""
+    """Start a standby: it is importing now, or has failed."""
     began, incarnation, standby = time.time(), new_incarnation(), it.standby
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     env = {**standby.env, **where.place.own_tmpdir(standby.name)}
@@ -70,7 +70,7 @@ def start(it: Parked, where: LotPlace) -> Parked:
 
 
 def heard(it: Parked) -> Parked:
-    """After something came on its channel: it has parked, or has ended, whatever it was."""
+    """The standby after a message on its channel: it has parked, or has ended."""
     with socket.socket(fileno=os.dup(it.channel)) as channel:
         try:
             message = channel.recv(_MESSAGE_MAX_BYTES)
@@ -83,7 +83,7 @@ def heard(it: Parked) -> Parked:
         paths = tuple(map(str, content.get("paths", ())))
         why = str(content["failed"]) if "failed" in content else ""
     except (ValueError, AttributeError, TypeError):
-        paths, why = (), "it answers what says nothing"
+        paths, why = (), "it gave a meaningless answer"
     if not why and is_newer(paths, it.began):
         why = "the installation changed while it imported"
     if why:
@@ -94,14 +94,14 @@ def heard(it: Parked) -> Parked:
 
 
 def in_time(it: Parked) -> Parked:
-    """Itself, unless it has been importing for too long: that hangs."""
+    """The standby, or its failure if it has been importing for so long that it hangs."""
     if it.stage is not Stage.IMPORTING or time.time() < it.began + _IMPORTS_MAX_S:
         return it
     return failed(ended(it), f"it was still importing after {_IMPORTS_MAX_S:g} s")
 
 
 def ended(it: Parked) -> Parked:
-    """Kill it, our child, with its group; and let go of it."""
+    """Kill the standby, a child of ours, with its group, and release it."""
     if it.channel >= 0:
         os.close(it.channel)
     with suppress(ChildProcessError):

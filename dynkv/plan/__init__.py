@@ -1,1 +1,1 @@
-"""From profile and host facts to units. Pure."""
+"""The step from a profile and facts about the host to units. Pure."""

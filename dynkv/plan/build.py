@@ -1,4 +1,4 @@
-"""Profile and HostFacts to Plan. Pure: the same profile on the same host gives the same plan."""
+"""From a profile and HostFacts to a Plan. Pure: the same profile on the same host gives the same plan."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ MAKERS: dict[EngineName, Callable[[Context, Seat, tuple[Dependency, ...]], Unit]
 def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, home: str) -> Plan:
     """Resolve `profile` for a host; `home` is DYNKV_HOME.
 
-    Raises PreflightRefused where the host lacks what the profile asks for (GPUs, the frontend's port),
-    UsageError where the profile contradicts itself.
+    Raises PreflightRefused if the host lacks what the profile needs (GPUs, the frontend's port), UsageError if the
+    profile contradicts itself.
     """
     profile, notes = _settle(profile, facts)
     if profile.topology != "none":
@@ -92,7 +92,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
 
 
 def _refuse_strangers(profile: Profile, workers: list[Seat]) -> None:
-    """Raises UsageError for a worker that the profile names and that is not planned."""
+    """Raise UsageError if the profile has settings for a worker that is not planned."""
     names = [seat.unit for seat in workers]
     for name in profile.workers.each:
         if name not in names:
@@ -101,19 +101,19 @@ def _refuse_strangers(profile: Profile, workers: list[Seat]) -> None:
 
 
 def _refuse_bytes(facts: HostFacts, home: str) -> None:
-    """Raises PreflightRefused for paths that the stack's parts in Rust cannot take (ai-dynamo 1.6.1, tokenizers)."""
+    """Raise PreflightRefused for paths that the Rust parts of the stack cannot handle (ai-dynamo 1.6.1, tokenizers)."""
     for what, path in {"DYNKV_HOME": home, "the model": facts.model.path, "the interpreter": facts.python}.items():
         if not is_text(path):
             raise PreflightRefused(
-                f"the path of {what} holds bytes that are not valid UTF-8, which the stack cannot take: {path}",
-                hint="give it another name, or a link that has one",
+                f"the path of {what} contains bytes that are not valid UTF-8, which the stack cannot handle: {path}",
+                hint="rename it, or use a link with another name",
             )
 
 
 def _context(profile: Profile, facts: HostFacts, name: str, home: str, workers: list[Seat]) -> Context:
     has_stack = profile.topology != "none"
     ports = PortPlanner(facts.taken_ports, facts.kept_ports)
-    # first those that others are told, so that they have their usual ones
+    # first the ports that clients use, so that they get their usual numbers
     has_frontend = has_stack and profile.frontend.enabled
     frontend_port = ports.fixed(profile.frontend.port, "frontend.port") if has_frontend else None
     roles = {seat.role for seat in workers}
@@ -123,7 +123,7 @@ def _context(profile: Profile, facts: HostFacts, name: str, home: str, workers: 
     served_name, *aliases = served_names(profile, facts, home)
     served = Served(served_name, model_path(profile, facts, home), tuple(sorted(role.value for role in roles)))
     node = node_of(profile, facts, name, home, served, partial(expand, home=home, facts=facts.paths))
-    # without a stack, too: parts of Dynamo that are custom units find each other by it
+    # without a stack too: parts of Dynamo that are custom units find each other through it
     is_alone = profile.discovery.backend == "file" and node is None
     discovery_dir = f"{home}/{name}/discovery" if is_alone else None
     return Context(
@@ -163,7 +163,7 @@ def _frontend(ctx: Context) -> Frontend | None:
 
 
 def _units(ctx: Context, workers: list[Seat]) -> tuple[Unit, ...]:
-    # in this order, so that the sidecar has its usual port whatever the workers take
+    # in this order, so that the sidecar gets its usual port whatever the workers use
     sidecar = [lmcache_unit(ctx, name, port) for name, port in ctx.sidecar_ports.items()]
     coordinator = coordinator_unit(ctx)
     worker_units = _worker_units(ctx, workers)
@@ -174,7 +174,8 @@ def _units(ctx: Context, workers: list[Seat]) -> tuple[Unit, ...]:
 
 
 def _surrounded(ctx: Context, unit: Unit) -> Unit:
-    """With what the profile gives to its role alone; what its plan has changed is no circumstance any more."""
+    """The unit with the profile's variables for its role; a variable that the plan changes is no longer a
+    circumstance."""
     untouched = tuple(name for name in ctx.circumstances if unit.env.get(name) == ctx.facts.environ[name])
     own = {**named(ctx.profile, ctx.deployment, unit.name), **unit_environment(ctx.profile, unit.role, unit.name)}
     made = with_environment(replace(unit, circumstances=untouched), own)
@@ -189,7 +190,7 @@ def _warm_up_tokens(profile: Profile) -> int:
 
 
 def _settle(profile: Profile, facts: HostFacts) -> tuple[Profile, tuple[str, ...]]:
-    """What the engine does without is left out, and said."""
+    """The profile without what the engine cannot use, and notes that say so."""
     notes: list[str] = []
     engine = ENGINES[profile.engine]
     if profile.lmcache.enabled and not engine.uses_lmcache and "lmcache" not in facts.packages:
@@ -199,7 +200,7 @@ def _settle(profile: Profile, facts: HostFacts) -> tuple[Profile, tuple[str, ...
         profile = profile.model_copy(update={"model": profile.model.model_copy(update={"loras": []})})
         notes.append(f"no LoRA adapters: {engine.called} loads none")
     if profile.model.task not in ("auto", "generate") and not engine.has_tasks:
-        notes.append(f"{engine.called} generates, whatever the task: {profile.model.task} is not tried")
+        notes.append(f"{engine.called} always generates: the task {profile.model.task} is not tried")
     return profile, tuple(notes)
 
 
@@ -225,7 +226,8 @@ def _restarts_with(profile: Profile, unit: Unit, workers: list[Unit]) -> tuple[s
 
 
 def _mapped_by(unit: Unit, decode: list[str]) -> tuple[str, ...]:
-    """UCX keeps what it has mapped of a peer until the process that mapped it ends, and decode reads from prefill.
+    """Units that map this one's GPU memory: decode reads from prefill, and UCX keeps a peer's mappings until the
+    process that made them ends.
 
     Source: openucx/ucx#11753, ai-dynamo/nixl#1066; seen with nixl and vllm 0.23.0 on two H100 over NVLink.
     """

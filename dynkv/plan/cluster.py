@@ -1,6 +1,6 @@
-"""This machine as one node of a cluster: how the others reach it, and what all of them must agree on. Pure.
+"""This machine as a node of a cluster: how others reach it, and what all nodes must agree on. Pure.
 
-Source of the variables: ai-dynamo 1.6.1, run on two network namespaces with etcd 3.4.
+Source of the variables: ai-dynamo 1.6.1, run in two network namespaces with etcd 3.4.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ from dynkv.profile.engines import ENGINES
 from dynkv.profile.model import Profile
 
 TLS_VARIABLES = ("ETCD_AUTH_CA", "ETCD_AUTH_CLIENT_CERT", "ETCD_AUTH_CLIENT_KEY")
-"""In which Dynamo takes what stands in the three files, and not their paths, whatever its pages say; it needs all
-three, and takes none where a user and a password are set (ai-dynamo 1.6.1, lib/runtime/src/transports/etcd.rs)."""
+"""Variables in which Dynamo expects the contents of the three files, not their paths as its documentation says. It
+needs all three, and ignores them if a user and a password are set (ai-dynamo 1.6.1,
+lib/runtime/src/transports/etcd.rs)."""
 _DIGEST = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The model as clients know it, and as the workers are told it."""
+    """The model as clients and as workers know it."""
 
     name: str
     path: str
-    """Or its id."""
+    """A path, or an id."""
     roles: tuple[str, ...] = ()
     """Of the workers that are planned here."""
 
@@ -38,16 +39,16 @@ class Served:
 def node_of(
     profile: Profile, facts: HostFacts, deployment: str, home: str, served: Served, expand: Callable[[str], str]
 ) -> Node | None:
-    """None on a machine of its own; `expand` makes a path absolute.
+    """This machine as a node; None outside of a cluster. `expand` makes a path absolute.
 
-    Raises UsageError where nobody has said at which address the others reach it.
+    Raises UsageError if the address at which others reach it is not set.
     """
     cluster = profile.cluster
     if not cluster.is_set or profile.topology == "none":
         return None
     if cluster.advertise is None:
         raise UsageError(
-            "cluster.advertise is not set: at which address other nodes reach this machine",
+            "cluster.advertise is not set: the address at which other nodes reach this machine",
             hint="--set cluster.advertise=ADDRESS; `ip -brief address` lists those of this machine",
         )
 
@@ -69,9 +70,10 @@ def node_of(
 
 
 def agreement(profile: Profile, facts: HostFacts, served: Served) -> dict[str, str]:
-    """What has to be the same on all nodes, by its name for a person.
+    """What must be the same on all nodes, by a readable name.
 
-    NIXL compares most of it in a handshake of its own, and then every request fails (vllm 0.31.0, compatibility hash).
+    NIXL compares most of it in its own handshake, and on a mismatch every request fails (vllm 0.31.0, compatibility
+    hash).
     The frontend routes to workers of one role only where all of them have the model at the same path (ai-dynamo 1.6.1).
     """
     engine = ENGINES[profile.engine]
@@ -86,7 +88,7 @@ def agreement(profile: Profile, facts: HostFacts, served: Served) -> dict[str, s
         **{f"version of {name}": facts.packages[name] for name in engine.agreed if name in facts.packages},
     }
     if engine.runs_vllm and profile.topology == "disagg":
-        role = "decode"  # the profile has made sure that prefill has the same
+        role = "decode"  # the profile ensures that prefill has the same
         given = {flag: value_of(flag, profile.worker_args(role)) for flag in HANDSHAKE_ARGS}
         same |= {flag: value for flag, value in given.items() if value is not None}
         same["path of the model"] = served.path
@@ -95,7 +97,7 @@ def agreement(profile: Profile, facts: HostFacts, served: Served) -> dict[str, s
 
 
 def model_identity(profile: Profile, facts: HostFacts) -> str:
-    """Of a model on this host's disk its config's digest and the size of its weights, as paths differ; else its id."""
+    """For a model on this host's disk, its config's digest and its weights' size, since paths differ; else its id."""
     if profile.model.path == TINY:
         return TINY
     files = facts.model_files
@@ -107,7 +109,7 @@ def model_identity(profile: Profile, facts: HostFacts) -> str:
 
 
 def node_environment(node: Node) -> dict[str, str]:
-    """What replaces loopback and the directory of discovery for every process of the stack."""
+    """Variables that replace loopback and the discovery directory for every process of the stack."""
     return {
         "DYN_DISCOVERY_BACKEND": "etcd",
         "DYN_REQUEST_PLANE": "tcp",

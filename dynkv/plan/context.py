@@ -1,4 +1,4 @@
-"""What the builders of single units share while one plan is made."""
+"""The values that the builders of single units share while a plan is made."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from dynkv.profile.model import Profile
 from dynkv.profile.probes import LivenessSettings, ProbeSettings, UnitProbes
 
 CPU_NICE = 10
-"""Of workers that compute on the CPU. NIXL keeps a thread polling without pause for each (1.4.1), and what routes to
-the workers and watches them comes first. On Linux 6.18 with two cores and autogroups (sched(7)), two such workers at
-equal priority starved all other processes for up to 90 s; with this none waited longer than 0.1 s."""
+"""Niceness of workers that compute on the CPU. For each, NIXL keeps a thread polling without pause (1.4.1), and what
+routes to the workers and watches them must come first. On Linux 6.18 with two cores and autogroups (sched(7)), two
+such workers at equal priority starved all other processes for up to 90 s; with this none waited longer than 0.1 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Context:
     ports: PortPlanner
     env: dict[str, str]
     circumstances: tuple[str, ...]
-    """What of it only tells who started it from where."""
+    """Variables that only reflect where the deployment was started from."""
     model_path: str
     served_name: str
     aliases: tuple[str, ...]
@@ -38,23 +38,23 @@ class Context:
     task: Task
     worker_count: int
     frontend_port: int | None
-    """None without a stack: only custom units."""
+    """None without a stack, if there are only custom units."""
     sidecar_ports: Mapping[str, int]
-    """Where workers reach each sidecar, by its name; empty without LMCache."""
+    """The port at which workers reach each sidecar, by its name; empty without LMCache."""
     metrics: Listener | None
-    """None where figures are read nowhere."""
+    """None if metrics are not served."""
     discovery_dir: str | None
     """None with etcd."""
     home: str
     node: Node | None = None
-    """None where there is no other machine."""
+    """None without other machines."""
 
     @property
     def has_stack(self) -> bool:
         return self.profile.topology != "none"
 
     def sidecar_of(self, role: Role) -> str | None:
-        """Before which no worker of this role starts: its own one, else the only one there is."""
+        """The sidecar that a worker of this role waits for: its own, else the only one."""
         return sidecar_of(self.profile, role) or next(iter(self.sidecar_ports), None)
 
     @property
@@ -63,7 +63,7 @@ class Context:
 
     @property
     def interpreter(self) -> list[str]:
-        """The stack's, as a program is run by it: what it imports comes from its installation alone."""
+        """The stack's interpreter, with options that let it import only from its installation."""
         return [self.facts.python, *self.facts.python_options]
 
     @property
@@ -73,17 +73,17 @@ class Context:
 
     @property
     def reached_at(self) -> str:
-        """The address on which listens what other nodes have to reach; loopback where there are none."""
+        """The address to listen on for other nodes; loopback if there are none."""
         return self.node.advertise if self.node else LOOPBACK
 
     def open_port(self, name: str, first: int, count: int = 1, highest: int = PORT_MAX) -> int:
-        """Of what other nodes have to reach, from their range; from `first` on where there are none."""
+        """A free port: from the range for other nodes if there are any, else from `first` on."""
         if self.node is not None:
             first, highest = self.profile.cluster.first_and_last_port
         return self.ports.free_from(first, name, count, highest)
 
     def expand(self, path: str) -> str:
-        """A path of the profile, made absolute; raises PreflightRefused where it cannot be."""
+        """Make a path of the profile absolute. Raises PreflightRefused if that is impossible."""
         refuse_variables(path)
         return expand(path, self.home, self.facts.paths)
 
@@ -96,7 +96,7 @@ class Context:
 
 
 def probes(settings: UnitProbes, started: tuple[HttpGet, ...], ready: tuple[HttpGet, ...], figures: HttpGet) -> Probes:
-    """`figures` is the unit's /metrics, which liveness reads."""
+    """The probes of a unit; `figures` is its /metrics, which liveness reads."""
     return Probes(
         startup=_probe(settings.startup, started),
         readiness=_probe(settings.readiness, ready),

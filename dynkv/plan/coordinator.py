@@ -1,4 +1,4 @@
-"""LMCache's coordinator, by which the sidecars of several nodes find each other and take blocks from each other's L1.
+"""LMCache's coordinator, through which sidecars of several nodes find each other to read from each other's L1.
 
 Source: LMCache, docs/source/mp/p2p.rst at 0aab8fcd; run with lmcache 0.5.6 on a CPU: `lmcache coordinator --help`.
 """
@@ -13,12 +13,12 @@ from dynkv.plan.model import HttpGet, Liveness, Probe, Probes, Role, Unit
 
 NAME = "lmcache-coordinator"
 _PERIOD_S, _STARTUP_TRIES = 1.0, 120
-"""Most of its start is importing Python modules: 10 s and more."""
+"""Period and attempts of the startup probe: importing Python modules takes 10 s and more."""
 _STOP_S = 10.0
 
 
 def coordinator_unit(ctx: Context) -> Unit | None:
-    """On the node at whose address it is to be; None on the others."""
+    """The coordinator, on the node that has its address; None on others."""
     url = urlsplit(ctx.profile.lmcache.p2p or "")
     if ctx.node is None or url.hostname != ctx.node.advertise or url.port is None:
         return None

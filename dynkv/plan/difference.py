@@ -1,4 +1,4 @@
-"""What would change if one plan took the place of another that runs. Pure."""
+"""The changes from a running plan to another. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SETTINGS = {
     "depends_on": "order of start",
     "restart_with": "what it is restarted with",
 }
-"""Of a unit, what its supervisor alone heeds, in words."""
+"""Settings of a unit that only its supervisor uses, in words."""
 
 
 class Action(StrEnum):
@@ -36,19 +36,19 @@ class UnitChange:
     name: str
     action: Action
     reasons: tuple[str, ...]
-    """Why, in words; of one that is kept, what changes without a restart."""
+    """Why, in words; for a kept unit, what changes without a restart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     supervisor: str
-    """`keep`, or `replace` where another version of dynkv runs it."""
+    """`keep`, or `replace` if another version of dynkv supervises the deployment."""
     units: tuple[UnitChange, ...]
-    """Those of the new plan in its order, then those that it has no more."""
+    """Units of the new plan in its order, then those that are dropped."""
     reasons: tuple[str, ...] = ()
-    """What changes of the deployment as a whole, without a restart of any unit."""
+    """Changes to the deployment as a whole that restart no unit."""
     losses: tuple[str, ...] = ()
-    """What it costs of what is under way, in words."""
+    """Work in progress that the change interrupts, in words."""
 
     @property
     def is_none(self) -> bool:
@@ -77,7 +77,7 @@ def difference(running: Plan, wanted: Plan, *, is_same_version: bool) -> Differe
 
 
 def _of_the_whole(plan: Plan) -> dict[str, object]:
-    """What no unit has to be restarted for, by what it is called."""
+    """Settings whose change restarts no unit, by name."""
     standbys = [
         (standby.name, standby.modules, standby.keep, standby.roles, standby.others) for standby in plan.standbys
     ]
@@ -123,7 +123,7 @@ def _changed(before: Mapping[str, object], after: Mapping[str, object]) -> Itera
 
 
 def _options(argv: Sequence[str]) -> dict[str, str]:
-    """What each option is set to, as far as words show it; the program and what belongs to no option by its place."""
+    """The value of each option, as far as the words show it; the program and positional words by their position."""
     found = {"program": argv[0]}
     words: list[str] = []
     name = "arguments"

@@ -1,4 +1,4 @@
-"""The environment of a child: built from an allow-list, never inherited whole."""
+"""The environment of a child: built from an allow-list, never inherited as a whole."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dynkv.secrets import SECRETS, is_secret, only_secrets, without_secrets
 from dynkv.surroundings import absolute
 
 CIRCUMSTANCES = frozenset("PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ TMPDIR TERM XDG_CACHE_HOME".split())
-"""What differs from one terminal, cron job or service to the next; the locale's LC_* do, too."""
+"""Variables that differ between terminals, cron jobs and services; the locale's LC_* do too."""
 INHERITED = CIRCUMSTANCES | frozenset(
     "LD_LIBRARY_PATH LD_PRELOAD PYTHONPATH SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE "
     "HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy CC CXX "
@@ -52,39 +52,41 @@ INHERITED_PREFIXES = (
     "NATS_TLS_",
 )
 _READ_BY_THE_STACK = ("DYN_", "LMCACHE_", "NATS_", "ETCD_")
-"""Of these most would change what the plan gives: each option of Dynamo's programs is a variable, too (ai-dynamo
-1.6.1). So those that do not are named above."""
+"""Prefixes of variables that the stack reads. Most of them would change the plan, as each option of Dynamo's
+programs is also a variable (ai-dynamo 1.6.1); those that do not are listed above."""
 
 
 _CLOUDS = ("s3://", "gs://", "az://")
-"""Where vLLM streams a model from (0.31.0, runai_streamer), and Dynamo reads an adapter."""
+"""Storage from which vLLM streams a model (0.31.0, runai_streamer), and Dynamo reads an adapter."""
 
 
 def is_inherited(name: str) -> bool:
-    """Whether a variable of the person's environment may reach a child as plain text."""
+    """Whether a variable of the person's environment may be passed to a child as plain text."""
     if name in FORBIDDEN_ENV or is_secret(name):
         return False
     return name in INHERITED or name.startswith(INHERITED_PREFIXES)
 
 
 def handed_on_as_text(environ: Mapping[str, str]) -> dict[str, str]:
-    """What of the person's environment a child may get, and everybody see; it runs elsewhere than the person."""
+    """The variables of the person's environment that a child may get and everyone may see; it runs in another
+    directory."""
     return {name: value for name, value in without_secrets(absolute(environ)).items() if is_inherited(name)}
 
 
 def handed_on_as_secrets(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Names: of the secrets that dynkv knows, and of what would be inherited but for the password in its value."""
+    """Names of the secrets that dynkv knows, and of variables that are not inherited only because of a password in
+    them."""
     return tuple(sorted(name for name in only_secrets(environ) if name in SECRETS or is_inherited(name)))
 
 
 def dropped(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Names of what the person has set, the stack reads, and no child is given."""
+    """Names of variables that are set, that the stack reads, and that no child gets."""
     handed_on = {*handed_on_as_text(environ), *handed_on_as_secrets(environ), *FORBIDDEN_ENV}
     return tuple(sorted(name for name in environ if name.startswith(_READ_BY_THE_STACK) and name not in handed_on))
 
 
 def dropped_names(profile: Profile, facts: HostFacts) -> list[str]:
-    """Of those, what the profile does not give either."""
+    """Those of the dropped names that the profile does not set either."""
     alone = (name for one in profile.workers.each.values() for name in one.env)
     given = {*profile.env, *(name for role in Role for name in role_environment(profile, role)), *alone}
     return [name for name in facts.dropped_environ if name not in given] if profile.topology != "none" else []
@@ -93,7 +95,7 @@ def dropped_names(profile: Profile, facts: HostFacts) -> list[str]:
 def base_environment(
     profile: Profile, facts: HostFacts, discovery_dir: str | None, deployment: str, node: Node | None = None
 ) -> dict[str, str]:
-    """What every process of a deployment gets; later entries win: inherited, dynkv's own, the profile's."""
+    """Variables for every process of a deployment; later ones win: inherited, dynkv's own, the profile's."""
     own = {
         "PYTHONUNBUFFERED": "1",
         "PYTHONHASHSEED": "0",
@@ -104,7 +106,7 @@ def base_environment(
         "DYN_TCP_RPC_HOST": "127.0.0.1",
         # an interface for 1.3.1, an interface or an address for 1.6.1
         "DYN_TCP_RESPONSE_STREAM_HOST": "lo",
-        # what is advertised; the event sockets themselves bind all addresses (ai-dynamo 1.6.1)
+        # the advertised address; the event sockets themselves bind all addresses (ai-dynamo 1.6.1)
         "DYN_EVENT_PLANE_HOST": "127.0.0.1",
         **(node_environment(node) if node else _discovery(profile, discovery_dir, deployment)),
     }
@@ -115,18 +117,18 @@ def base_environment(
 
 
 def circumstances(profile: Profile, facts: HostFacts) -> tuple[str, ...]:
-    """What a child inherits that is no reason to restart it; what the profile itself gives is one."""
+    """Inherited variables whose change is no reason to restart a child; a change in the profile is one."""
     inherited = (name for name in facts.environ if is_inherited(name) and name not in profile.env)
     return tuple(sorted(name for name in inherited if name in CIRCUMSTANCES or name.startswith("LC_")))
 
 
 def given_environment(profile: Profile) -> dict[str, str]:
-    """The profile's own entries, which have the last word; without secrets."""
+    """The profile's own variables, which win; without secrets."""
     return without_secrets(absolute(profile.env))
 
 
 def role_environment(profile: Profile, role: Role) -> dict[str, str]:
-    """What the profile gives to the units of one role alone, with secrets."""
+    """The profile's variables for one role alone, including secrets."""
     workers = profile.workers
     return {
         Role.LMCACHE: profile.lmcache.env,
@@ -138,14 +140,14 @@ def role_environment(profile: Profile, role: Role) -> dict[str, str]:
 
 
 def unit_environment(profile: Profile, role: Role, name: str) -> dict[str, str]:
-    """What the profile gives to one unit of the stack beyond what all have, with secrets."""
+    """The profile's variables for one unit of the stack beyond those for all, including secrets."""
     one = profile.workers.each.get(name) if role.is_worker else None
     return {**role_environment(profile, role), **(one.env if one else {})}
 
 
 def with_environment(unit: Unit, env: Mapping[str, str]) -> Unit:
-    """The unit with entries of its own, which have the last word. Secrets among them are kept apart from those of other
-    units, which may have the same names."""
+    """The unit with these variables, which win. Secrets among them are kept apart from those of other units, which
+    may have the same names."""
     secrets = only_secrets(env)
     inherited = {name: value for name, value in unit.env.items() if name not in secrets}
     return replace(
@@ -158,14 +160,14 @@ def with_environment(unit: Unit, env: Mapping[str, str]) -> Unit:
 
 
 def _kept_as(name: str, unit: str) -> str:
-    """A name that a shell takes, and that no other unit's secret has."""
+    """A name that is valid in a shell, and that no other unit's secret has."""
     told = f"{name}__{unit}"
     plain = re.sub(r"[^A-Za-z0-9_]", "_", told)
     return plain if plain == told else f"{plain}_{hashlib.sha256(told.encode()).hexdigest()[:6]}"
 
 
 def secret_names(profile: Profile, facts: HostFacts, role: Role) -> tuple[str, ...]:
-    """Names only: values are taken from the supervisor's environment when the child starts."""
+    """Names only: the values come from the supervisor's environment when the child starts."""
     purposes = _purposes(profile, role)
     hub = {it.token_env or "HF_TOKEN" for it in profile.lmcache.l2 if isinstance(it, HuggingFaceBucket)}
     needed = hub if role is Role.LMCACHE else set()
@@ -184,7 +186,7 @@ def _purposes(profile: Profile, role: Role) -> tuple[str, ...]:
 
 
 def kept_secrets(profile: Profile, plan: Plan) -> dict[str, str]:
-    """What the supervisor has to have in its environment, besides what the person has in theirs."""
+    """Secrets that the supervisor needs in its environment, besides those in the person's."""
     own = {unit.name: unit.env for unit in profile.units}
     given = ((unit, own.get(unit.name) or unit_environment(profile, unit.role, unit.name)) for unit in plan.units)
     kept = {name_kept: env[name] for unit, env in given for name, name_kept in unit.own_secrets.items()}
@@ -204,5 +206,5 @@ def _discovery(profile: Profile, discovery_dir: str | None, deployment: str) -> 
         env["NATS_SERVER"] = discovery.nats_server
     if discovery_dir is not None:
         return {**env, "DYN_FILE_KV": discovery_dir}
-    # an etcd is shared by others: a namespace keeps deployments apart, as a directory does with files
+    # others use the same etcd: a namespace separates deployments, as a directory does with files
     return {**env, "ETCD_ENDPOINTS": ",".join(discovery.etcd_endpoints), "DYN_NAMESPACE": deployment}

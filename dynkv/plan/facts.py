@@ -1,4 +1,4 @@
-"""What the plan has to know about the host. Gathered by doctor/inspect.py; plain data here."""
+"""What the plan needs to know about the host, as plain data. Gathered by doctor/inspect.py."""
 
 from __future__ import annotations
 
@@ -13,57 +13,58 @@ from dynkv.profile.words import OptionTable
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What lies at the model's path; `is_local` is False for an id that a hub would resolve."""
+    """The model at its path; `is_local` is False for an id that a hub would resolve."""
 
     is_local: bool
     has_config: bool
     path: str = ""
-    """Absolute, of a local model."""
+    """Absolute path of a local model."""
     real_path: str = ""
     """Where links lead from there, which is what Dynamo tells others; empty without any."""
     is_there: bool = True
-    """Something lies there."""
+    """Whether anything exists at the path."""
     is_file: bool = False
     has_params: bool = False
-    """It has what Mistral's own format has instead of config.json: params.json, and weights beside it."""
+    """Whether it is in Mistral's own format, with params.json and weights instead of config.json."""
 
 
 @dataclass(frozen=True, slots=True)
 class PathFacts:
-    """What the paths that a person writes begin at."""
+    """The starting points of paths that a person writes."""
 
     working_directory: str | None = "/"
-    """None where there is none: it was removed, or may not be looked at."""
+    """None if it was removed or cannot be accessed."""
     homes: dict[str, str] = field(default_factory=lambda: {"": "/"})
-    """By user, of those whom the profile names as `~user`; the person's own by an empty name. Those that there are."""
+    """Existing home directories of the users that the profile names as `~user`; the person's own under an empty
+    name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """The model's files where they are on this host: in a directory, or in the hub's cache."""
+    """The model's files on this host, in a directory or in the hub's cache."""
 
     config: Mapping[str, Any] | None = None
-    """config.json; None if it cannot be read."""
+    """Contents of config.json; None if it cannot be read."""
     config_problem: str = ""
     tokenizer: str = "tokenizer.json"
-    """The file that it is read from; empty where there is none."""
+    """The file with the tokenizer; empty if there is none."""
     has_chat_template: bool = True
     weights_bytes: int = 0
     missing_weights: tuple[str, ...] = ()
-    """Files that the index of the weights names, and that are not there."""
+    """Files that the index of the weights lists but that are missing."""
     only_gguf: bool = False
-    """All weights are in GGUF."""
+    """Whether all weights are in GGUF."""
     is_what_dynamo_finds: bool = True
-    """Of a model of the hub: without regard to the revision that vLLM is told, Dynamo takes the same files."""
+    """For a model of the hub, whether Dynamo finds the same files: it ignores the revision that vLLM uses."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoraFacts:
-    """What lies at a local LoRA adapter's path."""
+    """What is at a local LoRA adapter's path."""
 
     rank: int | None = None
     problem: str = ""
-    """Why it cannot be one, in words."""
+    """Why it is not an adapter, in words."""
 
 
 class LeftoverKind(StrEnum):
@@ -73,7 +74,7 @@ class LeftoverKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """What a deployment without a supervisor has left: its processes, or files that only a running one needs."""
+    """Processes that a deployment without a supervisor has left, or files that only a running one needs."""
 
     deployment: str
     kind: LeftoverKind
@@ -87,66 +88,66 @@ class HostFacts:
 
     gpus: tuple[Gpu, ...] = ()
     cpus: tuple[int, ...] = (0,)
-    """The numbers of the CPUs that may be used."""
+    """Numbers of the CPUs that may be used."""
     cpus_worth: int | None = None
-    """How many of them may be busy at a time, where control groups allow fewer."""
+    """How many of them may be busy at a time, if control groups allow fewer."""
     memory_available_bytes: int = 0
     taken_ports: dict[int, str] = field(default_factory=dict)
-    """Every port that something listens on or another deployment has planned, with its holder in words."""
+    """Each port that is in use or planned by another deployment, with its holder in words."""
     kept_ports: dict[str, int] = field(default_factory=dict)
-    """Ports, as `unit.name`, of children of a dead supervisor that may be taken over: they keep them."""
+    """Ports, by `unit.name`, that children of a dead supervisor keep if they are taken over."""
     environ: dict[str, str] = field(default_factory=dict)
     """The person's environment, without secrets."""
     secret_names: tuple[str, ...] = ()
-    """Names of secrets in the person's environment that units may be given."""
+    """Names of secrets in the person's environment that units may get."""
     python: str = "python3"
-    """The interpreter that holds the stack."""
+    """The interpreter that has the stack."""
     python_options: tuple[str, ...] = ("-P",)
-    """What keeps it from importing from where it runs."""
+    """Options that keep it from importing from its working directory."""
     scripts_directory: str = "/dynkv/instack"
-    """Where the scripts lie that it runs for dynkv."""
+    """The directory of the scripts that it runs for dynkv."""
     packages: dict[str, str] = field(default_factory=dict)
     """Versions of the stack's packages in that interpreter, by distribution name."""
     outdated_stack: str = ""
-    """Its kind, where `dynkv stack install` brought it and would bring other versions now."""
+    """The kind of the stack, if `dynkv stack install` installed it and would now install other versions."""
     worker_options: OptionTable | None = None
-    """What the parsers of that interpreter's worker know, where it is not what dynkv knows of them anyway."""
+    """Options of that interpreter's worker, if they differ from those that dynkv knows."""
     model: ModelFacts = ModelFacts(is_local=False, has_config=False)
     paths: PathFacts = PathFacts()
     unwritable: dict[str, str] = field(default_factory=dict)
-    """L2 directories, as the profile names them, that cannot be written, with the reason."""
+    """L2 directories, as in the profile, that cannot be written to, with the reason."""
     driver: Driver = field(default_factory=Driver)
     model_files: ModelFiles | None = None
-    """None where none are on this host yet, or dynkv makes them itself."""
+    """None if there are none on this host yet, or dynkv makes them."""
     loras: dict[str, LoraFacts] = field(default_factory=dict)
-    """Those that are local, by name."""
+    """Local LoRA adapters, by name."""
     shm_free_bytes: int | None = None
-    """Of /dev/shm."""
+    """Free space in /dev/shm."""
     hugepages_free_bytes: int = 0
-    """In huge pages of 2 MiB that nobody has taken."""
+    """Free huge pages of 2 MiB, in bytes."""
     home_free_bytes: int | None = None
-    """Of the disk that DYNKV_HOME is on."""
+    """Free space on the disk of DYNKV_HOME."""
     l2_room_bytes: dict[str, int] = field(default_factory=dict)
-    """By L2 directory, as the profile names it: what is free on its disk, and what it holds already."""
+    """By L2 directory, as in the profile: free space on its disk plus what it holds already."""
     l2_held_bytes: dict[str, int] = field(default_factory=dict)
-    """What it holds already."""
+    """What each L2 directory holds already."""
     open_files_max: int | None = None
-    """The soft limit that children begin with."""
+    """The soft limit that children start with."""
     is_wsl: bool = False
-    """Windows' Linux subsystem."""
+    """Whether this is the Windows Subsystem for Linux."""
     ignored_environ: tuple[str, ...] = ()
-    """Names in the person's environment that no child is given, because they would do harm."""
+    """Names in the person's environment that no child gets because they would do harm."""
     dropped_environ: tuple[str, ...] = ()
-    """Names in the person's environment that the stack reads, and no child is given."""
+    """Names in the person's environment that the stack reads and no child gets."""
     is_taken_over: bool = False
-    """Processes of this deployment run without a supervisor: they will be taken over or ended."""
+    """Whether processes of this deployment run without a supervisor; they will be taken over or ended."""
     leftovers: tuple[Leftover, ...] = ()
-    """Of all deployments in this DYNKV_HOME."""
+    """Leftovers of all deployments in this DYNKV_HOME."""
     other_users: tuple[str, ...] = ()
-    """People, by name, who have processes on this host; no system accounts."""
+    """Names of people, not system accounts, who have processes on this host."""
     pidfd_problem: str = ""
-    """Why no process can be held by a pidfd here, in a sentence."""
+    """Why pidfds do not work here, in a sentence."""
     proc_problem: str = ""
-    """What /proc does not tell here, in a sentence."""
+    """What is missing in /proc here, in a sentence."""
     subreaper_problem: str = ""
-    """Why no process can be given orphans here, in a sentence."""
+    """Why no process can become a subreaper here, in a sentence."""

@@ -18,13 +18,13 @@ _RECORDED = {
     "DYN_REQUEST_TRACE_FILE_FORMAT": "jsonl",
     "DYN_REQUEST_TRACE_FILE_FLUSH_INTERVAL_MS": "250",
 }
-"""`request_payload` among the records would be the text. The file is opened to be appended to, so it may be emptied at
-any time; where it cannot be written the frontend serves on, and records nothing more (ai-dynamo 1.6.1). Into a FIFO it
-would end recording as soon as a reader has left."""
+"""Variables that record requests. The record `request_payload` would contain the text. The file is opened for
+appending, so it may be truncated at any time; if it cannot be written the frontend continues to serve, and records
+nothing more (ai-dynamo 1.6.1). With a FIFO it would stop recording when a reader leaves."""
 
 
 def frontend_unit(ctx: Context, port: int) -> Unit:
-    """It is started when it answers, and ready when it can route requests for the model."""
+    """The frontend. It has started when it answers, and is ready when it can route requests for the model."""
     settings = ctx.profile.frontend
     host = local_host(settings.host)
     model = quote(ctx.served_name, safe="")
@@ -50,7 +50,7 @@ def frontend_unit(ctx: Context, port: int) -> Unit:
 
 
 def _answered_at(ports: dict[str, int]) -> dict[str, str]:
-    """Workers connect to it with what they generate."""
+    """The port to which workers connect with what they generate."""
     return {"DYN_TCP_RESPONSE_STREAM_PORT": str(ports[RESPONSE_PORT])} if ports else {}
 
 

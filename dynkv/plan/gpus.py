@@ -27,16 +27,16 @@ class Gpu:
     memory_free_bytes: int
     is_mig: bool = False
     is_unsliced: bool = False
-    """MIG is on, and no slice has been made: nothing can compute on it."""
+    """Whether MIG is on and has no slice, so that nothing can compute on the GPU."""
     holders: tuple[str, ...] = ()
-    """Processes that hold some of its memory, in words, as far as the driver shows them."""
+    """Processes that use some of its memory, in words, as far as the driver shows them."""
     compute_mode: ComputeMode = ComputeMode.DEFAULT
     uncorrected_errors: int = 0
-    """ECC errors since the driver was loaded that could not be corrected."""
+    """ECC errors that could not be corrected, since the driver was loaded."""
 
     @property
     def visible_as(self) -> str:
-        """Its id in CUDA_VISIBLE_DEVICES: a MIG slice has no index of its own there."""
+        """Its id in CUDA_VISIBLE_DEVICES: a MIG slice has no index there."""
         return self.uuid if self.is_mig else str(self.index)
 
 
@@ -45,10 +45,10 @@ class Driver:
     """NVIDIA's driver, as far as it answers."""
 
     problem: str = ""
-    """Why it does not, in its own words."""
+    """Why it does not answer, in its own words."""
     cuda_major: int | None = None
-    """The newest CUDA that it can run; None where it does not say."""
+    """The newest CUDA that it can run; None if it does not say."""
     devices: int = 0
-    """NVIDIA GPUs on the PCI bus, whether the driver knows them or not."""
+    """NVIDIA GPUs on the PCI bus, whether or not the driver knows them."""
     hidden: tuple[str, ...] = ()
     """GPUs that CUDA_VISIBLE_DEVICES leaves out."""

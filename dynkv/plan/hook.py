@@ -1,28 +1,28 @@
-"""Who is told of how a deployment is. Planned by hooks."""
+"""Hooks that report how a deployment is. Planned by hooks.py."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 HOOKS = "notify"
-"""By what processes of hooks are known, in the place of a unit's name; and what their log is called."""
+"""The name that marks processes of hooks, in place of a unit's, and the name of their log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A program that is run, or an address that is posted to, when the deployment is not well or well again."""
+    """A program to run, or an address to post to, when the deployment is not well or well again."""
 
     name: str
-    """In words, without secrets: the program, or the address's host."""
+    """The program or the address's host, in words and without secrets."""
     on: tuple[str, ...]
-    """`degraded`, `failed`, `recovered`."""
+    """States to report: `degraded`, `failed`, `recovered`."""
     env: dict[str, str]
     argv: tuple[str, ...] = ()
-    """Empty where something is posted."""
+    """Empty for a hook that posts."""
     url_in: str = ""
-    """The variable in which the supervisor has the address; another one for another address."""
+    """The variable in which the supervisor has the address; each address has another one."""
     url_file: str = ""
-    """The file that holds the address."""
+    """The file that contains the address."""
     secret_env: tuple[str, ...] = ()
     timeout_s: float = 30.0
     interval_s: float = 10.0

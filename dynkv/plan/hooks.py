@@ -1,4 +1,4 @@
-"""Who is told when the deployment is not well, as the profile has it. Pure."""
+"""Hooks of the profile, planned. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dynkv.profile.notify import Notification
 
 
 def planned_hooks(ctx: Context) -> tuple[Hook, ...]:
-    """Their programs get the environment that every process of the deployment has."""
+    """The hooks; their programs get the environment that every process of the deployment has."""
     return tuple(_hook(ctx, given) for given in ctx.profile.notify)
 
 

@@ -1,4 +1,4 @@
-"""vLLM's --kv-transfer-config: how KV blocks get to the sidecar and from prefill to decode.
+"""vLLM's --kv-transfer-config: how KV blocks get to the sidecar, and from prefill to decode.
 
 Source: measured with ai-dynamo 1.6.1, vllm 0.31.0, lmcache 0.5.6 and with 1.3.1, 0.23.0, 0.5.2.
 """
@@ -14,9 +14,9 @@ Config = dict[str, Any]
 
 
 def kv_transfer_config(profile: Profile, role: Role, sidecar_port: int | None) -> Config | None:
-    """The configuration of one worker; None where it needs no connector.
+    """The configuration of one worker; None if it needs no connector.
 
-    `sidecar_port`: of the sidecar that this role has; None without one.
+    `sidecar_port` is the port of this role's sidecar; None without one.
     """
     sidecar = None if sidecar_port is None else lmcache_connector(sidecar_port, profile.lmcache.heartbeat_interval_s)
     if role is Role.WORKER:
@@ -25,17 +25,18 @@ def kv_transfer_config(profile: Profile, role: Role, sidecar_port: int | None) -
     if sidecar is None:
         return nixl
     if role is Role.DECODE:
-        # first what prefill has computed for this request; LMCache's own connector is the one that stores what decode
+        # first what prefill computed for this request; LMCache's own connector is the one that stores what decode
         # generates (lmcache 0.5.6; vLLM's built-in one of the same name stores prompts alone)
         sidecar |= {"kv_connector_module_path": "lmcache.integration.vllm.lmcache_mp_connector"}
         sidecar["kv_connector_extra_config"]["lmcache.mp.save_decode_cache"] = True
         return _both(nixl, sidecar)
-    # the order matters: LMCache answers what it has, and NIXL takes the whole prompt on to decode
+    # the order matters: LMCache answers for what it has, and NIXL passes the whole prompt on to decode
     return _both(sidecar, nixl)
 
 
 def _both(*connectors: Config) -> Config:
-    """The first that knows more tokens of a request than the GPU loads them; all of them store (vllm 0.31.0)."""
+    """Both connectors: the first that knows more tokens of a request than the GPU loads them, and all store (vllm
+    0.31.0)."""
     return _connector("MultiConnector", kv_connector_extra_config={"connectors": list(connectors)})
 
 
@@ -45,15 +46,15 @@ def lmcache_connector(port: int, heartbeat_interval_s: float) -> Config:
 
 
 def nixl_connector(device: str) -> Config:
-    """On a CPU the transfer buffers have to be in host memory."""
+    """The NIXL connector; on a CPU the transfer buffers must be in host memory."""
     return _connector("NixlConnector", **({"kv_buffer_device": "cpu"} if device == "cpu" else {}))
 
 
 def disables_hybrid_kv_cache_manager(profile: Profile) -> bool:
-    """One answer for every worker of a deployment.
+    """Whether to disable it, the same for every worker of a deployment.
 
-    LMCacheMPConnector needs it off; prefill and decode must agree, or every request fails with a
-    NIXL compatibility hash mismatch. So it is never decided by role.
+    LMCacheMPConnector requires that; prefill and decode must agree, or every request fails with a NIXL compatibility
+    hash mismatch. So it is never decided by role.
     """
     return profile.lmcache.enabled
 

@@ -19,21 +19,23 @@ from dynkv.profile.l2_generic import Adapter, RawAdapter
 from dynkv.profile.l2_nixl import NixlFileStore
 from dynkv.profile.model import Profile
 
-# the `lmcache` script stands beside the interpreter only where both were installed together, and
+# the `lmcache` script is next to the interpreter only if both were installed together, and
 # `-m lmcache.cli.main` does nothing in 0.5.2
 LMCACHE = "from lmcache.cli.main import main; main()"
 _GIB = 1024**3
 _AUTO_L1_GB = 20.0
 _FIRST_PINNED_GB = 1.0
-"""What is pinned before it answers; it pins the rest of L1 while it serves. Its own default of 20 takes 7 s."""
+"""GiB of L1 to pin before it answers; the rest is pinned while it serves. LMCache's default of 20 takes 7 s."""
 P2P_PORT = "p2p"
 _POLLING_NICE = CPU_NICE + 5
-"""One that others read from polls without pause, as NIXL does; a worker on the same CPUs has to compute, too."""
+"""Niceness of a sidecar that others read from: it polls without pause, as NIXL does, and a worker on the same CPUs
+must compute too."""
 _P2P_ALIGN_BYTES = 65536
-"""What reading from another server's L1 needs; 4096 without. Source: LMCache, docs/source/mp/p2p.rst at 0aab8fcd."""
+"""Alignment that reading from another server's L1 requires; without it 4096. Source: LMCache, docs/source/mp/p2p.rst
+at 0aab8fcd."""
 _NIXL_FILE_BYTES = 16 * 1024**2
 _PATHS = ("base_path", "file_path", "device_path", "mount_point", "download_tmp_dir")
-"""Keys of the adapters that dynkv knows."""
+"""Path keys of the adapters that dynkv knows."""
 
 
 def lmcache_unit(ctx: Context, name: str, zmq_port: int) -> Unit:
@@ -56,7 +58,7 @@ def lmcache_unit(ctx: Context, name: str, zmq_port: int) -> Unit:
 
 
 def l1_size_gb(profile: Profile, facts: HostFacts) -> float:
-    """L1 of each sidecar. `auto` is 20 GiB beside GPUs, all together at most a quarter of free RAM, else 1 GiB."""
+    """L1 of each sidecar in GiB. `auto` is 20 next to GPUs, all together at most a quarter of free RAM, else 1."""
     asked = profile.lmcache.l1_size_gb
     if asked != "auto":
         return float(asked)
@@ -68,7 +70,7 @@ def l1_size_gb(profile: Profile, facts: HostFacts) -> float:
 
 
 def l2_directories(ctx: Context) -> tuple[str, ...]:
-    """Where on disks KV blocks are kept, made absolute."""
+    """Absolute paths of the directories in which KV blocks are kept."""
     named = (directory(adapter) for adapter in ctx.profile.lmcache.l2)
     return tuple(dict.fromkeys(ctx.expand(path) for path in named if path is not None))
 
@@ -78,9 +80,9 @@ def _l2(ctx: Context, name: str) -> list[Adapter]:
 
 
 def adapter_json(adapter: Adapter, ctx: Context) -> str:
-    """An adapter as `--l2-adapter` takes it, with its paths made absolute.
+    """An adapter as `--l2-adapter` takes it, with absolute paths.
 
-    Raises PreflightRefused for a path that is none of those that dynkv knows, and would have to be expanded.
+    Raises PreflightRefused for a path that needs expansion under a key that dynkv does not know.
     """
     given: dict[str, Any] = _expanded(adapter.model_dump(exclude_none=True), "", ctx, adapter)
     if isinstance(adapter, NixlFileStore) and adapter.type == "nixl_store":
@@ -101,7 +103,7 @@ def _expanded(value: Any, key: str, ctx: Context, adapter: Adapter) -> Any:
         return ",".join(ctx.expand(path) if needs_expansion(path) else path for path in value.split(","))
     if needs_expansion(value):
         raise PreflightRefused(
-            f"lmcache.l2: {key} of {adapter.type} is handed on as it stands, so nothing expands {value}",
+            f"lmcache.l2: {key} of {adapter.type} is passed on as it is, so nothing expands {value}",
             hint="write the full path, starting with /",
         )
     return value
@@ -111,9 +113,9 @@ def _argv(ctx: Context, name: str, zmq_port: int, http_port: int) -> tuple[str, 
     settings = ctx.profile.lmcache
     is_traced = ctx.profile.observability.otlp is not None
     argv = [*ctx.interpreter, "-c", KEEPS_FIGURES + LMCACHE if is_traced else LMCACHE, "server"]
-    # workers ask it on loopback, and those of other nodes' sidecars at the address for nodes; it binds one, or all
+    # workers connect on loopback, and those of other nodes' sidecars at the address for nodes; it binds one, or all
     argv += ["--host", "0.0.0.0" if ctx.shares_l1 else "localhost", "--port", str(zmq_port)]
-    # 0.5.0 serves an API that runs scripts on 0.0.0.0 unless it is told otherwise
+    # 0.5.0 serves an API that runs scripts on 0.0.0.0 unless told otherwise
     argv += ["--http-host", "127.0.0.1", "--http-port", str(http_port)]
     argv += ["--l1-size-gb", f"{l1_size_gb(ctx.profile, ctx.facts):g}", "--chunk-size", str(settings.chunk_size)]
     argv += ["--eviction-policy", settings.eviction_policy]
@@ -129,7 +131,7 @@ def _argv(ctx: Context, name: str, zmq_port: int, http_port: int) -> tuple[str, 
 
 
 def _shared(ctx: Context, ports: dict[str, int]) -> list[str]:
-    """So that the sidecars of other nodes can read what it holds in L1."""
+    """Arguments with which sidecars of other nodes can read from its L1."""
     if ctx.node is None or not ports:
         return []
     at = address(ctx.node.advertise, ports[P2P_PORT])

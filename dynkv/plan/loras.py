@@ -1,4 +1,4 @@
-"""LoRA adapters: what workers load after each start, and the room that they keep for them.
+"""LoRA adapters: what workers load after each start, and the memory that they reserve for them.
 
 Source: ai-dynamo 1.6.1, `load_lora` of a worker; vllm 0.31.0, config/lora.py.
 """
@@ -11,24 +11,24 @@ from dynkv.plan.serving import Lora
 from dynkv.profile.arguments import value_of
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""That vLLM can be told to keep room for."""
+"""Ranks for which vLLM can reserve memory."""
 _DEFAULT_RANK = 16
 _AT_ONCE_MAX = 8
-"""Each that a batch may use has room in GPU memory of its own; further ones are swapped in from the host's."""
+"""Each adapter that a batch may use takes GPU memory; further ones are swapped in from the host's memory."""
 
 
 def loras(ctx: Context) -> tuple[Lora, ...]:
-    """Raises UsageError for one that is called as the model is."""
+    """The adapters. Raises UsageError if one has the model's name."""
     given = ctx.profile.model.loras
     if taken := next((lora.name for lora in given if lora.name in (ctx.served_name, *ctx.aliases)), None):
-        raise UsageError(f"model.loras: the model itself is called {taken!r}", hint="give the adapter another name")
+        raise UsageError(f"model.loras: the model itself has the name {taken!r}", hint="give the adapter another name")
     return tuple(
         Lora(lora.name, f"file://{ctx.expand(lora.directory)}" if lora.is_local else lora.path) for lora in given
     )
 
 
 def lora_args(ctx: Context, args: list[str]) -> list[str]:
-    """Options that `args`, the person's own, do not set already."""
+    """Options for adapters that `args`, the person's own, do not set yet."""
     given = ctx.profile.model.loras
     if not given:
         return []
@@ -48,7 +48,7 @@ def lora_args(ctx: Context, args: list[str]) -> list[str]:
 
 
 def _rank(ctx: Context) -> int:
-    """The least that has room for every adapter whose files can be read."""
+    """The smallest rank that suits every adapter whose files can be read."""
     known = [facts.rank for facts in ctx.facts.loras.values() if facts.rank is not None]
     return next((rank for rank in RANKS if rank >= max([_DEFAULT_RANK, *known])), RANKS[-1])
 

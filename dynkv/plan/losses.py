@@ -1,4 +1,4 @@
-"""What a change costs of what is under way, told before it begins. Pure."""
+"""What a change interrupts, reported before it begins. Pure."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ _CARD = frozenset(
     "--block-size --chat-template --custom-jinja-template --max-model-len --model --model-name --model-path"
     " --served-model-name".split()
 )
-"""Options that change a worker's model card. The frontend keeps to the first card of a model, and routes to no worker
-with another one until all that have the first are gone. Source: ai-dynamo 1.6.1, where two H200 lost 32 of 32 streams
-to another --max-model-len: "Rejected incompatible workers; the first accepted configuration retains the WorkerSet"."""
+"""Options that change a worker's model card. The frontend keeps to the first card of a model, and routes to no
+worker with another one until all with the first are gone. Source: ai-dynamo 1.6.1, where two H200 lost 32 of 32
+streams to another --max-model-len: "Rejected incompatible workers; the first accepted configuration retains the
+WorkerSet"."""
 
 
 def losses(
     running: Plan, restarted: Sequence[Unit], options: Collection[str], dropped: Sequence[Unit] = ()
 ) -> Iterator[str]:
-    """In words. `restarted`, `dropped`: units that run and will be restarted, or stopped for good; `options`: those of
-    restarted workers that change."""
+    """Losses, in words. `restarted` and `dropped` are running units that will be restarted, or stopped for good;
+    `options` are those of restarted workers that change."""
     workers = [unit for unit in (*restarted, *dropped) if unit.role.is_worker]
     new_card = sorted(_CARD & set(options))
     if any(unit.role is Role.FRONTEND for unit in restarted):
@@ -27,7 +28,7 @@ def losses(
     elif workers and new_card:
         yield (
             "running requests, and those of the seconds until the last worker has changed: "
-            f"the frontend accepts no worker with another {' and '.join(new_card)} beside the others"
+            f"the frontend accepts no workers with a different {' and '.join(new_card)} at the same time"
         )
     elif workers and running.frontend is not None and not running.frontend.migration_limit:
         yield "running requests of each worker: frontend.migration_limit is 0"
@@ -35,6 +36,6 @@ def losses(
         kept = [unit for unit in running.units if unit not in dropped]
         alone = [unit.name for unit in workers if not any(it.role is unit.role and it != unit for it in kept)]
         if alone:
-            yield f"running requests: nobody does the work of {' and '.join(alone)} meanwhile"
+            yield f"running requests: nothing replaces {' and '.join(alone)} meanwhile"
     if any(unit.role is Role.LMCACHE for unit in (*restarted, *dropped)):
         yield "what the sidecar holds in L1"

@@ -18,6 +18,6 @@ def mocker_unit(ctx: Context, seat: Seat, depends_on: tuple[Dependency, ...]) ->
         argv += ["--max-model-len", str(ctx.profile.model.max_length)]
     if seat.role is not Role.WORKER:
         argv += ["--disaggregation-mode", seat.role.value]
-    # without it /health stays 503 "notready" though the endpoints are ready (ai-dynamo 1.6.1)
+    # without it /health stays 503 "notready" although the endpoints are ready (ai-dynamo 1.6.1)
     env = {"CUDA_VISIBLE_DEVICES": "", "DYN_SYSTEM_STARTING_HEALTH_STATUS": "ready"}
     return worker_unit(ctx, seat, argv + own_args(ctx, seat), env, {}, depends_on)

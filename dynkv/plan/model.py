@@ -13,7 +13,7 @@ from dynkv.plan.steps import Step
 
 
 class Role(StrEnum):
-    """What a unit is for. A role decides probes, order of start and stop, and restart policy."""
+    """What a unit is for. The role determines probes, order of start and stop, and restart policy."""
 
     LMCACHE = "lmcache"
     FRONTEND = "frontend"
@@ -21,13 +21,13 @@ class Role(StrEnum):
     DECODE = "decode"
     PREFILL = "prefill"
     UNIT = "unit"
-    """A unit of the person's own."""
+    """A custom unit."""
     JOB = "job"
-    """One of those that runs once: it is over when it has ended well."""
+    """A custom unit that runs once, until it exits with 0."""
 
     @property
     def is_own(self) -> bool:
-        """It is the person's, and none of the stack's programs."""
+        """Whether this is a custom unit and none of the stack's programs."""
         return self in (Role.UNIT, Role.JOB)
 
     @property
@@ -36,14 +36,14 @@ class Role(StrEnum):
 
 
 class Condition(StrEnum):
-    """How far a unit must have come before one that depends on it may start."""
+    """The state that a unit must have reached before one that depends on it may start."""
 
     STARTED = "started"
     """Its startup probe has succeeded."""
     READY = "ready"
     """Its readiness probe has succeeded."""
     COMPLETED = "completed"
-    """It is a job, and has ended well."""
+    """It is a job and has exited with 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,13 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class HttpGet:
-    """A check that passes when GET answers 200 to 399, as a Kubernetes httpGet probe does."""
+    """A check that passes when GET answers 200 to 399, like a Kubernetes httpGet probe."""
 
     port: int
     path: str
     host: str = LOOPBACK
     or_lists_model: str = ""
-    """On a 404, pass if `/v1/models` lists this model: ai-dynamo 1.3.1 knows no `/ready` for a name with a slash."""
+    """On a 404, pass if `/v1/models` lists this model: ai-dynamo 1.3.1 has no `/ready` for a name with a slash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,26 +83,26 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Liveness:
-    """Judged by progress, not by how fast something answers: a busy engine is late, and alive.
+    """Liveness is judged by progress, not by how fast something answers: a busy engine is late, but alive.
 
-    A unit is hung when for `failure_threshold` samples in a row, `period_seconds` apart, it was stopped by a
-    signal, lacked the engine it had, neither answered nor used a CPU, or failed its canary; or when for
-    `stall_seconds` requests ran without a token.
+    A unit is hung if, for `failure_threshold` samples in a row, `period_seconds` apart, it was suspended by a signal,
+    had lost its engine, neither answered nor used a CPU, or failed its canary; or if requests ran without a token for
+    `stall_seconds`.
     """
 
     check: HttpGet | None
-    """Its /metrics; None for a unit that has none: then it answers as long as its readiness probe passes."""
+    """Its /metrics; None for a unit without them, which counts as answering while its readiness probe passes."""
     period_seconds: float = 5.0
     timeout_seconds: float = 10.0
     failure_threshold: int = 3
     stall_seconds: float = 120.0
     canary: HttpGet | None = None
-    """Answers 5xx when a request that the worker sent itself while idle has failed."""
+    """A check that answers 5xx when a request that the idle worker sent itself has failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probes:
-    """`startup` governs until the unit was first ready; then `readiness` and `liveness` run side by side."""
+    """`startup` applies until the unit is first ready; then `readiness` and `liveness` run side by side."""
 
     startup: Probe
     readiness: Probe
@@ -111,7 +111,7 @@ class Probes:
 
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
-    """At most `max_restarts` within any `window_s` seconds; none waits before the first, then the delay doubles from
+    """At most `max_restarts` within any `window_s` seconds; the first is immediate, then the delay doubles from
     initial to max."""
 
     max_restarts: int = 5
@@ -122,7 +122,7 @@ class RestartPolicy:
 
 @dataclass(frozen=True, slots=True)
 class LogPolicy:
-    """A log is copied and emptied when it has grown past `max_bytes`; `keep` copies stay."""
+    """A log is copied and truncated when it has grown past `max_bytes`; `keep` copies are kept."""
 
     max_bytes: int = 100_000_000
     keep: int = 3
@@ -132,7 +132,7 @@ class LogPolicy:
 class Unit:
     """One planned process.
 
-    `env` is its whole environment but for `secret_env` and `own_secrets`: names whose values are taken from the
+    `env` is its whole environment except for `secret_env` and `own_secrets`: names whose values come from the
     supervisor's own environment at the moment of starting, and are never written anywhere.
     """
 
@@ -144,44 +144,45 @@ class Unit:
     probes: Probes
     secret_env: tuple[str, ...] = ()
     own_secrets: dict[str, str] = field(default_factory=dict)
-    """Secrets that no other unit is given: each by the name under which the supervisor has it."""
+    """Secrets of this unit alone, with the names under which the supervisor has them."""
     gpus: tuple[str, ...] = ()
     gpu_memory_fraction: float | None = None
     kv_cache_bytes: int = 0
-    """What its KV cache takes of each GPU where that is told, whatever the fraction; weights come beside it."""
+    """GPU memory of its KV cache on each GPU, if given in bytes, whatever the fraction; weights come on top."""
     nice: int = 0
-    """From -20, served first, to 19. Source: setpriority(2)."""
+    """Niceness, from -20 (most favoured) to 19. Source: setpriority(2)."""
     cpus: tuple[int, ...] = ()
-    """Its own, for all its processes, when not empty; threads that bind themselves to others while it starts are moved
+    """CPUs for all its processes, if not empty; threads that bind themselves to others during the start are moved
     back."""
     depends_on: tuple[Dependency, ...] = ()
     restart_with: tuple[str, ...] = ()
-    """Units whose restart restarts this one too; a restart for this reason restarts no further one."""
+    """Units whose restart restarts this one too; a restart for this reason restarts no further unit."""
     mapped_by: tuple[str, ...] = ()
     """Units that map this one's GPU memory through CUDA IPC, and may keep it from being freed when this one dies."""
     restart: RestartPolicy = RestartPolicy()
     stop_timeout_s: float = 30.0
     """Seconds from SIGTERM to SIGKILL of the whole tree."""
     killed_at_end: bool = False
-    """With the whole deployment: it has nothing to write then, and would take seconds to let go of its memory."""
+    """Whether it is killed when the whole deployment goes down: it has nothing to write then, and would take seconds
+    to free its memory."""
     loras: tuple[Lora, ...] = ()
-    """What it has to be told to load after each of its starts."""
+    """Adapters that it must be told to load after each start."""
     host: str = LOOPBACK
-    """Where it listens on the ports that the supervisor asks."""
+    """The host of the ports that the supervisor probes."""
     circumstances: tuple[str, ...] = ()
-    """Names in `env` that only tell who started it from where."""
+    """Names in `env` that only reflect where the deployment was started from."""
 
     @property
     def heeded_env(self) -> dict[str, str]:
-        """What of `env` a child would have to be restarted for."""
+        """The part of `env` whose change requires a restart."""
         return {name: value for name, value in self.env.items() if name not in self.circumstances}
 
     def gpu_share_bytes(self, total_bytes: int) -> int:
-        """What it takes at least of a GPU of that size, as far as its plan tells."""
+        """The least it takes of a GPU of that size, as far as its plan says."""
         return max(int(total_bytes * (self.gpu_memory_fraction or 0.0)), self.kv_cache_bytes)
 
     def digest(self) -> str:
-        """Changes when anything does that a running child would have to be restarted for, and with nothing else."""
+        """A digest that changes exactly when a running child would have to be restarted."""
         content: tuple[object, ...] = (self.argv, self.heeded_env, self.secret_env, self.gpus, self.ports)
         content += (sorted(self.own_secrets),) if self.own_secrets else ()
         content += (self.loras,) if self.loras else ()
@@ -191,34 +192,34 @@ class Unit:
 WORKERS_STANDBY = "standby"
 """The standby from which workers start."""
 SIDECARS_STANDBY = "standby-helper"
-"""The standby from which the sidecar starts, and what the supervisor has talk to it."""
+"""The standby for the sidecar, and for what the supervisor uses to talk to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standby:
-    """A process that has done others' imports ahead and becomes them on request, as often as it is asked.
+    """A process that has done others' imports in advance and becomes one of them on request, any number of times.
 
     It holds nothing of a single unit: arguments, ports, GPUs and the rest of the environment come with the request.
     """
 
     name: str
     modules: tuple[str, ...]
-    """What it imports."""
+    """Modules to import."""
     env: dict[str, str]
     roles: tuple[Role, ...]
-    """Units of these roles start from it; none where it serves the supervisor itself."""
+    """Roles of the units that start from it; none if it serves the supervisor itself."""
     keep: bool
-    """It stays when all are ready, for the next start; otherwise it ends then."""
+    """Whether it stays for later starts once all units are ready; otherwise it ends then."""
     memory_bytes: int
-    """What it takes, roughly, while nothing shares its pages."""
+    """Its approximate memory while nothing shares its pages."""
     cuda: bool = False
-    """What starts from it uses GPUs."""
+    """Whether units that start from it use GPUs."""
     spawns: bool = False
-    """What starts from it starts processes that need the same imports, as vLLM does its engine."""
+    """Whether units that start from it start processes with the same imports, as vLLM does its engine."""
     others: tuple[str, ...] = ()
-    """Units that do not start from it, whatever their role: they are given other variables."""
+    """Units that do not start from it despite their role, since they have other variables."""
     python_options: tuple[str, ...] = ()
-    """Of its interpreter: those that what starts from it has."""
+    """Options of its interpreter, the same as those of the units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,43 +232,43 @@ class Plan:
     engine: str
     device: str
     frontend: Frontend | None
-    """None where only custom units run, or another node has it."""
+    """None if only custom units run here, or another node has it."""
     units: tuple[Unit, ...]
     python: str
     discovery_dir: str | None
     """The directory of Dynamo's file discovery, owned by this deployment; None with etcd."""
     warm_up_tokens: int = 1
-    """The least length of a first prompt. A worker's heartbeat to the sidecar starts with the first whole chunk
-    that it stores, and without one it never notices that the sidecar was restarted (lmcache 0.5.6)."""
+    """Shortest length of a first prompt. A worker's heartbeat to the sidecar starts with the first whole chunk that
+    it stores; without one it never notices a restart of the sidecar (lmcache 0.5.6)."""
     logs: LogPolicy = LogPolicy()
     reap_timeout_s: float = 0.0
-    """After how long the sidecar lets go of a dead worker by itself; 0 for never."""
+    """Seconds after which the sidecar by itself forgets a dead worker; 0 means never."""
     directory: str = ""
-    """The deployment's own, in which its units run."""
+    """The deployment's directory, which is its units' working directory."""
     prepare: tuple[Step, ...] = ()
-    """What has to be there before anything starts, in this order."""
+    """Steps to carry out in order before anything starts."""
     standbys: tuple[Standby, ...] = ()
     ports: tuple[int, ...] = ()
-    """All that are planned, also those beside the one that a unit is told."""
+    """All planned ports, including those that no unit is told."""
     metrics: Listener | None = None
-    """Where the figures of all units are read; None where nowhere."""
+    """Where the metrics of all units are served; None if they are not."""
     node: Node | None = None
-    """As which one of a cluster's this machine serves; None on its own."""
+    """This machine as a node of a cluster; None outside of one."""
     l2_directories: tuple[str, ...] = ()
-    """Those in which the sidecar keeps KV blocks."""
+    """Directories in which the sidecar keeps KV blocks."""
     hooks: tuple[Hook, ...] = ()
-    """Who is told when it is not well."""
+    """Hooks that report when the deployment is not well."""
     notes: tuple[str, ...] = field(default=())
     """Decisions made for the person, in words."""
 
     @property
     def endpoint(self) -> str:
-        """Where requests go in; empty where there is nothing for them."""
+        """Where clients send requests; empty if nothing serves them."""
         return self.frontend.endpoint if self.frontend else ""
 
     @property
     def metrics_url(self) -> str:
-        """Empty where figures are read nowhere."""
+        """Empty if metrics are not served."""
         return self.metrics.url if self.metrics else ""
 
     @property

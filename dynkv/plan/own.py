@@ -1,4 +1,4 @@
-"""Custom units, planned as the profile gives them."""
+"""Custom units, planned as in the profile."""
 
 from __future__ import annotations
 
@@ -28,14 +28,13 @@ from dynkv.profile.units import OwnUnit
 _STARTUP_PERIOD_S, _STARTUP_TIMEOUT_S = 0.2, 1.0
 _ADVERTISED = "${CLUSTER_ADVERTISE}"
 _OTHER_LOGS = (WORKERS_STANDBY, SIDECARS_STANDBY, "supervisor", "reclaim", HOOKS)
-"""A unit's log is named after it."""
+"""Logs that are not a unit's, whose names a unit cannot have."""
 
 
 def with_own_units(ctx: Context, stack: list[Unit]) -> tuple[Unit, ...]:
-    """The stack, some of which may wait for a custom unit, and those units.
+    """The stack, some of which may wait for a custom unit, and the custom units.
 
-    Raises UsageError for a name that is taken, or a dependency that is not there, never holds or goes round in a
-    circle.
+    Raises UsageError for a name that is taken, and for a dependency that is missing, can never be met or is circular.
     """
     own = ctx.profile.units
     units = [*stack, *(_unit(ctx, it) for it in own)]
@@ -60,7 +59,9 @@ def _dependency(unit: str, name: str, condition: str | None, names: list[str], j
     wanted = usual if condition is None else Condition(condition)
     if wanted not in (usual, Condition.STARTED):
         kind = "a job" if name in jobs else "no job"
-        raise UsageError(f"units: {unit} waits for {name} to be {wanted}, which never comes", hint=f"{name} is {kind}")
+        raise UsageError(
+            f"units: {unit} waits for {name} to be {wanted}, which never happens", hint=f"{name} is {kind}"
+        )
     return Dependency(name, wanted)
 
 
@@ -69,7 +70,7 @@ def _usual(name: str, jobs: frozenset[str]) -> Condition:
 
 
 def _in_order(unit: Unit, needs: list[Dependency], own: list[OwnUnit], jobs: frozenset[str]) -> tuple[Dependency, ...]:
-    """What it waits for by its own plan, by its `depends_on`, and by the `before` of others."""
+    """Its dependencies: from its own plan, from its `depends_on`, and from the `before` of others."""
     before = [Dependency(it.name, _usual(it.name, jobs)) for it in own if {unit.name, unit.role} & {*it.before}]
     return tuple(dict.fromkeys([*unit.depends_on, *needs, *before]))
 
@@ -103,7 +104,7 @@ def _unit(ctx: Context, own: OwnUnit) -> Unit:
 
 
 def _at(ctx: Context, word: str) -> str:
-    """With this machine's address for other nodes, where that is named."""
+    """The word with this machine's address for other nodes filled in."""
     return word.replace(_ADVERTISED, ctx.profile.cluster.advertise or LOOPBACK)
 
 

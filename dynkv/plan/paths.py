@@ -1,4 +1,4 @@
-"""What a path means that a person has written. Pure: where the person stands comes in as facts."""
+"""The meaning of a path that a person has written. Pure: the working directory comes in as a fact."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ _OWN, _HOMES = "${DYNKV_HOME}", ("$HOME", "${HOME}")
 
 
 def needs_expansion(path: str) -> bool:
-    """Whether it means another path than it says."""
+    """Whether it must be expanded."""
     return path == "~" or path.startswith("~/") or _VARIABLE.search(path) is not None
 
 
 def refuse_variables(path: str) -> None:
-    """Raises PreflightRefused for one that nobody expands."""
+    """Raise PreflightRefused for a path with a variable that nothing expands."""
     variable = _VARIABLE.search(path.replace(_OWN, ""))
     if variable is not None:
         rest = path.removeprefix(variable[0])
         hint = f"write ~{rest}" if variable[0] in _HOMES and rest != path else "write the full path, starting with /"
-        raise PreflightRefused(f"a profile expands {_OWN} and ~, and not {variable[0]}: {path}", hint=hint)
+        raise PreflightRefused(f"a profile expands {_OWN} and ~, but not {variable[0]}: {path}", hint=hint)
 
 
 def expand(path: str, home: str, facts: PathFacts) -> str:
     """An absolute path; `${DYNKV_HOME}` is `home`, dynkv's own directory.
 
-    Raises PreflightRefused for a user without a home on this host, and for a relative path where there is nothing that
-    it could be relative to.
+    Raises PreflightRefused for a user without a home on this host, and for a relative path if there is no working
+    directory.
     """
     text = path.replace(_OWN, home)
     expanded = PurePosixPath(facts.working_directory or "", _from_home(text, facts))
@@ -43,7 +43,7 @@ def expand(path: str, home: str, facts: PathFacts) -> str:
 
 
 def user_of(path: str) -> str | None:
-    """In whose home a path begins: an empty name for the person's own, None where it begins in nobody's."""
+    """The user in whose home a path begins: an empty name for the person, None if it does not begin in a home."""
     return path[1:].partition("/")[0] if path.startswith("~") else None
 
 
@@ -53,5 +53,5 @@ def _from_home(path: str, facts: PathFacts) -> PurePosixPath:
         return PurePosixPath(path)
     if user not in facts.homes:
         what = f"there is no user {user} on this host" if user else "the user has no home on this host"
-        raise PreflightRefused(f"{what}, and {path} begins in a home", hint="write the full path, starting with /")
+        raise PreflightRefused(f"{what}, but {path} begins in a home", hint="write the full path, starting with /")
     return PurePosixPath(facts.homes[user], path[1 + len(user) :].lstrip("/"))

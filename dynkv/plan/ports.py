@@ -1,4 +1,4 @@
-"""Who gets which port. Pure; what is taken already comes in as HostFacts."""
+"""The assignment of ports. Pure; ports in use come in as HostFacts."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from itertools import chain
 from dynkv.errors import PortTaken, PreflightRefused
 
 SYSTEM_PORT_MAX = 32767
-"""Dynamo reads DYN_SYSTEM_PORT as a 16-bit signed number (ai-dynamo 1.6.1)."""
+"""The highest system port: Dynamo reads DYN_SYSTEM_PORT as a signed 16-bit number (ai-dynamo 1.6.1)."""
 PORT_MAX = 65535
 METRICS = "metrics"
 """The name of the supervisor's own port."""
 METRICS_FROM = 9810
 REQUEST_PORT, RESPONSE_PORT = "requests", "responses"
-"""Of a worker and of the frontend, for other nodes of a cluster."""
+"""Names of ports of a worker and of the frontend, for other nodes of a cluster."""
 
 
 def rank_port(name: str, rank: int) -> str:
-    """The name of a rank's own port beside the one that its unit is told; rank 0 has that."""
+    """The name of a rank's port; rank 0 has the one that its unit is told."""
     return f"{name}-{rank}"
 
 
 @dataclass(slots=True)
 class PortPlanner:
-    """Gives out each port once. `taken` maps ports in use on the host to their holders in words."""
+    """Assigns each port once. `taken` maps ports in use on the host to their holders in words."""
 
     taken: dict[int, str]
     kept: dict[str, int] = field(default_factory=dict)
-    """Ports that a running child of this deployment has already, by `unit.name`."""
+    """Ports that running children of this deployment already have, by `unit.name`."""
     given: set[int] = field(default_factory=set)
 
     def fixed(self, port: int, key: str, where: str = "") -> int:
-        """Exactly this port; raises PortTaken. For ports that people rely on."""
+        """Exactly this port, for one that clients rely on. Raises PortTaken."""
         if port in self.taken:
             raise PortTaken(port, self.taken[port], key=key, where=where)
         self.given.add(port)
         return port
 
     def free_from(self, first: int, name: str, count: int = 1, highest: int = PORT_MAX) -> int:
-        """The first of `count` free neighbours at or above `first`, or what `name` has already.
+        """The first of `count` free neighbours at or above `first`, or what `name` already has.
 
         Raises PreflightRefused if there are none.
         """

@@ -1,4 +1,4 @@
-"""What has to be prepared before a deployment can start."""
+"""The preparations that a deployment needs before it can start."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _FOR_ITS_OWNER = 0o700
 
 
 def preparation(ctx: Context) -> tuple[Step, ...]:
-    """Steps in their order; each can be done again, and then changes nothing."""
+    """Steps in order. Each can be repeated, and then changes nothing."""
     steps = [*_l2(ctx), *_tiny_model(ctx), *_discovery(ctx)]
     return tuple(dict.fromkeys(steps))
 

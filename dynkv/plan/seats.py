@@ -1,4 +1,4 @@
-"""Which workers there will be, and on which GPUs or CPUs: topology, replicas and GPUs brought together."""
+"""Which workers there will be, and on which GPUs or CPUs, given topology, replicas and GPUs."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from dynkv.profile.model import Profile
 def select_gpus(wanted: str | Sequence[int | str], gpus: Sequence[Gpu], *, may_repeat: bool) -> tuple[Gpu, ...]:
     """The GPUs that the profile names by index, UUID or MIG id, in its order; all of the host's for `all`.
 
-    Raises UsageError for one named twice without `may_repeat`, PreflightRefused for one that is not there.
+    Raises UsageError for a repeated GPU without `may_repeat`, PreflightRefused for a missing one.
     """
     if not gpus:
         raise PreflightRefused(
-            "this host has no NVIDIA GPU, and the profile's device is cuda",
+            "this host has no NVIDIA GPU, but the profile's device is cuda",
             hint="run on the CPU: --device cpu --model tiny; or without an engine: --engine mocker --model tiny",
         )
     if wanted == "all":
@@ -47,12 +47,12 @@ def _find_gpu(name: int | str, gpus: Sequence[Gpu]) -> Gpu:
 
 
 def group_gpus(gpus: Sequence[str], size: int) -> list[tuple[str, ...]]:
-    """Cut into groups of `size`, one for each worker of so many ranks; a rest that fills no group stays unused."""
+    """Groups of `size`, one for each worker with that many ranks; a remainder stays unused."""
     return [tuple(gpus[i : i + size]) for i in range(0, len(gpus) - size + 1, size)]
 
 
 def share_cpus(cpus: Sequence[int], shares: int) -> list[tuple[int, ...]]:
-    """Cut into neighbouring parts of nearly one size; where there are too few, several parts are the same CPU."""
+    """Consecutive parts of nearly equal size; with too few CPUs, several parts share one."""
     if shares > len(cpus):
         return [(cpus[i % len(cpus)],) for i in range(shares)]
     cuts = [i * len(cpus) // shares for i in range(shares + 1)]
@@ -60,14 +60,14 @@ def share_cpus(cpus: Sequence[int], shares: int) -> list[tuple[int, ...]]:
 
 
 def split_roles(groups: int, decode_per_prefill: int) -> tuple[int, int]:
-    """How many of `groups` go to (decode, prefill): one each of two, and decode gets the most of more."""
+    """How many of `groups` go to (decode, prefill): one each of two; of more, decode gets the most."""
     prefill = max(1, groups // (1 + decode_per_prefill))
     return groups - prefill, prefill
 
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A worker to be: its role, its number within the role, and its GPUs, or its CPUs where these compute."""
+    """A planned worker: its role, its number within the role, and its GPUs, or its CPUs if they compute."""
 
     role: Role
     number: int
@@ -80,7 +80,8 @@ class Seat:
 
 
 def seats(profile: Profile, facts: HostFacts) -> list[Seat]:
-    """In disagg decode comes first, and gets the first GPUs. Raises PreflightRefused when GPUs are too few."""
+    """The workers. In disagg decode comes first and gets the first GPUs. Raises PreflightRefused if there are too
+    few GPUs."""
     workers = profile.workers
     asked = (workers.replicas,) if profile.topology == "agg" else (workers.decode.replicas, workers.prefill.replicas)
     if all(count == 0 for count in asked):
@@ -89,7 +90,7 @@ def seats(profile: Profile, facts: HostFacts) -> list[Seat]:
     if profile.device == "cuda" and computes:
         return _on_gpus(profile, facts)
     if profile.device == "cpu" and computes and workers.gpus != "all" and not workers.share_gpus:
-        raise UsageError("GPUs were listed, but the device is cpu", hint="leave --gpus out, or use --device cuda")
+        raise UsageError("GPUs were listed, but the device is cpu", hint="remove --gpus, or use --device cuda")
     found = _without_gpus(profile)
     if not computes or not found:
         return found
@@ -117,7 +118,7 @@ def _one_group_each(profile: Profile, groups: list[tuple[str, ...]], gpu_count: 
 
 
 def _sharing(profile: Profile, ids: list[str]) -> list[Seat]:
-    """Every worker of a role takes the next group, beginning again at the first GPU for each role."""
+    """Workers on shared GPUs: each takes the next group, and each role begins again at the first GPU."""
     groups = group_gpus(ids, profile.workers.ranks)
     if not groups:
         raise _too_few(profile, profile.workers.ranks, len(ids))
@@ -130,7 +131,7 @@ def _sharing(profile: Profile, ids: list[str]) -> list[Seat]:
 
 
 def _without_gpus(profile: Profile) -> list[Seat]:
-    """Replicas decide: on the CPU, or where nothing is computed and GPUs listed are only labels."""
+    """Workers on the CPU, or of an engine that computes nothing: replicas decide, and GPUs listed are only labels."""
     labels = [] if profile.workers.gpus == "all" else [str(gpu) for gpu in profile.workers.gpus]
     if labels and profile.workers.share_gpus:
         return _without_labels(profile) if ENGINES[profile.engine].computes else _sharing(profile, labels)
@@ -149,7 +150,7 @@ def _without_labels(profile: Profile) -> list[Seat]:
 
 
 def _counts(profile: Profile, groups: int) -> tuple[int, int, int]:
-    """Workers that come first (decode, or all of agg), prefill workers, and both together."""
+    """The number of workers that come first (decode, or all of agg), of prefill workers, and of both together."""
     workers = profile.workers
     if profile.topology == "agg":
         count = workers.replicas or max(groups, workers.min_replicas)
@@ -164,7 +165,7 @@ def _counts(profile: Profile, groups: int) -> tuple[int, int, int]:
 
 
 def _or(given: int | None, otherwise: int) -> int:
-    """Zero is given, too."""
+    """The given number, which may be zero, or the default."""
     return otherwise if given is None else given
 
 
@@ -175,7 +176,7 @@ def _numbered(profile: Profile, first: int, prefill: int, groups: list[tuple[str
 
 
 def _too_few(profile: Profile, needed: int, found: int) -> PreflightRefused:
-    hint = "give more with --gpus, or lower workers.replicas or the parallel sizes of workers"
+    hint = "list more with --gpus, or lower workers.replicas or the workers' parallel sizes"
     if profile.topology == "disagg":
         hint = "use the profile disagg-1gpu to put both roles on one GPU, or agg"
-    return PreflightRefused(f"{profile.topology} needs {needed} GPUs here, and {found} can be used", hint=hint)
+    return PreflightRefused(f"{profile.topology} needs {needed} GPUs here, but {found} can be used", hint=hint)

@@ -1,4 +1,4 @@
-"""The model that is served: where an engine finds it, and what clients call it."""
+"""The served model: where an engine finds it, and its names for clients."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dynkv.profile.model import Profile
 from dynkv.profile.names import unsplit
 
 TINY = "tiny"
-"""The model name that stands for the random model which dynkv makes itself."""
+"""The model path that stands for the random model that dynkv makes itself."""
 
 
 def tiny_model_path(profile: Profile, facts: HostFacts, home: str) -> str:
@@ -22,18 +22,17 @@ def tiny_model_path(profile: Profile, facts: HostFacts, home: str) -> str:
 
 
 def model_path(profile: Profile, facts: HostFacts, home: str) -> str:
-    """Where the engine finds the model: an absolute directory, or the id as it stands."""
+    """Where the engine finds the model: an absolute directory, or the id as it is."""
     if profile.model.path == TINY:
         return tiny_model_path(profile, facts, home)
     return facts.model.path or profile.model.path
 
 
 def served_names(profile: Profile, facts: HostFacts, home: str) -> tuple[str, ...]:
-    """The names clients ask for, the model's own first: as given, else an id as it stands, or a directory's last part.
+    """The model's names for clients, the main one first: as given, else the id, or a directory's last part.
 
-    Before ai-dynamo 1.4 the frontend looks for a local model's tokenizer under its name, so there the name
-    has to be the path (measured with 1.3.1; 1.4.2 serves the tokenizer from the worker). The mocker knows no aliases
-    (1.6.1).
+    Before ai-dynamo 1.4 the frontend looks for a local model's tokenizer under its name, so there the name has to be
+    the path (measured with 1.3.1; 1.4.2 serves the tokenizer from the worker). The mocker has no aliases (1.6.1).
     """
     if profile.model.names:
         return profile.model.names if ENGINES[profile.engine].has_aliases else profile.model.names[:1]
@@ -44,11 +43,11 @@ def served_names(profile: Profile, facts: HostFacts, home: str) -> tuple[str, ..
 
 
 def naming_notes(profile: Profile, facts: HostFacts, home: str) -> tuple[str, ...]:
-    """What of the names was not to be expected, in words."""
+    """Surprises about the names, in words."""
     engine = ENGINES[profile.engine]
     if not engine.has_aliases and (aliases := profile.model.names[1:]):
-        return (f"{engine.called} knows one name of a model, so {' and '.join(aliases)} is not answered",)
+        return (f"{engine.called} supports only one name, so {' and '.join(aliases)} will not work",)
     name, last = served_names(profile, facts, home)[0], PurePosixPath(facts.model.path).name
     if profile.model.names or not last or name in (last, model_path(profile, facts, home)):
         return ()
-    return (f"clients ask for {name}: the workers would take {last!r} for several names, or for an option",)
+    return (f"the model's name is {name}: the workers would take {last!r} for several names, or for an option",)

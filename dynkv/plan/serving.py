@@ -1,4 +1,4 @@
-"""What a deployment serves, and where it is asked for it."""
+"""What a deployment serves, and where."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from enum import StrEnum
 
 
 class Task(StrEnum):
-    """What a model is asked for, in vLLM's words (0.31.0, `supported_tasks`)."""
+    """What a model is used for, in vLLM's words (0.31.0, `supported_tasks`)."""
 
     AUTO = "auto"
-    """What its workers register it for."""
+    """The task that its workers register it for."""
     GENERATE = "generate"
     EMBED = "embed"
     CLASSIFY = "classify"
@@ -19,22 +19,22 @@ class Task(StrEnum):
 
     @property
     def is_pooling(self) -> bool:
-        """One pass over the prompt, which leaves no KV cache."""
+        """Whether it takes one pass over the prompt, which leaves no KV cache."""
         return self in (Task.EMBED, Task.CLASSIFY)
 
 
 @dataclass(frozen=True, slots=True)
 class Frontend:
-    """Where requests go in, and what proves that the deployment answers them."""
+    """Where clients send requests, and what proves that the deployment answers them."""
 
     host: str
     port: int
     model: str
     task: Task = Task.AUTO
     aliases: tuple[str, ...] = ()
-    """Other names that it answers to."""
+    """Other names of the model."""
     migration_limit: int = 0
-    """How often a request may go on at another worker when its own has ended."""
+    """How many times a request may continue on another worker when its own has ended."""
 
     @property
     def endpoint(self) -> str:
@@ -43,7 +43,7 @@ class Frontend:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Where the supervisor's figures are read."""
+    """Where the supervisor serves metrics."""
 
     host: str
     port: int
@@ -54,23 +54,23 @@ class Listener:
 
 
 def local_host(host: str) -> str:
-    """Where to reach on this host what listens on `host`."""
+    """The address at which to reach on this host what listens on `host`."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
 def local_address(host: str, port: int) -> str:
-    """Host and port, as a URL on this host has them."""
+    """Host and port for a URL on this host."""
     return address(local_host(host), port)
 
 
 def address(host: str, port: int) -> str:
-    """Host and port, as a URL has them: IPv6 in brackets."""
+    """Host and port for a URL: IPv6 in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @dataclass(frozen=True, slots=True)
 class Lora:
-    """A LoRA adapter; clients ask for it by its name, as for a model."""
+    """A LoRA adapter, which clients request by its name, like a model."""
 
     name: str
     uri: str
@@ -79,28 +79,28 @@ class Lora:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One machine of several that serve a model together."""
+    """One of several machines that serve a model together."""
 
     namespace: str
-    """In which all nodes are found."""
+    """The namespace in which all nodes are found."""
     advertise: str
     """Its address for the others."""
     deployment: str
     model: str
-    """As clients name it."""
+    """The model's name for clients."""
     etcd: tuple[str, ...]
     nats: str | None = None
     lease_ttl_s: int = 120
-    """How long the workers' entries in etcd last while nobody renews them."""
+    """Seconds until the workers' entries in etcd expire if not renewed."""
     tls: tuple[str | None, str | None, str | None] = (None, None, None)
-    """Files: the certificate of etcd's authority, this machine's own certificate, and its key."""
+    """Files: the certificate of etcd's authority, this machine's certificate, and its key."""
     agreement: dict[str, str] = field(default_factory=dict)
-    """What all nodes must have in common, by its name for a person."""
+    """What all nodes must agree on, by a readable name."""
 
     home: str = ""
     """A short digest of DYNKV_HOME: two nodes on one host may have the same name."""
 
     @property
     def name(self) -> str:
-        """Another for each node of a namespace."""
+        """A name that is unique within the namespace."""
         return f"{self.advertise}/{self.deployment}/{self.home}"

@@ -1,6 +1,6 @@
-"""Which sidecars a deployment has, and which of them a worker talks to. Pure.
+"""Which sidecars a deployment has, and which one a worker uses. Pure.
 
-Two LMCache servers that serve both roles of disagg are one each, and share nothing.
+In disagg, two LMCache servers, one for each role, share nothing.
 Source: LMCache, docs/source/mp/disaggregated_prefill.rst at 3c1b2597.
 """
 
@@ -13,11 +13,11 @@ from dynkv.profile.model import Profile
 
 NAME = "lmcache"
 DECODES = "lmcache-decode"
-"""Decode's own, with `lmcache.layout: both`."""
+"""Decode's own sidecar, with `lmcache.layout: both`."""
 
 
 def sidecar_of(profile: Profile, role: Role) -> str | None:
-    """Where workers of this role keep KV blocks; None where they keep none."""
+    """The sidecar in which workers of this role keep KV blocks; None if they keep none."""
     if not profile.lmcache.enabled:
         return None
     if role is Role.DECODE:
@@ -26,6 +26,6 @@ def sidecar_of(profile: Profile, role: Role) -> str | None:
 
 
 def sidecars(profile: Profile, roles: Collection[Role]) -> tuple[str, ...]:
-    """Those that workers of these roles use, in the order of their ports."""
+    """The sidecars that workers of these roles use, in the order of their ports."""
     used = {sidecar_of(profile, role) for role in roles}
     return tuple(name for name in (NAME, DECODES) if name in used)

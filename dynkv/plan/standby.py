@@ -1,4 +1,5 @@
-"""What is imported ahead, so that the start of a worker or of the sidecar, or a message to it, does not take that long.
+"""What to import in advance, so that starting a worker or the sidecar, or sending it a message, does not wait for
+imports.
 
 Source: ai-dynamo 1.3.1 with vllm 0.23.0 and 1.6.1 with 0.31.0, in which `dynamo.vllm.main` imports nearly all of it;
 lmcache 0.5.2 and 0.5.6, cli/commands/server.py and v1/multiprocess/http_server.py.
@@ -18,21 +19,21 @@ from dynkv.secrets import without_secrets
 
 _GIB = 1024**3
 _SIDECARS_BYTES = int(0.75 * _GIB)
-"""Measured: 0.7 GB."""
+"""Memory of the sidecar's standby. Measured: 0.7 GB."""
 
 
 _SHARED_BY_WORKERS = frozenset(
     "HF_HUB_CACHE OMP_NUM_THREADS TORCH_COMPILE_DISABLE TORCHINDUCTOR_CACHE_DIR VLLM_HOST_IP".split()
 )
-"""What workers have beyond every process's environment, and may be read while modules are imported."""
+"""Variables of workers, beyond those of every process, that may be read while modules are imported."""
 
 
 _OF_A_DEPLOYMENT = frozenset({"DYN_FILE_KV"})
-"""What is read when Dynamo begins, and not while modules are imported (ai-dynamo 1.6.1)."""
+"""Variables read when Dynamo starts, and not while modules are imported (ai-dynamo 1.6.1)."""
 
 
 def standbys(ctx: Context, units: Sequence[Unit]) -> tuple[Standby, ...]:
-    """One for all workers, whatever their role; with `always` also one for the sidecar and what talks to it."""
+    """One standby for all workers, whatever their role; with `always` also one for the sidecar and what talks to it."""
     mode, workers = ctx.profile.standby, [unit for unit in units if unit.role.is_worker]
     if mode == "off" or not workers or not worker_modules(ctx.profile):
         return ()
@@ -59,7 +60,7 @@ def why_none(profile: Profile, *, has_workers: bool) -> str:
 
 
 def _alike(ctx: Context, workers: list[Unit]) -> list[Unit]:
-    """Those that are given the same variables: what was imported may have read them."""
+    """Workers with the same variables, since imports may have read them."""
     own = {unit.name: without_secrets(unit_environment(ctx.profile, unit.role, unit.name)) for unit in workers}
     groups = [[unit for unit in workers if own[unit.name] == env] for env in own.values()]
     return max(groups, key=len)
@@ -82,9 +83,9 @@ def _for_workers(ctx: Context, workers: list[Unit], others: tuple[str, ...], *, 
 
 
 def worker_modules(profile: Profile) -> tuple[str, ...]:
-    """What is imported ahead for workers; nothing means that there is no standby.
+    """Modules to import for workers; without any there is no standby.
 
-    Without Dynamo's where it sends traces: as it is imported it starts the threads that do so, and no fork has them
+    Dynamo's is left out if it sends traces: importing it starts threads for that, which a fork does not have
     (ai-dynamo 1.6.1).
     """
     imports = ENGINES[profile.engine].imports
@@ -93,7 +94,8 @@ def worker_modules(profile: Profile) -> tuple[str, ...]:
 
 
 def _common(ctx: Context, workers: list[Unit]) -> dict[str, str]:
-    """What every worker has, so that nothing of one unit is there while it waits: not its ports, GPUs or cores."""
+    """Variables that all workers have, so that a waiting standby has nothing of a single unit, such as ports, GPUs
+    or cores."""
     first, *rest = (unit.env for unit in workers)
     given = unit_environment(ctx.profile, workers[0].role, workers[0].name)
     kept = {**ctx.env, **given_environment(ctx.profile), **given}.keys() - _OF_A_DEPLOYMENT | _SHARED_BY_WORKERS
@@ -101,7 +103,7 @@ def _common(ctx: Context, workers: list[Unit]) -> dict[str, str]:
 
 
 def _for_sidecar(ctx: Context, sidecar: Unit) -> Standby:
-    """Its programs are given the sidecar's variables, so that what was imported may have read them."""
+    """The sidecar's standby, with the sidecar's variables, since imports may have read them."""
     new = at_least(ctx.facts.packages, "lmcache", 0, 5, 6)
     return Standby(
         name=SIDECARS_STANDBY,

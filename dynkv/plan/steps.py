@@ -1,4 +1,4 @@
-"""What has to be there before anything starts, as steps: carried out once by `up`, printed by `plan --shell`. Data."""
+"""Steps to take before anything starts, as data: `up` carries them out once, `plan --shell` prints them."""
 
 from __future__ import annotations
 
@@ -6,37 +6,37 @@ import shlex
 
 import msgspec
 
-# no dataclasses, as everything else in a plan: msgspec decodes a union of these alone
+# no dataclasses, unlike the rest of a plan: msgspec decodes only a union of these
 
 
 class MakeDirectory(msgspec.Struct, frozen=True, tag="make_directory", tag_field="step"):
-    """Make a directory, and those above it. One that is there stays as it is."""
+    """Make a directory and its parents. An existing one is left as it is."""
 
     path: str
-    """Absolute."""
+    """Absolute path."""
     mode: int
-    """Of the directory itself; those above it get the usual one."""
+    """Mode of the directory itself; its parents get the usual one."""
     purpose: str
     """What it is, in words."""
 
 
 class Run(msgspec.Struct, frozen=True, tag="run", tag_field="step"):
-    """Run a program to its end, unless what it makes is there."""
+    """Run a program to its end, unless its result exists."""
 
     argv: tuple[str, ...]
     unless_exists: str
-    """A path that is there when it has been run."""
+    """A path that exists once the program has run."""
     purpose: str
     """What it makes, in words."""
     hint: str
-    """What to look at when it fails."""
+    """What to check if it fails."""
 
 
 Step = MakeDirectory | Run
 
 
 def in_words(step: Step) -> str:
-    """As an order: make this, run that."""
+    """The step as an instruction: make this, run that."""
     match step:
         case MakeDirectory():
             return f"make {step.path}, mode {step.mode:04o} ({step.purpose})"

@@ -1,4 +1,4 @@
-"""What a worker has to be told to serve a task other than generating.
+"""What a worker must be told to serve a task other than generating.
 
 Source: ai-dynamo 1.6.1, vllm/backend_args.py; each was run on a CPU with vllm 0.31.0.
 """
@@ -22,7 +22,7 @@ _ARGS = {
 
 
 def task_of(profile: Profile, workers: Sequence[Seat]) -> Task:
-    """As the profile says, or as the arguments of all its workers do; some engines only generate."""
+    """The task, from the profile or from the arguments of all its workers; some engines only generate."""
     if not ENGINES[profile.engine].has_tasks:
         return Task.GENERATE
     if profile.model.task != "auto":
@@ -40,5 +40,5 @@ def task_args(task: Task) -> list[str]:
 
 
 def task_environment(task: Task) -> dict[str, str]:
-    # a realtime worker's /health never turns ready by itself, though its endpoint is
+    # a realtime worker's /health never becomes ready by itself, although its endpoint does
     return {"DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS": '["generate"]'} if task is Task.REALTIME else {}

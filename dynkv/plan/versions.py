@@ -1,4 +1,4 @@
-"""Comparing versions of the stack, as far as a decision depends on them."""
+"""Comparing versions of the stack, where a decision depends on them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 
 def at_least(packages: Mapping[str, str], name: str, *wanted: int) -> bool:
-    """Whether a package has at least this version; one whose version is unknown is taken to be new."""
+    """Whether a package has at least this version; an unknown version counts as new."""
     version = packages.get(name)
     if version is None:
         return True
@@ -15,5 +15,5 @@ def at_least(packages: Mapping[str, str], name: str, *wanted: int) -> bool:
 
 
 def numbers(version: str) -> tuple[int, ...]:
-    """The first three of a version's numbers; without what tells a build, as in 2.13.0+cpu."""
+    """The first three numbers of a version, without a build tag such as in 2.13.0+cpu."""
     return tuple(int(number) for number in re.findall(r"\d+", version.partition("+")[0])[:3])

@@ -27,10 +27,10 @@ _THREADS_BIND = "VLLM_CPU_OMP_THREADS_BIND"
 def vllm_unit(ctx: Context, seat: Seat, depends_on: tuple[Dependency, ...]) -> Unit:
     ports: dict[str, int] = {}
     if seat.role is not Role.WORKER:
-        # a side channel for each data parallel rank (vllm 0.31.0); older ones have one for each rank of all
+        # a side channel for each data parallel rank (vllm 0.31.0); older versions have one for every rank
         ports |= _of_ranks(ctx, seat, "nixl", FIRST_NIXL_PORT, ctx.profile.workers.ranks)
     if publishes_kv_events(ctx, seat.role):
-        # each data parallel rank publishes its own, at the next port (vllm 0.31.0)
+        # each data parallel rank publishes at its own, consecutive port (vllm 0.31.0)
         copies = ctx.profile.workers.data_parallel_size
         ports |= _of_ranks(ctx, seat, "kv_events", FIRST_KV_EVENTS_PORT, copies)
     own = own_args(ctx, seat)
@@ -49,7 +49,8 @@ def vllm_unit(ctx: Context, seat: Seat, depends_on: tuple[Dependency, ...]) -> U
 
 
 def _endpoint_args(ctx: Context, own: list[str]) -> list[str]:
-    """With vLLM's tokenizer a worker serves chat alone, but registers text completion, too, which answers 500.
+    """Options of the endpoint. With vLLM's tokenizer a worker serves only chat, but also registers text completion,
+    which answers 500.
 
     Source: ai-dynamo 1.6.1, `--help`, and tried with vllm 0.31.0 on a CPU.
     """
@@ -59,9 +60,9 @@ def _endpoint_args(ctx: Context, own: list[str]) -> list[str]:
 
 
 def _of_ranks(ctx: Context, seat: Seat, name: str, first: int, ranks: int) -> dict[str, int]:
-    """Neighbouring ports: the first is what the worker is told, and each rank adds its number."""
+    """Consecutive ports: the worker is told the first, and each rank adds its number."""
     label = f"{seat.unit}.{name}"
-    # the engine's own events stay on this host: Dynamo sends them on
+    # the engine's own events stay on this host: Dynamo forwards them
     port = ctx.open_port(label, first, ranks) if name == "nixl" else ctx.ports.free_from(first, label, ranks)
     return {name if rank == 0 else rank_port(name, rank): port + rank for rank in range(ranks)}
 
@@ -104,38 +105,40 @@ def _kv_args(ctx: Context, seat: Seat, ports: dict[str, int]) -> list[str]:
 
 
 def _kv_events(port: int) -> dict[str, object]:
-    # vLLM binds an endpoint only when it holds a `*`; with an address it connects instead (vllm 0.31.0)
+    # vLLM binds an endpoint only if it contains a `*`; with an address it connects instead (vllm 0.31.0)
     endpoint = f"tcp://*:{port}"
     return {"publisher": "zmq", "topic": "kv-events", "endpoint": endpoint, "enable_kv_cache_events": True}
 
 
 def _environment(ctx: Context, seat: Seat, ports: dict[str, int]) -> dict[str, str]:
-    # a unit's TMPDIR goes with it, and what the compiler made should not
+    # a unit's TMPDIR is removed with it, and the compiler's output should not be
     env = {"VLLM_HOST_IP": "127.0.0.1", "TORCHINDUCTOR_CACHE_DIR": f"{ctx.home}/_cache/torchinductor"}
     if "nixl" in ports:
         env |= {"VLLM_NIXL_SIDE_CHANNEL_HOST": ctx.reached_at, "VLLM_NIXL_SIDE_CHANNEL_PORT": str(ports["nixl"])}
     if seat.gpus:
         return env | {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(seat.gpus)}
     env["CUDA_VISIBLE_DEVICES"] = ""
-    if not kv_cache_bytes(own_args(ctx, seat)):  # over which the variable would win (vllm 0.31.0)
+    if not kv_cache_bytes(own_args(ctx, seat)):  # the variable would win over the argument (vllm 0.31.0)
         env["VLLM_CPU_KVCACHE_SPACE"] = str(ctx.profile.workers.cpu_kv_cache_gb)
     if ctx.facts.cpus_worth is not None and not _binds_threads(ctx, seat):
-        env[_THREADS_BIND] = "nobind"  # else it starts a thread for each CPU, however little of their time it may use
+        env[_THREADS_BIND] = (
+            "nobind"  # otherwise it starts a thread for each CPU, however little of their time it may use
+        )
     elif own := _own_cpus(ctx, seat):
         ranks = share_cpus(own, ctx.profile.workers.ranks)
         env[_THREADS_BIND] = "|".join(",".join(map(str, cpus)) for cpus in ranks)
     threads = max(1, ((ctx.facts.cpus_worth or len(ctx.facts.cpus)) - 1) // ctx.worker_count)
-    # without this a worker compiles C++ at its first request even in eager mode, and dies where there is no compiler
+    # without this a worker compiles C++ at its first request even in eager mode, and dies if there is no compiler
     return env | {"TORCH_COMPILE_DISABLE": "1", "OMP_NUM_THREADS": str(threads)}
 
 
 def _own_cpus(ctx: Context, seat: Seat) -> tuple[int, ...]:
-    """Left alone, each worker binds its threads to the same cores, as if the machine were its own, and several ranks
-    refuse to start without a NUMA node for each (vllm 0.31.0)."""
+    """CPUs for one worker. By default each worker binds its threads to the same cores, as if it had the machine to
+    itself, and several ranks refuse to start without a NUMA node for each (vllm 0.31.0)."""
     needs_binding = ctx.worker_count > 1 or ctx.profile.workers.ranks > 1
     return seat.cpus if needs_binding and not _binds_threads(ctx, seat) else ()
 
 
 def _binds_threads(ctx: Context, seat: Seat) -> bool:
-    """The person knows better."""
+    """Whether the person has set how threads are bound, which then wins."""
     return _THREADS_BIND in {**ctx.env, **unit_environment(ctx.profile, seat.role, seat.unit)}

@@ -1,4 +1,4 @@
-"""What the workers of every engine have in common: ports, GPUs, probes, dependencies."""
+"""The common part of all workers, whatever the engine: ports, GPUs, probes, dependencies."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def worker_unit(
     more_ports: dict[str, int],
     depends_on: tuple[Dependency, ...],
 ) -> Unit:
-    """A worker is ready when its engine serves: `/health` answers 503 until then."""
+    """A worker, which is ready when its engine serves: `/health` answers 503 until then."""
     own = own_args(ctx, seat)
     processes = _serving_processes(own)
     system = ctx.open_port(f"{seat.unit}.system", FIRST_SYSTEM_PORT, processes, SYSTEM_PORT_MAX)
@@ -61,20 +61,22 @@ def worker_unit(
 
 
 def _request_port(ctx: Context, seat: Seat, processes: int) -> dict[str, int]:
-    """Where requests come in, on a node of a cluster; elsewhere, and for several processes at once, it finds one."""
+    """The port for requests on a node of a cluster; elsewhere, and for several serving processes, the worker chooses
+    one."""
     if ctx.node is None or processes > 1:
         return {}
     return {REQUEST_PORT: ctx.open_port(f"{seat.unit}.{REQUEST_PORT}", FIRST_SYSTEM_PORT)}
 
 
 def _serving_processes(args: list[str]) -> int:
-    """Each has a system port of its own, next to the one that the worker is told (ai-dynamo 1.6.1)."""
+    """Serving processes; each has its own system port, next to the one that the worker is told (ai-dynamo 1.6.1)."""
     told = value_of("--embedding-worker-processes", args)
     return int(told) if told is not None and told.isdecimal() and int(told) else 1
 
 
 def _canary(ctx: Context) -> dict[str, str]:
-    """Source: Dynamo, "Health Checks"; 1.6.1 sends it to an idle worker's own endpoint, and tells by `/health`."""
+    """Variables for the canary. Source: Dynamo, "Health Checks"; 1.6.1 sends it to an idle worker's own endpoint,
+    and reports through `/health`."""
     canary = ctx.profile.probes.canary
     if not canary.enabled:
         return {}
@@ -100,7 +102,8 @@ def program_of(unit: Unit) -> tuple[str, ...]:
 
 
 def publishes_kv_events(ctx: Context, role: Role) -> bool:
-    """The KV router follows the caches of whoever computes prompts: all of agg, prefill in disagg."""
+    """Whether workers of this role publish events: the KV router follows the caches of those that compute prompts,
+    all in agg, prefill in disagg."""
     return ctx.profile.frontend.router_mode == "kv" and role is not Role.DECODE
 
 

@@ -1,1 +1,1 @@
-"""Asking a unit how it is: one try, streaks of results, timing."""
+"""Probing units: a single attempt, streaks of results, timing."""

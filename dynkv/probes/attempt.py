@@ -1,4 +1,4 @@
-"""One try of a probe. A failure is a value with its reason in words, never an exception."""
+"""One attempt of a probe. A failure is a value with its reason in words, never an exception."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class Attempt:
     latency_s: float
     detail: str
     is_known: bool = True
-    """False where it could not be tried: that says nothing of the unit, as with Kubernetes' `Unknown`."""
+    """False if it could not be tried: that says nothing of the unit, like Kubernetes' `Unknown`."""
     is_heard: bool = True
-    """False where nobody took the connection."""
+    """False if nothing accepted the connection."""
 
 
 async def attempt(probe: Probe, figures: Figures | None = None) -> Attempt:
-    """All checks of a probe in turn, up to the first that fails; each has the probe's timeout.
+    """Try all checks of a probe in turn, up to the first that fails; each has the probe's timeout.
 
-    What others want to know too is asked through `figures`, once for all.
+    What others need too is requested through `figures`, once for all.
     """
     began = anyio.current_time()
     for check in probe.checks:
@@ -47,15 +47,15 @@ async def attempt(probe: Probe, figures: Figures | None = None) -> Attempt:
 
 
 class _NotTried(Exception):
-    """This process has no socket left to ask with."""
+    """This process has no socket left for the request."""
 
 
 class _NotHeard(Exception):
-    """Nobody took the connection."""
+    """Nothing accepted the connection."""
 
 
 async def _check(check: HttpGet, timeout_s: float, figures: Figures | None) -> str | None:
-    """None if it passes, else why not. Raises _NotTried, _NotHeard."""
+    """None if the check passes, else why not. Raises _NotTried, _NotHeard."""
     name = unquote(check.path)
     try:
         with anyio.fail_after(timeout_s):
@@ -84,7 +84,7 @@ async def _response(check: HttpGet, figures: Figures | None) -> Response:
 
 
 def model_ids(body: bytes) -> list[str]:
-    """The ids in an OpenAI list of models; none in anything else."""
+    """The ids in an OpenAI list of models; none for anything else."""
     try:
         return [str(model["id"]) for model in json.loads(body)["data"]]
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -92,7 +92,7 @@ def model_ids(body: bytes) -> list[str]:
 
 
 def reason_in(body: bytes) -> str | None:
-    """The reason that a JSON body gives in words, as Dynamo's `/ready` does ("missing worker types: prefill")."""
+    """The reason in a JSON body, in words, such as Dynamo's `/ready` gives ("missing worker types: prefill")."""
     try:
         given = json.loads(body)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Arithmetic with figures that others give: the result is a finite number, or not known. Pure."""
+"""Arithmetic with figures from elsewhere: the result is a finite number, or unknown. Pure."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable
 
 
 def sum_of_known(values: Iterable[float | None]) -> float | None:
-    """None where none is known, or the sum is beyond all numbers."""
+    """The sum; None if no value is known, or the sum overflows."""
     known = [value for value in values if value is not None]
     return finite(sum(known)) if known else None
 
 
 def quotient(part: float | None, whole: float | None) -> float | None:
-    """None where one is not known, or nothing can be divided by the other."""
+    """The quotient; None if a value is unknown, or the divisor is zero."""
     return finite(part / whole) if part is not None and whole else None
 
 

@@ -1,4 +1,4 @@
-"""One HTTP exchange, cheap enough for hundreds of probes a second; h11 reads what is worth reading."""
+"""One HTTP exchange, cheap enough for hundreds of probes a second; h11 parses what needs parsing."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import h11
 
 _READ_BYTES = 64 * 1024
 BODY_LIMIT_BYTES = 4 * 1024**2
-"""No more is read of a body, but for a little."""
+"""Approximately the most bytes of a body to read."""
 _STEPS_MAX = 4_000
-"""Pieces that an answer may come in, before its head and after: each costs about 20 µs, and one byte may be a piece."""
+"""Most pieces of an answer, before its head and after: each costs about 20 µs, and a piece may be a single byte."""
 _WELL = re.compile(rb"HTTP/1\.[01] ([23]\d\d) ")
 
 
@@ -24,16 +24,16 @@ class Response:
     status: int
     body: bytes
     is_whole: bool = True
-    """False where the body is longer than what was read of it, or broke off."""
+    """False if the body is longer than what was read, or broke off."""
 
 
 async def request(
     host: str, port: int, path: str, *, method: str = "GET", body: bytes = b"", read_body: bool = True
 ) -> Response:
-    """Raises OSError, whatever went wrong at the other end; the caller sets the deadline.
+    """Send a request. Raises OSError, whatever went wrong at the other end; the caller sets the deadline.
 
-    Without `read_body` the body of a reply with 200 to 399 is left unread. However an answer comes, it costs a bounded
-    amount of work.
+    Without `read_body` the body of a reply with 200 to 399 is not read. Whatever the answer, it takes a bounded amount
+    of work.
     """
     with closing(await _connected(host, port)) as stream:
         await send(stream, _head(host, port, path, method, body) + body)
@@ -51,7 +51,8 @@ def _head(host: str, port: int, path: str, method: str, body: bytes) -> bytes:
 
 
 async def _connected(host: str, port: int) -> socket.socket:
-    """A connection to the first address that takes it; to the last one it may not be made yet, which `send` awaits."""
+    """A connection to the first address that accepts it; to the last address it may still be in progress, which
+    `send` awaits."""
     failure: OSError = OSError(f"{host} has no address")
     addresses = await _addresses(host, port)
     for number, (family, address) in enumerate(addresses, start=1):
@@ -77,7 +78,7 @@ async def _addresses(host: str, port: int) -> list[tuple[int, tuple[str, int]]]:
         try:
             found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except UnicodeError as error:
-            raise OSError(f"{host} is no name of a host") from error
+            raise OSError(f"{host} is not a host name") from error
         return [(kind, (str(address[0]), port)) for kind, _, _, _, address in found]
     return [(family, (host, port))]
 
@@ -94,7 +95,7 @@ async def _connect(stream: socket.socket, address: tuple[str, int], *, wait: boo
 
 
 async def send(stream: socket.socket, data: bytes) -> None:
-    """All of it, over a socket that does not block."""
+    """Send all of it over a non-blocking socket."""
     view = memoryview(data)
     while view:
         try:
@@ -104,7 +105,7 @@ async def send(stream: socket.socket, data: bytes) -> None:
 
 
 async def _receive(stream: socket.socket) -> bytes:
-    """Empty at the end."""
+    """Receive; empty at the end."""
     await anyio.wait_readable(stream)
     return stream.recv(_READ_BYTES)
 
@@ -133,5 +134,5 @@ async def _response(stream: socket.socket, first: bytes, method: str) -> Respons
         if isinstance(event, h11.EndOfMessage | h11.ConnectionClosed) or size > BODY_LIMIT_BYTES:
             return Response(status, b"".join(chunks), is_whole=size <= BODY_LIMIT_BYTES)
     if not status:
-        raise OSError(f"it has no answer in {_STEPS_MAX} pieces")
+        raise OSError(f"its answer was not complete after {_STEPS_MAX} pieces")
     return Response(status, b"".join(chunks), is_whole=False)

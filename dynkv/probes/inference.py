@@ -1,4 +1,4 @@
-"""A real request for inference, as small as can be: the only proof that a deployment serves."""
+"""A real inference request, as small as possible: the only proof that a deployment serves."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from dynkv.probes.http import Response, request
 from dynkv.probes.words import in_words
 
 TIMEOUT_S = 180.0
-"""The first transfer between two workers on a busy CPU has taken half a minute."""
+"""Timeout in seconds: the first transfer between two workers on a busy CPU has taken half a minute."""
 _NO_SUCH_ENDPOINT = (400, 404, 405, 501)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`workers`: ids of those that served it, as Dynamo names them; empty where it does not say."""
+    """An answer. `workers`: Dynamo's ids of those that served it; empty if the answer does not say."""
 
     ok: bool
     detail: str
     workers: frozenset[str] = frozenset()
     task: Task = Task.AUTO
-    """What was asked for, of an answer that is ok."""
+    """The task that the answer, if ok, is for."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Endpoint:
-    """Of the frontend; one that does not serve the model answers 404 (ai-dynamo 1.6.1)."""
+    """An endpoint of the frontend; one that does not serve the model answers 404 (ai-dynamo 1.6.1)."""
 
     task: Task
     path: str
     result: str
-    """The list in a reply that must not be empty."""
+    """The member of a reply with the list that must not be empty."""
 
 
 _COMPLETIONS = _Endpoint(Task.GENERATE, "/v1/completions", "choices")
@@ -47,15 +47,15 @@ _ENDPOINTS = (_COMPLETIONS, _CHAT, _EMBEDDINGS, _CLASSIFY)
 
 
 def warm_up_prompt(number: int, tokens: int) -> str:
-    """A prompt of at least `tokens` tokens, whatever the tokenizer, unlike that of any other number."""
+    """A prompt of at least `tokens` tokens, whatever the tokenizer, different for each number."""
     return " ".join(str(word) for word in range(number, number + tokens))
 
 
 async def infer(frontend: Frontend, host: str, prompt: str) -> Answer:
-    """Ask the model for as little as it gives: one token, one embedding, one class.
+    """Request as little as possible of the model: one token, one embedding, one class.
 
-    Where the task is not told, each endpoint is asked in turn until one serves the model. Of a realtime worker the
-    frontend's readiness is all the proof there is: it opens a session for any model (ai-dynamo 1.6.1).
+    If the task is unknown, each endpoint is tried in turn until one serves the model. For a realtime worker the
+    frontend's readiness is the only proof there is: it opens a session for any model (ai-dynamo 1.6.1).
     """
     if frontend.task is Task.REALTIME:
         return Answer(True, "registered", task=Task.REALTIME)
@@ -98,12 +98,12 @@ def _read(endpoint: _Endpoint, response: Response) -> Answer:
         reply = json.loads(response.body)
         served = bool(reply[endpoint.result])
     except (ValueError, KeyError, TypeError, RecursionError):
-        return Answer(False, f"{path} answered 200 with something that is no reply of its kind")
+        return Answer(False, f"{path} answered 200, but not with a valid reply")
     return Answer(served, "answered" if served else f"{path} answered with nothing", _workers(reply))
 
 
 def _workers(reply: dict[str, object]) -> frozenset[str]:
-    """Source: ai-dynamo 1.6.1, `nvext.worker_id` of a reply."""
+    """The workers. Source: ai-dynamo 1.6.1, `nvext.worker_id` of a reply."""
     nvext = reply.get("nvext")
     ids = nvext.get("worker_id") if isinstance(nvext, dict) else None
     if not isinstance(ids, dict):

@@ -1,7 +1,4 @@
-"""Which LoRA adapters a worker has loaded, and how it is told to load the others.
-
-Source: ai-dynamo 1.6.1, `/v1/loras` of a worker's system port.
-"""
+"""Which LoRA adapters a worker has loaded, and how to make it load others."""
 
 from __future__ import annotations
 
@@ -18,11 +15,11 @@ from dynkv.probes.words import in_words
 _PATH = "/v1/loras"
 _TIMEOUT_S = 5.0
 LOAD_TIMEOUT_S = 600.0
-"""Of one adapter, which may have to be downloaded; as vLLM's own limit in Dynamo."""
+"""Timeout in seconds for one adapter, which may have to be downloaded; the same as vLLM's own limit in Dynamo."""
 
 
 async def missing(at: tuple[str, int], loras: Collection[Lora]) -> dict[Lora, str]:
-    """Those that the worker has not loaded; each with the reason why it does not say, or an empty one."""
+    """Adapters that the worker has not loaded; with the reason if the worker did not answer, else an empty one."""
     try:
         with anyio.fail_after(_TIMEOUT_S):
             response = await request(*at, _PATH)
@@ -36,7 +33,7 @@ async def missing(at: tuple[str, int], loras: Collection[Lora]) -> dict[Lora, st
 
 
 async def load(at: tuple[str, int], lora: Lora) -> str:
-    """Why it could not be loaded; empty when it was."""
+    """Load an adapter; returns why that failed, empty if it succeeded."""
     body = json.dumps({"lora_name": lora.name, "source": {"uri": lora.uri}}).encode()
     try:
         with anyio.fail_after(LOAD_TIMEOUT_S):

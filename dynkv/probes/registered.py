@@ -1,7 +1,4 @@
-"""The workers whose KV caches the sidecar holds, as its /status reports. Pure, and no answer makes it raise.
-
-Source: lmcache 0.5.2 and 0.5.6, GET /status.
-"""
+"""The workers whose KV caches the sidecar holds, as reported by its /status. Pure; no answer raises."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ _LISTS = ("registered_gpu_ids", "registered_non_cuda_instance_ids")
 
 
 def registered_in(status: bytes) -> frozenset[str] | None:
-    """The ids of the workers, one for each rank; None where it does not say."""
+    """The workers' ids, one for each rank; None if the answer does not have them."""
     try:
         given = json.loads(status)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The newest figures of each unit: one request for its /metrics serves all who want them at about the same time."""
+"""The newest metrics of each unit: one request to its /metrics serves all that need them at about the same time."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ _PATH = "/metrics"
 
 
 def sources(plan: Plan) -> dict[str, HttpGet]:
-    """Where the figures of each unit are that has any, by its name."""
+    """Where each unit that has metrics serves them, by its name."""
     return {unit.name: source for unit in plan.units if (source := _source(plan, unit)) is not None}
 
 
 class Figures:
-    """Who wants a unit's figures gets what came a moment ago, waits for a request that is under way, or makes one."""
+    """A cache of units' metrics: a caller gets a recent answer, waits for a request in progress, or makes one."""
 
     def __init__(self, sources: Mapping[str, HttpGet] | None = None) -> None:
-        """`sources`: those that somebody else will want, by unit."""
+        """`sources`: those that others will need, by unit."""
         self.sources = sources or {}
         self._wanted = frozenset(self.sources.values())
         self._newest: dict[HttpGet, _Scrape] = {}
         self._under_way: dict[HttpGet, _UnderWay] = {}
 
     def wants(self, check: HttpGet) -> bool:
-        """Whether its answer is worth being read, as others will want the same."""
+        """Whether the answer is worth reading, because others will need it too."""
         return check in self._wanted
 
     async def ask(self, source: HttpGet) -> Response:
-        """A new answer, for all who ask while it is under way. Raises OSError; the caller sets the deadline.
+        """A new answer, for all callers while it is in progress. Raises OSError; the caller sets the deadline.
 
-        If who made the request gives up, one of those that wait makes it again: each has a deadline of its own.
+        If the requesting caller gives up, one of the waiting ones takes over: each has its own deadline.
         """
         while (under_way := self._under_way.get(source)) is not None:
             await under_way.over.wait()
@@ -53,8 +53,8 @@ class Figures:
         return _unless_error(answer)
 
     async def get(self, source: HttpGet, *, max_age_s: float, timeout_s: float, only_whole: bool = False) -> str | None:
-        """A text not older than `max_age_s`, to be read with `text`; None where there is none, or not in time, and with
-        `only_whole` where it is too long, or broke off."""
+        """A text not older than `max_age_s`, to be parsed by text.py; None if there is none in time or, with
+        `only_whole`, if it is too long or broke off."""
         newest = self._newest.get(source)
         if newest is not None and newest.at > anyio.current_time() - max_age_s:
             return newest.text if newest.is_whole or not only_whole else None
@@ -66,7 +66,8 @@ class Figures:
         return self._newest[source].text if response.status == 200 and (response.is_whole or not only_whole) else None
 
     async def of(self, units: Iterable[str], *, max_age_s: float, timeout_s: float) -> dict[str, str]:
-        """Those of several units, asked side by side; who does not answer is left out, and costs the others nothing."""
+        """Texts of several units, requested side by side; units that do not answer are left out without delaying
+        others."""
         found: dict[str, str] = {}
 
         async def look(unit: str) -> None:
@@ -86,14 +87,14 @@ class _Scrape:
     text: str
     is_whole: bool
     at: float
-    """When it came, by anyio's clock."""
+    """When it arrived, by anyio's clock."""
 
 
 @dataclass
 class _UnderWay:
     over: anyio.Event = field(default_factory=anyio.Event)
     answer: Response | OSError | None = None
-    """None where who asked has given up."""
+    """None if the requesting caller has given up."""
 
 
 async def _answer(source: HttpGet) -> Response | OSError:
@@ -110,7 +111,7 @@ def _unless_error(answer: Response | OSError) -> Response:
 
 
 def _text(response: Response) -> str:
-    """What is not whole ends somewhere in a line, which would then say something else."""
+    """The text up to the last whole line: a truncated line could mean something else."""
     body = response.body
     lines = body if response.is_whole else body[: body.rfind(b"\n") + 1]
     return lines.decode(errors="replace")

@@ -12,12 +12,12 @@ class Verdict(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     OPEN = "open"
-    """Not enough results in a row either way: what was decided before still holds."""
+    """Not enough equal results in a row: the earlier verdict still holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Streak:
-    """How many results in a row were alike, up to now."""
+    """Counts the most recent equal results in a row."""
 
     successes: int = 0
     failures: int = 0

@@ -1,6 +1,6 @@
-"""Prometheus' text format as units give it: the one reader. Pure, and no text makes it raise.
+"""The one parser of Prometheus' text format as units write it. Pure; no text raises.
 
-What is no sample is passed over; a timestamp, and the exemplar that OpenMetrics knows, are left out.
+Lines that are not samples are skipped; timestamps, and OpenMetrics' exemplars, are ignored.
 Source: Prometheus, "Exposition formats", 0.0.4.
 """
 
@@ -16,9 +16,9 @@ from dynkv.probes.finite import sum_of_known
 
 Labels = frozenset[tuple[str, str]]
 Samples = Mapping[str, Mapping[Labels, float]]
-"""Values by name and labels, each of them finite."""
+"""Finite values by name and labels."""
 _NUMBER_MAX_CHARACTERS = 400
-"""The greatest number takes 309 digits."""
+"""Most characters of a number: the largest has 309 digits."""
 _NAME = re.compile(r"[ \t]*+([a-zA-Z_:][a-zA-Z0-9_:]*+)([ \t]*+)")
 _LABEL = re.compile(r'[ \t]*+([a-zA-Z_][a-zA-Z0-9_]*+)[ \t]*+=[ \t]*+"([^"\\]*+(?:\\.[^"\\]*+)*+)"[ \t]*+(,?)')
 _CLOSED = re.compile(r"[ \t]*+\}[ \t]*+")
@@ -32,16 +32,16 @@ _ESCAPED = re.compile(r'\\([\\"n])')
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """`value` may be infinite or not a number, as the format allows."""
+    """A sample. `value` may be infinite or not a number, as the format allows."""
 
     name: str
     labels: Mapping[str, str]
-    """In the order in which they were given, without escapes."""
+    """Labels in the given order, without escapes."""
     value: float
 
 
 def samples(text: str, names: Collection[str] | None = None) -> Iterator[Sample]:
-    """Each line that is a sample, one after the other; of these names alone, if they are given."""
+    """Each sample in order; only those with these names, if given."""
     for line in StringIO(text):
         name = _NAME.match(line)
         if name is None or (names is not None and name[1] not in names):
@@ -51,7 +51,7 @@ def samples(text: str, names: Collection[str] | None = None) -> Iterator[Sample]
 
 
 def read(text: str, names: Collection[str] | None = None) -> Samples:
-    """The samples that are finite; of a series that is there twice the last counts."""
+    """Finite samples; of a repeated series the last counts."""
     found: dict[str, dict[Labels, float]] = {}
     for sample in samples(text, names):
         if math.isfinite(sample.value):
@@ -60,12 +60,12 @@ def read(text: str, names: Collection[str] | None = None) -> Samples:
 
 
 def total(figures: Samples, name: str) -> float | None:
-    """The sum of a metric over all its labels; None where it is not there, or has no finite sum."""
+    """The sum of a metric over all its labels; None if it is missing, or has no finite sum."""
     return sum_of_known(figures.get(name, {}).values())
 
 
 def number(text: str) -> float | None:
-    """As the format writes it, `+Inf` and `NaN` too; None where the text is none."""
+    """A number as the format writes it, including `+Inf` and `NaN`; None if the text is not one."""
     if len(text) > _NUMBER_MAX_CHARACTERS or _NUMBER_ALONE.fullmatch(text) is None:
         return None
     return float(text)
@@ -79,14 +79,14 @@ def _sample(line: str, name: re.Match[str]) -> Sample | None:
             return None
         at = closed
     elif not name[2]:
-        return None  # nothing parts the name from a value
+        return None  # nothing separates the name from a value
     rest = _VALUE.fullmatch(line, at)
     value = None if rest is None else number(rest[1])
     return None if value is None else Sample(name[1], labels, value)
 
 
 def _labels(line: str, at: int, labels: dict[str, str]) -> int | None:
-    """Where the set ends that begins at `at`; None where it does not end, or names a label twice."""
+    """Where the label set that begins at `at` ends; None if it does not end, or repeats a label."""
     while (found := _LABEL.match(line, at)) is not None:
         name, value, comma = found.groups()
         if name in labels:

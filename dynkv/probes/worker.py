@@ -1,4 +1,4 @@
-"""The timing of a unit's probes: startup until it first passes, readiness from then on."""
+"""The timing of a unit's probes: startup until it first passes, then readiness."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """A result of a probe, and what it adds up to with those before it."""
+    """A probe's result, and the verdict with those before it."""
 
     phase: Phase
     verdict: Verdict
@@ -32,8 +32,8 @@ class News:
 async def probing(probes: Probes, *, figures: Figures | None = None) -> AsyncGenerator[News, None]:
     """Results as they come; ends only if the startup probe fails for good. Close it with `aclosing`.
 
-    A probe without checks passes once, and is not asked again. What readiness reads of the unit's figures goes into
-    `figures`, for whoever else wants them.
+    A probe without checks passes once, and is not repeated. What readiness reads of the unit's metrics goes into
+    `figures`, for others that need it.
     """
     async with aclosing(_results(probes.startup, probes.startup.period_seconds)) as results:
         async for verdict, result in results:
@@ -42,7 +42,7 @@ async def probing(probes: Probes, *, figures: Figures | None = None) -> AsyncGen
                 return
             if verdict is Verdict.PASSED:
                 break
-    # who waits for a start wants to know of its end at once, so until then readiness keeps startup's pace; so does who
+    # who waits for a start wants to learn of its end at once, so until then readiness keeps startup's pace; so does who
     # waits for one that has failed: the frontend reports on workers, and one that is back would be seen a period later
     pace = min(probes.startup.period_seconds, probes.readiness.period_seconds)
     async with aclosing(_results(probes.readiness, pace, figures)) as results:
@@ -67,7 +67,7 @@ async def _results(
     wait_first: bool = False,
     failed_period_s: float | None = None,
 ) -> AsyncGenerator[tuple[Verdict, Attempt], None]:
-    """`failed_period_s`: from one try to the next as long as it has failed."""
+    """Results; `failed_period_s` is the period while the probe has failed."""
     await anyio.sleep(period_s if wait_first else probe.initial_delay_seconds)
     streak = Streak()
     while True:

@@ -1,1 +1,1 @@
-"""What a person writes, read and validated."""
+"""The profile that a person writes, read and validated."""

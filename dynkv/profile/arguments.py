@@ -1,4 +1,4 @@
-"""Arguments that are passed on to the stack's programs: which a profile may give, and which the plan decides."""
+"""Arguments for the stack's programs: which ones a profile may give, and which ones the plan decides."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ RESERVED_ARGS = {
     "--request-plane": "discovery.nats_server",
     "--event-plane": "discovery.nats_server",
 }
-"""Worker arguments that the plan writes itself, with the profile key that decides them."""
+"""Worker arguments that the plan writes itself, with the profile key that determines them."""
 
 
 _SIZE = re.compile(r"\s*(\d{1,18}(?:\.\d{1,18})?)([kKmMgGtT]?)\s*", re.ASCII)
@@ -62,11 +62,11 @@ REFUSED_ARGS = {
     "--data-parallel-address": _ONE_MACHINE,
     "--data-parallel-rpc-port": _ONE_MACHINE,
     "--data-parallel-backend": "ranks under Ray are in no process tree that a supervisor can end",
-    "--enable-elastic-ep": "it takes GPUs later that the plan has not counted",
-    "--prefill-context-parallel-size": "it takes GPUs that the plan does not count",
+    "--enable-elastic-ep": "it uses more GPUs later than the plan has assigned",
+    "--prefill-context-parallel-size": "it uses GPUs that the plan does not assign",
     "--config": "only vLLM reads that file; write its arguments here",
 }
-"""Worker arguments that would change what the plan has to give, with the reason why no plan gives it."""
+"""Worker arguments that no plan can contain, with the reason."""
 
 
 HANDSHAKE_ARGS = (
@@ -81,7 +81,7 @@ HANDSHAKE_ARGS = (
     "--quantization",
     "--hf-overrides",
 )
-"""Arguments on which prefill and decode must agree, or NIXL refuses the handshake (vLLM 0.31, compatibility hash)."""
+"""Arguments that prefill and decode must agree on, or NIXL refuses the handshake (vLLM 0.31, compatibility hash)."""
 
 
 RESERVED_SIDECAR_ARGS = {
@@ -108,18 +108,18 @@ RESERVED_FRONTEND_ARGS = {
     "--request-plane": "discovery.nats_server",
     "--event-plane": "discovery.nats_server",
 }
-_PLAIN_HTTP = "dynkv asks the frontend over plain HTTP; for clients let a proxy before it speak TLS"
+_PLAIN_HTTP = "dynkv probes the frontend over plain HTTP; for clients, put a TLS proxy in front of it"
 REFUSED_FRONTEND_ARGS = {
     "--tls-cert-path": _PLAIN_HTTP,
     "--tls-key-path": _PLAIN_HTTP,
     "--tls-client-ca-cert-path": _PLAIN_HTTP,
     "--interactive": "it reads from a terminal, and a unit has none",
-    "--version": "with it the frontend ends at once",
+    "--version": "with it the frontend exits at once",
 }
-"""Arguments of sidecar and frontend with which no plan works, with the reason."""
+"""Arguments that no plan can give the sidecar or the frontend, with the reason."""
 
 
-# no beginning of another word means --config: vLLM looks for the whole one before it parses
+# no abbreviation means --config: vLLM looks for the whole word before it parses
 _EXACT = option_table(f"{DYNAMO} {MOCKER} config", is_exact=True)
 WORKER_OPTIONS = OptionTable((*_EXACT.options, *option_table(VLLM).options))
 SIDECAR_OPTIONS, FRONTEND_OPTIONS = option_table(SIDECAR), option_table(FRONTEND)
@@ -136,7 +136,7 @@ def _check_args(
 
 
 def worker_problems(args: Sequence[str], table: OptionTable) -> Iterator[str]:
-    """The reasons to refuse arguments of a worker whose parsers know the options of `table`, in sentences."""
+    """Reasons to refuse a worker's arguments, as sentences; its parsers know the options of `table`."""
     return _problems(args, table, RESERVED_ARGS, REFUSED_ARGS)
 
 
@@ -152,7 +152,7 @@ def _problems(
 
 
 def _named(given: Given) -> str:
-    """As it was written, and what it means where that is not the same."""
+    """The option as written, and its full name if that differs."""
     name, written = given.option.name, ".".join((given.written, *given.keys))
     return name if given.written.replace("_", "-") == name and not given.keys else f"{written} ({name})"
 
@@ -170,11 +170,11 @@ class RoleArgs(Section):
     """Extra arguments for the workers of one role, after `model.args`."""
 
     worker: WorkerArgs = []
-    """Of the workers of an agg deployment."""
+    """For the workers of an agg deployment."""
     decode: WorkerArgs = []
-    """Of decode workers."""
+    """For decode workers."""
     prefill: WorkerArgs = []
-    """Of prefill workers."""
+    """For prefill workers."""
 
     @model_validator(mode="after")
     def _handshake_agrees(self) -> Self:
@@ -189,20 +189,20 @@ class RoleArgs(Section):
 
 
 def value_of(name: str, args: list[str]) -> str | None:
-    """What a worker's option is set to, however it was written; None without it."""
+    """The value of a worker's option, however it is written; None if it is not given."""
     return value_in(name, args, WORKER_OPTIONS)
 
 
 def value_in(name: str, args: list[str], table: OptionTable) -> str | None:
-    """As value_of, of the program whose options `table` has."""
+    """The same as value_of, for the program whose options are in `table`."""
     value: Any = values(args, table).get(name)
     return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
 def kv_cache_bytes(args: list[str]) -> int:
-    """What the KV cache of a worker takes of each of its GPUs, where that is told in bytes; else 0.
+    """Bytes of each GPU that a worker's KV cache takes, if an argument gives a size in bytes; else 0.
 
-    vLLM then takes as much whatever the share of memory, which only has to be free at its start. Source: vllm 0.31.0,
+    vLLM then takes that much whatever the share of memory, which only has to be free at its start. Source: vllm 0.31.0,
     gpu_worker.py, and `human_readable_int`.
     """
     found = _SIZE.fullmatch(value_of("--kv-cache-memory-bytes", args) or "")

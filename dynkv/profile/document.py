@@ -1,6 +1,6 @@
-"""One YAML document as plain data, and where each part stands. Whatever is in it, that takes little time and memory.
+"""One YAML document as plain data, with the position of each part, in bounded time and memory.
 
-Nothing comes of it but texts, finite numbers, truth values, null, lists and mappings: no tag makes anything else.
+The result holds only strings, finite numbers, booleans, null, lists and mappings: no tag can make anything else.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from dynkv.profile.source import Path, short
 
 NODES_MAX = 30_000
-"""Values and keys, those behind an alias each time that it stands there. A custom unit has about twenty."""
+"""Most values and keys, those behind an alias counted each time. A custom unit has about twenty."""
 CHARACTERS_MAX = 1024**2
-"""Of all texts, counted in the same way."""
+"""Most characters in all strings, counted in the same way."""
 DEPTH_MAX = 100
 _INTEGER_MAX = 2**63 - 1
 _TAG = "tag:yaml.org,2002:"
 _MERGE = _TAG + "merge"
 _TEXTS = {_TAG + kind for kind in ("str", "timestamp", "merge", "value")}
-"""YAML 1.2 knows no dates: they are texts, as they are written."""
+"""YAML 1.2 has no dates: they stay strings, as written."""
 _BASES = {"0b": 2, "0o": 8, "0x": 16}
 _UNREADABLE = (LookupError, TypeError, AttributeError, ValueError, RecursionError, AssertionError, NotImplementedError)
-"""What ruamel.yaml 0.19 raises besides its own errors, for directives and tags that are no such things."""
+"""What ruamel.yaml 0.19 raises besides its own errors, for malformed directives and tags."""
 Place = tuple[int, int]
 """Line and column, from 0."""
 
 
 class Unfit(Exception):
-    """What is written is no YAML, or more than a profile can hold."""
+    """The text is not YAML, or is more than a profile can hold."""
 
     def __init__(self, what: str, hint: str, place: Place | None = None) -> None:
         super().__init__(what)
@@ -47,11 +47,11 @@ class Unfit(Exception):
 class Document(NamedTuple):
     data: Any
     places: dict[Path, Place]
-    """Of every key and item."""
+    """The position of every key and item."""
 
 
 def parse(text: str) -> Document:
-    """Raises Unfit."""
+    """Parse the text. Raises Unfit."""
     yaml = YAML(typ="safe", pure=True)
     yaml.Composer = _Composer
     try:
@@ -69,24 +69,24 @@ def parse(text: str) -> Document:
 def _syntax_error(error: MarkedYAMLError, lines: int) -> Unfit:
     at = error.problem_mark
     if at and at.line >= lines and error.context_mark:
-        at = error.context_mark  # something was begun there, and the file ends without its end
+        at = error.context_mark  # the start of something that is not closed before the end of the file
     place = (at.line, at.column) if at else None
     return Unfit(f"not valid YAML: {short(error.problem or error.context)}", "check indentation and quotes", place)
 
 
 class _Composer(Composer):
-    """Gives up on what is too much as soon as that shows, and not when all of it is there."""
+    """Rejects excessive content as soon as it shows, before all of it is read."""
 
     def __init__(self, loader: Any = None) -> None:
         super().__init__(loader)
-        self.warn_double_anchors = False  # YAML 1.2 allows an anchor to be given again
+        self.warn_double_anchors = False  # YAML 1.2 allows an anchor to be redefined
         self._nodes = 0
         self._depth = 0
 
     def compose_document(self) -> Any:
         event = self.parser.peek_event()
         if event.version not in (None, (1, 2)):
-            hint = "take out that line: in YAML 1.1, `no` is false and 010 is eight"
+            hint = "remove that line: in YAML 1.1, `no` is false and 010 is eight"
             raise Unfit("a profile is YAML 1.2", hint, _place(event.start_mark))
         return super().compose_document()
 
@@ -102,14 +102,14 @@ class _Composer(Composer):
 
 
 class _Reader:
-    """Makes plain data of nodes."""
+    """Turns nodes into plain data."""
 
     def __init__(self) -> None:
         self.places: dict[Path, Place] = {}
         self._nodes = 0
         self._characters = 0
         self._around: dict[int, Node] = {}
-        """Those that the one which is being read lies in, from the outermost to itself."""
+        """The nodes that contain the current one, from the outermost to itself."""
 
     def value(self, node: Node, path: Path) -> Any:
         with self._inside(node):
@@ -128,7 +128,7 @@ class _Reader:
         return self.value(node, path)
 
     def _entries(self, node: MappingNode) -> Mapping[str, tuple[Node, Node]]:
-        """The nodes of each key and its value. What a mapping has of its own goes before what it merges."""
+        """The nodes of each key and its value. A mapping's own keys win over merged ones."""
         own: dict[str, tuple[Node, Node]] = {}
         merged: dict[str, tuple[Node, Node]] = {}
         for key, value in node.value:
@@ -138,7 +138,7 @@ class _Reader:
             elif (name := _name(key)) in own:
                 raise Unfit(
                     f'duplicate key "{short(name)}"',
-                    "a key may stand once; remove one of them",
+                    "a key may occur once; remove one of them",
                     _place(key.start_mark),
                 )
             else:
@@ -147,7 +147,7 @@ class _Reader:
 
     def _merged(self, base: Node) -> Mapping[str, tuple[Node, Node]]:
         if not isinstance(base, MappingNode):
-            raise Unfit("<< merges mappings, and this is none", "write an alias of one", _place(base.start_mark))
+            raise Unfit("<< merges mappings, and this is not one", "use an alias of a mapping", _place(base.start_mark))
         with self._inside(base):
             self._count(base, nodes=len(base.value))
             return self._entries(base)
@@ -156,7 +156,7 @@ class _Reader:
     def _inside(self, node: Node) -> Iterator[None]:
         self._count(node, nodes=1)
         if id(node) in self._around:
-            raise Unfit("a circle: this is part of itself", "take the alias out of it", _place(node.start_mark))
+            raise Unfit("a circle: this is part of itself", "remove the alias from it", _place(node.start_mark))
         if len(self._around) > DEPTH_MAX:
             raise _too_deep(node.start_mark)
         self._around[id(node)] = node
@@ -171,9 +171,9 @@ class _Reader:
 
 
 def _name(key: Node) -> str:
-    """A key as it is written: `1` and `true` are names, too."""
+    """A key as it is written: `1` and `true` are names too."""
     if not isinstance(key, ScalarNode):
-        raise Unfit("a key is a text", "a list or a mapping is none", _place(key.start_mark))
+        raise Unfit("a key must be a string", "a list or a mapping cannot be one", _place(key.start_mark))
     _scalar(key)
     return str(key.value)
 
@@ -181,8 +181,8 @@ def _name(key: Node) -> str:
 def _scalar(node: ScalarNode) -> Any:
     kind, text = str(node.tag), str(node.value)
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        hint = "the programs that get it could not take it"
-        raise Unfit("a text holds no NUL and no half characters", hint, _place(node.start_mark))
+        hint = "the programs that receive it could not use it"
+        raise Unfit("a string cannot contain NUL or half a character", hint, _place(node.start_mark))
     if kind in _TEXTS:
         return text
     if kind == _TAG + "null" and text.lower() in ("", "~", "null"):
@@ -198,9 +198,9 @@ def _number(node: ScalarNode, text: str, *, is_whole: bool) -> int | float:
     try:
         number = _integer(text) if is_whole else float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
     except ValueError:
-        raise Unfit(f"{_shown(node)} is no number", "put a text in quotes", _place(node.start_mark)) from None
+        raise Unfit(f"{_shown(node)} is not a number", "put strings in quotes", _place(node.start_mark)) from None
     if abs(number) > _INTEGER_MAX if is_whole else not math.isfinite(number):
-        raise Unfit(f"{_shown(node)} is too large a number", "put a text in quotes", _place(node.start_mark))
+        raise Unfit(f"{_shown(node)} is too large a number", "put strings in quotes", _place(node.start_mark))
     return number
 
 
@@ -217,12 +217,12 @@ def _shown(node: ScalarNode) -> str:
 
 def _unknown_tag(node: Node) -> Unfit:
     tag = str(node.tag).replace(_TAG, "!!")
-    return Unfit(f"a profile has no use for the tag {short(tag)!r}", "leave it out", _place(node.start_mark))
+    return Unfit(f"a profile cannot use the tag {short(tag)!r}", "remove it", _place(node.start_mark))
 
 
 def _too_many(at: StringMark) -> Unfit:
-    what = f"a profile holds no more than {NODES_MAX} values and {CHARACTERS_MAX} characters, those behind aliases too"
-    return Unfit(what, "each alias counts as all that it stands for; write less", _place(at))
+    what = f"a profile cannot hold more than {NODES_MAX} values and {CHARACTERS_MAX} characters, including aliases"
+    return Unfit(what, "each alias counts as everything that it stands for; write less", _place(at))
 
 
 def _too_deep(at: StringMark) -> Unfit:

@@ -1,4 +1,4 @@
-"""Variables that a profile gives to the stack's processes."""
+"""Environment variables that a profile gives to the stack's processes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from dynkv.profile.fields import ENV_MAX, EnvName, EnvValue
 FORBIDDEN_ENV = {
     "PROMETHEUS_MULTIPROC_DIR": "it corrupts the workers' metrics",
     "PYTHONHASHSEED": "sidecar and workers must have the same one, or no token hash ever matches",
-    "CUDA_VISIBLE_DEVICES": "the plan gives each worker its GPUs; use workers.gpus",
+    "CUDA_VISIBLE_DEVICES": "the plan assigns GPUs to each worker; use workers.gpus",
     "DYN_SYSTEM_PORT": "each worker has its own, from the plan",
-    "DYN_FILE_KV": "each deployment has a discovery directory of its own",
+    "DYN_FILE_KV": "each deployment has its own discovery directory",
     "VLLM_NIXL_SIDE_CHANNEL_PORT": "each worker has its own, from the plan",
 }
-"""Variables a profile may not set, with the reason."""
+"""Variables that a profile may not set, with the reason."""
 
 
 def _check_name(name: str) -> str:

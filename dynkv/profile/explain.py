@@ -1,4 +1,4 @@
-"""pydantic's findings about a profile, in words: what is wrong, on which line, and what was probably meant."""
+"""pydantic's findings about a profile in words: what is wrong, on which line, and what was probably meant."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from dynkv.profile.model import Profile
 from dynkv.profile.source import Source, short
 
 _LONGEST = 400
-"""What is wrong may be a key or a value of any length."""
+"""Most characters of a message: a wrong key or value can have any length."""
 
 
 def explain(error: ValidationError, source: Source, file: str) -> ProfileError:
-    """The first finding as an error; how many more there are is said in its message."""
+    """The first finding as an error; the message also says how many more there are."""
     details = error.errors(include_url=False)
     first = details[0]
     what, hint = _words(first, source.written(first["loc"]))
@@ -33,7 +33,7 @@ def explain(error: ValidationError, source: Source, file: str) -> ProfileError:
 
 
 def _place(detail: ErrorDetails) -> tuple[str | int, ...]:
-    """A check across sections names the key it is about in its context."""
+    """The key a finding is about; a check across sections names it in its context."""
     key = (detail.get("ctx") or {}).get("key")
     if not isinstance(key, str):
         return detail["loc"]
@@ -63,7 +63,7 @@ def _unknown_key(loc: tuple[str | int, ...], section: tuple[str | int, ...]) -> 
 
 
 def _part(part: str | int) -> str:
-    """Of a key, as somebody could write it."""
+    """A part of a key, as a person would write it."""
     text = short(str(part))
     return text if text.isprintable() else repr(text)
 
@@ -82,7 +82,7 @@ def _keys_at(loc: tuple[str | int, ...]) -> list[str]:
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
-    """The models named anywhere in a type, as in `list[A | B]`."""
+    """The models anywhere in a type, as in `list[A | B]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for arg in get_args(annotation) for model in _models(arg)]

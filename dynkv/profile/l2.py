@@ -1,7 +1,7 @@
-"""L2 adapters of the LMCache server: which model each is checked against.
+"""L2 adapters of the LMCache server, and the model that validates each.
 
-Each is written in the profile as `lmcache server --l2-adapter` takes it as JSON, so that what people
-find in LMCache's documentation can be pasted. Source: lmcache 0.5.6, lmcache/v1/distributed/l2_adapters.
+A profile contains each adapter in the form that `lmcache server --l2-adapter` takes as JSON, so examples from LMCache's
+documentation can be pasted. Source: lmcache 0.5.6, lmcache/v1/distributed/l2_adapters.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ _TYPES = (
 _BACKENDS = ("POSIX", "GDS", "GDS_MT", "HF3FS", "OBJ", "AZURE_BLOB")
 
 _SLIP = 0.9
-"""From which likeness on a type is a slip of the pen and not one of a newer LMCache."""
+"""Similarity from which an unknown type is a typo, and not one of a newer LMCache."""
 
 
 def _kind(value: Any) -> str:
-    """The tag of the model that an adapter is checked against."""
+    """The tag of the model that validates an adapter."""
     given = value if isinstance(value, dict) else value.model_dump() if isinstance(value, Section) else {}
     if given.get("type") in _NIXL_TYPES:
         return str(given.get("backend"))
@@ -61,12 +61,12 @@ def _kind(value: Any) -> str:
 
 
 def _refuse_slips(value: Any) -> Any:
-    """Raise for what is plainly a slip of the pen, before a model is chosen by it."""
+    """Raise for an obvious typo, before it selects a model."""
     if not isinstance(value, dict):
         return value
     kind = value.get("type")
     if not isinstance(kind, str):
-        raise PydanticCustomError("l2_type", "an L2 adapter needs a type: nixl_store, fs, or another one of LMCache's")
+        raise PydanticCustomError("l2_type", "an L2 adapter needs a type: nixl_store, fs, or another type of LMCache")
     if kind in _NIXL_TYPES and value.get("backend") not in _BACKENDS:
         raise _unknown("backend of NIXL", str(value.get("backend")), _BACKENDS)
     if kind not in _TYPES and difflib.get_close_matches(kind, _TYPES, n=1, cutoff=_SLIP):
@@ -106,14 +106,14 @@ L2Adapter = Annotated[
 
 
 def directory(adapter: Adapter) -> str | None:
-    """The directory an adapter keeps its files in, as the profile names it; None if it has none."""
+    """The directory in which an adapter keeps its files, as in the profile; None if it has none."""
     if isinstance(adapter, NixlFileStore):
         return adapter.backend_params.file_path
     return adapter.base_path if isinstance(adapter, FileSystem | NativeFileSystem) else None
 
 
 def capacity_gb(adapter: Adapter) -> float | None:
-    """What it may hold, in GiB; None where nothing that dynkv knows limits it."""
+    """The adapter's capacity in GiB; None if nothing known to dynkv limits it."""
     if isinstance(adapter, Bounded):
         return adapter.max_capacity_gb or None if adapter.eviction is not None else None
     given = getattr(getattr(adapter, "backend_params", None), "max_capacity_gb", None)

@@ -1,7 +1,4 @@
-"""What every L2 adapter of LMCache takes, whatever its type.
-
-Source: lmcache 0.5.6, l2_adapters/config.py, `parse_args_to_l2_adapters_config`.
-"""
+"""What every L2 adapter of LMCache accepts, whatever its type."""
 
 from __future__ import annotations
 
@@ -14,42 +11,42 @@ from dynkv.profile.fields import Fraction, Section
 
 
 class Eviction(Section):
-    """What goes when the adapter is full. It needs an adapter that knows its own capacity."""
+    """What is evicted when the adapter is full. Requires an adapter that knows its capacity."""
 
     eviction_policy: Literal["LRU", "ARC", "IsolatedLRU", "noop"]
-    """Which blocks go first; `IsolatedLRU` goes by the quota of each cache salt."""
+    """Which blocks are evicted first; `IsolatedLRU` goes by the quota of each cache salt."""
     trigger_watermark: Fraction | None = None
-    """From which share of the capacity on blocks go; LMCache's own is 0.8."""
+    """The share of the capacity in use at which eviction begins; LMCache's default is 0.8."""
     eviction_ratio: Fraction | None = None
-    """Which share of the blocks goes at once; LMCache's own is 0.2."""
+    """The share of the blocks evicted at once; LMCache's default is 0.2."""
 
 
 class Serde(Section):
-    """How blocks are changed on their way to the adapter and back. Further keys are those of its type."""
+    """How blocks are encoded for the adapter and decoded again. Further keys depend on the type."""
 
     model_config = ConfigDict(extra="allow")
     type: Annotated[str, Field(min_length=1)]
-    """`fp8`, `aesgcm`, `turboquant` or another one of LMCache's."""
+    """`fp8`, `aesgcm`, `turboquant` or another type of LMCache."""
 
 
 class Adapter(Section):
-    """The base of all adapters."""
+    """Base class of all adapters."""
 
     has_capacity: ClassVar[bool] = True
-    """Whether LMCache can know how full it is; only then it evicts by anything but quotas."""
+    """Whether LMCache can know how full the adapter is; otherwise it evicts only by quota."""
 
     type: Annotated[str, Field(min_length=1)]
-    """Its name in LMCache."""
+    """The adapter's name in LMCache."""
     eviction: Eviction | None = None
-    """What goes when it is full; without it nothing does."""
+    """What is evicted when the adapter is full; without it, nothing is."""
     serde: Serde | None = None
-    """How blocks are changed on their way, to save room or to encrypt them."""
+    """How blocks are encoded, to save space or to encrypt them."""
     persist_enabled: bool | None = None
-    """Keep what is stored when the sidecar ends, which is LMCache's default; only `nixl_store_dynamic` deletes."""
+    """Keep what is stored when the sidecar ends, as LMCache does by default; only `nixl_store_dynamic` deletes it."""
     shared: bool | None = None
-    """Whether other servers store there too."""
+    """Whether other servers use the same store."""
     affinity_tag: Annotated[str, Field(min_length=1, pattern=r"\S")] | None = None
-    """Which part of L1 it belongs to; LMCache's own is `_default`."""
+    """The part of L1 that the adapter belongs to; LMCache's default is `_default`."""
 
     @model_validator(mode="after")
     def _eviction_can_work(self) -> Adapter:
@@ -67,10 +64,10 @@ Gigabytes = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 
 
 class Bounded(Adapter):
-    """An adapter that counts what it stores."""
+    """An adapter that tracks how much it stores."""
 
     max_capacity_gb: Gigabytes | None = None
-    """How much it may hold, in GiB; it is kept only together with `eviction`. 0, or nothing, is no limit."""
+    """The capacity in GiB, which is enforced only together with `eviction`. 0 or null means unlimited."""
 
     @model_validator(mode="after")
     def _capacity_to_evict_by(self) -> Bounded:
@@ -80,6 +77,6 @@ class Bounded(Adapter):
 
 
 class RawAdapter(Adapter):
-    """Any other adapter that LMCache knows, handed on as it stands, but for the keys that all adapters have."""
+    """Any other adapter that LMCache knows, passed on unchanged except for the keys that all adapters have."""
 
     model_config = ConfigDict(extra="allow")

@@ -22,35 +22,36 @@ def _number(value: Any) -> Any:
 NixlFlag = Annotated[
     Literal["true", "false"], BeforeValidator(_flag, json_schema_input_type=bool | Literal["true", "false"])
 ]
-"""NIXL takes its parameters as strings."""
+"""A flag as text: NIXL takes its parameters as strings."""
 
 
 class FileParams(Section):
     file_path: str
-    """Directory of the backend's files. `~` and `${DYNKV_HOME}` are expanded."""
+    """Directory for the backend's files. `~` and `${DYNKV_HOME}` are expanded."""
     use_direct_io: NixlFlag = "false"
-    """Whether the page cache is passed by."""
+    """Whether to bypass the page cache."""
     file_size: str | None = None
-    """Bytes of one file of `nixl_store`; 16 MiB when left out, since LMCache's own default, one page of
-    4 KiB, has no room for a chunk (lmcache 0.5.6)."""
+    """Size of one file of `nixl_store` in bytes; 16 MiB by default, since LMCache's own default, one page of 4 KiB,
+    has no room for a chunk (lmcache 0.5.6)."""
     max_capacity_gb: Annotated[str | None, BeforeValidator(_number, json_schema_input_type=str | float | None)] = None
-    """How much disk `nixl_store_dynamic` may take, in GiB; it needs one."""
+    """How much disk space `nixl_store_dynamic`, which requires it, may use, in GiB."""
 
 
 class ObjectParams(Section):
-    """Of an object store. Its keys come from the environment (`AWS_ACCESS_KEY_ID` and so on), never from here."""
+    """Parameters of an object store. Keys come from the environment (`AWS_ACCESS_KEY_ID` and so on), never from
+    here."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, str]
 
 
 class NixlStore(Adapter):
-    """`nixl_store` and `nixl_store_dynamic`: what the NIXL storage backends have in common."""
+    """The common part of `nixl_store` and `nixl_store_dynamic`, which store through NIXL's backends."""
 
     type: Literal["nixl_store", "nixl_store_dynamic"]
     """Which of the two; only `nixl_store_dynamic` finds its files again after a restart."""
     pool_size: PositiveInt | None = None
-    """Storage slots made ahead; needed by `nixl_store`, unknown to `nixl_store_dynamic`."""
+    """Number of storage slots made in advance; required by `nixl_store`, unknown to `nixl_store_dynamic`."""
 
     @model_validator(mode="after")
     def _pool_fits_type(self) -> NixlStore:
@@ -62,7 +63,7 @@ class NixlStore(Adapter):
 
 class NixlFileStore(NixlStore):
     backend_params: FileParams
-    """Of a backend that keeps files."""
+    """Parameters of a backend that stores files."""
 
     @model_validator(mode="after")
     def _capacity_fits_type(self) -> NixlFileStore:
@@ -72,13 +73,13 @@ class NixlFileStore(NixlStore):
 
     @property
     def survives_restart(self) -> bool:
-        """`nixl_store` names its files anew at each start and finds none of the old ones (lmcache 0.5.6)."""
+        """Whether files are found again: `nixl_store` gives its files new names at each start (lmcache 0.5.6)."""
         return self.type == "nixl_store_dynamic" and self.persist_enabled is not False
 
 
 class NixlPosix(NixlFileStore):
     backend: Literal["POSIX"]
-    """Files, through the page cache or beside it."""
+    """Files, with or without the page cache."""
 
 
 class NixlGds(NixlFileStore):

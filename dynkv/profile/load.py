@@ -24,12 +24,12 @@ from dynkv.profile.text import read_text
 
 _BASES_MAX = 16
 _LINE = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
-"""Where one ends. Source: YAML 1.1, which ruamel.yaml follows in this."""
+"""Line breaks. Source: YAML 1.1, which ruamel.yaml follows here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """A value from the command line: `path` is where it goes, `option` how the person wrote it."""
+    """A value from the command line: `path` is the key, `option` how the person wrote it."""
 
     path: tuple[str, ...]
     value: Any
@@ -53,7 +53,8 @@ def shipped() -> dict[str, Path]:
 
 
 def shipped_schema() -> str:
-    """The JSON Schema of profiles. It is made from the models ahead: their descriptions take long to collect."""
+    """The JSON Schema of profiles, which is made from the models in advance: collecting their descriptions takes
+    long."""
     return (_folder() / "schema.json").read_text(encoding="utf-8").rstrip("\n")
 
 
@@ -63,7 +64,7 @@ def _folder() -> Path:
 
 
 def find(name_or_path: str) -> Path:
-    """The file of a shipped profile, or what a path names; raises UnknownProfile."""
+    """The file of a shipped profile or at a path. Raises UnknownProfile."""
     profiles = shipped()
     if name_or_path in profiles:
         return profiles[name_or_path]
@@ -76,14 +77,14 @@ def find(name_or_path: str) -> Path:
 
 
 def load(name_or_path: str, overrides: Iterable[Override] = ()) -> LoadedProfile:
-    """Read, merge and validate; raises ProfileError with the place of the first mistake."""
+    """Read, merge and validate a profile. Raises ProfileError with the place of the first mistake."""
     path = find(name_or_path)
     source = _read_with_bases(path, seen=())
     for override in overrides:
         _refuse_bytes(override)
         source = source.merged(_as_source(override))
     try:
-        # strict JSON mode takes an array for a tuple and an integer for a float, and coerces nothing else
+        # strict JSON mode accepts an array for a tuple and an integer for a float, and coerces nothing else
         profile = Profile.model_validate_json(json.dumps(source.data))
     except ValidationError as error:
         raise explain(error, source, path.name) from None
@@ -91,7 +92,7 @@ def load(name_or_path: str, overrides: Iterable[Override] = ()) -> LoadedProfile
 
 
 def parse_set(text: str) -> Override:
-    """`--set a.b=c`: the value is YAML, so numbers, lists and mappings can be given."""
+    """Parse `--set a.b=c`: the value is YAML, so it can be a number, list or mapping."""
     key, equals, value = text.partition("=")
     parts = tuple(key.strip().split("."))
     if not equals or not all(parts):
@@ -111,11 +112,11 @@ def parse_set(text: str) -> Override:
 
 
 def _refuse_bytes(override: Override) -> None:
-    """Raises UsageError: what is no text cannot be part of a profile, which is one."""
+    """Raise UsageError for undecodable bytes, which cannot be part of a profile."""
     if not is_text(json.dumps(override.value, ensure_ascii=False)):
         raise UsageError(
             f"{override.option} holds bytes that are not valid UTF-8",
-            hint="give a path by a link that has another name",
+            hint="use a link with another name for the path",
         )
 
 
@@ -138,7 +139,7 @@ def _read_with_bases(path: Path, seen: tuple[Path, ...]) -> Source:
     if path.resolve() in seen:
         wrong = f"{path.name} extends itself", "break the circle"
     elif len(seen) == _BASES_MAX:
-        wrong = f"more than {_BASES_MAX} profiles extend one another", "put some of them together"
+        wrong = f"more than {_BASES_MAX} profiles extend one another", "combine some of them"
     if wrong is not None:
         raise ProfileError(wrong[0], where=str(mark), hint=wrong[1], detail=mark.excerpt())
     try:
@@ -165,5 +166,5 @@ def _read(path: Path) -> Source:
     if document.data is None:
         return Source({}, {})
     if not isinstance(document.data, dict):
-        raise ProfileError("a profile is a mapping of keys", where=str(path), hint="see `dynkv profiles show agg`")
+        raise ProfileError("a profile must be a mapping of keys", where=str(path), hint="see `dynkv profiles show agg`")
     return Source(document.data, {at: mark(*place) for at, place in document.places.items()})

@@ -1,4 +1,4 @@
-"""LoRA adapters that are served beside the model."""
+"""LoRA adapters that are served in addition to the model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from dynkv.profile.fields import Section
 
 _SCHEMES = ("file", "hf", "s3")
-"""Source: ai-dynamo 1.6.1, `LoRADownloader`."""
+"""URL schemes of adapters. Source: ai-dynamo 1.6.1, `LoRADownloader`."""
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.+)")
 
 
@@ -32,12 +32,13 @@ def _check_source(path: str) -> str:
 
 
 class Lora(Section):
-    """An adapter; clients ask for it by its name, as for a model."""
+    """An adapter, which clients request by its name, like a model."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$")]
-    """As clients name it."""
+    """The name that clients use."""
     path: Annotated[str, Field(min_length=1), AfterValidator(_check_source)]
-    """A directory with adapter_config.json, or where a worker downloads it from: `hf://ORG/NAME`, `s3://BUCKET/PATH`."""
+    """A directory with adapter_config.json, or the address that a worker downloads it from: `hf://ORG/NAME`,
+    `s3://BUCKET/PATH`."""
 
     @property
     def is_local(self) -> bool:
@@ -45,14 +46,14 @@ class Lora(Section):
 
     @property
     def directory(self) -> str:
-        """Of one that is local, as the profile has it."""
+        """The directory of a local adapter, as in the profile."""
         return self.path.removeprefix("file://")
 
 
 def _check_names(loras: list[Lora]) -> list[Lora]:
     for name, count in Counter(lora.name for lora in loras).items():
         if count > 1:
-            raise PydanticCustomError("lora", "two LoRA adapters are called {name}", {"name": name})
+            raise PydanticCustomError("lora", "two LoRA adapters have the name {name}", {"name": name})
     return loras
 
 

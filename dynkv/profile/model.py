@@ -1,7 +1,7 @@
-"""The profile: what a person writes. pydantic models, strict, with defaults that work.
+"""The profile that a person writes, as strict pydantic models with working defaults.
 
-A number without a unit in its name has none; every other key says its unit (`_s`, `_gb`).
-The shipped JSON Schema (`dynkv profiles schema`) is made from these models.
+A number without a unit in its name is a plain number; every other key names its unit (`_s`, `_gb`). The shipped JSON
+Schema (`dynkv profiles schema`) is made from these models.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ from dynkv.profile.workers import Workers
 
 
 class Model(Section):
-    """What is served."""
+    """The model to serve."""
 
     path: Annotated[str, Field(min_length=1)] = "Qwen/Qwen3-0.6B"
     """A directory, a Hugging Face id, or `tiny`: a small random model that dynkv makes itself."""
     served_name: ServedName | None = None
-    """The name that clients ask for, or a list: the first is the model's name, the others are aliases. When left out
-    an id stands for itself, and a directory is called by its last part."""
+    """The name that clients use, or a list: the first is the model's name, the others are aliases. By default an id
+    is its own name, and a directory is named by the last part of its path."""
     max_length: PositiveInt | None = None
     """Longest prompt plus reply, in tokens."""
     task: Literal["auto", "generate", "embed", "classify", "realtime"] = "auto"
-    """What clients ask of it. `auto` finds out which endpoint serves it; the others tell the workers, too."""
+    """What clients use the model for. `auto` finds out which endpoint serves it; others configure the workers too."""
     loras: Loras = []
     """LoRA adapters, which every worker loads after each of its starts."""
     args: WorkerArgs = []
@@ -55,54 +55,55 @@ class Model(Section):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What clients are told to ask for, the model's name first; none where that is left to the plan."""
+        """The names for clients, the model's name first; none if the plan chooses it."""
         given = self.served_name
         return (given,) if isinstance(given, str) else tuple(given or ())
 
 
 class FrontendSettings(Section):
-    """The OpenAI-compatible server that clients ask."""
+    """The OpenAI-compatible server that clients connect to."""
 
     enabled: bool = True
-    """Whether there is one on this machine; false in a cluster where another node has it."""
+    """Whether there is one on this machine; false in a cluster if another node has it."""
     host: Address = "127.0.0.1"
-    """The address it listens on: `0.0.0.0` for all. `localhost` is 127.0.0.1; other names are refused."""
+    """The address to listen on; `0.0.0.0` is all. `localhost` means 127.0.0.1; other names are refused."""
     port: Port = 8000
-    """The one port people rely on: it is never moved."""
+    """The port that clients use. It is never moved."""
     router_mode: Literal[
         "round-robin", "random", "power-of-two", "kv", "direct", "least-loaded", "device-aware-weighted"
     ] = "round-robin"
     """How it chooses a worker; `kv` prefers the one that already has most of the prompt's KV blocks."""
     migration_limit: Annotated[int, Field(ge=0, le=2**32 - 1)] = 3
-    """How often a request whose worker dies may go on at another; 0 for never."""
+    """How many times a request whose worker dies may continue on another worker; 0 means never."""
     record: bool = False
-    """Whether `dynkv record` can record its traffic: it then writes lengths, times and hashes of each request."""
+    """Whether `dynkv record` can record the traffic: the frontend then writes lengths, times and hashes of each
+    request."""
     args: FrontendArgs = []
     """Extra arguments for `dynamo.frontend`, one list item for each word."""
     env: StackEnvironment = {}
-    """Added to its environment alone, after the profile's `env`."""
+    """Variables for the frontend alone, added after the profile's `env`."""
 
 
 class MetricsSettings(Section):
-    """Figures for Prometheus, of all units at one address that can only be read."""
+    """Metrics of all units for Prometheus, at one read-only address."""
 
     enabled: bool = True
-    """Whether anything listens there."""
+    """Whether to serve metrics."""
     host: Address = "127.0.0.1"
-    """The address it listens on: `0.0.0.0` for all. It asks for no password."""
+    """The address to listen on; `0.0.0.0` is all. It requires no password."""
     port: Port | None = None
-    """The port; the first free one from 9810 on when left out, which a takeover keeps."""
+    """The port; by default the first free one from 9810 on, which a takeover keeps."""
 
 
 class Discovery(Section):
     """How frontend and workers find each other."""
 
     backend: Literal["file", "etcd"] = "file"
-    """Where workers are found: a directory of the deployment's own, or etcd."""
+    """Where workers are registered: in a directory of the deployment, or in etcd."""
     etcd_endpoints: list[str] = []
-    """As `http://host:2379`; needed with `etcd`."""
+    """Addresses of etcd, such as `http://host:2379`; required with `etcd`."""
     nats_server: str | None = None
-    """As `nats://host:4222`; requests and events go through it when it is set."""
+    """Address of NATS, such as `nats://host:4222`; if set, requests and events go through it."""
 
     @model_validator(mode="after")
     def _etcd_has_an_address(self) -> Self:
@@ -112,45 +113,45 @@ class Discovery(Section):
 
 
 class Restart(Section):
-    """How often, and how soon, a unit that died is started again."""
+    """How often and how soon a unit that died is restarted."""
 
     max_restarts: Annotated[int, Field(ge=0, le=10**9)] = 5
-    """Restarts within the window; with one more death the unit stays down."""
+    """Most restarts within the window; after one more death the unit stays down."""
     window_s: PositiveSeconds = 600.0
-    """How long a death counts."""
+    """Seconds for which a death counts."""
     backoff_initial_s: Seconds = 1.0
-    """Before the second restart within the window: the first comes at once. It doubles with each further death."""
+    """Seconds before the second restart within the window; the first is immediate. Each further death doubles it."""
     backoff_max_s: Seconds = 60.0
-    """The longest such delay."""
+    """The longest such delay in seconds."""
 
 
 class Stop(Section):
     """Seconds from SIGTERM to SIGKILL."""
 
     frontend_s: PositiveSeconds = 10.0
-    """Of the frontend."""
+    """For the frontend."""
     worker_s: PositiveSeconds = 30.0
-    """Of each worker."""
+    """For each worker."""
     lmcache_s: PositiveSeconds = 15.0
-    """Of the sidecar."""
+    """For the sidecar."""
 
 
 class Logs(Section):
-    """Of each unit, rotated by size."""
+    """Logs of each unit, rotated by size."""
 
     max_mb: PositiveInt = 100
-    """A unit's log is copied and emptied when it has grown past this."""
+    """Size in MB at which a unit's log is copied and truncated."""
     keep: Annotated[int, Field(ge=0, le=10**9)] = 3
-    """How many such copies stay."""
+    """How many copies are kept."""
 
 
 class Profile(Section):
     description: str = ""
-    """What `dynkv profiles` says of it."""
+    """The description in `dynkv profiles`."""
     topology: Literal["agg", "disagg", "none"] = "agg"
     """`none` runs only custom `units`."""
     engine: EngineName = "vllm"
-    """What the workers run; `mocker` is Dynamo's, which computes nothing."""
+    """What the workers run; `mocker` is Dynamo's simulated engine, which computes nothing."""
     device: Literal["cuda", "cpu"] = "cuda"
     """What the workers run on."""
     model: Apart[Model] = Model.model_construct()
@@ -165,17 +166,18 @@ class Profile(Section):
     stop: Apart[Stop] = Stop.model_construct()
     logs: Apart[Logs] = Logs.model_construct()
     units: Annotated[list[Apart[OwnUnit]], Field(max_length=1000)] = []
-    """Programs to run beside the stack: an exporter, a proxy, a router."""
+    """Programs to run next to the stack, such as an exporter, a proxy or a router."""
     notify: Notifications = []
-    """Who is told when it is not well, or is well again: commands to run, and addresses to post to."""
+    """Whom to notify when the deployment is not well, or well again: commands to run, and addresses to post to."""
     observability: Apart[Observability] = Observability.model_construct()
     standby: Literal["off", "start", "always"] = "start"
-    """Whether a process does the workers' imports ahead and they are forked from it: while the rest of the deployment
-    starts, or always, so that a dead worker is back in a fraction of the time, for about 1 GB of memory."""
+    """Whether a process does the workers' imports in advance and the workers are forked from it: while the rest of
+    the deployment starts, or always, so that a dead worker is back in a fraction of the time, for about 1 GB of
+    memory."""
     python: str | None = None
-    """The interpreter that holds Dynamo, vLLM and LMCache. Left out: dynkv's own, or that of `dynkv stack install`."""
+    """The interpreter that has Dynamo, vLLM and LMCache; by default dynkv's own, or that of `dynkv stack install`."""
     env: StackEnvironment = {}
-    """Added to every process's environment, after dynkv's own entries."""
+    """Variables for every process, added after dynkv's own."""
 
     @model_validator(mode="after")
     def _no_secret_shows(self) -> Self:
@@ -185,7 +187,7 @@ class Profile(Section):
     @model_validator(mode="after")
     def _something_runs(self) -> Self:
         if self.topology == "none" and not self.units:
-            raise PydanticCustomError("units", "with topology none there have to be units", {"key": "units"})
+            raise PydanticCustomError("units", "topology none needs units", {"key": "units"})
         return self
 
     @model_validator(mode="after")
@@ -201,7 +203,7 @@ class Profile(Section):
         left_out += [] if self.frontend.enabled else ["frontend.enabled"]
         if left_out and not self.cluster.is_set:
             problem = f"{left_out[0]} leaves out what a deployment on one machine needs"
-            hint = "set cluster.advertise and cluster.etcd where another node has it"
+            hint = "set cluster.advertise and cluster.etcd if another node has it"
             raise PydanticCustomError("cluster", "{problem}", {"problem": problem, "key": left_out[0], "hint": hint})
         if len(left_out) > len(counts):
             problem = "without a frontend and without workers nothing runs here"
@@ -213,7 +215,7 @@ class Profile(Section):
             problem = "lmcache.p2p is for sidecars of several nodes, and cluster.etcd is not set"
             raise PydanticCustomError("cluster", "{problem}", {"problem": problem, "key": "lmcache.p2p"})
         if self.cluster.is_set and self.discovery != Discovery():
-            problem = "nodes of a cluster find each other by cluster.etcd, which stands instead of discovery"
+            problem = "nodes of a cluster find each other by cluster.etcd, which replaces discovery"
             raise PydanticCustomError("cluster", "{problem}", {"problem": problem, "key": "discovery"})
         return self
 
@@ -223,10 +225,10 @@ class Profile(Section):
         if task in ("auto", "generate"):
             return self
         if self.topology == "disagg":
-            problem = f"a model for the task {task} has no prefill and decode to divide: use topology agg"
+            problem = f"a model for the task {task} has no separate prefill and decode: use topology agg"
             raise PydanticCustomError("task", problem, {"key": "model.task"})
         if self.model.loras:
-            problem = f"workers for the task {task} load no LoRA adapters (ai-dynamo 1.6.1)"
+            problem = f"workers for the task {task} cannot load LoRA adapters (ai-dynamo 1.6.1)"
             raise PydanticCustomError("task", problem, {"key": "model.loras"})
         return self
 
@@ -235,7 +237,7 @@ class Profile(Section):
         if self.lmcache.enabled and ENGINES[self.engine].uses_lmcache and self.lmcache.chunk_size % self.block_size:
             raise PydanticCustomError(
                 "chunk_size",
-                f"lmcache.chunk_size {self.lmcache.chunk_size} is no multiple of the workers' block size "
+                f"lmcache.chunk_size {self.lmcache.chunk_size} is not a multiple of the workers' block size "
                 f"{self.block_size}: the workers would die at start",
                 {
                     "key": "lmcache.chunk_size",
@@ -256,7 +258,7 @@ class Profile(Section):
         if self.topology != "disagg" or self.device != "cuda" or not self.workers.share_gpus:
             return self
         sized = {role for role in ("decode", "prefill") if kv_cache_bytes(self.worker_args(role))}
-        # of the others it is known when GPUs are
+        # for the others this is known only when the GPUs are
         total = sum(self.gpu_memory_fraction(role) for role in {"decode", "prefill"} - sized)
         if total > 1:
             raise PydanticCustomError(
@@ -271,7 +273,7 @@ class Profile(Section):
 
     @property
     def block_size(self) -> int:
-        """The workers' KV block size in tokens; vLLM's default for the device where the profile is silent."""
+        """The workers' KV block size in tokens; by default vLLM's for the device."""
         return self.workers.block_size or (16 if self.device == "cuda" else 128)
 
     def gpu_memory_fraction(self, role: str) -> float:
@@ -279,13 +281,13 @@ class Profile(Section):
         return (own and own.gpu_memory_fraction) or self.workers.gpu_memory_fraction
 
     def worker_args(self, role: str, name: str = "") -> list[str]:
-        """The person's own arguments of a worker: for all of them, then for its role, then for it alone."""
+        """The person's arguments for a worker: for all workers, then for its role, then for this one."""
         one = self.workers.each.get(name)
         return [*self.model.args, *getattr(self.model.role_args, role), *(one.args if one else ())]
 
     @property
     def worker_args_by_key(self) -> dict[tuple[str, ...], list[str]]:
-        """Each list of arguments of workers, by where it stands."""
+        """Each list of worker arguments, by its key in the profile."""
         found: dict[tuple[str, ...], list[str]] = {("model", "args"): self.model.args}
         found |= {("model", "role_args", role): args for role, args in self.model.role_args}
         return found | {("workers", "each", name, "args"): one.args for name, one in self.workers.each.items()}

@@ -1,7 +1,4 @@
-"""What clients may call the model: one name, or several of which the others are aliases of the first.
-
-Source: ai-dynamo 1.6.1, `split_served_model_names`, and argparse, which reads what begins with a dash as an option.
-"""
+"""Names by which clients may request the model: one, or several of which all but the first are aliases."""
 
 from __future__ import annotations
 
@@ -14,9 +11,10 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 _SPLIT = re.compile(r"[\s,]+")
-"""Where the workers take one name for several."""
+"""Where the workers split one name into several."""
 NAME_BYTES_MAX = 200
-"""The frontend makes a directory's name of it, and is never ready with one of 256 bytes (ai-dynamo 1.6.1)."""
+"""Longest name in bytes. The frontend makes a directory of it, and never gets ready with one of 256 (ai-dynamo
+1.6.1)."""
 
 
 def split(text: str) -> list[str]:
@@ -25,7 +23,7 @@ def split(text: str) -> list[str]:
 
 
 def unsplit(text: str) -> str:
-    """A name as near to `text` as one can be that is not split, and is no option; empty where nothing is left."""
+    """The nearest name to `text` that is neither split nor an option; empty if nothing is left."""
     return "-".join(split(text)).lstrip("-")
 
 
@@ -38,8 +36,8 @@ def _check_name(name: str) -> str:
 
 def _several(name: str) -> str:
     count = len(split(name))
-    taken = f"for {count} names" if count > 1 else "without what stands around it"
-    return f"the workers take {name!r} {taken}, as they divide it at spaces and commas"
+    taken = f"for {count} names" if count > 1 else "without the characters around it"
+    return f"the workers take {name!r} {taken}, since they split it at spaces and commas"
 
 
 def _instead(name: str) -> str:
@@ -58,12 +56,12 @@ _RULES: tuple[tuple[Callable[[str], bool], Callable[[str], str], Callable[[str],
     (lambda name: _SPLIT.search(name) is not None, _several, _instead),
     (
         lambda name: name.startswith("-"),
-        lambda name: f"{name!r} begins with a dash, so the workers would read it as an option",
+        lambda name: f"{name!r} begins with a dash, so the workers would take it for an option",
         _instead,
     ),
     (
         lambda name: not name.isprintable(),
-        lambda name: f"{name!r} holds characters that cannot be seen",
+        lambda name: f"{name!r} contains invisible characters",
         lambda _: "write a name that clients can type",
     ),
     (
@@ -72,13 +70,13 @@ _RULES: tuple[tuple[Callable[[str], bool], Callable[[str], str], Callable[[str],
         lambda _: f"write a shorter one: at most {NAME_BYTES_MAX} bytes",
     ),
 )
-"""What is wrong with a name, how it is said, and what to write instead; the first that holds counts."""
+"""What can be wrong with a name, the message, and what to write instead; the first match counts."""
 
 
 def _check_names(names: list[str]) -> list[str]:
     for name, count in Counter(names).items():
         if count > 1:
-            raise PydanticCustomError("name", "{name} is named twice", {"name": name, "hint": "remove one"})
+            raise PydanticCustomError("name", "{name} occurs twice", {"name": name, "hint": "remove one"})
     return names
 
 

@@ -1,14 +1,14 @@
-"""The options that the parsers of worker, frontend and sidecar know, where the stack's own are not asked.
+"""The options of the parsers of worker, frontend and sidecar, for when the stack's own parsers are not asked.
 
-Each by its name, then its other spellings; `!` has a `--no-` form, `.` takes no value, `+` several.
-Source: the parsers of `python -m dynamo.vllm` and `dynamo.frontend` in ai-dynamo 1.6.1 and vllm 0.31.0, and of
-`lmcache server` in lmcache 0.5.6, written down from their actions.
+Each has its name, then its other spellings; `!` has a `--no-` form, `.` takes no value, `+` several.
+Source: the parsers of `python -m dynamo.vllm` and `dynamo.frontend` in ai-dynamo 1.6.1 and vllm 0.31.0, and of `lmcache
+server` in lmcache 0.5.6, recorded from their actions.
 """
 
 from __future__ import annotations
 
 RECORDED = {"ai-dynamo": "1.6.1", "vllm": "0.31.0"}
-"""Of these versions; other ones are asked."""
+"""The versions recorded here; the parsers of other versions are asked."""
 RECORDED_SIDECAR = {"lmcache": "0.5.6"}
 RECORDED_FRONTEND = {"ai-dynamo": "1.6.1"}
 
@@ -64,7 +64,7 @@ tokenizer tokenizer-mode tokenizer-revision trust-remote-code! ubatch-size use-f
 use-tqdm-on-load! video-pruning-method video-pruning-rate watermark watermark-config weight-transfer-config worker-cls
 worker-extension-cls
 """
-"""vLLM's, which may be shortened, and written with underscores."""
+"""vLLM's options, which may be abbreviated, and written with underscores."""
 
 
 DYNAMO = """
@@ -86,11 +86,11 @@ response-plane route-to-encoder! tcp-tls-ca-cert-path tcp-tls-cert-path tcp-tls-
 tcp-tls-client-cert-path tcp-tls-client-key-path tcp-tls-handshake-timeout tcp-tls-insecure! tcp-tls-key-path
 tcp-tls-server-name use-vllm-tokenizer! version.
 """
-"""Dynamo's own, which are read first and only as they are written."""
+"""Dynamo's own options, which are read first and only in full."""
 
 
 MOCKER = "model-path model-name is-prefill-worker. is-decode-worker."
-"""Of `python -m dynamo.mocker` where vLLM has none of that name."""
+"""Options of `python -m dynamo.mocker` that vLLM does not have."""
 
 
 FRONTEND = """
@@ -118,7 +118,7 @@ shared-cache-type strip-anthropic-preamble! tcp-tls-ca-cert-path tcp-tls-cert-pa
 tcp-tls-client-cert-path tcp-tls-client-key-path tcp-tls-key-path tls-cert-path tls-client-ca-cert-path tls-key-path
 tokenizer tokenizer-fallback! trust-remote-code! use-remote-indexer! version.
 """
-"""Of `python -m dynamo.frontend`. What it does not know goes to the parser of a chat processor, where one is named."""
+"""Options of `python -m dynamo.frontend`. Unknown ones go to the parser of a chat processor, if one is named."""
 
 
 SIDECAR = """
@@ -140,4 +140,4 @@ runtime-plugin-locations+ script-allowed-imports+ separate-object-groups! server
 supported-transfer-mode trace-level trace-output transport worker-reap-timeout-seconds
 worker-registration-grace-seconds
 """
-"""Of `lmcache server`."""
+"""Options of `lmcache server`."""

@@ -1,4 +1,4 @@
-"""How units are asked how they are: the parameters of their probes, with defaults for each kind of unit."""
+"""Parameters of the units' probes, with defaults for each kind of unit."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from dynkv.profile.fields import Period, PositiveInt, PositiveSeconds, Seconds, 
 from dynkv.profile.source import merge
 
 _SAMPLES_MAX = 10_000
-"""Of a unit, that are kept."""
+"""Most samples kept of a unit."""
 
 
 class ProbeSettings(Section):
     """Kubernetes' probe parameters."""
 
     initial_delay_seconds: Seconds = 0.0
-    """Before the first try."""
+    """Seconds before the first attempt."""
     period_seconds: Period = 5.0
-    """From one try to the next."""
+    """Seconds from one attempt to the next."""
     timeout_seconds: PositiveSeconds = 5.0
-    """After which a try counts as failed."""
+    """Seconds until an attempt counts as failed."""
     success_threshold: PositiveInt = 1
-    """Tries in a row that have to pass."""
+    """Attempts in a row that must succeed."""
     failure_threshold: PositiveInt = 3
-    """Tries in a row that have to fail."""
+    """Attempts in a row that must fail."""
 
 
 class LivenessSettings(Section):
-    """When a unit that runs counts as hung. It is judged by progress: one that is only slow never is."""
+    """When a running unit counts as hung. It is judged by progress: a unit that is only slow never hangs."""
 
     enabled: bool = True
-    """Whether it is looked for."""
+    """Whether to check for hangs."""
     period_seconds: Period = 5.0
-    """From one sample to the next."""
+    """Seconds from one sample to the next."""
     timeout_seconds: PositiveSeconds = 10.0
-    """After which a sample counts as no answer."""
+    """Seconds until a sample counts as unanswered."""
     failure_threshold: PositiveInt = 3
-    """Samples in a row in which it was stopped, lacked its engine, or neither answered nor used a CPU."""
+    """Samples in a row in which the unit was suspended, had lost its engine, or neither answered nor used a CPU."""
     stall_seconds: PositiveSeconds = 120.0
-    """How long requests may run without a single token."""
+    """Seconds for which requests may run without producing a token."""
 
     @model_validator(mode="after")
     def _samples_fit(self) -> Self:
@@ -66,18 +66,19 @@ def _startup(period: float, seconds: float) -> UnitProbes:
 
 
 class Canary(Section):
-    """Requests for one token that Dynamo sends an idle worker; its engine has hung if they fail while HTTP answers."""
+    """Requests for one token that Dynamo sends to an idle worker; if they fail while HTTP answers, the engine has
+    hung."""
 
     enabled: bool = False
-    """Whether they are sent."""
+    """Whether to send them."""
     idle_seconds: PositiveInt = 10
-    """How long a worker has to be without a request."""
+    """Seconds without a request after which a worker is idle."""
     timeout_seconds: PositiveInt = 10
-    """How long such a request may take."""
+    """Timeout of such a request in seconds."""
 
 
 class ProbeGroups(Section):
-    """How units are asked how they are, by kind of unit."""
+    """The probes of units, by kind of unit."""
 
     lmcache: Apart[UnitProbes] = _startup(0.5, 300)
     frontend: Apart[UnitProbes] = _startup(0.25, 120)
@@ -87,6 +88,6 @@ class ProbeGroups(Section):
     @model_validator(mode="before")
     @classmethod
     def _keep_defaults(cls, given: Any) -> Any:
-        """What is not given keeps the default of its unit, not that of probes in general."""
+        """Fill in what is not given from the defaults of the kind of unit, not from those of probes in general."""
         defaults = {name: field.default.model_dump() for name, field in cls.model_fields.items()}
         return merge(defaults, given) if isinstance(given, dict) else given

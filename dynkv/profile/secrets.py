@@ -1,7 +1,4 @@
-"""Where in a profile no secret may stand: everywhere but under `env` and `webhook`.
-
-The rest is written down and shown.
-"""
+"""Parts of a profile that may not contain a secret: all but `env` and `webhook`, since they are stored and shown."""
 
 from __future__ import annotations
 
@@ -13,16 +10,16 @@ from pydantic_core import PydanticCustomError
 from dynkv.secrets import looks_secret, secret_in
 
 _KEPT = ("env", "webhook")
-"""What stands under these is only kept in memory where it is a secret: variables, and whom a hook posts to."""
+"""Keys whose secrets are kept only in memory: variables, and addresses that a hook posts to."""
 _ADDRESSES = ("discovery",)
 _HINT = (
-    "put it under env, or export it in the environment: a program that only takes it as an argument can be run by "
+    "put it under env, or export it in the environment: a program that only accepts it as an argument can be run by "
     "sh, as [sh, -c, 'exec program --api-key \"$API_KEY\"']"
 )
 
 
 def refuse_secrets(settings: Mapping[str, Any]) -> None:
-    """Raise for the first; its name is told, and not its value."""
+    """Raise for the first secret; the message has its name, but not its value."""
     for path, name in _secrets(settings, ()):
         where = ".".join(path)
         raise PydanticCustomError(
@@ -41,11 +38,11 @@ def _secrets(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...
                 yield (*path, key), key
             yield from _secrets(inner, (*path, key))
     elif isinstance(value, str):
-        # the addresses of discovery need no scheme
+        # addresses of discovery need no scheme
         if (name := secret_in(f"://{value}" if path[:1] == _ADDRESSES and "://" not in value else value)) is not None:
             yield path, name
     elif isinstance(value, Sequence):
-        # an option and what it is set to may be two words
+        # an option and its value may be two words
         if all(isinstance(word, str) for word in value) and (name := secret_in(" ".join(value))) is not None:
             yield path, name
         for number, inner in enumerate(value):

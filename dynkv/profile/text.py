@@ -1,4 +1,4 @@
-"""What the file of a profile holds: a text of bounded length, that comes within bounded time."""
+"""Reading a profile's file: text of bounded length, within bounded time."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from dynkv.errors import ProfileError
 
 MAX_BYTES = 256 * 1024
 _WRITER_S, _PIPE_S = 1.0, 5.0
-"""Until somebody opens the other end of a pipe, and until all has come through it."""
+"""Seconds until somebody opens the other end of a pipe, and until all has come through it."""
 _PIECE_BYTES = 64 * 1024
 
 
 def read_text(path: Path) -> str:
-    """Of a file, or of what a shell puts in a file's place (`<(…)`, `/dev/stdin`); raises ProfileError."""
+    """The text of a file or of a shell's substitute for one (`<(…)`, `/dev/stdin`). Raises ProfileError."""
     try:
         raw = _read(path)
     except OSError as error:
@@ -34,7 +34,7 @@ def read_text(path: Path) -> str:
 
 
 class _NoProfile(Exception):
-    """Its text goes on after the path."""
+    """The path cannot be a profile; the error's text continues after the path."""
 
 
 def _read(path: Path) -> bytes:
@@ -53,11 +53,11 @@ def _read(path: Path) -> bytes:
 def _to_the_end(fd: int, *, is_pipe: bool) -> bytes:
     deadline = time.monotonic() + _PIPE_S
     if is_pipe:
-        select.select([fd], [], [], _WRITER_S)  # whoever opens it to write waits for us to be there
+        select.select([fd], [], [], _WRITER_S)  # the writer's open() waits until there is a reader
     read = bytearray()
     while len(read) <= MAX_BYTES:
         if (left_s := deadline - time.monotonic()) <= 0:
-            raise _NoProfile(f"did not come to its end within {_PIPE_S:g} s")
+            raise _NoProfile(f"did not end within {_PIPE_S:g} s")
         try:
             piece = os.read(fd, _PIECE_BYTES)
         except BlockingIOError:

@@ -1,4 +1,4 @@
-"""What a parser of options understands of a list of words: aliases, beginnings, underscores, dotted keys.
+"""How an option parser reads a list of words: aliases, abbreviations, underscores, dotted keys.
 
 Source: argparse of Python 3.11, and FlexibleArgumentParser of vllm 0.31.0, which is one.
 """
@@ -13,18 +13,18 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """`name` is its first long spelling, with which messages and tables name it."""
+    """An option. `name` is its first long spelling, which messages and tables use."""
 
     name: str
     spellings: tuple[str, ...]
     takes_value: bool = True
     is_exact: bool = False
-    """Only the whole spelling counts: its parser completes nothing."""
+    """Whether the option must be spelled in full: its parser accepts no abbreviations."""
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """One option as it was given: `written` is the spelling, `keys` what came after dots."""
+    """One option as given: `written` is the spelling, `keys` what follows after dots."""
 
     option: Option
     written: str
@@ -37,9 +37,9 @@ class OptionTable:
     options: tuple[Option, ...]
 
     def find(self, flag: str) -> tuple[Option, str] | None:
-        """The option that a word before its `=` means, and the value that hangs on a short one (`-qfp8`).
+        """The option for a word (without `=` and what follows), and the value attached to a short one (`-qfp8`).
 
-        None for one that the parser refuses too: unknown, or the beginning of several.
+        None for one that the parser refuses too: unknown or ambiguous.
         """
         flag = flag.replace("_", "-") if flag.startswith("--") else flag
         for option in self.options:
@@ -56,7 +56,7 @@ def _begins(flag: str, option: Option) -> bool:
 
 
 def option_table(text: str, *, is_exact: bool = False) -> OptionTable:
-    """From names without dashes, `name|-alias`, each with a mark at its end: see dynkv/profile/options.py."""
+    """The table for names without dashes, `name|-alias`, each with a mark at its end: see dynkv/profile/options.py."""
     return OptionTable(tuple(_option(word, is_exact) for word in text.split()))
 
 
@@ -69,7 +69,7 @@ def _option(word: str, is_exact: bool) -> Option:
 
 
 def read(words: Sequence[str], table: OptionTable) -> list[Given]:
-    """The options of `table` among the words, in their order; words that are none of them are passed over."""
+    """The options of `table` among the words, in order; other words are skipped."""
     found = []
     for i, word in enumerate(words):
         flag, equals, value = word.partition("=")
@@ -87,7 +87,7 @@ def read(words: Sequence[str], table: OptionTable) -> list[Given]:
 
 
 def unknown(words: Sequence[str], table: OptionTable) -> list[str]:
-    """Long options that `table` does not know, or that may be several of its options."""
+    """Long options that are unknown to `table` or ambiguous."""
     flags = [word.partition("=")[0].partition(".")[0] for word in words if word.startswith("--")]
     return [flag for flag in flags if flag.strip("-") and table.find(flag) is None]
 
@@ -100,7 +100,7 @@ def _until_option(words: Iterable[str]) -> Iterable[str]:
 
 
 def _data(text: str) -> Any:
-    """JSON where it is an object, so that two ways to write one are equal; else the text."""
+    """Parsed JSON if the text is an object, so that two spellings of one are equal; else the text."""
     try:
         return json.loads(text) if text.startswith("{") else text
     except ValueError:
@@ -108,7 +108,7 @@ def _data(text: str) -> Any:
 
 
 def values(words: Sequence[str], table: OptionTable) -> dict[str, Any]:
-    """What each option is set to, by its name: the last one counts, and dotted keys together stand for the last."""
+    """The value of each option by its name: the last one counts, and dotted keys are combined."""
     given = read(words, table)
     plain = {one.option.name: one.value for one in given if not one.keys}
     dotted: dict[str, Any] = {}

@@ -18,26 +18,26 @@ _HANDSHAKES = ("prefill-", "decode-")
 
 
 class RoleSettings(Section):
-    """What one role of a disagg deployment may have of its own."""
+    """Settings of one role in a disagg deployment."""
 
     replicas: CountOrNone | None = None
-    """Workers of this role; as many as the GPUs allow when left out. 0 in a cluster where other nodes have them."""
+    """Number of workers of this role; by default as many as the GPUs allow. 0 in a cluster if other nodes have them."""
     gpu_memory_fraction: Fraction | None = None
-    """Instead of `workers.gpu_memory_fraction`."""
+    """Replaces `workers.gpu_memory_fraction` for this role."""
     env: StackEnvironment = {}
-    """Added to the environment of this role alone, after `workers.env`."""
+    """Variables for this role alone, added after `workers.env`."""
     restart_with: list[Literal["decode", "prefill"]] = []
     """Roles whose restart restarts this one too. With ai-dynamo 1.6.1 and vllm 0.31.0 on a CPU each survives the
-    other's, and serves with its successor; vllm#49238 reports a crash."""
+    other's restart, and serves with its successor; vllm#49238 reports a crash."""
 
 
 class OneWorker(Section):
-    """What one worker has beyond the others of its role."""
+    """Settings of one worker, in addition to those of its role."""
 
     args: WorkerArgs = []
     """Extra arguments, after those of its role."""
     env: StackEnvironment = {}
-    """Added to its environment alone, after that of its role."""
+    """Variables for this worker alone, added after those of its role."""
 
 
 class Workers(Section):
@@ -46,33 +46,33 @@ class Workers(Section):
     gpus: Literal["all"] | Annotated[list[Annotated[int, Field(ge=0)] | str], Field(max_length=1024)] = "all"
     """Indices, UUIDs or MIG ids; in disagg the first ones go to decode."""
     share_gpus: bool = False
-    """Let several workers have the same GPU; each then needs its own gpu_memory_fraction."""
+    """Allow several workers on the same GPU; each then needs its own gpu_memory_fraction."""
     tensor_parallel_size: Count = 1
-    """How many GPUs each layer of a worker is spread over."""
+    """Number of GPUs that each layer of a worker is spread over."""
     pipeline_parallel_size: Count = 1
-    """How many groups of such GPUs the layers of a worker are divided among."""
+    """Number of such GPU groups that the layers of a worker are divided among."""
     data_parallel_size: Count = 1
-    """How many copies of the engine a worker has, each with GPUs and a KV cache of its own; with
-    `--enable-expert-parallel` in `model.args` they share the experts. A worker has as many GPUs as the product of the
-    three sizes, in one process tree. Read in ai-dynamo 1.6.1 and vllm 0.31.0, and not run on GPUs."""
+    """Number of copies of the engine in a worker, each with its own GPUs and KV cache; with
+    `--enable-expert-parallel` in `model.args` they share the experts. A worker has as many GPUs as the product of
+    the three sizes, in one process tree. Based on the source of ai-dynamo 1.6.1 and vllm 0.31.0, not tried on GPUs."""
     replicas: CountOrNone | None = None
-    """Workers in agg; one per GPU group when left out. 0 in a cluster where other nodes have them."""
+    """Number of workers in agg; by default one per GPU group. 0 in a cluster if other nodes have them."""
     min_replicas: Count = 1
-    """The fewest workers that agg makes sense with; a host without the GPUs for them is refused."""
+    """The fewest workers for which this profile makes sense; a host with fewer GPUs is refused."""
     decode_per_prefill: Count = 2
-    """In disagg, how many GPU groups decode gets for each that prefill gets."""
+    """Number of GPU groups in disagg that decode gets for each one of prefill."""
     gpu_memory_fraction: Fraction = 0.85
-    """The share of a GPU's memory that a worker takes."""
+    """Share of a GPU's memory that a worker takes."""
     block_size: PositiveInt | None = None
-    """Tokens in one KV block; vLLM's own default when left out (16 on CUDA, 128 on CPU)."""
+    """Tokens in one KV block; by default vLLM's own (16 on CUDA, 128 on CPU)."""
     cpu_kv_cache_gb: PositiveInt = 1
     """KV cache of a worker on the CPU, in GiB."""
     env: StackEnvironment = {}
-    """Added to the environment of all workers, after the profile's `env`."""
+    """Variables for all workers, added after the profile's `env`."""
     decode: Apart[RoleSettings] = RoleSettings.model_construct()
     prefill: Apart[RoleSettings] = RoleSettings.model_construct()
     each: dict[str, OneWorker] = {}
-    """By a worker's name, such as `worker-1`: what it alone has."""
+    """Settings of single workers, by name, such as `worker-1`."""
 
     @model_validator(mode="after")
     def _ranks_fit_one_machine(self) -> Self:
@@ -96,10 +96,10 @@ class Workers(Section):
 
     @property
     def engine_ranks(self) -> int:
-        """Of one copy of the engine, which together hold the weights once."""
+        """Ranks of one copy of the engine, which together hold the weights once."""
         return self.tensor_parallel_size * self.pipeline_parallel_size
 
     @property
     def ranks(self) -> int:
-        """Of one worker, each with a GPU of its own."""
+        """Ranks of one worker, each with its own GPU."""
         return self.engine_ranks * self.data_parallel_size

@@ -1,1 +1,1 @@
-"""What must be cleaned up behind a dead child before its successor may start."""
+"""What to clean up after a dead child before its successor may start."""

@@ -1,5 +1,5 @@
-"""Entries in Dynamo's file discovery: those of the dead, which the frontend would route to for another ten seconds,
-and those of the living that were lost."""
+"""Entries in Dynamo's file discovery: removing those of the dead, to which the frontend would route for another ten
+seconds, and restoring lost ones of the living."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from dynkv.owned import write_whole
 _ADDRESS = re.compile(rb'"(?:tcp|endpoint|address)"\s*:\s*"(?:tcp://)?[^":/]+:(\d{1,5})\b')
 _PORTS = 65536
 _ENTRY_MAX_BYTES = 16 * 1024**2
-"""A model's card with all of its files' checksums has some kilobytes."""
+"""Largest entry: a model's card with the checksums of all its files takes some kilobytes."""
 _EXPIRES_S = 9.0
 """An entry's writer touches it every 3 s; after 10 s without that it is removed (ai-dynamo 1.6.1)."""
 _VERSION = "v1"
 _SEPARATOR, _ID_PLACE = "%2F", 3
-"""An entry is called after namespace, component, endpoint and the worker's id; the card of a LoRA adapter has its name
-after that."""
+"""An entry's name consists of namespace, component, endpoint and the worker's id; for the card of a LoRA adapter,
+its name follows."""
 _ID = re.compile(r"[0-9a-f]+")
 
 
 def purge(directory: Path, complain: Callable[[str], None] = lambda what: None) -> list[str]:
     """Remove every entry at whose address nothing listens, and the model cards of the same workers.
 
-    Whose entry is whose is not written in it, but a dead process listens nowhere (ai-dynamo 1.3.1, 1.6.1:
-    `v1/instances`, `v1/event_channels` and `v1/mdc`, named by the worker's id). Returns the names of what is removed;
-    `complain` is told, in words, of each that cannot be, which ends nothing.
+    An entry does not say whose it is, but a dead process listens nowhere (ai-dynamo 1.3.1, 1.6.1: `v1/instances`,
+    `v1/event_channels` and `v1/mdc`, named by the worker's id). Returns the names of removed entries; `complain` is
+    called with a message for each that cannot be removed, and nothing is raised.
     """
     if not (entries := _entries(directory)):
         return []
     listening = listening_ports()
-    # the kernel gives its table of sockets in pieces, between which it can change, and one can be missed: so a port
-    # counts as dead when it refuses, too
+    # the kernel delivers its table of sockets in pieces, may change it meanwhile, and one can be missed: so a port
+    # counts as dead only if it also refuses connections
     dead = [p for p in entries if (ports := _ports(p)) and not ports & listening and all(map(refuses, ports))]
     gone = {_worker(path) for path in dead if path.parent.name == "instances"} - {None}
     alive = {_worker(path) for path in entries if path.parent.name == "instances" and path not in dead}
@@ -57,23 +57,23 @@ def _is_removed(path: Path, complain: Callable[[str], None]) -> bool:
 
 
 class Entries:
-    """What one living worker has in the directory, to put it back when it is lost.
+    """The entries of one living worker, to restore them if they are lost.
 
-    A worker touches its entries every few seconds, and whoever reads the directory removes those that were not touched
-    for ten. So a host that was busy, or asleep, loses entries of the living; their writer goes on touching them, which
-    fails for as long as they are not there, and never writes them again (ai-dynamo 1.6.1).
+    A worker touches its entries every few seconds, and every reader of the directory removes those untouched for ten.
+    So a busy or suspended host loses entries of the living; their writer keeps touching them, which fails while they
+    are gone, and never writes them again (ai-dynamo 1.6.1).
     """
 
     def __init__(self, directory: Path, pids: Callable[[], Iterable[int]]) -> None:
-        """`pids` are the worker's processes, which serve already."""
+        """`pids` are the worker's processes, which already serve."""
         self._directory = directory
         self._pids = pids
         self._ports: frozenset[int] = frozenset()
         self._known: dict[Path, _Entry] = {}
         self._held: int | None = None
-        """The directory of them all, which shows whether that is still the same one."""
+        """A descriptor of the directory of all entries, to see whether it is still the same."""
         self.withdrew = False
-        """It took back entries itself, which it does on its way out."""
+        """Whether the worker removed its own entries, as it does when it ends."""
 
     def close(self) -> None:
         if self._held is not None:
@@ -82,14 +82,14 @@ class Entries:
 
     @property
     def is_unknown(self) -> bool:
-        """Nothing is routed to it, and nothing is known that could be put back."""
+        """Whether nothing is routed to it, and nothing is known that could be restored."""
         return not self._known and not self.withdrew
 
     def keep(self) -> list[str]:
-        """Learn of new entries, and write those again that expired, or whose directory was removed with all that was in
-        it; their names.
+        """Learn new entries, and write those again that expired, or whose directory was removed with everything in it;
+        returns their names.
 
-        Where one cannot be written, raises OSError when it has done the rest.
+        If one cannot be written, raises OSError after doing the rest.
         """
         if not self._known:
             self._ports = ports_of(self._pids())  # the kernel's table of sockets can miss one
@@ -113,7 +113,7 @@ class Entries:
 
     @property
     def _is_as_held(self) -> bool:
-        """Whether nobody has removed it, and made it anew: its number may be the same then."""
+        """Whether the directory has not been removed and made again: its inode number may be the same then."""
         if self._held is None:
             return True
         try:
@@ -123,7 +123,7 @@ class Entries:
         return held.st_nlink > 0 and os.path.samestat(held, found)
 
     def _hold(self) -> None:
-        """Nothing, where it is held, is not there, or there is no descriptor left."""
+        """Open the directory, unless it is open, does not exist, or there is no descriptor left."""
         if self._known and (self._held is None or not self._is_as_held):
             self.close()
             with suppress(OSError):
@@ -143,7 +143,7 @@ class Entries:
 class _Entry:
     content: bytes
     touched: float
-    """In seconds since the epoch."""
+    """Seconds since the epoch."""
 
 
 def _ports(path: Path) -> set[int]:
@@ -153,9 +153,9 @@ def _ports(path: Path) -> set[int]:
 
 
 def _entries(directory: Path) -> list[Path]:
-    """What can be read as one; others may have left anything there, and take away what they will.
+    """Files that can be entries; others may have left anything there, and may remove anything.
 
-    A link leads to a directory that is not the deployment's: nothing of it is looked at, nor removed.
+    A link leads to a directory outside of the deployment, which is neither read nor changed.
     """
     root = directory / _VERSION
     if directory.is_symlink() or root.is_symlink():
@@ -165,7 +165,7 @@ def _entries(directory: Path) -> list[Path]:
 
 
 def _is_gone(path: Path) -> bool:
-    """Not where it cannot be seen whether it is there."""
+    """Whether it is gone; False if that cannot be seen."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -176,13 +176,13 @@ def _is_gone(path: Path) -> bool:
 
 
 def _write_whole(path: Path, content: bytes, draft: Path) -> None:
-    """No reader sees a part of it."""
+    """Write a file so that no reader sees part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, content, draft)
 
 
 def _touched(path: Path) -> float:
-    """In seconds since the epoch; 0 if it has just gone, or cannot be seen."""
+    """Time of the last touch in seconds since the epoch; 0 if it is gone, or cannot be seen."""
     try:
         return path.stat().st_mtime
     except OSError:
@@ -190,7 +190,7 @@ def _touched(path: Path) -> float:
 
 
 def _content(path: Path) -> bytes:
-    """Empty if it has just gone, cannot be read, or is no file."""
+    """The content; empty if it is gone, unreadable or not a file."""
     try:
         return read_regular_file(str(path), _ENTRY_MAX_BYTES)
     except OSError:

@@ -1,4 +1,4 @@
-"""The memory gate: an engine starts when the GPU memory that it will ask for is free."""
+"""The memory gate: an engine starts when the GPU memory that it will need is free."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from dynkv.host.gpus import GpuMemory, gpu_memory
 
 DEADLINE_S = 60.0
 _UNKNOWN_S = 5.0
-"""How long an answer is waited for where there is none, as without a driver. A GPU that is reset takes seconds."""
+"""How long to wait for an answer if there is none, for example without a driver. A GPU that is reset takes seconds."""
 _PERIOD_S = 0.25
 _PATIENCE_S = 5.0
-"""For one look. NVML takes some 10 ms, and minutes on a GPU that fell off the bus."""
+"""Timeout of one look. NVML takes some 10 ms, and minutes for a GPU that fell off the bus."""
 _MIB = 1024**2
 _NVML = Questions()
 
@@ -29,24 +29,24 @@ class Shortage:
     memory: GpuMemory
 
     def would_do(self, mapped_bytes: int) -> bool:
-        """Whether there would be enough, were it not for `mapped_bytes` and for what no process on this GPU uses."""
+        """Whether it would be enough without `mapped_bytes` and without what no process on this GPU uses."""
         return self.memory.free_bytes + self.memory.unexplained_bytes + mapped_bytes >= self.needed_bytes
 
     def __str__(self) -> str:
-        holders = ", ".join(self.memory.holders) or "nobody that NVML shows"
+        holders = ", ".join(self.memory.holders) or "no process that NVML shows"
         free = f"{self.memory.free_bytes // _MIB} of {self.needed_bytes // _MIB} MiB free"
         return f"GPU {self.gpu} has {free}, held by {holders}"
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A GPU of which nobody can say how much memory is free, and why."""
+    """A GPU whose free memory is unknown, and why."""
 
     gpu: str
     why: str
 
     def __str__(self) -> str:
-        return f"how much memory of GPU {self.gpu} is free is not known: {self.why}"
+        return f"the free memory of GPU {self.gpu} is unknown: {self.why}"
 
 
 Short = list[Shortage | Unknown]
@@ -59,12 +59,12 @@ async def wait_for_memory(
     deadline_s: float = DEADLINE_S,
     kv_cache_bytes: int = 0,
 ) -> Short:
-    """Return when `fraction` of each GPU is free, or at the deadline with what is still short, or not known.
+    """Return when `fraction` of each GPU is free, or at the deadline with what is still short or unknown.
 
-    A KV cache of a size of its own has to have room, too, however small the fraction.
+    A KV cache of fixed size must fit too, however small the fraction.
 
-    `waiting` is told, in words, what is waited for, whenever that changes. vLLM refuses to start with less (vllm 0.23,
-    0.31: "Free memory on device … is less than desired GPU memory utilization").
+    `waiting` is called, whenever it changes, with what is being waited for, in words. vLLM refuses to start with less
+    (vllm 0.23, 0.31: "Free memory on device … is less than desired GPU memory utilization").
     """
     known_at, told = anyio.current_time(), ""
     until = known_at + deadline_s
@@ -76,7 +76,7 @@ async def wait_for_memory(
         if str(short[0]) != told:
             told = str(short[0])
             waiting(told)
-        await anyio.sleep(_PERIOD_S)  # nothing tells when GPU memory is given back
+        await anyio.sleep(_PERIOD_S)  # nothing notifies when GPU memory is freed
 
 
 async def _shortages(gpus: Sequence[str], fraction: float, kv_cache_bytes: int) -> Short:

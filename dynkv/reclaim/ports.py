@@ -1,4 +1,4 @@
-"""A unit's ports: free again after its death, or named with their holder; its own once it runs."""
+"""A unit's ports: waiting for them after its death, and finding who else holds them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from dynkv.host.sockets import holders, is_free, ports_of
 DEADLINE_S = 10.0
 _PERIOD_S = 0.05
 _LOOKS = 3
-"""/proc's table of sockets is read in pieces and can miss one."""
+"""Reads of /proc's table of sockets, which comes in pieces and can miss one."""
 
 
 async def wait_for_ports(ports: Mapping[str, int], deadline_s: float = DEADLINE_S) -> dict[int, str]:
-    """Return when all are free, or at the deadline: the ports still held, each with its holder in words."""
+    """Return when all are free, or at the deadline with the ports still held, each with its holder in words."""
     held = _held(ports)
     with anyio.move_on_after(deadline_s):
         while held:
-            await anyio.sleep(_PERIOD_S)  # nothing tells when a port becomes free
+            await anyio.sleep(_PERIOD_S)  # nothing notifies when a port becomes free
             held = _held(ports)
     if not held:
         return {}
@@ -28,7 +28,7 @@ async def wait_for_ports(ports: Mapping[str, int], deadline_s: float = DEADLINE_
 
 
 async def held_by_others(ports: Collection[int], pids: Callable[[], Collection[int]]) -> str | None:
-    """Who listens on one of `ports` instead of the processes `pids`, in words; None if that is nobody."""
+    """A process that listens on one of `ports` instead of the processes `pids`, in words; None if there is none."""
     for _ in range(_LOOKS):
         missing = set(ports) - ports_of(pids())
         if not missing:

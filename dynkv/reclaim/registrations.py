@@ -1,4 +1,4 @@
-"""Under which ids a worker has registered itself at the LMCache server: its log names them, and nothing else does."""
+"""The ids under which a worker has registered itself at the LMCache server: only its log has them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dynkv.owned import open_own
 
 _PIECE_BYTES = 1024**2
 _MOST_BYTES = 64 * 1024**2
-"""A worker registers itself early; and what is not a log may be longer than anybody waits for."""
+"""Most bytes of a log to read: a worker registers early, and something that is not a log may be endless."""
 _LINE_MAX_BYTES = 4096
 _CREATED = re.compile(rb"adapter created with instance_id=(\d+)\b")
 _CLOCK_SLACK_S = 1.0
@@ -22,11 +22,11 @@ Registrations = frozenset[str]
 
 
 def registrations_in(log: Path, since_byte: int, started_at: float | None = None) -> Registrations:
-    """Those of one incarnation, one for each rank. They never change, so whoever knows them may remember them.
+    """Ids of one incarnation, one for each rank. They never change, so callers may remember them.
 
     It began at `since_byte` of its log, and `started_at`, in seconds since 1970. Once the log was rotated, its
-    beginning is in a copy, and the byte says nothing: then what was written since it started counts. Without a time,
-    what the newest file names that names any: all ranks register within moments.
+    beginning is in a copy, and the byte is meaningless: then lines since the start time count. Without a time, the
+    newest file with any ids counts: all ranks register within moments.
 
     Source: lmcache 0.5.2 and 0.5.6, vllm_multi_process_adapter.py.
     """
@@ -49,13 +49,13 @@ def _is_newer(copy: Path, started_at: float | None) -> bool:
 
 
 def _is_since(line: str, started_at: float) -> bool:
-    """Also of a line that tells no time."""
+    """Whether the line is from after the start, or has no time."""
     [read] = read_lines([line], datetime.now(UTC).astimezone())
     return read.at is None or read.at.timestamp() >= started_at - _CLOCK_SLACK_S
 
 
 def _named_in(file: Path, since_byte: int = 0) -> Iterator[tuple[str, str]]:
-    """Each id, after its line up to it. A log may be longer than what should be in memory at once."""
+    """Each id, with the text before it. A log may be larger than memory."""
     try:
         with os.fdopen(open_own(file, os.O_RDONLY), "rb") as log:
             log.seek(since_byte)

@@ -2,7 +2,7 @@
 
 Seen after SIGKILL of an engine on a GPU (driver 580, torch 2.11, vllm 0.23.0): `torch_PID_RANDOM_N`, and the driver's
 `cuda.shm.UID.PID.N` with the pid in hexadecimal. Seen after every end of several ranks on a CPU (vllm 0.31.0), 4 MB
-each: `vllm_dist_RANDOM-GROUP-cpushm_RANK`, which says nothing of its owner, but all of its group map it. What
+each: `vllm_dist_RANDOM-GROUP-cpushm_RANK`, which does not name its owner but is mapped by its whole group. What
 multiprocessing made is removed by its resource tracker.
 """
 
@@ -25,11 +25,11 @@ _CUDA = re.compile(r"cuda\.shm\.[0-9a-f]+\.([0-9a-f]+)\.")
 
 
 def remove_of(dead: Collection[int], since: float, directory: Path = DIRECTORY) -> list[str]:
-    """Remove what processes of ours with these pids have left since then (seconds since 1970); the names.
+    """Remove what our processes with these pids have left since then (seconds since 1970); returns the names.
 
-    Of ranks, what nobody maps any more.
+    Files of ranks are removed if nothing maps them any more.
 
-    Nothing is done in a container, where /dev/shm may be another's, and pids mean something else to it.
+    Does nothing in a container, where /dev/shm may be shared with processes whose pids have another meaning.
     """
     if not _is_whole_host():
         return []
@@ -40,7 +40,7 @@ def remove_of(dead: Collection[int], since: float, directory: Path = DIRECTORY) 
         left += [name for name in of_ranks if name not in mapped]
     removed = []
     for name in left:
-        with suppress(OSError):  # another user's, or gone already
+        with suppress(OSError):  # another user's, or already gone
             (directory / name).unlink()
             removed.append(name)
     return removed
@@ -63,7 +63,7 @@ def _is_ours(path: Path, since: float) -> bool:
 
 
 def _is_alive(pid: int) -> bool:
-    """Another process may have the number by now; one that nobody has reaped yet is dead."""
+    """Whether a process has this pid, possibly another one by now; a zombie counts as dead."""
     process = read_process(pid)
     return process is not None and process.is_alive
 
@@ -75,7 +75,7 @@ def _mapped(directory: Path) -> set[str]:
 
 
 def _owner(name: str) -> int:
-    """0 where the name does not say."""
+    """The pid in the name; 0 if there is none."""
     if found := _TORCH.match(name):
         return int(found.group(1))
     if found := _CUDA.match(name):

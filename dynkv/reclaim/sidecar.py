@@ -1,7 +1,7 @@
 """A dead worker's registration at the LMCache server, which keeps its KV cache mapped until it is released.
 
-On a GPU that is most of the GPU's memory (measured: 69,875 MiB of an H200). Three ways, each with a deadline:
-tell the server, wait for its reaper, or restart it, which costs what it holds in L1.
+On a GPU that is most of the memory (measured: 69,875 MiB of an H200). Three ways, each with a deadline: tell the
+server, wait for its reaper, or restart it, which loses its L1.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from dynkv.reclaim.registrations import Registrations as Registrations
 from dynkv.reclaim.registrations import registrations_in as registrations_in
 
 _TELL_DEADLINE_S = 30.0
-"""The helper's imports alone take 5 s."""
+"""The helper's deadline in seconds: its imports alone take 5 s."""
 _REAPER_SLACK_S = 15.0
 _PERIOD_S = 0.5
 _STATUS_WITHIN_S, _THERE_WITHIN_S = 5.0, 2.0
 
 
 class Outcome(StrEnum):
-    """How it ended, in words for an event."""
+    """The result, in words for an event."""
 
     NOTHING = "nothing was registered"
     RELEASED = "released"
@@ -49,19 +49,19 @@ class Sidecar:
     http_port: int
     reap_timeout_s: float
     log: Path
-    """Where the helper's output goes."""
+    """The file for the helper's output."""
     start_parked: Callable[[Sequence[str]], Awaitable[Child | None]] | None = None
-    """Starts the helper from a process with its imports done; None comes back where that cannot be."""
+    """Starts the helper from a process with its imports done; returns None if that is impossible."""
 
 
 async def registered(sidecar: Sidecar) -> Registrations | None:
-    """All that the server holds right now; None if it does not answer."""
+    """All registrations that the server holds; None if it does not answer."""
     said = await _answer(sidecar, "/status", _STATUS_WITHIN_S)
     return None if said is None else registered_in(said.body)
 
 
 async def is_there(sidecar: Sidecar) -> bool:
-    """Whether it answers, whatever it says."""
+    """Whether it answers, with any status."""
     return await _answer(sidecar, "/healthcheck", _THERE_WITHIN_S) is not None
 
 
@@ -74,9 +74,9 @@ async def _answer(sidecar: Sidecar, path: str, within_s: float) -> Response | No
 
 
 async def release(sidecar: Sidecar, dead: Registrations, *, holds_gpu: bool) -> Outcome:
-    """Release the dead worker's registrations and no others; returns when they are gone, or what became of them.
+    """Release the dead worker's registrations and no others; returns the outcome.
 
-    The reaper is only worth waiting for where GPU memory depends on it.
+    Waiting for the reaper is only worthwhile if GPU memory depends on it.
     """
     held = await registered(sidecar)
     if held is None:
@@ -100,12 +100,12 @@ async def _is_gone(sidecar: Sidecar, dead: Registrations) -> bool:
 
 
 async def _tell(sidecar: Sidecar, dead: Registrations) -> None:
-    """Run LMCache's own client in the stack's interpreter; its success is judged by the server's /status."""
+    """Run LMCache's own client in the stack's interpreter; the server's /status shows whether it succeeded."""
     argv = [sidecar.python, script("release_registration"), str(sidecar.zmq_port), *sorted(dead)]
     parked = await sidecar.start_parked(argv) if sidecar.start_parked else None
     try:
         helper = parked or Child.spawn(argv, sidecar.env, sidecar.log)
-    except OSError:  # what it would have said is said by the server's own reaper
+    except OSError:  # the server's own reaper will do the same later
         return
     try:
         async with anyio.create_task_group() as watching:

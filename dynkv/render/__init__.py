@@ -1,1 +1,1 @@
-"""A plan as text that others run."""
+"""A plan as text that other programs run."""

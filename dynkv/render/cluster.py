@@ -1,7 +1,7 @@
-"""What a cluster has, and what of a unit's environment is for it. Pure.
+"""What a cluster provides, and which part of a unit's environment applies there. Pure.
 
-Source: ai-dynamo/dynamo, deploy/operator/internal/dynamo/component_common.go and component_worker.go (015d780b), which
-say what its operator gives each container.
+Source: ai-dynamo/dynamo, deploy/operator/internal/dynamo/component_common.go and component_worker.go (015d780b), with
+the variables that its operator gives each container.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ _HERE = frozenset(
     "ETCD_ENDPOINTS NATS_SERVER VLLM_HOST_IP VLLM_NIXL_SIDE_CHANNEL_HOST VLLM_NIXL_SIDE_CHANNEL_PORT "
     "TORCHINDUCTOR_CACHE_DIR HF_HOME HF_HUB_CACHE".split()
 )
-"""What the plan says of one host, or the operator says itself."""
+"""Variables that only apply to one host, or that the operator sets itself."""
 _TRACE = "DYN_REQUEST_TRACE"
 _HUB = "/models"
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """What it has, and how that is called there."""
+    """What the cluster provides, by the names it has there."""
 
     image: str
     lmcache_image: str
     namespace: str | None = None
     secret: str = "hf-token-secret"
     claim: str | None = None
-    """A PersistentVolumeClaim with the model, or that keeps what is fetched from the hub."""
+    """A PersistentVolumeClaim with the model, or for what is downloaded from the hub."""
 
     def metadata(self, name: str) -> dict[str, str]:
         return {"name": name, **({"namespace": self.namespace} if self.namespace else {})}
@@ -47,12 +47,12 @@ def has_sidecar(plan: Plan) -> bool:
 
 
 def resource_name(*parts: str) -> str:
-    """As Kubernetes takes it (RFC 1123, a label): small letters, digits and dashes."""
+    """A name that Kubernetes accepts (RFC 1123, a label): lower-case letters, digits and dashes."""
     return re.sub(r"[^a-z0-9-]+", "-", "-".join(parts).lower()).strip("-")[:63].rstrip("-")
 
 
 def own_secret(plan: Plan, unit: Unit) -> str:
-    """The Secret of what no other unit is given."""
+    """The Secret with what no other unit gets."""
     return resource_name(plan.name, unit.name)
 
 
@@ -61,12 +61,12 @@ def is_local(profile: Profile) -> bool:
 
 
 def models_directory(profile: Profile) -> str:
-    """Where the claim is mounted: it holds the directory that the model's own lies in, or is the hub's cache."""
+    """Where the claim is mounted: it contains the model's directory, or is the hub's cache."""
     return profile.model.path.rstrip("/").rpartition("/")[0] or _HUB if is_local(profile) else _HUB
 
 
 def environment(profile: Profile, unit: Unit, cluster: Cluster) -> dict[str, str]:
-    """What the plan gives it, without what it says of one host; what the profile gives has the last word."""
+    """The planned variables without those of one host; the profile's variables win."""
     env = {name: value for name, value in unit.env.items() if name not in _HERE and not name.startswith(_TRACE)}
     given = without_secrets({**given_environment(profile), **unit_environment(profile, unit.role, unit.name)})
     is_cached = cluster.claim and not is_local(profile) and unit.role is not Role.LMCACHE
@@ -74,12 +74,12 @@ def environment(profile: Profile, unit: Unit, cluster: Cluster) -> dict[str, str
 
 
 def variables(env: dict[str, str]) -> list[dict[str, Any]]:
-    """As a container has them. Kubernetes replaces `$(NAME)`, and takes `$$(` for `$(`."""
+    """Variables as in a container. Kubernetes expands `$(NAME)`, and reads `$$(` as `$(`."""
     return [{"name": name, "value": value.replace("$(", "$$(")} for name, value in sorted(env.items())]
 
 
 def secret_sources(plan: Plan, unit: Unit, cluster: Cluster) -> list[dict[str, Any]]:
-    """Those of all may be missing where a token of the hub is all that they would be."""
+    """Sources of secrets; the common one is optional if it would only contain a token of the hub."""
     found: list[dict[str, Any]] = []
     if unit.secret_env:
         is_needless = secret_names(plan) == ("HF_TOKEN",)

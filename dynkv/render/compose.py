@@ -1,7 +1,7 @@
 """A plan as a Compose file: one service for each unit, on one machine, all in the namespaces of its host. Pure.
 
-Source: the Compose Specification, as docker-compose 1.29.2 and podman-compose 1.6.0 read it. In namespaces of their own
-NIXL and CUDA IPC would not find each other, and what the plan pins to loopback is the host's.
+Source: the Compose Specification, as docker-compose 1.29.2 and podman-compose 1.6.0 read it. In separate namespaces
+NIXL and CUDA IPC would not work, and the plan's loopback addresses are the host's.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ SHARED_SECRETS = "secrets.env"
 _PREPARE = "prepare"
 _STATE = "state"
 _RENUMBERED = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
-"""A container sees its own GPUs alone, counted from 0."""
+"""Variables that are left out: a container sees only its own GPUs, numbered from 0."""
 _LATE_S = 5.0
-"""What Python takes to begin, beside a check's own time."""
+"""Seconds that Python takes to start, in addition to a check's own time."""
 _ASK = """\
 import json, sys, urllib.error, urllib.request
 def get(url): return urllib.request.urlopen(url, timeout=float(sys.argv[1]))
@@ -35,11 +35,11 @@ for url, model in zip(sys.argv[2::2], sys.argv[3::2]):
         listed = json.load(get(url.partition("/v1/")[0] + "/v1/models"))["data"]
         if model not in [one["id"] for one in listed]: raise
 """
-"""Passes as the plan's checks do. The image has Python for certain, and curl perhaps not."""
+"""A program that passes like the plan's checks. The image certainly has Python, but perhaps not curl."""
 
 
 def compose_files(profile: Profile, plan: Plan, image: str) -> dict[str, str]:
-    """By path: the Compose file and its README."""
+    """Files by path: the Compose file and its README."""
     services: dict[str, Any] = {}
     directories = [step.path for step in plan.prepare if isinstance(step, MakeDirectory) and _is_kept(step.path)]
     if directories:
@@ -48,7 +48,7 @@ def compose_files(profile: Profile, plan: Plan, image: str) -> dict[str, str]:
     for number, unit in enumerate(units):
         services[unit.name] = _service(profile, plan, unit, units[:number], image, is_prepared=bool(directories))
     document = {"services": services, "volumes": {_STATE: {}}}
-    head = [f"{plan.name} (profile {plan.profile}) as a Compose file, by `dynkv export compose`: README.md beside it."]
+    head = [f"{plan.name} (profile {plan.profile}) as a Compose file, by `dynkv export compose`: see README.md."]
     return {FILE: as_yaml(_escaped(document), head), "README.md": _readme(profile, plan, image).text()}
 
 
@@ -62,7 +62,7 @@ def _service(
 ) -> dict[str, Any]:
     made: dict[str, Any] = {
         "image": image,
-        "user": "0:0",  # with another, CUDA IPC's handshake fails (ai-dynamo/dynamo 77d8d4e5, agg_lmcache.yaml)
+        "user": "0:0",  # as another user, CUDA IPC's handshake fails (ai-dynamo/dynamo 77d8d4e5, agg_lmcache.yaml)
         "command": list(unit.argv),
         "environment": {name: value for name, value in sorted(unit.env.items()) if not _is_renumbered(unit, name)},
         "network_mode": "host",
@@ -86,7 +86,7 @@ def _service(
 
 
 def secret_files(unit: Unit) -> list[str]:
-    """Names of files that hold its secrets: those that several have, and those that it alone has."""
+    """Names of the files with its secrets: those shared by several units, and its own."""
     own = [f"secrets-{unit.name}.env"] if unit.own_secrets else []
     return [*([SHARED_SECRETS] if unit.secret_env else []), *own]
 
@@ -96,7 +96,7 @@ def _is_renumbered(unit: Unit, name: str) -> bool:
 
 
 def _mounted(profile: Profile, plan: Plan, unit: Unit) -> list[str]:
-    """What the machine has of its own stays where it is: a model, and L2."""
+    """Mounts of the machine's own directories at the same paths: a model, and L2."""
     if unit.role is Role.LMCACHE:
         return [f"{path}:{path}" for path in plan.l2_directories if not _is_kept(path)]
     path = profile.model.path
@@ -108,7 +108,7 @@ def _is_kept(path: str) -> bool:
 
 
 def _gpus(plan: Plan, unit: Unit) -> list[str]:
-    """The sidecar maps those of all that talk to it."""
+    """GPUs of a unit; the sidecar needs those of all its workers."""
     if unit.role is Role.LMCACHE:
         return list(dict.fromkeys(gpu for worker in plan.workers for gpu in worker.gpus))
     return list(unit.gpus)
@@ -120,7 +120,7 @@ def _logging(plan: Plan) -> dict[str, Any]:
 
 
 def _healthcheck(probes: Probes) -> dict[str, Any]:
-    """The readiness probe, with as long as the startup probe gives before a failure counts."""
+    """The readiness probe, with as much time as the startup probe before a failure counts."""
     startup, readiness = probes.startup, probes.readiness
     starts_within_s = startup.initial_delay_seconds + startup.failure_threshold * startup.period_seconds
     asked = [word for check in readiness.checks for word in (_url(check), check.or_lists_model)]
@@ -143,14 +143,14 @@ def _prepared(is_prepared: bool) -> dict[str, Any]:
 
 
 def _waits_for(plan: Plan, unit: Unit, before: list[Unit]) -> dict[str, Any]:
-    """What the plan says, and who has one of its GPUs: an engine measures its memory while it starts."""
+    """Planned dependencies, and units on the same GPUs: an engine measures its memory while it starts."""
     waits = {needed.unit: _condition(plan.unit(needed.unit), needed.condition) for needed in unit.depends_on}
     waits |= {other.name: "service_healthy" for other in before if set(other.gpus) & set(unit.gpus)}
     return {name: {"condition": condition} for name, condition in waits.items()}
 
 
 def _condition(needed: Unit, condition: Condition) -> str:
-    """A frontend is ready when its workers are, so who only needs it started cannot wait for its health."""
+    """A condition. A frontend is healthy when its workers are, so a unit that needs it started cannot wait for that."""
     probes = needed.probes
     is_health = condition is Condition.READY or probes.startup.checks == probes.readiness.checks
     return "service_healthy" if is_health and probes.readiness.checks else "service_started"
@@ -161,7 +161,7 @@ def _seconds(seconds: float) -> str:
 
 
 def _escaped(value: Any) -> Any:
-    """Compose replaces what follows a `$`, and takes two of them for one."""
+    """Text with `$` doubled, as Compose expands what follows a single one."""
     if isinstance(value, dict):
         return {name: _escaped(inner) for name, inner in value.items()}
     if isinstance(value, list):
@@ -174,11 +174,11 @@ def _readme(profile: Profile, plan: Plan, image: str) -> Readme:
     needs = [
         f"`{image}`, or another image with the same stack: `--image`. The arguments are those of ai-dynamo 1.6.1, vllm "
         "0.31.0 and lmcache 0.5.6.",
-        "Compose: `docker compose`, or `podman-compose`. The services run as root in the host's network, workers "
-        "and LMCache in its IPC and process namespaces, too: NIXL and CUDA IPC find each other there alone.",
+        "Compose: `docker compose` or `podman-compose`. The services run as root in the host's network, workers "
+        "and LMCache also in its IPC and process namespaces, since NIXL and CUDA IPC need that.",
         *([f"NVIDIA's Container Toolkit, and GPU {', '.join(gpus)}."] if gpus else []),
         f"Free ports on the host: {', '.join(map(str, sorted(_ports(plan))))}.",
-        *([f"The model in `{profile.model.path}` of the host."] if profile.model.path.startswith("/") else []),
+        *([f"The model in `{profile.model.path}` on the host."] if profile.model.path.startswith("/") else []),
     ]
     start = [
         "docker compose up --detach",
@@ -194,7 +194,7 @@ def _ports(plan: Plan) -> set[int]:
 
 
 def _secrets(plan: Plan) -> list[str]:
-    """How each file of secrets is made."""
+    """How to make each file of secrets."""
     own = {f"secrets-{unit.name}.env": tuple(unit.own_secrets) for unit in plan.units if unit.own_secrets}
     files = {**({SHARED_SECRETS: secret_names(plan)} if secret_names(plan) else {}), **own}
     if not files:
@@ -203,9 +203,9 @@ def _secrets(plan: Plan) -> list[str]:
     for file, names in files.items():
         commands += [f"(umask 077; : >{file})", *(f'echo "{name}=${name}" >>{file}' for name in names)]
     text = (
-        "No secret stands in these files. They are read from files of variables beside compose.yaml, which have to be "
-        "there. One may be empty where none is needed, as HF_TOKEN for a public model. `docker compose config` prints "
-        "what is in them."
+        "These files contain no secrets, which are read from files of variables next to compose.yaml. They have to be "
+        "there, but may be empty if nothing is needed, as for a public model. `docker compose config` prints "
+        "their contents."
     )
     return [text, "\n".join(f"    {command}" for command in commands)]
 
@@ -214,9 +214,12 @@ def _lost(profile: Profile, plan: Plan) -> list[tuple[str, str]]:
     shares = len({gpu for unit in plan.workers for gpu in unit.gpus}) < sum(len(unit.gpus) for unit in plan.workers)
     found = [
         *lost_with_the_supervisor(profile, plan),
-        ("Hang checks", "a worker that hangs is shown as unhealthy, and stays: Compose restarts what has ended alone"),
-        ("Metrics of all units at one address", "each unit's own `/metrics` is there still"),
+        (
+            "Hang checks",
+            "a worker that hangs is shown as unhealthy, but stays: Compose only restarts containers that have exited",
+        ),
+        ("Metrics of all units at one address", "each unit still has its own `/metrics`"),
     ]
     if shares:
-        found.append(("Turns on a GPU", "one after the other at `up`; a restart waits for nobody"))
+        found.append(("Turns on a GPU", "one after the other at `up`; a restart does not wait"))
     return found

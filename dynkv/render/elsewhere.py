@@ -1,4 +1,4 @@
-"""A profile planned for a machine that is not this one: nothing of this host's is in it. Pure."""
+"""A profile planned for another machine: nothing of this host is in it. Pure."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from dynkv.profile.engines import ENGINES
 from dynkv.profile.model import Profile
 
 HOME = "/var/lib/dynkv"
-"""Where what lasts lies in each container: discovery, L2, what compilers made, models of the hub."""
+"""Persistent directory in each container: discovery, L2, compilers' output, models of the hub."""
 PYTHON = "python3"
 _VERSIONS = {"ai-dynamo": "1.6.1", "vllm": "0.31.0", "lmcache": "0.5.6"}
-"""Those that dynkv knows the options of."""
+"""The versions whose options dynkv knows."""
 _PLENTY = 2**50
 
 
 def plan_elsewhere(
     profile: Profile, profile_name: str, name: str, gpus: int, model: ModelFacts, secrets: Collection[str] = ()
 ) -> Plan:
-    """What `up` would start on a machine with so many GPUs, or with as many as it takes, and nothing else on it.
+    """What `up` would start on a machine with this many GPUs, or as many as needed, and nothing else on it.
 
-    `secrets` are names of those that the person has here. Raises UsageError for what no container of Dynamo's images
-    can run, PreflightRefused where the profile names too few GPUs.
+    `secrets` are the names of those that the person has here. Raises UsageError for what no container of Dynamo's
+    images can run, PreflightRefused if the profile lists too few GPUs.
     """
     _refuse_what_no_image_runs(profile)
     profile = whole(profile)
@@ -49,7 +49,7 @@ def plan_elsewhere(
 
 
 def whole(profile: Profile) -> Profile:
-    """With all roles, where the profile is of one node: what runs it elsewhere has discovery of its own."""
+    """The profile with all roles, if it is of one node: where it runs elsewhere, discovery is different."""
     if not profile.cluster.is_set:
         return profile
     given = profile.workers
@@ -65,7 +65,7 @@ def whole(profile: Profile) -> Profile:
 
 
 def fewest_gpus(profile: Profile) -> int:
-    """With which the profile can be planned: those of one worker of each role, or of as many as it names."""
+    """The fewest GPUs for the profile: those of one worker of each role, or of as many as it sets."""
     workers = profile.workers
     if workers.gpus != "all":
         return len(workers.gpus)
@@ -77,7 +77,7 @@ def fewest_gpus(profile: Profile) -> int:
 
 
 def _gpus(profile: Profile, count: int) -> tuple[Gpu, ...]:
-    """Those that the profile names, or the first ones."""
+    """The GPUs that the profile lists, or the first ones."""
     named = profile.workers.gpus
     names = range(count) if named == "all" else dict.fromkeys(named)
     return tuple(
@@ -102,15 +102,15 @@ def _refuse_what_is_not_in_an_image(plan: Plan, scripts: str) -> None:
 def _refuse_what_no_image_runs(profile: Profile) -> None:
     if profile.topology == "none":
         raise UsageError(
-            "this profile has units of its own alone, and an image for each is yours to name",
+            "this profile has only custom units, for which there are no images",
             hint="`dynkv export systemd` and `dynkv export shell` take any profile",
         )
     if profile.device == "cpu" and ENGINES[profile.engine].runs_vllm:
         raise UsageError(
-            "the images of Dynamo's releases have vLLM for GPUs, and the profile's device is cpu", hint="--device cuda"
+            "the images of Dynamo's releases have vLLM for GPUs, but the profile's device is cpu", hint="--device cuda"
         )
     if profile.model.path == TINY:
         raise UsageError(
-            "the model `tiny` is made by dynkv where it runs, and no image has it",
-            hint="name a model of the hub or a directory: --model Qwen/Qwen3-0.6B",
+            "dynkv makes the model `tiny` where it runs, and no image has it",
+            hint="use a model from the hub or a directory: --model Qwen/Qwen3-0.6B",
         )

@@ -1,11 +1,11 @@
-"""How every script of a plan ends what it has started, and whatever that has started, in bash."""
+"""Bash code with which every script of a plan ends what it has started, and all descendants."""
 
 from __future__ import annotations
 
 ENDING = r"""
 # --- the end ---
 
-# Whose each process is, into `owner`: by session and process group, by TMPDIR, by descent, and as it was seen before.
+# Sets `owner` of each process: by session and process group, by TMPDIR, by descent, and as seen before.
 census() {
   local file p stat state parent group session n grew=1
   local -A parents=()
@@ -37,7 +37,7 @@ census() {
   done
 }
 
-# SIGTERM for the first process of each, and when it is gone, or after as long as it may take, SIGKILL for the rest.
+# SIGTERM for the first process of each; when it is gone, or after its deadline, SIGKILL for the rest.
 end() { # NUMBER...: one stage
   local n p tick waiting=1
   [[ ${pid[*]-} ]] || return 0
@@ -56,7 +56,7 @@ end() { # NUMBER...: one stage
   end_rest "$@"
 }
 
-# multiprocessing's resource tracker removes the shared memory of the dead, and then ends by itself: it has 5 s.
+# multiprocessing's resource tracker removes shared memory of dead processes and then ends by itself: it has 5 s.
 end_rest() { # NUMBER...
   local n p turn left
   for ((turn = 0; turn < 100; turn++)); do
@@ -77,7 +77,7 @@ end_rest() { # NUMBER...
   done
 }
 
-# Nothing cuts it short, and what it runs is not ended by a second Ctrl-C either.
+# Nothing interrupts it, and a second Ctrl-C does not end what it runs either.
 finish() { # CODE
   trap '' INT TERM HUP QUIT PIPE
   trap - EXIT

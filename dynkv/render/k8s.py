@@ -1,4 +1,4 @@
-"""A plan as a DynamoGraphDeployment of Dynamo's operator, with an LMCacheEngine of LMCache's beside it. Pure.
+"""A plan as a DynamoGraphDeployment for Dynamo's operator, and an LMCacheEngine for LMCache's. Pure.
 
 Source: ai-dynamo/dynamo, deploy/operator/api/v1beta1 (006b6e10, dynamocomponentdeployment_types.go; 0fddc01b,
 dynamographdeployment_types.go) and examples/backends/vllm/deploy/v1beta1/agg_lmcache.yaml (77d8d4e5).
@@ -30,15 +30,16 @@ from dynkv.render.yaml_text import as_yaml
 _CONNECTION, _CONNECTION_FILE, _MODELS = "kv-transfer-config", "kv-transfer-config.json", "models"
 _MOUNT = "/etc/lmcache"
 _EVENTS_PORT = 20080
-"""As in agg_router.yaml (369732d4): a pod has its ports for itself."""
+"""The port in agg_router.yaml (369732d4): a pod has its ports to itself."""
 _OPERATORS = ("--http-host", "--http-port")
-"""Arguments whose place the operator's own variables take."""
+"""Arguments that the operator's own variables replace."""
 _READ = f'"$(cat {_MOUNT}/{_CONNECTION_FILE})"'
 
 
 def k8s_files(profile: Profile, plan: Plan, cluster: Cluster) -> dict[str, str]:
-    """By path: both resources in one file, the engine first, whose ConfigMap the workers mount; and their README."""
-    head = f"{plan.name} (profile {plan.profile}) for Kubernetes, by `dynkv export k8s`: README.md beside it."
+    """Files by path: both resources in one file, the engine first, since the workers mount its ConfigMap; and their
+    README."""
+    head = f"{plan.name} (profile {plan.profile}) for Kubernetes, by `dynkv export k8s`: see README.md."
     engines = [engine(profile, plan, cluster)] if has_sidecar(plan) else []
     documents = [as_yaml(document) for document in (*engines, _deployment(profile, plan, cluster))]
     return {FILE: f"# {head}\n" + "---\n".join(documents), "README.md": k8s_readme(profile, plan, cluster).text()}
@@ -54,7 +55,7 @@ def _deployment(profile: Profile, plan: Plan, cluster: Cluster) -> dict[str, Any
 
 
 def _components(profile: Profile, plan: Plan, cluster: Cluster) -> list[dict[str, Any]]:
-    """One for all workers of a role that are alike; of others each has its own, called as it is itself."""
+    """A component for all equal workers of a role; a different worker gets its own, with its own name."""
     found: list[dict[str, Any]] = []
     for unit in plan.units:
         if unit.role is not Role.FRONTEND and not unit.role.is_worker:
@@ -81,7 +82,7 @@ def _component(profile: Profile, plan: Plan, unit: Unit, cluster: Cluster) -> di
     spec["containers"] = [_container(profile, plan, unit, cluster)]
     if volumes := _volumes(plan, unit, cluster):
         spec["volumes"] = volumes
-    # with a tmpfs of its own a worker could not share memory with LMCache (77d8d4e5)
+    # with its own tmpfs a worker could not share memory with LMCache (77d8d4e5)
     memory = {"sharedMemorySize": "0"} if shares else {}
     return {"type": str(unit.role), "replicas": 1, **memory, "podTemplate": {"spec": spec}}
 
@@ -96,27 +97,27 @@ def _container(profile: Profile, plan: Plan, unit: Unit, cluster: Cluster) -> di
     if unit.gpus:
         made["resources"] = {"limits": {"nvidia.com/gpu": str(len(unit.gpus))}}
     if _uses_sidecar(unit):
-        made["securityContext"] = {"runAsUser": 0}  # with another, CUDA IPC's handshake fails (77d8d4e5)
+        made["securityContext"] = {"runAsUser": 0}  # as another user, CUDA IPC's handshake fails (77d8d4e5)
     if mounts := _mounts(profile, unit, cluster):
         made["volumeMounts"] = mounts
     return made
 
 
 def _command(unit: Unit) -> tuple[list[str], list[str]]:
-    """As the examples have it: the module in the command, and its arguments apart, without those of one host."""
+    """Command and arguments as in the examples: the module in the command, without the arguments of one host."""
     module = list(program_of(unit))
     args, transfer = _arguments(list(unit.argv[len(module) :]))
     if transfer is None:
         return module, args
     if not _uses_sidecar(unit):
         return module, [*args, "--kv-transfer-config", json.dumps(transfer)]
-    # a shell, because of the ConfigMap: this is how the examples of both projects read it
+    # a shell, because of the ConfigMap: the examples of both projects read it like this
     script = f'exec {" ".join(module)} "$@" --kv-transfer-config {_read(transfer)}'
     return ["/bin/sh", "-c", script, "--"], args
 
 
 def _arguments(words: list[str]) -> tuple[list[str], Mapping[str, Any] | None]:
-    """What stays, and the connector apart. Kubernetes replaces `$(NAME)`, and takes `$$(` for `$(`."""
+    """The arguments that stay, and the connector. Kubernetes expands `$(NAME)`, and reads `$$(` as `$(`."""
     args: list[str] = []
     transfer: Mapping[str, Any] | None = None
     while words:
@@ -133,7 +134,7 @@ def _arguments(words: list[str]) -> tuple[list[str], Mapping[str, Any] | None]:
 
 
 def _read(transfer: Mapping[str, Any]) -> str:
-    """The connector as a shell puts it together, with LMCache's part from its ConfigMap."""
+    """The connector as a shell assembles it, with LMCache's part from its ConfigMap."""
     if transfer["kv_connector"] != "MultiConnector":
         return _READ
     connectors = transfer["kv_connector_extra_config"]["connectors"]

@@ -1,7 +1,7 @@
 """The sidecar of a plan as an LMCacheEngine of LMCache's operator. Pure.
 
 Source: LMCache/LMCache, operator/api/v1alpha1/lmcacheengine_types.go (03b05250), and what its example for Dynamo sets
-beside those fields, examples/dynamo_integration/kubernetes/lmcache_engine.yaml (ad08eead).
+besides, examples/dynamo_integration/kubernetes/lmcache_engine.yaml (ad08eead).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from dynkv.profile.model import Profile
 from dynkv.render.cluster import Cluster, environment, own_secret, resource_name, variables
 
 _FIELDS = frozenset("--host --port --http-host --http-port --l1-size-gb --chunk-size --eviction-policy".split())
-"""Arguments that the operator gives itself, some of them by a field."""
+"""Arguments that the operator sets itself, some of them from a field."""
 _FIRST = ("--l2-adapter", "--l1-init-size-gb")
-"""The first of these is a field, or serves dynkv's own quick start."""
+"""Arguments whose first occurrence is a field, or only serves dynkv's own quick start."""
 _POLICIES = ("LRU", "noop")
 
 
@@ -62,7 +62,7 @@ def engine(profile: Profile, plan: Plan, cluster: Cluster) -> dict[str, Any]:
 
 
 def l2_adapters(unit: Unit) -> list[dict[str, Any]]:
-    """For the first there is a field: the operator knows one."""
+    """All L2 adapters; the first has a field, since the operator knows one."""
     return [json.loads(group[1]) for group in _groups(unit) if group[0] == "--l2-adapter"]
 
 
@@ -72,7 +72,7 @@ def _raw(adapter: dict[str, Any]) -> dict[str, Any]:
 
 
 def _environment(profile: Profile, plan: Plan, unit: Unit, cluster: Cluster) -> list[dict[str, Any]]:
-    """An engine has no `envFrom`, so each secret is named by its key."""
+    """Variables; an engine has no `envFrom`, so each secret is referenced by its key."""
     keys = {**dict.fromkeys(unit.secret_env, cluster.secret), **dict.fromkeys(unit.own_secrets, own_secret(plan, unit))}
     secrets = [
         {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": name}}}
@@ -82,7 +82,7 @@ def _environment(profile: Profile, plan: Plan, unit: Unit, cluster: Cluster) -> 
 
 
 def _of_node(name: str, path: str) -> dict[str, Any]:
-    """A directory of the node, as the plan has one of its host."""
+    """A directory of the node, in place of the plan's host directory."""
     return {"name": name, "hostPath": {"path": path, "type": "DirectoryOrCreate"}}
 
 
@@ -92,7 +92,7 @@ def _l1_size_gb(unit: Unit) -> int | float:
 
 
 def _rest(profile: Profile, unit: Unit) -> Iterator[str]:
-    """What no field decides, further L2 adapters too; the operator puts these words last."""
+    """Arguments without a field, including further L2 adapters; the operator appends them."""
     fields = _FIELDS if profile.lmcache.eviction_policy in _POLICIES else _FIELDS - {"--eviction-policy"}
     seen: set[str] = set()
     for option, *words in _groups(unit):

@@ -1,4 +1,4 @@
-"""The README of what is exported for Kubernetes. Pure."""
+"""The README of an export for Kubernetes. Pure."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ def _needs(profile: Profile, plan: Plan, cluster: Cluster) -> Iterable[str]:
     )
     gpus = sum(len(unit.gpus) for unit in plan.workers)
     if gpus:
-        yield f"Nodes with {gpus} GPUs in all, as `nvidia.com/gpu`: each worker has those of its own."
+        yield f"Nodes with {gpus} GPUs in all, as `nvidia.com/gpu`: each worker has its own."
     if has_sidecar(plan):
         yield (
             "LMCache's operator (https://github.com/LMCache/LMCache, operator/) with the CRD LMCacheEngine, version "
-            "lmcache.lmcache.ai/v1alpha1, as of its revisions 03b05250 and ad08eead. It wants cert-manager. An older "
-            "one refuses the line `isolatedIPC`, and does without it."
+            "lmcache.lmcache.ai/v1alpha1, as of its revisions 03b05250 and ad08eead. It requires cert-manager. "
+            "An older one refuses the line `isolatedIPC`, which can then be removed."
         )
         yield (
-            f"`{cluster.lmcache_image}`, or the one with the lmcache that the workers' image has: `--lmcache-image`. "
+            f"`{cluster.lmcache_image}`, or one with the same lmcache as the workers' image: `--lmcache-image`. "
             "The arguments are those of lmcache 0.5.6."
         )
         yield (
             "A namespace in which pods may use the host's IPC and run as root: CUDA IPC between a worker and LMCache "
-            "wants both."
+            "requires both."
         )
     if cluster.claim:
         where = models_directory(profile)
@@ -59,8 +59,8 @@ def _needs(profile: Profile, plan: Plan, cluster: Cluster) -> Iterable[str]:
 
 def _held(profile: Profile) -> str:
     if is_local(profile):
-        return f"the model has to be in its directory `{profile.model.path.rstrip('/').rpartition('/')[2]}`"
-    return "what is fetched from the hub is kept there"
+        return f"the model must be in its directory `{profile.model.path.rstrip('/').rpartition('/')[2]}`"
+    return "downloads from the hub are kept there"
 
 
 def _secrets(plan: Plan, cluster: Cluster) -> Iterable[str]:
@@ -68,34 +68,37 @@ def _secrets(plan: Plan, cluster: Cluster) -> Iterable[str]:
     secrets = {**({cluster.secret: secret_names(plan)} if secret_names(plan) else {}), **own}
     if not secrets:
         return
-    yield "No secret stands in these files. They name Secrets of the cluster, which you make once:"
+    yield "These files contain no secrets. They refer to Secrets of the cluster, which you create once:"
     for secret, names in secrets.items():
         given = " ".join(f'--from-literal={name}="${name}"' for name in names)
         yield f"    kubectl create secret generic{_scope(cluster)} {secret} {given}"
     if secret_names(plan) == ("HF_TOKEN",):
-        yield f"A public model needs none: the deployment starts without `{cluster.secret}`, too."
+        yield f"A public model needs none: the deployment also starts without `{cluster.secret}`."
 
 
 def _lost(profile: Profile, plan: Plan) -> Iterable[tuple[str, str]]:
     yield from lost_with_the_supervisor(profile, plan)
-    yield "Hang checks", "the operator's probes ask `/live`, and `/health` for readiness, and not whether tokens come"
-    yield "Ports, GPUs and discovery of the profile", "the operator and the cluster give them"
-    yield "Order of start", "all begin at once, and a worker that does not find LMCache begins again"
-    yield "Watching all at one address", "`dynkv status`, `dynkv top` and the metrics of all units: use the operator's"
+    yield "Hang checks", "the operator probes `/live`, and `/health` for readiness, but not whether tokens are produced"
+    yield "Ports, GPUs and discovery of the profile", "the operator and the cluster provide them"
+    yield "Order of start", "all start at once, and a worker that does not find LMCache starts again"
+    yield "Monitoring at one address", "`dynkv status`, `dynkv top` and the metrics of all units: use the operator's"
     shares = len({gpu for unit in plan.workers for gpu in unit.gpus}) < sum(len(unit.gpus) for unit in plan.workers)
     if shares:
         yield (
             "Shared GPUs",
-            "each worker asks for a GPU of its own, and takes the profile's share of it; raise "
+            "each worker requests its own GPU, and takes the profile's share of it; raise "
             "`--gpu-memory-utilization`, or let the device plugin share GPUs",
         )
     if has_sidecar(plan):
-        yield "One LMCache for all", "each node has its own, and a worker finds what was computed on its node"
-        yield "`lmcache.heartbeat_interval_s`", "the operator's ConfigMap leaves it at LMCache's own 10 s"
+        yield "One LMCache for all", "each node has its own, so a worker only finds what was computed on its node"
+        yield "`lmcache.heartbeat_interval_s`", "the operator's ConfigMap keeps LMCache's default of 10 s"
         if profile.observability.otlp is not None:
-            yield "LMCache's `/metrics`", "with an OTLP endpoint it pushes its figures there instead (lmcache 0.5.6)"
+            yield (
+                "LMCache's `/metrics`",
+                "with an OTLP endpoint LMCache pushes its metrics there instead (lmcache 0.5.6)",
+            )
         if plan.l2_directories:
             told = ", ".join(f"`{path}`" for path in plan.l2_directories)
             yield "One L2 for all", f"each node keeps its own, in its directory {told}"
     if profile.discovery.backend == "etcd" or profile.discovery.nats_server:
-        yield "`discovery`", "the operator's settings decide it"
+        yield "`discovery`", "the operator's settings determine it"

@@ -1,4 +1,4 @@
-"""Text as bash reads it, in one line of ASCII: a script is the same in every locale, and survives copying."""
+"""Text quoted for bash, in one line of ASCII: the script is the same in every locale, and survives copying."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ESCAPED = {"\\": r"\\", "'": r"\'", "\n": r"\n", "\t": r"\t", "\r": r"\r"}
 
 
 def quoted(text: str) -> str:
-    """One word; bytes that are no UTF-8 come as Python has them, as surrogates."""
+    """One word; bytes that are not UTF-8 are given as surrogates, as in Python."""
     if _PLAIN.fullmatch(text) and text not in _RESERVED:
         return text
     if text.isascii() and text.isprintable() and not set(text) & set("'$`\\"):
@@ -19,7 +19,7 @@ def quoted(text: str) -> str:
 
 
 def comment(text: str) -> str:
-    """To stand behind a `#`, whatever it holds."""
+    """Text that is safe after a `#`."""
     return "".join(char if char.isascii() and char.isprintable() else "?" for char in text)
 
 

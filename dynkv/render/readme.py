@@ -1,4 +1,4 @@
-"""The README of what is exported: what it needs, how its secrets are given, how it starts, what was lost. Pure."""
+"""The README of an export: requirements, secrets, how to start it, and what is lost. Pure."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Readme:
     title: str
     needs: Sequence[str]
     start: Sequence[str]
-    """Commands, as a shell takes them."""
+    """Commands for a shell."""
     lost: Sequence[tuple[str, str]]
-    """What `dynkv up` gives, and what there is instead."""
+    """What `dynkv up` offers, and what replaces it."""
     secrets: Sequence[str] = ()
-    """Paragraphs, and commands that are indented by four spaces."""
+    """Paragraphs, and commands indented by four spaces."""
 
     def text(self) -> str:
         parts = [f"# {self.title}", "Written by `dynkv export`.", "## What it needs", *_items(self.needs)]
@@ -29,39 +29,39 @@ class Readme:
             parts += ["## Secrets", *map(_paragraph, self.secrets)]
         parts += ["## Start it", "\n".join(["```sh", *self.start, "```"])]
         if self.lost:
-            parts += ["## What was lost on the way", *_items(f"**{what}**: {instead}" for what, instead in self.lost)]
+            parts += ["## What is lost", *_items(f"**{what}**: {instead}" for what, instead in self.lost)]
         return "\n\n".join(parts) + "\n"
 
 
 def lost_with_the_supervisor(profile: Profile, plan: Plan) -> list[tuple[str, str]]:
-    """What no container gives that runs one of the plan's processes alone."""
+    """What a container that runs one of the plan's processes cannot offer."""
     found = [
-        ("GPU memory gate", "a worker that comes back does not wait until the memory of the one before it is free"),
-        ("Adoption", "processes end with their container, and whoever comes next begins anew"),
-        ("Clearing up", "nobody releases a dead worker's registration at LMCache before LMCache does by itself"),
-        ("Proof", "nobody asks for a real token before the deployment counts as ready"),
-        ("Restart budget", "`restart` of the profile is not heeded, and nothing is ever given up"),
-        ("Your shell's variables", "none was taken over: what the stack is to be given stands in the profile's `env`"),
+        ("GPU memory gate", "a restarted worker does not wait until its predecessor's memory is free"),
+        ("Adoption", "processes end with their container, and the next one starts from scratch"),
+        ("Cleaning up", "nothing releases a dead worker's registration at LMCache before LMCache itself does"),
+        ("Proof", "no real token is requested before the deployment counts as ready"),
+        ("Restart budget", "the profile's `restart` is ignored, and no unit is ever given up"),
+        ("Your shell's variables", "none is used: write what the stack needs into the profile's `env`"),
     ]
     if profile.standby != "off":
-        found.insert(0, ("Standby", "each start of a worker does its imports anew"))
+        found.insert(0, ("Standby", "each start of a worker repeats its imports"))
     if loras := plan.workers[0].loras if plan.workers else ():
         told = ", ".join(lora.name for lora in loras)
-        found.append(("LoRA adapters", f"a worker is told of none after its start: {told}"))
+        found.append(("LoRA adapters", f"no worker is told to load them: {told}"))
     if profile.cluster.is_set:
-        found.append(("Nodes", "this is the whole deployment, and not the part of one node; `cluster` is not heeded"))
+        found.append(("Nodes", "this is the whole deployment, not the part of one node; `cluster` is ignored"))
     if profile.units:
         told = ", ".join(unit.name for unit in profile.units)
-        found.append(("Units of your own", f"an image for each is yours to name: {told}"))
+        found.append(("Custom units", f"they have no images and are left out: {told}"))
     if profile.notify:
-        found.append(("Notifications", "nobody is told when it is not well"))
+        found.append(("Notifications", "nobody is notified when it is not well"))
     if profile.frontend.record:
         found.append(("Recording", "`dynkv record` has nothing to read"))
     return found
 
 
 def secret_names(plan: Plan) -> tuple[str, ...]:
-    """Of secrets that several units have in common."""
+    """Names of secrets that several units share."""
     return tuple(sorted({name for unit in plan.units for name in unit.secret_env}))
 
 

@@ -1,4 +1,4 @@
-"""A plan as a shell script that starts the same thing by hand, in the same order, asking by the same probes."""
+"""A plan as a shell script that starts the same processes by hand, in the same order, with the same probes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from dynkv.render.readme import Readme
 from dynkv.render.starting import STARTING
 
 _ROUND_S = 0.2
-"""From one look at those that start to the next."""
+"""Seconds between two looks at starting units."""
 _TICKS_IN_A_SECOND = 10
-"""At which it is seen whether one that is to end has ended."""
+"""How many times a second to check whether an ending process is gone."""
 _HEAD = """#!/bin/bash
 # shellcheck disable=SC2329 # not every plan needs all of the functions
 # Starts {name} (profile {profile}) by hand. Unlike `dynkv up`, it neither watches nor restarts anything, and what a
 # killed process leaves in shared memory stays. Ctrl-C, SIGTERM and SIGHUP end all of it. Secrets are not in here: they
-# are taken from the environment of whoever runs it.
+# are taken from the environment of the caller.
 if [ "${{BASH_VERSINFO-0}}" -lt 4 ]; then echo "this is for bash 4 or later: bash SCRIPT" >&2; exit 2; fi
 if [[ ${{BASH_SOURCE[0]-}} && ${{BASH_SOURCE[0]}} != "$0" ]]; then echo "run it: bash SCRIPT" >&2; return 2; fi
 set -eo pipefail
@@ -49,7 +49,7 @@ main() {{
   setsid=$(type -P setsid) || true
   [[ ! ${{TMPDIR-}} || $TMPDIR != /* || ${{#TMPDIR}} -gt 40 ]] || base=$TMPDIR # sockets are made in it
   scratch=$(mktemp -d "$base/dynkv.XXXXXX" 2>/dev/null) || scratch=''
-  cd -- "${{scratch:-/}}" # a relative entry of a search path leads nowhere from here
+  cd -- "${{scratch:-/}}" # relative entries of search paths lead nowhere from here
   umask "$(printf '%o' $((8#$(umask) & 8#077)))"
   check
   prepare
@@ -67,7 +67,7 @@ main </dev/null
 
 
 def shell_script(plan: Plan) -> str:
-    """Raises nothing: whatever the plan holds becomes words that bash takes as they are."""
+    """The script. Raises nothing: whatever the plan contains is quoted as bash words."""
     numbers = {name: number for number, name in enumerate(_in_order(plan))}
     units = [plan.unit(name) for name in numbers]
     parts = [
@@ -87,21 +87,21 @@ def shell_script(plan: Plan) -> str:
 
 
 def shell_files(plan: Plan) -> dict[str, str]:
-    """By path: the script, and its README."""
+    """Files by path: the script and its README."""
     script = f"{plan.name}.sh"
     secrets = sorted({name for unit in plan.units for name in (*unit.secret_env, *unit.own_secrets.values())})
-    told = f"None is in the script. Export what it is to hand on before you run it: {', '.join(secrets)}."
+    told = f"The script contains none. Export those that it should pass on before you run it: {', '.join(secrets)}."
     readme = Readme(
         f"{plan.name} by hand",
         [
             "This machine, as it is now: paths, ports and GPUs are those of the plan.",
-            "bash 4.1 or later, env and sleep of coreutils, curl; setsid and grep where they are there.",
+            "bash 4.1 or later, env and sleep of coreutils, curl; setsid and grep if available.",
         ],
         [f"bash {quoted(script)}"],
         [
-            ("Watching and restarts", "nothing is watched: when one process has ended, the script ends all others"),
+            ("Watching and restarts", "when one process has ended, the script ends all others"),
             ("Standby, GPU memory gate, hang checks, adoption", "there is no supervisor"),
-            ("Proof", "it is ready when the probes say so, and no real request is sent"),
+            ("Proof", "it is ready when the probes pass; no real request is sent"),
             ("Status, logs, events and metrics", "each process writes to the terminal, and has its own `/metrics`"),
         ],
         [told] if secrets else [],
@@ -144,7 +144,7 @@ def _start(unit: Unit, number: int) -> list[str]:
 
 
 def _probe(unit: Unit, number: int) -> list[str]:
-    """How it is asked while it has begun, and then until it is ready: at the same pace, for as long again."""
+    """How to probe it until it has started, and then until it is ready: at the same pace, for as long again."""
     if unit.role is Role.JOB:
         return [f"[[ ${{state[{number}]}} == begun ]] && runs {number}"]
     startup, readiness = unit.probes.startup, unit.probes.readiness
@@ -180,17 +180,17 @@ def _words(check: HttpGet) -> str:
 def _check(units: Sequence[Unit]) -> list[str]:
     lines = []
     if any(unit.probes.startup.checks or unit.probes.readiness.checks for unit in units):
-        lines.append("type -P curl >/dev/null || fail 'curl is not there, and asks whether all are ready'")
+        lines.append("type -P curl >/dev/null || fail 'curl is missing, which checks whether all are ready'")
     for unit in units:
         for name, port in unit.ports.items():
-            taken = quoted(f"port {port} ({unit.name}'s {name}) is taken")
+            taken = quoted(f"port {port} ({unit.name}'s {name}) is in use")
             lines += [f"{{ is_free {port} 127.0.0.1 && is_free {port} ::1; }} || fail {taken}"]
     return lines
 
 
 def _prepare(plan: Plan) -> list[str]:
     lines = [line for step in plan.prepare for line in _step(step)]
-    # where `up` starts them too: nothing is imported from where the person happens to be
+    # where `up` starts them too: nothing is imported from the current directory
     where = quoted(plan.directory)
     stand = f'{{ make_directory 0700 {where} && cd -- {where}; }} 2>/dev/null || cd -- "${{scratch:-/}}"'
     return [*lines, stand]
@@ -198,7 +198,7 @@ def _prepare(plan: Plan) -> list[str]:
 
 def _end_all(plan: Plan, numbers: dict[str, int]) -> list[str]:
     lines = [f"end {_listed(numbers[name] for name in stage)}" for stage in stop_stages(plan.units)]
-    # not where nothing has begun: then somebody else may be using it
+    # only if something has started: otherwise somebody else may be using it
     clear = f"[[ ! ${{state[*]-}} ]] || rm -rf -- {quoted(plan.discovery_dir)}" if plan.discovery_dir else ""
     return [*lines, clear] if clear else lines
 
@@ -206,7 +206,7 @@ def _end_all(plan: Plan, numbers: dict[str, int]) -> list[str]:
 def _step(step: Step) -> list[str]:
     match step:
         case MakeDirectory():
-            failed = quoted(f"the directory {step.path} ({step.purpose}) could not be made")
+            failed = quoted(f"the directory {step.path} ({step.purpose}) could not be created")
             return [f"make_directory {step.mode:04o} {quoted(step.path)} || fail {failed}"]
         case Run():
             return [f"make {_listed(map(quoted, (step.unless_exists, step.purpose, step.hint, *step.argv)))}"]
@@ -224,7 +224,7 @@ def _function(name: str, lines: Sequence[str]) -> str:
 
 
 def _cases(name: str, bodies: dict[int, list[str]]) -> str:
-    """A function that does something else for each number."""
+    """A function with a different body for each number."""
     cases: list[str] = []
     for number, lines in bodies.items():
         cases += [f"{number})", *_indented([*lines, ";;"])]

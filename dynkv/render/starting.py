@@ -1,6 +1,6 @@
-"""How every script of a plan starts its units and asks whether they are ready, in bash.
+"""Bash code with which every script of a plan starts its units and probes them.
 
-bash 4.1 or later, with env and sleep of coreutils; curl where something is asked, setsid and grep where they are there.
+Needs bash 4.1 or later, with env and sleep of coreutils; curl if anything is probed; setsid and grep if available.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ fail() {
 
 # --- starting ---
 
-# Without those of this script, and with the signals that it does not heed as they are by default.
+# Closes this script's descriptors, and resets signals that it ignores to their defaults.
 close_and_exec() {
   local fd
   trap - INT QUIT
@@ -26,7 +26,7 @@ close_and_exec() {
   exec "$@"
 }
 
-# In the background, in a session of its own: Ctrl-C goes to this script alone. Its pid, also the session's, into `new`.
+# In the background, in its own session: Ctrl-C only reaches this script. Sets `new` to its pid, also the session's.
 detach() { # COMMAND...
   local last=$!
   if [[ $setsid ]]; then
@@ -40,26 +40,26 @@ detach() { # COMMAND...
   [[ $new && $new != "$last" ]] || fail 'no more processes can be started'
 }
 
-make_directory() { # MODE PATH: if it is not there; those above it get the usual mode
+make_directory() { # MODE PATH: unless it exists; parents get the usual mode
   [[ -d $2 ]] || { mkdir -p -- "${2%/*}/" && mkdir -m "$1" -- "$2"; }
 }
 
-make() { # PATH PURPOSE HINT COMMAND...: unless PATH is there
+make() { # PATH PURPOSE HINT COMMAND...: unless PATH exists
   [[ ! -e $1 ]] || return 0
   detach "${@:4}"
   step=$new
   while alive "$step"; do pause 0.1; done
-  wait "$step" || fail "$2 could not be made: $3"
+  wait "$step" || fail "$2 could not be created: $3"
   step=
 }
 
-# Of what this script inherited, a unit gets its secrets: kept where they are, since all can read a command line.
+# Of this script's environment, a unit gets only its secrets: not as arguments, which everyone can read.
 begin() { # NUMBER, with `settings`, `private`, `kept`, `command`, `nice` and `cpus`
   local name by own=() drop=() before=()
   for name in ${private[@]+"${private[@]}"}; do
     is_among "$name" "${inherited[@]}" || say "${names[$1]} starts without $name: export it before you run this"
   done
-  for name in ${kept[@]+"${kept[@]}"}; do # a secret that this unit alone has: NAME=VARIABLE
+  for name in ${kept[@]+"${kept[@]}"}; do # a secret of this unit alone: NAME=VARIABLE
     by=${name##*=} name=${name%=*}
     if [[ $name =~ ^[A-Za-z_][A-Za-z0-9_]*$ && ${!by+x} ]]; then
       local -x "$name=${!by}"
@@ -74,20 +74,20 @@ begin() { # NUMBER, with `settings`, `private`, `kept`, `command`, `nice` and `c
   [[ ! $scratch ]] || ! mkdir -m 0700 -- "$scratch/$1" || settings+=("TMPDIR=$scratch/$1")
   [[ ${command[0]} != *=* ]] || command=(nice -n 0 "${command[@]}") # env would take it for a variable
   if [[ $nice != 0 ]]; then
-    # where the kernel groups processes by session, a group has a nice value of its own: sched(7)
+    # if the kernel groups processes by session, a group has its own nice value: sched(7)
     # shellcheck disable=SC2016
     [[ ! $setsid ]] || before+=(sh -c '{ echo "$0" >/proc/self/autogroup; } 2>/dev/null; exec "$@"' "$nice")
     if type -P nice >/dev/null; then
       before+=(nice -n "$nice")
     else
-      say "${names[$1]} starts without its priority: nice is not there"
+      say "${names[$1]} starts without its priority: nice is missing"
     fi
   fi
   if [[ $cpus ]]; then
     if taskset -c "$cpus" true 2>/dev/null; then
       before+=(taskset -c "$cpus")
     else
-      say "${names[$1]} is not bound to CPUs $cpus: taskset is not there, or cannot do it"
+      say "${names[$1]} is not bound to CPUs $cpus: taskset is missing or fails"
     fi
   fi
   detach ${before[@]+"${before[@]}"} env ${drop[@]+"${drop[@]}"} -- "${settings[@]}" "${command[@]}"
@@ -107,7 +107,7 @@ is_among() { # WORD WORD...
 
 alive() { kill -0 "$1" 2>/dev/null || [[ -d /proc/$1 ]]; }
 
-# What was caught is heeded here, so that it comes between no start and its pid.
+# Caught signals are handled here, so that none comes between a start and its pid.
 pause() { # SECONDS
   sleep "$1" || true
   heed
@@ -115,7 +115,7 @@ pause() { # SECONDS
 
 heed() { [[ ! $caught ]] || exit "$caught"; }
 
-# Whether all that were started run still, or were jobs that have ended well. What is left of one that does not run is
+# Whether all started units still run, or were jobs that exited with 0. What is left of one that does not run is
 # ended.
 look() {
   local n code signal all=0
@@ -130,14 +130,14 @@ look() {
     fi
     signal=$( ((code <= 128)) || kill -l "$code" 2>/dev/null) || signal=
     signal=${signal:+was killed by SIG$signal}
-    say "${names[n]} ${signal:-exited with code $code}; what it has logged stands above"
+    say "${names[n]} ${signal:-exited with code $code}; see its output above"
     end_rest "$n"
     all=1
   done
   return "$all"
 }
 
-ask() { # TIMEOUT BASE PATH OPTION...: by no proxy, and as no configuration of curl would have it
+ask() { # TIMEOUT BASE PATH OPTION...: without a proxy and without curl's configuration
   local path=$3 as_it_is=()
   if [[ $path == *[^A-Za-z0-9/_.~%?=\&:,+-]* || $path == */.* ]]; then
     as_it_is=(--request-target "$path")
@@ -158,7 +158,7 @@ answers() { # TIMEOUT BASE PATH [ENTRY]: with 200 to 399, or with 404 while ENTR
   [[ ${list//[[:space:]]/} == *"$4"* ]]
 }
 
-# Whether its program has taken the place of what sets it up; where that cannot be seen, it is given a second.
+# Whether its program has replaced the one that sets it up; if that is invisible, it gets a second.
 runs() { # NUMBER
   [[ ! $scratch ]] || ! grep -qsF -- "TMPDIR=$scratch/$1" "/proc/${pid[$1]}/environ" || return 0
   ((rounds[$1] > 5))
@@ -168,9 +168,9 @@ is_free() { # PORT HOST
   ! (exec 3<>"/dev/tcp/$2/$1") 2>/dev/null
 }
 
-# --- the start: a unit waits for others, has begun, has started, is ready; or has completed, if it is a job ---
+# --- the start: a unit waits for others, has begun, has started, is ready; a job has completed ---
 
-met() { # NUMBER: whether the units that it needs are as far as it needs them
+met() { # NUMBER: whether the units that it needs have reached the required state
   local need
   for need in ${needs[$1]}; do
     case ${state[${need%:*}]-} in
@@ -200,8 +200,8 @@ enter() {
   row[$1]=0
 }
 
-# It is asked every so many rounds, after a delay, and passes so often in a row. After so many tries it has failed for
-# good; while others start, those of one that has started itself do not count, since it may need them.
+# A probe runs every so many rounds, after a delay, and must pass so often in a row. After so many tries it has failed;
+# tries of a unit that has started do not count while others start, since it may need them.
 passes() { # NUMBER
   local n=$1 delay=0 every=1 wanted=1 limit=1 within=0 asked=
   rounds[n]=$((rounds[n] + 1))
@@ -211,12 +211,12 @@ passes() { # NUMBER
   elif [[ $asked ]]; then
     row[n]=0
     [[ ${state[n]} == started && " ${state[*]} " == *' begun '* ]] || tries[n]=$((tries[n] + 1))
-    ((tries[n] < limit)) || fail "${names[n]} did not answer $asked within $within s; what it has logged stands above"
+    ((tries[n] < limit)) || fail "${names[n]} did not answer $asked within $within s; see its output above"
   fi
   return 1
 }
 
-# Whether it is its turn to be asked, which is noted in `asked`, and passes. Sets how it is asked.
+# Whether it is due to be probed, which sets `asked`, and passes.
 try() { # NUMBER TIMEOUT BASE PATH [ENTRY]
   asked=$3$4
   ((rounds[$1] > delay && (rounds[$1] - delay - 1) % every == 0)) || asked=

@@ -1,6 +1,6 @@
-"""The supervisor as a service of systemd, for a machine's manager or a user's own, and a profile beside it. Pure.
+"""The supervisor as a systemd service, for the system's or a user's manager, and a profile for it. Pure.
 
-Source: systemd.service(5), systemd.exec(5) and systemd.unit(5) of systemd 252. `docs/systemd` holds what this makes.
+Source: systemd.service(5), systemd.exec(5) and systemd.unit(5) of systemd 252. `docs/systemd` contains the result.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ def unit_text(profile: str, program: str = "", *, is_user: bool = False) -> str:
 
 
 def template_text(program: str = "", *, is_user: bool = False) -> str:
-    """For any profile that lies where it looks for it, each a deployment called like its file."""
+    """A template for any profile in its directory, each a deployment with the file's name."""
     return unit_text(f"{_OWN_PROFILES if is_user else _PROFILES}/%i.yaml", program, is_user=is_user)
 
 
 def systemd_files(profile: Profile, name: str, program: str, *, is_user: bool) -> dict[str, str]:
-    """By path: the unit, the profile whole, without its secrets, and a README."""
+    """Files by path: the unit, the whole profile without secrets, and a README."""
     data, left_out = _without_secrets(profile.model_dump(mode="json", exclude_unset=True))
-    head = [f"By `dynkv export systemd`. It belongs into {_PROFILES if not is_user else '~/.config/dynkv'}."]
+    head = [f"By `dynkv export systemd`. Copy it into {_PROFILES if not is_user else '~/.config/dynkv'}."]
     head += [f"Left out, because it is a secret: {what}" for what in left_out]
     return {
         TEMPLATE: template_text(program, is_user=is_user),
@@ -78,14 +78,14 @@ def systemd_files(profile: Profile, name: str, program: str, *, is_user: bool) -
 
 
 def _without_secrets(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The profile as it may be written, and keys of what it may not."""
+    """The profile as it may be written, and the keys that were left out."""
     left_out: list[str] = []
     kept = _kept(data, (), left_out)
     return kept, left_out
 
 
 def _kept(value: Any, path: tuple[str, ...], left_out: list[str]) -> Any:
-    """As it is but for secrets, which stand under `env` and `webhook` alone; a hook that posts goes whole."""
+    """The value without secrets, which only occur under `env` and `webhook`; a hook that posts is left out entirely."""
     if isinstance(value, dict):
         if path[-1:] == ("env",):
             left_out += [".".join((*path, name)) for name, text in value.items() if is_secret(name, text)]
@@ -107,13 +107,13 @@ def _readme(name: str, program: str, left_out: list[str], *, is_user: bool) -> R
         f"{name} under systemd",
         list(_needs(name, program, is_user=is_user)),
         list(_start(name, is_user=is_user)),
-        [("Your shell's variables", "what the stack is to be given stands in the profile's `env`")],
+        [("Your shell's variables", "write what the stack needs into the profile's `env`")],
         list(_secrets(name, left_out, is_user=is_user)),
     )
 
 
 def _needs(name: str, program: str, *, is_user: bool) -> Iterator[str]:
-    yield f"dynkv at `{program or (OWN_PROGRAM if is_user else PROGRAM)}`, with its stack: `--program` names another."
+    yield f"dynkv at `{program or (OWN_PROGRAM if is_user else PROGRAM)}`, with its stack, or where `--program` says."
     yield "systemd 243 or later."
     if not is_user:
         yield f"A user `dynkv` that may use the GPUs and read `{_PROFILES}/{name}.yaml`; its state is in `{_HOME}`."
@@ -135,12 +135,12 @@ def _start(name: str, *, is_user: bool) -> Iterator[str]:
 def _secrets(name: str, left_out: list[str], *, is_user: bool) -> Iterator[str]:
     if not is_user:
         yield (
-            f"No secret stands in these files. `HF_TOKEN` and others that the stack knows by name are read from "
-            f"`{_SECRETS}`, a file of variables for root alone:"
+            f"These files contain no secrets. `HF_TOKEN` and others that the stack knows by name are read from "
+            f"`{_SECRETS}`, a file of variables that only root can read:"
         )
         yield f'    mkdir -p {_PROFILES}\n    (umask 077; echo "HF_TOKEN=$HF_TOKEN" >{_SECRETS})'
     if left_out:
         yield (
-            f"Left out of `{name}.yaml`: {', '.join(f'`{key}`' for key in left_out)}. Write them into the copy that "
-            "the service reads, and let nobody but its user read that."
+            f"Left out of `{name}.yaml`: {', '.join(f'`{key}`' for key in left_out)}. Add them to the copy that "
+            "the service reads, and let only its user read it."
         )

@@ -1,4 +1,4 @@
-"""Plain data as YAML: in its own order, texts that have several lines as blocks, and nothing that YAML 1.1 misreads."""
+"""Plain data as YAML: in its own order, with multi-line text as blocks, and nothing that YAML 1.1 misreads."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _MISREAD = re.compile(
     r"|\d{4}-\d\d?-\d\d?.*)?",
     re.IGNORECASE,
 )
-"""Texts that a reader of YAML 1.1, as those of Kubernetes and Compose are, mistakes unless they are quoted."""
+"""Text that a YAML 1.1 parser, such as those of Kubernetes and Compose, misreads unless it is quoted."""
 _BLOCK = re.compile(r"(?:\S(?:[^\n]*\S)?\n)(?:[^\n]*\S\n)+")
-"""Texts of lines that lose nothing as a block: no space at an end, none at the very beginning."""
+"""Multi-line text that a block preserves: no space at a line's end, none at the very beginning."""
 _WIDTH = 4096
-"""No line is broken: an argument stays one."""
+"""Wide enough not to break any line: an argument stays on one."""
 
 
 def as_yaml(document: Any, head: Iterable[str] = ()) -> str:
-    """One document below a comment of `head`, line by line."""
+    """One document below a comment of the lines in `head`."""
     yaml = YAML()
     yaml.width = _WIDTH
     yaml.indent(mapping=2, sequence=4, offset=2)
@@ -32,7 +32,7 @@ def as_yaml(document: Any, head: Iterable[str] = ()) -> str:
 
 
 class _Into:
-    """What ruamel.yaml writes to."""
+    """The stream that ruamel.yaml writes to."""
 
     def __init__(self, parts: list[bytes]) -> None:
         self._parts = parts

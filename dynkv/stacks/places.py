@@ -1,4 +1,4 @@
-"""Where stacks lie, and the lists of packages that they are made from."""
+"""Where stacks are, and the package lists they are made from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dynkv.owned import read_own
 from dynkv.stacks.choice import Kind
 
 _FOLDER = "_stack"
-"""In DYNKV_HOME; no deployment's name begins so."""
+"""Directory in DYNKV_HOME; no deployment's name can begin like this."""
 _LIST_MAX = 1024 * 1024
 
 
@@ -19,18 +19,18 @@ class State(StrEnum):
     ABSENT = "absent"
     CURRENT = "current"
     OUTDATED = "outdated"
-    """Installed from another list than this dynkv brings."""
+    """Installed from another list than this dynkv's."""
     UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True, slots=True)
 class StackPlace:
-    """An environment that holds one stack. `make install` leaves the same mark in its own, but an empty one."""
+    """An environment with one stack. `make install` leaves the same mark in its own, but an empty one."""
 
     kind: Kind
     directory: Path
     is_private: bool = False
-    """In DYNKV_HOME, which nobody else may look into."""
+    """Whether it is in DYNKV_HOME, which nobody else may read."""
 
     @property
     def python(self) -> Path:
@@ -38,7 +38,7 @@ class StackPlace:
 
     @property
     def mark(self) -> Path:
-        """The list that it was installed from; there as soon as all of it is."""
+        """The list it was installed from; exists once everything is installed."""
         return self.directory / f".installed-{self.kind}"
 
     @property
@@ -57,7 +57,7 @@ class StackPlace:
 
 
 def own_place(home: Path, kind: Kind) -> StackPlace:
-    """Where one is installed, and found, when nobody says otherwise."""
+    """The default place of a stack."""
     return StackPlace(kind, home / _FOLDER / kind, is_private=True)
 
 
@@ -67,7 +67,7 @@ def first_installed(home: Path, kinds: Iterable[Kind]) -> StackPlace | None:
 
 
 def pinned(name: str) -> str:
-    """The list of that name, exact versions: requirements/ of a checkout, which the wheel brings along."""
+    """The list of that name with exact versions: from requirements/ of a checkout, or from the wheel."""
     return listed(name).read_text(encoding="utf-8")
 
 

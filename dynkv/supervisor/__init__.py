@@ -1,1 +1,1 @@
-"""Policy: the life of each unit, the order of all, what is told and what is kept."""
+"""Policy: the life of each unit, their order, and what is reported and recorded."""

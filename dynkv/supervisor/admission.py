@@ -1,4 +1,4 @@
-"""What must hold before a unit may start: dependencies, imports done ahead, its turn on its GPUs, GPU memory."""
+"""What a unit needs before it may start: its dependencies, a parked standby, its turn on its GPUs, GPU memory."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from dynkv.supervisor.standby import StandbyRunner
 from dynkv.supervisor.turns import Turn
 
 _IMPORTS_DEADLINE_S = 120.0
-"""Measured: 8 to 22 s, on a cold disk too."""
+"""How long to wait for imports. Measured: 8 to 22 s, on a cold disk too."""
 _SIDECAR_DEADLINE_S = 60.0
 _PERIOD_S = 0.25
 _FREED_WITHIN_S = 0.5
-"""Measured: 0.1 s after the last process that mapped it has let go (H100)."""
+"""How long freed memory may take to show. Measured: 0.1 s after the last process that mapped it has released it
+(H100)."""
 
 
 async def dependencies(life: Life) -> None:
-    """Return when all that the unit depends on holds.
+    """Return when all dependencies of the unit are met.
 
-    The sidecar must also answer right now. One that is killed with 20 GiB of pinned memory takes 2.4 s to die and
-    counts as ready until then; a worker that starts in that time waits for it in vain.
+    The sidecar must also answer right now. A killed one with 20 GiB of pinned memory takes 2.4 s to die and counts as
+    ready until then; a worker that starts in that time waits for it in vain.
     """
     board, needs, sidecar = life.shared.board, life.unit.depends_on, life.shared.sidecar_of(life.unit)
     deadline = anyio.current_time() + _SIDECAR_DEADLINE_S
@@ -42,7 +43,7 @@ async def dependencies(life: Life) -> None:
 
 
 async def imports(life: Life, standby: StandbyRunner) -> bool:
-    """Whether the standby has settled in time: it is parked, or will not be soon."""
+    """Wait for the standby; whether it has settled in time: it is parked, or will not be soon."""
     life.wait_for("the imports that workers share")
     with anyio.move_on_after(_IMPORTS_DEADLINE_S) as waiting:
         await standby.settled()
@@ -56,9 +57,9 @@ async def imports(life: Life, standby: StandbyRunner) -> bool:
 
 
 async def turn_with_memory(life: Life, peers: Peers) -> Turn:
-    """The turn on the unit's GPUs, taken, with the memory that it needs free, or waited for in vain.
+    """The turn on the unit's GPUs, with the memory that it needs free, or waited for in vain.
 
-    Who has a turn never waits for another unit: that one may need the turn to do what it is waited for.
+    A unit with a turn never waits for another unit, which may need the turn to do what it is waited for.
     """
     began = anyio.current_time()
     turn, short = await _turn_and_shortage(life, _FREED_WITHIN_S)
@@ -74,14 +75,14 @@ async def turn_with_memory(life: Life, peers: Peers) -> Turn:
 
 
 def _is_mapped(life: Life, peers: Peers, shortage: Shortage | Unknown) -> bool:
-    """Whether there would be enough, were it not for what living ones map of the unit's dead incarnation."""
+    """Whether there would be enough if living units did not map memory of the unit's dead incarnation."""
     return isinstance(shortage, Shortage) and shortage.would_do(
         peers.beyond_share(life.unit.name, dict(shortage.memory.used_by), shortage.memory.total_bytes)
     )
 
 
 async def _turn_and_shortage(life: Life, deadline_s: float) -> tuple[Turn, Short]:
-    """The turn, and what is still short of the unit's share of memory at the deadline."""
+    """The turn, and the memory still missing at the deadline."""
     life.wait_for("its turn on the GPU" if life.unit.gpus else None)
     turn, fraction = await life.shared.turns.take(life.unit.gpus), life.unit.gpu_memory_fraction
     if fraction is None:
@@ -104,6 +105,6 @@ def _tell_of_wait(life: Life, short: Short, took_s: float) -> None:
 
 
 def start_cause(life: Life) -> str:
-    """Why it starts now, in words."""
+    """Why the unit starts now, in words."""
     needs = ", ".join(f"{d.unit} is {d.condition}" for d in life.unit.depends_on)
     return needs or "depends on nothing"

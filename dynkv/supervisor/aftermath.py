@@ -1,4 +1,4 @@
-"""What a dead incarnation held is given back: the same after a death, a takeover and a fault."""
+"""Giving back what a dead incarnation held: the same after a death, a takeover and a fault."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from dynkv.supervisor.life import Life, Shared
 from dynkv.supervisor.turns import Turn
 
 Kept = Mapping[str, str]
-"""Sidecars that keep a dead worker's GPU memory, and what is to be said of each."""
+"""Sidecars that keep a dead worker's GPU memory, with the message for each."""
 
 
 def bury(life: Life, child: Child, started_at: str) -> None:
-    """Let go of a child whose tree is gone, and of what it left in shared memory."""
+    """Let go of a child whose processes are gone, and of the files it left in shared memory."""
     child.reap()
     since = seconds_of(started_at)
     if since is not None and (removed := remove_of(child.pids, since=since)):
@@ -30,9 +30,9 @@ def bury(life: Life, child: Child, started_at: str) -> None:
 
 
 async def give_back(life: Life, dead: Registrations, *, final: bool = False) -> Kept:
-    """So that a successor finds the host as the plan expects it. Which sidecars have to be restarted for it, and why.
+    """Restore what the plan expects for the successor. Returns the sidecars to restart for that, with the reason.
 
-    `dead`: the ids under which it had registered itself. With `final` the sidecar goes too.
+    `dead` are the ids under which the unit had registered itself. With `final` the sidecar ends too.
     """
     life.part_with_child()
     life.shared.place.clear_tmpdir(life.unit.name)
@@ -50,18 +50,18 @@ async def _release_registrations(life: Life, dead: Registrations) -> Kept:
     if sidecar is None or not dead:
         return {}
     if await keeps_memory(life.shared, sidecar, dead, cause, holds_gpu=holds_gpu, unit=name):
-        return {sidecar.name: f"it does not let go of {name}'s GPU memory; what it held in L1 is lost"}
+        return {sidecar.name: f"it does not release {name}'s GPU memory; its L1 is lost"}
     return {}
 
 
 async def keeps_memory(
     shared: Shared, sidecar: Sidecar, dead: Registrations, cause: str, *, holds_gpu: bool, unit: str | None = None
 ) -> bool:
-    """Have the sidecar let go of dead workers' registrations; whether it keeps GPU memory anyway."""
+    """Have the sidecar release dead workers' registrations; whether it keeps GPU memory anyway."""
     began = anyio.current_time()
     try:
         outcome = await release(sidecar, dead, holds_gpu=holds_gpu)
-    except OSError as error:  # the helper cannot be started; the sidecar's own reaper is left
+    except OSError as error:  # the helper cannot be started; only the sidecar's own reaper is left
         shared.events.record(EventKind.SIDECAR, f"still registered: {error}", unit=unit, cause=cause)
         return False
     took = anyio.current_time() - began
@@ -70,13 +70,14 @@ async def keeps_memory(
 
 
 def let_go(life: Life, turn: Turn) -> None:
-    """Before anything else, however it came to its end: nothing is routed to it, and its GPUs are anybody's turn."""
+    """Let go of what others wait for before anything else: stop routing to the unit, and release its turn on the
+    GPUs."""
     purge_discovery(life)
     turn.release()
 
 
 def purge_discovery(life: Life) -> None:
-    """As long as its entries are there, requests are routed to the dead."""
+    """Remove its discovery entries: as long as they exist, requests are routed to the dead worker."""
     directory = life.shared.discovery_dir
     if directory is None or not (life.unit.role.is_worker or life.unit.role.is_own):
         return

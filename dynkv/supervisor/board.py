@@ -1,4 +1,4 @@
-"""Where runners publish their snapshots and everyone else reads them."""
+"""The board on which runners publish their snapshots and everyone else reads them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from dynkv.supervisor.status import UnitStatus
 
 
 class Board:
-    """The newest snapshot of every unit. Each unit's is put here by its own runner alone."""
+    """The newest snapshot of every unit, published only by the unit's own runner."""
 
     def __init__(self) -> None:
         self._units: dict[str, UnitStatus] = {}
         self._changed = anyio.Event()
 
     def put(self, status: UnitStatus) -> None:
-        """Whoever waits is told, unless a probe has only taken another time: that happens all the time."""
+        """Publish a snapshot and notify waiting tasks, unless only a probe's duration has changed, which happens all
+        the time."""
         before = self._units.get(status.name)
         self._units[status.name] = status
         if before is not None and _is_same(before, status):
@@ -37,21 +38,21 @@ class Board:
 
     @property
     def missed(self) -> list[UnitStatus]:
-        """Those without which the deployment is not well."""
+        """Units that are missed: the deployment is not well without them."""
         return [unit for unit in self._units.values() if unit.is_missed]
 
     @property
     def incarnations(self) -> tuple[int | None, ...]:
-        """The pid of each; other than before when one has come, gone or come again."""
+        """The pid of each unit's process; changes when a process starts or ends."""
         return tuple(unit.pid for unit in self._units.values())
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Return as soon as `condition` holds; it is tried again whenever a snapshot changes."""
+        """Return as soon as `condition` holds; it is checked again whenever a snapshot changes."""
         while not condition():
             await self._changed.wait()
 
     def unmet(self, dependencies: tuple[Dependency, ...]) -> Dependency | None:
-        """The first dependency that does not hold at present."""
+        """The first dependency that is not met at present."""
         return next((d for d in dependencies if not self._holds(d)), None)
 
     def _holds(self, dependency: Dependency) -> bool:
@@ -66,7 +67,7 @@ class Board:
 
 
 def _is_same(before: UnitStatus, now: UnitStatus) -> bool:
-    """But for how long the probe took."""
+    """Whether snapshots are the same except for the probe's duration."""
     if before.probe is None or now.probe is None or now.probe.ok != before.probe.ok:
         return False
     return now.probe.detail == before.probe.detail and replace(now, probe=before.probe) == before

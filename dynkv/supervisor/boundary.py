@@ -1,4 +1,4 @@
-"""What observes cannot end what serves: a task may fail, is told about, and is started again."""
+"""Keeping faults of observing tasks away from what serves: such a task may fail, is reported, and starts again."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 
 async def outliving(what: str, work: Callable[[], Awaitable[T]], events: EventLog) -> T:
-    """Do `work` until it returns, and return what it does.
+    """Do `work` until it returns, and return its result.
 
-    A fault is an event, once until it is another one, and a reason to begin again. The pause before that doubles with
-    each fault, and is short again after work that has lasted.
+    A fault is recorded, only once while it stays the same, and the work begins again. The pause before that doubles
+    with each fault, and is short again after work that has lasted.
     """
     pause_s, told = _FIRST_PAUSE_S, ""
     while True:
@@ -42,7 +42,7 @@ def tell_fault(events: EventLog, message: str, fault: Exception, unit: str | Non
 
 
 def described(fault: BaseException) -> str:
-    """Of a group of which one is what happened, that one."""
+    """The fault in words; of a group with a single exception, that exception."""
     while isinstance(fault, BaseExceptionGroup) and len(fault.exceptions) == 1:
         fault = fault.exceptions[0]
     return f"{type(fault).__name__}: {fault}"

@@ -1,4 +1,4 @@
-"""A deployment's directory is its supervisor's for as long as it holds the lock there: the one thing that ends it."""
+"""A supervisor's claim to its deployment's directory: its lock there. Losing that is the one thing that ends it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _TRIES, _PAUSE_S = 5, 0.02
 async def until_lost(place: Place, lock: int, journal: Journal, events: EventLog) -> None:
     """Return when another supervisor has the deployment.
 
-    Where somebody has removed the directory, or a part of it, that is made again: `lock` is of a file that nobody finds
-    any more, so that another supervisor would take the deployment for its own.
+    If the directory or a part of it is removed, it is made again: nobody could find the file locked by `lock` any more,
+    so another supervisor could take the deployment.
     """
     while True:
         await anyio.sleep(_PERIOD_S)
@@ -30,7 +30,7 @@ async def until_lost(place: Place, lock: int, journal: Journal, events: EventLog
             if not _is_there(place, lock):
                 put_aside(place.lock)
                 place.create()
-                os.chdir(place.directory)  # children begin where this process is
+                os.chdir(place.directory)  # children start in this process's working directory
                 taken = await _taken(place)
                 if taken is None:
                     return
@@ -39,11 +39,11 @@ async def until_lost(place: Place, lock: int, journal: Journal, events: EventLog
                 events.record(EventKind.JOURNAL, "the deployment's lock was removed, and is made again")
             journal.renew()
         except (OSError, PreflightRefused):
-            continue  # as on a disk that is gone for a moment; what cannot be written is told in the status
+            continue  # as on a disk that is gone for a moment; the status shows what cannot be written
 
 
 async def _taken(place: Place) -> int | None:
-    """A verb that looks whether there is a supervisor holds it for a moment."""
+    """Take the lock, trying several times, because a verb that checks for a supervisor holds it for a moment."""
     for _ in range(_TRIES):
         if (lock := take_lock(place.lock)) is not None:
             return lock

@@ -1,7 +1,8 @@
 """Requests that ended with an error because a unit had ended: the stack counts them, and this says whose end it was.
 
-The frontend counts those that lost their worker and could not go on at another; workers count those whose frontend took
-no more of their answer. Source: ai-dynamo 1.6.1, /metrics, by killing each of them under load; 1.3.1 has neither.
+The frontend counts requests that lost their worker and could not continue on another; workers count those whose
+frontend stopped reading the answer. Source: ai-dynamo 1.6.1, /metrics, by killing each of them under load; 1.3.1 counts
+neither.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ from dynkv.supervisor.life import Shared
 from dynkv.supervisor.states import State
 
 _SETTLED_S = 1.0
-"""How long nothing more is counted when all is. After the end of a worker the frontend tries the others first; a worker
-notices the end of its frontend with the next token of each request, which may be late."""
+"""Seconds without a new count after which all are counted. After the end of a worker the frontend tries the others
+first; a worker notices the end of its frontend with the next token of each request, which may be late."""
 _LOOKS = 10
 _TIMEOUT_S = 5.0
 _NOTED_EVERY_S = 10.0
-"""Clients that hang up are counted by workers just as a frontend that ends is; so what had been counted before an end
-is noted this often, and only who hung up since then is taken for cut."""
+"""How often to note the counts, in seconds. Workers count clients that hang up like a frontend that ends, so only
+those since the last note can be mistaken for cut requests."""
 _BY_FRONTEND, _LOST = "dynamo_frontend_failures_total", ("reason", "transport.")
 _BY_WORKER, _UNHEARD = "dynamo_component_errors_total", ("error_type", "publish_response")
 
 
 def cut_requests(text: str, *, by_frontend: bool) -> int:
-    """What a frontend or a worker has counted in its /metrics, since it began."""
+    """Requests that a frontend or a worker has counted in its /metrics since it started."""
     name, (label, beginning) = (_BY_FRONTEND, _LOST) if by_frontend else (_BY_WORKER, _UNHEARD)
     series = read(text, {name}).get(name, {})
     return int(sum(value for labels, value in series.items() if dict(labels).get(label, "").startswith(beginning)))
@@ -38,16 +39,16 @@ def cut_requests(text: str, *, by_frontend: bool) -> int:
 class Cuts:
     def __init__(self, plan: Plan, shared: Shared) -> None:
         self.requests: dict[str, int] = {}
-        """How many each unit's ends have cut, since this supervisor began."""
+        """Requests that each unit's ends have cut, since this supervisor began."""
         self._frontends = [unit.name for unit in plan.units if unit.role is Role.FRONTEND]
         self._workers = [unit.name for unit in plan.workers]
         self._shared = shared
         self._counted: dict[str, tuple[int | None, int]] = {}
-        """By unit, of which process, and how many."""
+        """By unit, the pid of the process and its count."""
         self._pids: dict[str, int | None] = {}
 
     async def run(self) -> None:
-        """Look after each end of a frontend or a worker; what was counted before this began is nobody's."""
+        """Count after each end of a frontend or a worker; earlier counts are attributed to nobody."""
         await self._new_cuts(self._frontends + self._workers)
         while True:
             ended: list[str] = []
@@ -76,7 +77,7 @@ class Cuts:
         return ended
 
     async def _note(self) -> None:
-        """Unless a frontend is about to end, or has meanwhile: what is counted then may be of that."""
+        """Note the counts, unless a frontend is about to end or has ended meanwhile: they may then be due to that."""
         said = await self._figures_of(self._workers, max_age_s=_NOTED_EVERY_S)
         if all(self._shared.board[name].state is State.READY for name in self._frontends):
             self._take(said)
@@ -92,7 +93,7 @@ class Cuts:
         return cut
 
     async def _new_cuts(self, units: Collection[str]) -> int:
-        """Those that these units have counted since they were last asked."""
+        """Requests that these units have counted since they were last asked."""
         return self._take(await self._figures_of(units))
 
     async def _figures_of(self, units: Collection[str], *, max_age_s: float = 0.0) -> dict[str, str]:

@@ -20,7 +20,7 @@ from dynkv.supervisor.events import EventLog
 _REACHED_WITHIN_S = 1.0
 _AT_A_TIME = 64
 _REFUSALS = 2
-"""In so many looks one after the other nothing listens there."""
+"""Looks in a row in which nothing listens there, before entries are removed."""
 
 
 class Departed:
@@ -30,7 +30,7 @@ class Departed:
         self._events = events
         self._answered_at = answered_at
         self._refused: Counter[int] = Counter()
-        """By lease, how often in a row nothing was there."""
+        """By lease, how many times in a row nothing listened there."""
 
     async def remove(self, orphans: Collection[Instance], found: Collection[Instance]) -> None:
         """Of all that were `found` these are of nodes that do not tell of themselves any more.
@@ -69,7 +69,7 @@ class Departed:
 
 
 async def _problems_at(orphans: Collection[Instance]) -> dict[int, str]:
-    """By lease, why nothing can be asked there; all are tried side by side."""
+    """By lease, why nothing answers there; all are tried side by side."""
     found: dict[int, str] = {}
     limit = anyio.CapacityLimiter(_AT_A_TIME)
 
@@ -84,7 +84,7 @@ async def _problems_at(orphans: Collection[Instance]) -> dict[int, str]:
 
 
 async def _problem_at(instance: Instance) -> str:
-    """In words; empty where somebody listens."""
+    """Why nothing answers there, in words; empty if something listens."""
     try:
         with anyio.fail_after(_REACHED_WITHIN_S):
             stream = await anyio.connect_tcp(instance.host, instance.port)

@@ -1,4 +1,4 @@
-"""Why a child died, from its exit status and the end of its log. Pure; the rules are in `rules`."""
+"""Why a child died, from its exit status and the end of its log. Pure; the rules are in rules.py."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dynkv.supervisor.rules import RULES, known
 __all__ = ["RULES", "Diagnosis", "diagnose"]
 
 _LONGEST = 240
-"""Characters of a reason."""
+"""Most characters of a reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +21,15 @@ class Diagnosis:
     reason: str
     hint: str
     permanent: bool
-    """Starting again cannot help."""
+    """Whether starting again cannot help."""
 
 
 def diagnose(exit_: Exit, lines: Sequence[str], *, is_stack: bool = True, oom_killed: bool = False) -> Diagnosis:
-    """`lines` are the last of the dead incarnation's log, as they stand there; `is_stack`: it was one of the stack's
-    programs; `oom_killed`: the kernel killed for memory meanwhile.
+    """Find the reason. `lines` are the last of the dead incarnation's log, unchanged; `is_stack`: it was one of the
+    stack's programs; `oom_killed`: the kernel killed something for lack of memory meanwhile.
 
-    What no rule knows is named by the exception that ended it. Who was killed by a signal, or ended well, did not die
-    of what its log says.
+    If no rule matches, the exception that ended it gives the name. For a process that was killed by a signal or exited
+    with 0, the log says nothing about its death.
     """
     if oom_killed and exit_.signal == 9:
         hint = "lower lmcache.l1_size_gb or the number of workers, or give the machine more memory"
@@ -46,7 +46,7 @@ def _explained(words: LastWords, exit_: Exit) -> Diagnosis:
         return Diagnosis(_reason("the last error in its log", _in_one_line(word), exit_), "", permanent=False)
     if match := known(word):
         rule, what = match
-        # of one that was adopted nobody knows how it ended
+        # nobody knows how an adopted process ended
         permanent = rule.permanent and word.is_certain and exit_.code is not None
         return Diagnosis(_reason(rule.reason, what, exit_), rule.hint, permanent)
     match = known(words.word)

@@ -1,4 +1,4 @@
-"""The deployment's history: every step with its cause and, where it took time, its duration."""
+"""The deployment's history: every step with its cause and, if it took time, its duration."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ from dynkv.supervisor.event_kinds import EventKind
 _REMEMBERED = 1000
 _BUFFER = 1000
 _SEQ_MAX = 2**53
-"""Where numbers of JSON end in most languages."""
+"""Largest sequence number: the largest exact integer in most implementations of JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     seq: int
-    """Goes on from that of the supervisor before, as far as events.jsonl tells."""
+    """Continues from the previous supervisor's number, as far as events.jsonl has it."""
     at: str
-    """ISO 8601, UTC."""
+    """Time in ISO 8601, UTC."""
     kind: str
-    """One of EventKind, or what a dynkv of another version knows."""
+    """A kind of EventKind, or one from another version of dynkv."""
     unit: str | None
     """None for the deployment as a whole."""
     message: str
     cause: str = ""
-    """Empty where there is none to tell."""
+    """Empty if there is none."""
     duration_s: float | None = None
     data: dict[str, Any] = field(default_factory=dict)
-    """What programs may want of it; differs by kind."""
+    """Details for programs, by kind."""
 
 
 class EventLog:
-    """Appends to events.jsonl and to whoever listens. Recording never fails and never waits."""
+    """Appends events to events.jsonl and sends them to listeners. Recording never fails and never waits."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -54,7 +54,7 @@ class EventLog:
         self._listeners: set[MemoryObjectSendStream[Event]] = set()
         self._seq = _last_seq(path)
         self.write_error: str | None = None
-        """Why the file could not be written the last time; None when all is well."""
+        """Why the last write to the file failed; None if it succeeded."""
 
     def record(
         self,
@@ -76,11 +76,11 @@ class EventLog:
                 listener.send_nowait(event)
             except anyio.WouldBlock:
                 self._listeners.discard(listener)
-                listener.close()  # too slow: its stream ends, and it can ask again
+                listener.close()  # too slow: its stream ends, and it can start a new one
 
     async def follow(self, after_seq: int = 0) -> AsyncIterator[Event]:
-        """Remembered events after `after_seq`, then new ones as they come. All of them after one that is yet to come:
-        who names it has heard it of a supervisor whose events are lost."""
+        """Remembered events after `after_seq`, then new ones as they come. All of them if `after_seq` is in the
+        future: it comes from a supervisor whose events are lost."""
         after_seq = after_seq if after_seq <= self._seq else 0
         with self._listening() as new:
             remembered = [event for event in self._recent if event.seq > after_seq]
@@ -112,7 +112,7 @@ class EventLog:
 
 
 def decoded(line: bytes | str) -> Event | None:
-    """Of one line of events.jsonl; None for what is none, as a full disk leaves it."""
+    """The event in a line of events.jsonl; None if it is incomplete, as after a full disk."""
     try:
         return documents.decoded(line, Event)
     except (ValueError, RecursionError, msgspec.MsgspecError):
@@ -120,7 +120,7 @@ def decoded(line: bytes | str) -> Event | None:
 
 
 def _last_seq(path: Path) -> int:
-    """The highest number that was written last; 0 where there is none."""
+    """The highest number among the last lines; 0 if there is none."""
     for file in (path, *copies_of(path)[:1]):
         found = [event.seq for line in tail(file, _REMEMBERED) if (event := decoded(line)) is not None]
         if numbers := [seq for seq in found if 0 < seq < _SEQ_MAX]:
@@ -129,7 +129,7 @@ def _last_seq(path: Path) -> int:
 
 
 def seconds_of(moment: str) -> float | None:
-    """Since 1970, of what utc_now() gave; None for what is no such time."""
+    """Seconds since 1970 of a time from utc_now(); None if it is not such a time."""
     try:
         return datetime.fromisoformat(moment).timestamp()
     except (ValueError, OverflowError):

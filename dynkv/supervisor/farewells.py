@@ -1,7 +1,7 @@
-"""What is said in a log about the end of a process, and by which process. Pure.
+"""Statements in a log about the end of a process, and the process that made them. Pure.
 
-An exception that nobody caught: the interpreter prints it from the outermost frame on, whereas what is logged of a
-caught one begins in the function that caught it. And what the stack's programs write before they end.
+They are uncaught exceptions, which the interpreter prints from the outermost frame on, whereas the traceback of a
+caught one begins in the function that caught it; and messages that the stack's programs write before they end.
 
 Source: Python 3.11; vllm 0.31.0, v1/engine/core.py, v1/engine/core_client.py and v1/executor/multiproc_executor.py;
 ai-dynamo 1.6.1, vllm/engine_monitor.py, vllm/handlers.py and frontend/main.py; lmcache 0.5.6, cli/main.py; uvicorn,
@@ -22,7 +22,7 @@ ENGINE_DIED = re.compile(
     r"|WorkerProc initialization failed|RuntimeError: Executor failed"
     r"|(?:Engine core|Worker) proc \S+ died unexpectedly)"
 )
-"""Says that an engine, or its worker, is dead, and not why."""
+"""Says that an engine or its worker is dead, but not why."""
 _ENGINE_LOST = re.compile(r"(?:\w+\.)*EngineDeadError\b")
 """Raised in the main process, which then has nothing left to do."""
 _ENGINE = re.compile(r"EngineCore|(?:Vllm|Ray)?Worker")
@@ -33,18 +33,18 @@ _ENGINE_ENDS = re.compile(
 _WORKER_IS_GONE = re.compile(r"Worker proc \S+ died unexpectedly")
 """Logged by an engine."""
 _FORWARDED = re.compile(r"RuntimeError: Worker failed with error '(?P<error>.+?)(?:', please check|$)", re.MULTILINE)
-"""What an engine says of an exception in its worker, where the worker has logged it."""
+"""An engine's message about an exception that its worker has logged."""
 _ENTRY = re.compile(
     r'File ".*runpy(?:\.py|>)", line \d+, in _run_module_as_main$'
     r'|File "(?!.*/(?:site|dist)-packages/).*", line \d+, in <module>$'
     r'|File ".*/dynkv/instack/standby\.py", line \d+, in <module>$'
 )
-"""Where a program begins: `python -m`, a script or `python -c`, and what was forked from the standby."""
+"""The outermost frame of a program: `python -m`, a script or `python -c`, or a fork of the standby."""
 _SPAWNED = re.compile(r'in spawn_main$|File ".*/multiprocessing/forkserver\.py"')
 _GIVES_UP = re.compile(r"Command failed\b|Flag '--chat-processor \w+' requires")
-"""What lmcache and dynamo.frontend say of the exception with which they end."""
+"""Messages of lmcache and dynamo.frontend about the exception that ends them."""
 _STARTUP_FAILED = "Application startup failed. Exiting."
-"""Said by uvicorn, after the traceback."""
+"""Logged by uvicorn after the traceback."""
 _LAST_ERROR = re.compile(
     r"(?P<usage>Unknown arguments specified: )|\[Errno \d+\] error while attempting to bind on address"
     r"|vLLM (?:AsyncLLM health check failed|EngineDeadError): |Engine core proc \S+ died unexpectedly"
@@ -54,11 +54,11 @@ _USAGE = re.compile(
     r"[^\s:][^:]*: error: (?P<known>unrecognized arguments|argument |the following arguments|ambiguous)?"
 )
 _USAGE_CODE = 2
-"""With which argparse ends."""
+"""Exit code of argparse after a usage error."""
 _OF_A_REQUEST = re.compile(r"request|ASGI", re.IGNORECASE)
 _INTERPRETER = re.compile(r"(?:\S*/)?(?:python|pypy)[\d.]*: \S|Fatal Python error: ")
 _UNCAUGHT_CODE = 1
-"""With which Python ends after an exception that nobody caught."""
+"""Exit code of Python after an uncaught exception."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +66,14 @@ class Word:
     """A statement about the end of a process."""
 
     at: int
-    """Where it ends."""
+    """Index of the last part that belongs to it."""
     texts: tuple[str, ...]
-    """An exception as `TypeError: …`, or a message; then what it was raised from."""
+    """An exception such as `TypeError: …`, or a message; then what caused it."""
     by_engine: bool = False
-    """Or by a worker of one, and not by the main process."""
+    """Whether an engine or a worker of one made it, and not the main process."""
     is_usage: bool = False
     is_certain: bool = True
-    """It is without doubt about this end."""
+    """Whether it is certainly about this end."""
 
     @property
     def is_about_engine(self) -> bool:
@@ -81,7 +81,8 @@ class Word:
 
 
 def of_tracebacks(said: Sequence[Part], tracebacks: Sequence[Traceback], code: int | None) -> list[Word]:
-    """Those of exceptions with which a process ended; `code` is that of the main process, where anyone knows."""
+    """Statements from tracebacks of exceptions that ended a process; `code` is the main process's exit code, if
+    known."""
     found: list[Word] = []
     for traceback in tracebacks:
         if _ended_engine(traceback):
@@ -95,7 +96,7 @@ def of_tracebacks(said: Sequence[Part], tracebacks: Sequence[Traceback], code: i
 
 
 def of_messages(said: Sequence[Part], code: int | None) -> list[Word]:
-    """Those without a traceback."""
+    """Statements without a traceback."""
     found: list[Word] = []
     for at, part in enumerate(said):
         is_printed = part.level is None
@@ -116,7 +117,7 @@ def _is_usage(found: re.Match[str], code: int | None) -> bool:
 
 
 def of_bare_lines(said: Sequence[Part], tracebacks: Sequence[Traceback]) -> list[Word]:
-    """Exceptions without a traceback: of a log that was shortened, all that there is."""
+    """Exceptions without a traceback: in a shortened log, all that is left."""
     rows = {row for traceback in tracebacks for row in traceback.rows}
     has_whole_ones = any(not traceback.owner for traceback in tracebacks)
     found: list[Word] = []
@@ -125,7 +126,7 @@ def of_bare_lines(said: Sequence[Part], tracebacks: Sequence[Traceback]) -> list
         by_engine = bool(_ENGINE.match(part.owner)) and (part.level is None or _is_error(part))
         by_main = not part.owner and part.level is None and not has_whole_ones
         if at not in rows and (by_engine or by_main) and (what := raised(part.text)):
-            # it may be the end of a traceback that was cut off, or logged
+            # it may be the end of a traceback that was cut off, or have been logged
             is_doubtful = by_main and (before.text.startswith(" ") or _is_error(before))
             found.append(Word(at, (what,), by_engine=by_engine, is_certain=not is_doubtful))
         before = part
@@ -133,7 +134,8 @@ def of_bare_lines(said: Sequence[Part], tracebacks: Sequence[Traceback]) -> list
 
 
 def of_last_error(said: Sequence[Part], tracebacks: Sequence[Traceback]) -> Word | None:
-    """An exception that the main process logs as an error, and then nothing more: many end so, and not all."""
+    """An exception that the main process logs as an error, and then nothing more: many programs end like that, but
+    not all."""
     last = max((row for row, part in enumerate(said) if not part.owner and part.text.strip()), default=0)
     whole = next((traceback for traceback in tracebacks if last in traceback.rows), None)
     if whole is None:
@@ -153,14 +155,14 @@ def _is_error(part: Part) -> bool:
 
 
 def _ended_engine(traceback: Traceback) -> bool:
-    """Or a worker of one, or a process that never got as far as to become one."""
+    """Whether it ended an engine, a worker of one, or a process that was about to become one."""
     if traceback.owner and not _ENGINE.match(traceback.owner):
         return False
     return bool(_ENGINE_ENDS.match(traceback.said)) or (_is_from_entry(traceback) and _is_spawned(traceback))
 
 
 def _raised_by_worker(traceback: Traceback, tracebacks: Sequence[Traceback]) -> Traceback:
-    """Of an exception that an engine only passes on, the one that its worker has logged."""
+    """For an exception that an engine only passes on, the traceback that its worker has logged."""
     passed_on = _FORWARDED.match(traceback.raised[0])
     if passed_on is None:
         return traceback
@@ -173,7 +175,7 @@ def _is_uncaught(traceback: Traceback) -> bool:
 
 
 def _may_be_logged(traceback: Traceback, said: Sequence[Part]) -> bool:
-    """A script may have caught it at its outermost, and logged it with the line before."""
+    """Whether a script may have caught the exception in its outermost frame and logged it with the line before."""
     before = said[traceback.rows[0] - 1].level if traceback.rows[0] else None
     return before is not None and before >= Level.WARNING and "runpy" not in traceback.frames[0]
 
@@ -183,12 +185,12 @@ def _is_from_entry(traceback: Traceback) -> bool:
 
 
 def _is_spawned(traceback: Traceback) -> bool:
-    """It is of a process that multiprocessing has started."""
+    """Whether it is from a process that multiprocessing started."""
     return any(_SPAWNED.search(frame) for frame in traceback.frames[1:2])
 
 
 def _was_given_up(traceback: Traceback, said: Sequence[Part]) -> bool:
-    """The main process has caught it, and ends all the same."""
+    """Whether the main process caught the exception and ended anyway."""
     if _GIVES_UP.match(traceback.said) or any(_ENGINE_LOST.match(text) for text in traceback.raised):
         return True
     after = (part.text for part in said[traceback.rows[-1] + 1 :] if not part.owner and part.text)

@@ -1,6 +1,6 @@
-"""One try to tell somebody: a program of the person's, or one that posts, as a child with a time limit.
+"""One attempt to notify somebody, with the person's program or one that posts, as a child with a time limit.
 
-Also what posts is a process of its own: a name that does not resolve, a proxy or TLS cost the supervisor nothing.
+Posting runs in a separate process too, so that name resolution, a proxy or TLS cannot hold up the supervisor.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from dynkv.secrets import hidden
 URL = "DYNKV_WEBHOOK"
 _POSTS = Path(__file__).with_name("webhook.py")
 NEVER = 2
-"""The exit code of a post that is not worth another try."""
+"""Exit code of a post that should not be retried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Without secrets."""
+    """A failed attempt, described without secrets."""
 
     what: str
     last_line: str = ""
-    """What it said last."""
+    """The last line of its output."""
     is_final: bool = False
-    """It would fail again."""
+    """Whether it would fail again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,8 @@ class HookRunner:
     place: Place
 
     async def tell(self, body: bytes, variables: Mapping[str, str]) -> Failure | None:
-        """None when it was told. Afterwards nothing of its tree runs, also when this is cancelled."""
+        """Run the hook; returns None if it succeeded. Afterwards none of its processes run, also when this is
+        cancelled."""
         secrets = {name: os.environ[name] for name in self.hook.secret_env if name in os.environ}
         try:
             secrets |= self._address()
@@ -61,7 +62,7 @@ class HookRunner:
 
     def _spawn(self, body: bytes, env: Mapping[str, str]) -> Child:
         argv = self.hook.argv or (sys.executable, "-I", str(_POSTS))
-        stdin = os.memfd_create("dynkv-notice")  # unlike a pipe, it is never full, and waits for no reader
+        stdin = os.memfd_create("dynkv-notice")  # unlike a pipe, it is never full, and needs no reader
         try:
             os.write(stdin, body)
             os.lseek(stdin, 0, os.SEEK_SET)
@@ -76,7 +77,7 @@ class HookRunner:
         return self.place.logs / f"{HOOKS}.log"
 
     def _address(self) -> dict[str, str]:
-        """For what posts."""
+        """The variables with the address, for the program that posts."""
         if self.hook.url_file:
             return {URL: Path(self.hook.url_file).read_text(encoding="utf-8").strip()}
         return {URL: os.environ.get(self.hook.url_in, "")} if self.hook.url_in else {}

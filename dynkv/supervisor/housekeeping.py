@@ -1,4 +1,4 @@
-"""What a deployment needs now and then: who belongs to it, logs that do not fill the disk, and nothing left behind."""
+"""Periodic tasks of a deployment: which processes belong to it, rotating logs, and cleaning up."""
 
 from __future__ import annotations
 
@@ -21,17 +21,19 @@ from dynkv.supervisor.runner import Runner
 
 _CENSUS_PERIOD_S, _LATER_CENSUS_PERIOD_S = 5.0, 20.0
 _YOUNG_S = 120.0
-"""Processes are started by one that starts; later ones are rare, and a look at all of /proc takes some 10 ms."""
+"""Age in seconds up to which a child is checked often: processes are mostly started during a start, and looking at
+all of /proc takes some 10 ms."""
 _ROTATE_PERIOD_S = 2.0
 _PATIENCE_S = 300.0
-"""A copy of the largest log takes seconds, and a disk of the network that is gone may keep it for ever."""
+"""Most seconds for a rotation. Copying the largest log takes seconds, but a network disk that is gone may block for
+ever."""
 _REQUESTS = LogPolicy(16 * 1024 * 1024, keep=0)
-"""What a frontend that can be recorded writes is of use to one who reads along, and to nobody later."""
+"""Policy for the requests that a recordable frontend writes: they matter only to a reader that follows along."""
 _DISK = Questions()
 
 
 async def take_census(shared: Shared, runners: Mapping[str, Runner]) -> None:
-    """Learn who belongs to each child while descent still shows it; a later orphan is then recognised."""
+    """Record which processes belong to each child while their descent still shows it; orphans are recognised later."""
     known, since = shared.board.incarnations, anyio.current_time()
     while True:
         host = Host.now()
@@ -45,7 +47,7 @@ async def take_census(shared: Shared, runners: Mapping[str, Runner]) -> None:
 
 
 async def rotate_logs(plan: Plan, shared: Shared) -> None:
-    """All that grows: logs of units, of the supervisor and its helpers, and the events."""
+    """Rotate everything that grows: logs of units, of the supervisor and its helpers, and the events."""
     units = {f"{unit.name}.log": unit.name for unit in plan.units}
     told: dict[Path, str] = {}
     while True:
@@ -59,7 +61,7 @@ async def rotate_logs(plan: Plan, shared: Shared) -> None:
 
 
 async def _looked_after(path: Path, policy: LogPolicy) -> tuple[str, bool]:
-    """What there is to tell of a log, and whether it stays so: then it is told once."""
+    """A message about a log, and whether the problem persists: then it is reported once."""
     if problem := not_own(path):
         return f"{path.name} takes no output: {problem}", True
     if size_of(path) <= policy.max_bytes:
@@ -68,7 +70,7 @@ async def _looked_after(path: Path, policy: LogPolicy) -> tuple[str, bool]:
 
 
 async def _rotated(path: Path, policy: LogPolicy) -> str:
-    """What became of it, in words."""
+    """The result for one log, in words."""
     try:
         await _DISK.ask(partial(rotate, path, policy.max_bytes, policy.keep), _PATIENCE_S)
     except TimeoutError:
@@ -80,7 +82,8 @@ async def _rotated(path: Path, policy: LogPolicy) -> str:
 
 
 async def release_what_is_left(plan: Plan, shared: Shared, left: Registrations) -> list[str]:
-    """What ended workers had registered at sidecars that are taken over; those that keep GPU memory anyway."""
+    """Release what ended workers had registered at adopted sidecars; returns the sidecars that keep GPU memory
+    anyway."""
     holds_gpu, cause = any(unit.gpu_memory_fraction is not None for unit in plan.workers), "their workers were ended"
     asked = shared.sidecars if left else ()
     return [it.name for it in asked if await keeps_memory(shared, it, left, cause, holds_gpu=holds_gpu)]

@@ -8,12 +8,12 @@ from dynkv.children.standby import StandbyFailed, StandbyProcess
 from dynkv.host.processes import read_process
 
 _STALLED_S = 30.0
-"""Imports that use next to no CPU for so long hang, and would in the worker, too."""
+"""Imports that use almost no CPU for this long have hung, and would hang in the worker too."""
 _STALLED_TICKS = 20
 
 
 async def until_parked(standby: StandbyProcess) -> None:
-    """Return when it has imported all; raises StandbyFailed when it cannot, or hangs."""
+    """Return when all modules are imported. Raises StandbyFailed if that fails or hangs."""
     failure = f"its imports have not moved for {_STALLED_S:g} s"
     async with anyio.create_task_group() as tasks:
 
@@ -33,7 +33,7 @@ async def until_parked(standby: StandbyProcess) -> None:
 
 
 async def _stall(standby: StandbyProcess) -> None:
-    """Return when it has done next to nothing for a while."""
+    """Return when the process has done almost nothing for a while."""
     used, since = -_STALLED_TICKS, anyio.current_time()
     while anyio.current_time() < since + _STALLED_S:
         process = read_process(standby.child.pid)

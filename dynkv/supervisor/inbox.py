@@ -9,7 +9,7 @@ from dynkv.supervisor.states import State, is_running
 
 
 class Ask(StrEnum):
-    """What can be asked of a unit."""
+    """What can be requested of a unit."""
 
     START = "start"
     STOP = "stop"
@@ -21,15 +21,15 @@ class Request:
     ask: Ask
     cause: str
     final: bool = False
-    """The whole deployment is on its way down."""
+    """Whether the whole deployment is going down."""
     by_itself: bool = False
-    """dynkv sees a reason; it gives way to what a person asks."""
+    """Whether dynkv itself made the request; a person's request wins over it."""
     follows: bool = False
-    """Another unit's restart is the reason."""
+    """Whether another unit's restart is the reason."""
     drained: bool = False
-    """Nothing runs in it that a grace period could save: it is killed at once."""
+    """Whether nothing in it would benefit from a grace period, so that it is killed at once."""
     is_scaling: bool = False
-    """It is stopped because fewer of its role are wanted."""
+    """Whether it is stopped because fewer units of its role are wanted."""
 
     @property
     def is_stop(self) -> bool:
@@ -37,21 +37,22 @@ class Request:
 
 
 def accept(state: State, pending: Request | None, new: Request) -> Request | None:
-    """The request that is to be answered next, of a unit in `state` that has yet to answer `pending`.
+    """The request to handle next, for a unit in `state` that has yet to handle `pending`.
 
-    The newest wish wins, whatever the state; None where it holds already, once `pending` is forgotten.
+    The newest wish wins, whatever the state; None if it is already fulfilled once `pending` is dropped.
     """
     if pending is not None and pending.final:
         return pending
     if (new.by_itself or new.follows) and (pending is not None or not is_running(state)):
-        return pending  # it ends for a reason of its own, or does not run
+        return pending  # it is ending for another reason, or does not run
     if _holds_already(state, new.ask):
         return None if pending is not None and pending.is_stop else pending
     return new
 
 
 def _holds_already(state: State, ask: Ask) -> bool:
-    """Of one on its way down it does not: that goes to its end, and the wish is for what comes after."""
+    """Whether the wish is fulfilled. It is not while the unit is ending: that will be completed, and the wish is
+    about what follows."""
     if ask is Ask.START:
         return state is State.PENDING or is_running(state)
     return ask is Ask.RESTART and state is State.PENDING

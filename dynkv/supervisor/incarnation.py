@@ -1,4 +1,4 @@
-"""All that lives as long as one process of a unit: a new object for each, so that nothing has to be reset by hand."""
+"""Everything that lives as long as one process of a unit: a new object for each, so that nothing needs a reset."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from dynkv.supervisor.verdict import IDLE_AFTER_FORK, Ending, Reason, Verdict, v
 _LOOKED_AT_LINES = 1000
 _CPUS_LOOK_S = 0.5
 _SPARE_DESCRIPTORS = 24
-"""What is left to look after those that run, and to answer whoever asks, when nothing more can be started."""
+"""Descriptors kept free to supervise running units and answer clients when nothing more can be started."""
 T = TypeVar("T")
 
 
@@ -58,13 +58,14 @@ class Incarnation:
         began: float | None,
         standby: StandbyRunner | None,
     ) -> None:
-        """`began`: when it was spawned, if it was by us; `standby`: what it was forked from, if it was.
+        """`began`: when this supervisor spawned the process, if it did; `standby`: what it was forked from, if
+        anything.
 
-        Does nothing that could fail: until somebody has it, nobody could end the process.
+        Does nothing that could fail: until the caller has the object, nobody could end the process.
         """
         self.child = child
         self.turn = turn
-        """On its GPUs, until its startup probe has passed."""
+        """The turn on its GPUs, held until its startup probe has passed."""
         self.started_at = started_at
         self.registrations: Registrations = frozenset()
         """The ids under which it has registered itself at the sidecar."""
@@ -77,7 +78,7 @@ class Incarnation:
 
     @property
     def is_from_standby(self) -> bool:
-        """It was forked from the standby."""
+        """Whether it was forked from the standby."""
         return self._standby is not None
 
     @property
@@ -85,7 +86,7 @@ class Incarnation:
         return self.child.exit or Exit()
 
     def introduce(self) -> None:
-        """Make it known, to a later supervisor first."""
+        """Make it known: first to a later supervisor, through the journal."""
         child, life = self.child, self._life
         self._remember()
         life.publish(pid=child.pid, started_at=self.started_at, log_start_byte=child.log_start_byte)
@@ -106,7 +107,7 @@ class Incarnation:
         life.shared.journal.remember(life.unit.name, record)
 
     def last_lines(self) -> tuple[str, ...]:
-        """Of its log, as they stand."""
+        """The last lines of its log, unchanged."""
         return tuple(tail(self._life.log, _LOOKED_AT_LINES, self.child.log_start_byte))
 
     def verdict(self, ending: Ending) -> Verdict:
@@ -122,11 +123,11 @@ class Incarnation:
         )
 
     def has_completed(self, ending: Ending) -> bool:
-        """It was a job that ended well: nobody asked for its end, and we, its parent, know that it exited with 0."""
+        """Whether it was a job that completed: nobody requested its end, and its parent knows that it exited with 0."""
         return self._life.unit.role is Role.JOB and ending.request is None and self.exit.code == 0
 
     def learn_registrations(self) -> None:
-        """Its log names them, until that is rotated; so what was found once is kept, for a later supervisor too."""
+        """Find its registrations in its log and keep them, since the log may be rotated, in the journal too."""
         life = self._life
         if self.registrations or life.shared.sidecar_of(life.unit) is None:
             return
@@ -135,9 +136,9 @@ class Incarnation:
             self._remember()
 
     async def serve(self, slot: Slot) -> Ending:
-        """Follow the probes until it dies, is asked to end, or never gets ready; why it ends.
+        """Follow the probes until it dies, is asked to end, or fails to become ready; returns why it ends.
 
-        The first reason counts, and the state tells of it at once: what is asked from then on is about what comes next.
+        The first reason counts, and the state shows it at once: later requests are about what comes next.
         """
         ending: Ending | None = None
 
@@ -175,7 +176,7 @@ class Incarnation:
         return ending
 
     async def _outliving(self, what: str, work: Callable[[], Awaitable[T]]) -> T:
-        """Looking after it cannot end it."""
+        """Do `work` again after a fault: observing the unit must not end it."""
         return await outliving(f"{what} of {self._life.unit.name}", work, self._life.shared.events)
 
     # --- why it may end ---
@@ -199,7 +200,7 @@ class Incarnation:
         return IDLE_AFTER_FORK
 
     async def _probes(self) -> str:
-        """Turn results into states; why it will never be ready."""
+        """Turn probe results into states; returns why it will never be ready."""
         detail = ""
         async with aclosing(probing(self._life.unit.probes, figures=self._life.shared.figures)) as results:
             async for news in results:
@@ -215,7 +216,7 @@ class Incarnation:
 
     def _on_startup(self, news: News) -> None:
         if not is_running(self._life.state):
-            return  # it is on its way out, and the last answer came all the same
+            return  # it is ending, and this is a late answer
         has_started = news.verdict is streak.Verdict.PASSED
         if has_started:
             self.turn.release()
@@ -223,7 +224,7 @@ class Incarnation:
 
     def _on_readiness(self, news: News) -> None:
         if not is_running(self._life.state) or self._life.unit.role is Role.JOB:
-            return  # of a job only the end tells whether it is well
+            return  # for a job only its exit shows whether it is well
         self._life.publish(probe=_status_of(news))
         if news.verdict is streak.Verdict.PASSED and self._life.state is not State.READY:
             self._get_ready()
@@ -242,18 +243,19 @@ class Incarnation:
         self._life.go(State.READY, "readiness probe passed", duration_s=took)
 
     def _passes(self) -> bool:
-        """By its streak, so that one slow answer counts once however often this is asked."""
+        """Whether readiness passes, by its streak, so that one slow answer counts once however often this is called."""
         return self._life.state is not State.UNREADY
 
-    # --- what is kept up meanwhile ---
+    # --- what is maintained meanwhile ---
 
     async def _stay_routed(self, slot: Slot) -> None:
         cause = await until_unrouted(self._life, self.child, self.first_ready)
         slot.put(Request(Ask.RESTART, cause, by_itself=True))
 
     async def _keep_cpus(self) -> None:
-        """While it starts, vLLM's NixlConnector binds each worker to the last core of the host, all to the same (vllm
-        0.31.0); where another one polls without pause, the rest of the start then takes four times as long."""
+        """Restore the CPUs: during its start, vLLM's NixlConnector binds each worker to the host's last core, all to
+        the same one (vllm 0.31.0); if another worker polls there without pause, the rest of the start takes four
+        times as long."""
         cpus = self._life.unit.cpus
         if not cpus:
             return
@@ -266,7 +268,7 @@ class Incarnation:
 
 
 async def start(life: Life, turn: Turn, standby: StandbyRunner | None) -> Incarnation:
-    """A new process, from the standby where that can be; raises OSError or ValueError if there can be none."""
+    """Start a new process, from the standby if possible. Raises OSError or ValueError if that fails."""
     if descriptors_left() < _SPARE_DESCRIPTORS:
         raise OSError(errno.EMFILE, "this process may not open more files")
     unit, env = life.unit, _environment(life.unit, life.shared.place)
@@ -278,7 +280,7 @@ async def start(life: Life, turn: Turn, standby: StandbyRunner | None) -> Incarn
 
 
 def take_over(life: Life, record: ChildRecord, turn: Turn) -> Incarnation | None:
-    """The process that another supervisor left; None if it has just gone."""
+    """Take over the process that another supervisor left; None if it has just ended."""
     child = Child.adopt(root_of(record), record.log_start_byte)
     if child is None:
         return None

@@ -1,4 +1,4 @@
-"""What a later supervisor, or `dynkv down` without one, has to know: written whole, never half."""
+"""What a later supervisor, or `dynkv down` without one, needs to know: written completely or not at all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from dynkv.supervisor.occasions import NOTHING, Told
 VERSION = 1
 _PORTS, _PID_MAX = 65536, 4 * 1024**2
 _MAX_BYTES = 64 * 1024**2
-"""A thousand units take some 3 MB."""
+"""Largest journal in bytes; a thousand units take some 3 MB."""
 T = TypeVar("T")
 D = TypeVar("D")
 
@@ -43,7 +43,8 @@ class ChildRecord:
 
     @property
     def is_possible(self) -> bool:
-        """Whether a process may be called so: pid 1 and what is none are nobody's child. Source: proc_sys_kernel(5)."""
+        """Whether a process can have this identity: neither pid 1 nor an invalid pid is anybody's child. Source:
+        proc_sys_kernel(5)."""
         is_process = 1 < self.pid <= _PID_MAX and self.start_ticks >= 0 and bool(self.incarnation)
         is_told = self.log_start_byte >= 0 and all(id.isascii() and id.isdigit() for id in self.registrations)
         return is_process and is_told and all(map(_is_port, self.ports.values()))
@@ -60,43 +61,43 @@ class JournalFile:
     started_at: str
     socket: str
     plan: Plan | None
-    """None where that of another version cannot be read."""
+    """None if the plan is of another version and cannot be read."""
     children: dict[str, ChildRecord] = field(default_factory=dict)
     stopped: bool = False
-    """The deployment was taken down in order; nothing of it is left."""
+    """Whether the deployment was taken down in order; nothing of it is left."""
     resting: dict[str, bool] = field(default_factory=dict)
-    """Units that were asked to stop, and whether because fewer of their role are wanted."""
+    """Units that were stopped on request, and whether because fewer of their role are wanted."""
     completed: dict[str, str] = field(default_factory=dict)
-    """Jobs that have ended well, by their digest."""
+    """Jobs that have exited with 0, by their digest."""
     strays: tuple[Identity, ...] = ()
-    """Processes that left their unit's tree, and that only their supervisor knew for the deployment's."""
+    """Processes that left their unit's tree, so that only their supervisor knew they belong to the deployment."""
     directory: str = ""
-    """The deployment's, as it was called when this was written; empty where an earlier version has."""
+    """The deployment's directory when this was written; empty if written by an earlier version."""
     released: bool = False
-    """Its supervisor has let go of it on purpose, for another one."""
+    """Whether its supervisor released it on purpose, for another one."""
     told: Told = NOTHING
-    """What those who are to be told know of."""
+    """What the hooks have been told."""
     unread: tuple[str, ...] = ()
-    """Parts that are there and could not be read; never written."""
+    """Parts that exist but could not be read; never written."""
 
     @property
     def units(self) -> tuple[Unit, ...]:
-        """What was planned, as far as that can be read."""
+        """The planned units, as far as they can be read."""
         return self.plan.units if self.plan else ()
 
     @property
     def is_understood(self) -> bool:
-        """Whether all that it says means what it would if this dynkv had written it, since the host was started."""
+        """Whether everything in it means what it would if this dynkv had written it since the host was started."""
         return self.version == VERSION and not self.unread and self.is_of_this_boot
 
     @property
     def is_of_this_boot(self) -> bool:
-        """If not, its pids and start times mean nothing."""
+        """Whether it was written since the host was started; otherwise its pids and start times mean nothing."""
         return self.boot_id == boot_id()
 
     @property
     def written_for(self) -> Path | None:
-        """The deployment's directory then, which may have been copied or moved since; None where nothing tells it."""
+        """The deployment's directory at that time, which may have been copied or moved since; None if unknown."""
         usual = Path(self.socket)
         if self.directory or usual.name != "control.sock":
             return Path(self.directory) if self.directory else None
@@ -104,7 +105,7 @@ class JournalFile:
 
 
 class Journal:
-    """The supervisor's side: every change is on disk before it returns, or `write_error` says why it is not."""
+    """The supervisor's journal: every change is on disk before a method returns, or `write_error` says why not."""
 
     def __init__(self, path: Path, content: JournalFile) -> None:
         self._path = path
@@ -124,14 +125,14 @@ class Journal:
             self._change(children=rest)
 
     def note_wish(self, unit: str, *, stops: bool, is_scaling: bool = False) -> None:
-        """What was asked of a unit last is what a later supervisor goes on with."""
+        """Note the last wish for a unit, which a later supervisor continues with."""
         rest = {name: scaling for name, scaling in self.content.resting.items() if name != unit}
         resting = {**rest, unit: is_scaling} if stops else rest
         if resting != self.content.resting:
             self._change(resting=resting)
 
     def note_completed(self, unit: Unit, *, is_so: bool) -> None:
-        """A job that has ended well is not run again by a later supervisor, unless it is another job by then."""
+        """Note a completed job, which a later supervisor does not run again unless it has changed."""
         rest = {name: digest for name, digest in self.content.completed.items() if name != unit.name}
         self._change(completed={**rest, unit.name: unit.digest()} if is_so else rest)
 
@@ -147,12 +148,12 @@ class Journal:
             self._change(strays=now)
 
     def note_socket(self, path: str) -> None:
-        """By which path a plain client connects."""
+        """Note the path by which a plain client connects."""
         if path != self.content.socket:
             self._change(socket=path)
 
     def renew(self) -> None:
-        """Write it anew where it is not what was written last."""
+        """Write the journal again if it is not as it was last written."""
         if self.write_error or not self._is_as_written:
             self._write()
 
@@ -164,7 +165,7 @@ class Journal:
             return False
 
     def close(self) -> None:
-        """The deployment is down."""
+        """Note that the deployment is down."""
         self._change(children={}, resting={}, completed={}, strays=(), stopped=True)
 
     def _change(self, **changes: Any) -> None:
@@ -185,7 +186,7 @@ _State = tuple[int, int, int, int]
 
 
 def _state(found: os.stat_result) -> _State:
-    """Another one when the file is another, or its content."""
+    """A value that changes when the file is replaced or its content changes."""
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
@@ -194,9 +195,9 @@ _NOT_JSON = (ValueError, RecursionError, msgspec.MsgspecError)
 
 
 def read_journal(path: Path) -> JournalFile | None:
-    """What can be read of it, whoever wrote it; None if there is none, or it is no journal at all.
+    """What can be read of the journal, whoever wrote it; None if there is none, or it is not a journal at all.
 
-    Each part is read by itself, so that a plan of another version does not hide which processes there are.
+    Each part is read separately, so that a plan of another version does not hide the processes.
     """
     try:
         parts = msgspec.json.decode(read_own(path, _MAX_BYTES), type=dict[str, msgspec.Raw])
@@ -232,7 +233,7 @@ class _Reader:
         self._parts = parts
 
     def of(self, name: str, kind: type[T], default: D, *, is_new: bool = False) -> T | D:
-        """`is_new`: earlier versions did not write it."""
+        """The member if it can be read, else the default. `is_new`: earlier versions did not write it."""
         if name not in self._parts:
             self.unread += [] if is_new else [name]
             return default
@@ -265,7 +266,7 @@ class _Reader:
 
 
 def _is_possible(plan: Plan) -> bool:
-    """Whether a planner could have made it: its names become those of files, and its order is followed."""
+    """Whether a planner could have made the plan: its names become file names, and its order is followed."""
     names = [unit.name for unit in plan.units]
     ports = [port for unit in plan.units for port in unit.ports.values()]
     try:
@@ -280,7 +281,7 @@ def _is_port(number: int) -> bool:
 
 
 def set_aside(path: Path) -> Path | None:
-    """Move what is no journal out of its way; where to, or None if there was nothing of the kind."""
+    """Move anything but a journal out of its place; returns where to, or None if there was no need."""
     if (aside := put_aside(path)) is not None:
         return aside
     if not path.exists() or read_journal(path) is not None:
@@ -291,5 +292,5 @@ def set_aside(path: Path) -> Path | None:
 
 
 def boot_id() -> str:
-    """Changes with every boot: pids and start times from before it mean nothing. Source: random(4)."""
+    """The host's boot id: pids and start times from another boot mean nothing. Source: random(4)."""
     return read_file(BOOT_ID).decode().strip()

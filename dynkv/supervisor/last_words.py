@@ -1,8 +1,8 @@
-"""What ended a process, as far as its log tells: the one statement that is about its death. Pure.
+"""What ended a process, as far as its log shows: the one statement that is about its death. Pure.
 
-Whatever else stands there, a warning, an exception that was caught and logged, a request that failed, a prompt, says
-nothing of it. What the main process says last counts; what its engine says, which is a process of its own, only where
-the main process knows no more than that it is dead.
+Anything else in the log, such as a warning, a caught and logged exception, a failed request or a prompt, says nothing
+about it. The last statement of the main process counts; those of its engine, a separate process, count only if the main
+process knows no more than that the engine is dead.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from dynkv.supervisor.farewells import Word, of_bare_lines, of_last_error, of_me
 _MAIN = re.compile(r"$|MainProcess$|APIServer")
 _ANSWERED = re.compile(r'"[A-Z]+ \S+ HTTP/[\d.]+" [23]\d\d')
 _LINES_OF_AN_END = 50
-"""That a program may still log on its way out; the mocker 1.6.1 logs about thirty."""
+"""Lines that a program may still log while it ends; the mocker 1.6.1 logs about thirty."""
 
 
 @dataclass(frozen=True, slots=True)
 class LastWords:
     word: Word
     root: Word | None = None
-    """Where `word` only says that an engine died: why, if that engine has told."""
+    """If `word` only says that an engine died, the engine's own reason, if it gave one."""
     is_end: bool = True
-    """The process did not go on after it, as far as anyone can tell."""
+    """Whether the process did not continue after it, as far as anyone can tell."""
 
 
 def last_words(lines: Iterable[str], code: int | None, *, is_stack: bool = True) -> LastWords | None:
-    """Of a process that ended by itself with this code. `lines` are the last of its log, as they stand there.
+    """The last words of a process that ended by itself with this code. `lines` are the last of its log, unchanged.
 
-    `is_stack`: it is one of the stack's programs, of which is known what they say on their way out. Of any other, a
-    shell that goes on after a command has failed say, only what stands at the very end is its end.
+    `is_stack`: it is one of the stack's programs, whose messages while ending are known. For any other program, such as
+    a shell that continues after a failed command, only the very end of the log counts.
     """
     said = [_named(part) for line in lines for part in parts(line)]
     tracebacks = read_tracebacks(said)
@@ -51,23 +51,24 @@ def last_words(lines: Iterable[str], code: int | None, *, is_stack: bool = True)
         return None
     is_end = is_stack or not any(part.text.strip() for part in said[last.at + 1 :])
     if is_shortened and not is_stack:
-        last = replace(last, is_certain=False)  # anyone can print a line like that
+        last = replace(last, is_certain=False)  # any program can print a line like that
     return LastWords(last, root if last.is_about_engine else None, is_end)
 
 
 def _named(part: Part) -> Part:
-    """The main process without its name: what it prints has none."""
+    """The part without the main process's name: what it prints has none."""
     return replace(part, owner="") if _MAIN.match(part.owner) else part
 
 
 def _root(engine: Sequence[Word], bare: Sequence[Word]) -> Word | None:
-    """The first engine, or worker, that died: others may have died of that. Else the last that is told in short."""
+    """The statement of the first engine or worker that died, as others may have died of that; else the last short
+    one."""
     causes = [word for word in engine if not word.is_about_engine]
     in_short = [word for word in bare if not word.is_about_engine]
     return next(iter([*causes, *in_short[-1:], *engine]), None)
 
 
 def _goes_on(said: Sequence[Part], word: Word) -> bool:
-    """Afterwards the main process logs more than a program has to say on its way out."""
+    """Whether the main process logs more afterwards than a program does while it ends."""
     own = [part for part in said[word.at + 1 :] if not part.owner and part.level is not None]
     return len(own) > _LINES_OF_AN_END or any(_ANSWERED.search(part.text) for part in own)

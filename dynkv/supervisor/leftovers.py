@@ -1,4 +1,4 @@
-"""What deployments without a supervisor have left in a DYNKV_HOME: seen, and removed."""
+"""What deployments without a supervisor have left in a DYNKV_HOME: finding and removing it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from dynkv.supervisor.survivors import survivors
 
 
 def leftovers(home: Path, host: Host | None = None) -> tuple[Leftover, ...]:
-    """Of every deployment without a living supervisor, in the order of their names; among `host`'s processes, else as
-    they are now."""
+    """Leftovers of every deployment without a living supervisor, in the order of their names; from the snapshot `host`,
+    else from a new one."""
     host, living = host or Host.now(), supervisors()
     known = [*(place(home, name) for name in deployments(home)), *_without_directory(home, host)]
     unsupervised = [where for where in known if not has_supervisor(where, living)]
@@ -30,7 +30,7 @@ def leftovers(home: Path, host: Host | None = None) -> tuple[Leftover, ...]:
 
 
 async def remove_leftovers(home: Path) -> list[Leftover]:
-    """End and remove what leftovers() finds; what was. Nothing of a deployment that has a supervisor is touched.
+    """End and remove what leftovers() finds, and return it. Deployments with a supervisor are not touched.
 
     The caller holds planning(home), so that no new deployment appears meanwhile.
     """
@@ -38,7 +38,7 @@ async def remove_leftovers(home: Path) -> list[Leftover]:
     for name in dict.fromkeys(left.deployment for left in leftovers(home)):
         where = place(home, name)
         if not_own(where.lock):
-            continue  # `dynkv up` and `dynkv down` say what lies there
+            continue  # `dynkv up` and `dynkv down` report it
         lock = take_lock(where.lock) if where.directory.is_dir() else None
         if lock is None and where.directory.is_dir():
             continue  # a supervisor has come up
@@ -64,11 +64,11 @@ async def _remove(where: Place) -> list[Leftover]:
 
 
 def _of(where: Place, host: Host) -> list[Leftover]:
-    """Files count as left over when nothing runs: until then they are in use."""
+    """Leftovers of one deployment. Files count only if nothing runs: until then they are in use."""
     journal = read_journal(where.journal)
     processes = survivors(journal, where, host)
     if any(_is_supervised(process, host) for process in processes):
-        return []  # its supervisor lives, and somebody has removed its lock
+        return []  # its supervisor lives, but its lock was removed
     if processes:
         return [Leftover(where.name, LeftoverKind.PROCESSES, tuple(described(process.pid) for process in processes))]
     files = tuple(str(path) for path in _files(where))
@@ -76,7 +76,7 @@ def _of(where: Place, host: Host) -> list[Leftover]:
 
 
 def _files(where: Place) -> Iterator[Path]:
-    """What clear_files() removes, of what is there."""
+    """The existing files that clear_files() would remove."""
     if where.socket.is_socket():
         yield where.socket
     if where.discovery.is_dir():
@@ -88,7 +88,7 @@ def _files(where: Place) -> Iterator[Path]:
 
 
 def _without_directory(home: Path, host: Host) -> list[Place]:
-    """Deployments that only their processes tell of: somebody has removed the directory."""
+    """Deployments known only from their processes, because the directory was removed."""
     names = set()
     for process in host.processes.values():
         marks = (host.environment(process.pid) if process.is_alive else None) or {}
@@ -98,7 +98,7 @@ def _without_directory(home: Path, host: Host) -> list[Place]:
 
 
 def _is_supervised(process: Process, host: Host) -> bool:
-    """Whether a supervisor is among its ancestors, as it is while one lives: it takes in what lost its parent."""
+    """Whether a supervisor is among its ancestors, as is the case while one lives: it adopts orphans."""
     parent = host.processes.get(process.ppid)
     while parent is not None and parent.pid != process.pid:
         if is_supervisor(parent.pid):

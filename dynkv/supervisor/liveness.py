@@ -1,4 +1,4 @@
-"""Taking samples of a running unit, and saying when it has hung."""
+"""Sampling a running unit to find out whether it has hung."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _ENGINE = "VLLM::EngineCore"[:15]
 _RUNNING = "vllm:num_requests_running"
 _UNDER_WAY = (_RUNNING, "vllm:num_requests_waiting")
 _MOVING = ("vllm:iteration_tokens_total_sum", "vllm:prompt_tokens_total", "vllm:generation_tokens_total")
-"""Source: vllm 0.23.0 and 0.31.0, /metrics; the first moves with every step of the engine."""
+"""Counters of progress. Source: vllm 0.23.0 and 0.31.0, /metrics; the first moves with every step of the engine."""
 _MAX_AGE_S = 5.0
-"""At most a period, so that two samples are of two answers."""
+"""Most seconds of a sample's age: no more than a period, so that two samples come from two answers."""
 
 
 async def until_hung(
@@ -38,12 +38,12 @@ async def until_hung(
     figures: Figures | None = None,
     note: Callable[[], None] = lambda: None,
 ) -> str:
-    """Sample the unit for as long as it does well; returns why it counts as hung.
+    """Sample the unit while it does well; returns why it counts as hung.
 
-    `passes`: whether its readiness probe has not failed as often in a row as counts.
-    `figures`: where others put what its /metrics says; nothing is taken from there that is older than this call, as
-    that may be of an incarnation before. `note` is called at each look.
-    Before it is first `ready`, its startup probe judges it; but one that is stopped by a signal is not slow.
+    `passes`: whether its readiness probe has not failed often enough in a row to count. `figures`: contents of its
+    /metrics that others have requested; anything older than this call is ignored, as it may be from an earlier
+    incarnation. `note` is called for each sample. Before it is first `ready`, its startup probe judges it, but a unit
+    suspended by a signal is not just slow.
     """
     figures = figures or Figures()
     began = anyio.current_time()
@@ -63,14 +63,15 @@ async def until_hung(
 
 
 async def is_idle(unit: str, figures: Figures, timeout_s: float) -> bool:
-    """Whether a worker says that it has no request, running or waiting; False if it does not say."""
+    """Whether a worker reports no running or waiting request; False if it does not report."""
     texts = await figures.of([unit], max_age_s=0.0, timeout_s=timeout_s)
     said = read(texts.get(unit, ""), _UNDER_WAY)
     return total(said, _RUNNING) is not None and not any(total(said, name) for name in _UNDER_WAY)
 
 
 async def _until_next(period_s: float, ready: anyio.Event) -> None:
-    """A unit that has just become ready is looked at at once: what its readiness probe has read is new then."""
+    """Wait for the next sample. A unit that has just become ready is sampled at once: its readiness probe has new
+    data."""
     if ready.is_set():
         await anyio.sleep(period_s)
         return
@@ -79,9 +80,10 @@ async def _until_next(period_s: float, ready: anyio.Event) -> None:
 
 
 async def until_idle(child: Child, ready: anyio.Event) -> None:
-    """Return when all of its tree has done nothing for a while before it was ready, as one that waits for a lock does.
+    """Return when its whole tree has done nothing for a while before it was ready, like a process that waits for a
+    lock.
 
-    Also one that waits for something does nothing, so this says only that it is worth trying another way.
+    Any process that waits does nothing, so this only means that it is worth trying another way.
     """
     used, read, since = 0.0, 0, anyio.current_time()
     while anyio.current_time() < since + _IDLE_S:
@@ -110,7 +112,7 @@ async def _sample(
         text = await figures.get(liveness.check, max_age_s=max_age_s, timeout_s=liveness.timeout_seconds)
     answered = passes() if liveness.check is None else text is not None
     if not answered:
-        tree = child.tree()  # it may be busy in a process that it has started just now
+        tree = child.tree()  # it may be busy in a process that it has just started
     said = read(text or "", {_RUNNING, *_MOVING})
     canary_failed = not is_stopped and await _fails(liveness.canary, liveness.timeout_seconds)
     return Sample(
@@ -126,7 +128,7 @@ async def _sample(
 
 
 async def _fails(canary: HttpGet | None, timeout_s: float) -> bool:
-    """Whether it says so; not answering is not a canary's failure."""
+    """Whether the canary reports a failure; no answer is not one."""
     if canary is None:
         return False
     try:

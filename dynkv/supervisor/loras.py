@@ -1,4 +1,4 @@
-"""A worker's LoRA adapters, which it loses with its process: a part of its readiness."""
+"""A worker's LoRA adapters, which it loses with its process: part of its readiness."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dynkv.supervisor.status import LoraStatus
 
 
 async def with_loras(life: Life, news: News) -> News:
-    """What a worker that answers has not loaded, it is told to load; while one is missing, it is not ready."""
+    """Tell a worker that answers to load missing adapters; while one is missing, it is not ready."""
     if not life.unit.loras or news.phase is not Phase.READINESS or not news.attempt.ok:
         return news
     lacking = await _load_missing(life)
@@ -30,7 +30,7 @@ async def with_loras(life: Life, news: News) -> News:
 
 
 async def _load_missing(life: Life) -> dict[Lora, str]:
-    """Those that could not be loaded, with the reason."""
+    """Adapters that could not be loaded, with the reason."""
     at, failed = (life.unit.host, life.unit.ports["system"]), dict[Lora, str]()
     for lora, reason in (await missing(at, life.unit.loras)).items():
         began = anyio.current_time()

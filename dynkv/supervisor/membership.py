@@ -1,4 +1,4 @@
-"""One node of a cluster: it tells the others of itself, follows them, and removes what its own dead have left."""
+"""This node's part in a cluster: it announces itself, follows the others, and removes what its own dead have left."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ from dynkv.supervisor.status import DeploymentState
 _PERIOD_S = 2.0
 _LEAVING_S = 3.0
 _UNROUTED_S = 60.0
-"""A worker that is ready is in discovery within a second."""
+"""How long a ready worker may be missing from discovery; normally it is there within a second."""
 
 
 class Deployment(Protocol):
-    """What a node has to know of its deployment, and may ask of it."""
+    """What a node needs to know of its deployment, and may request of it."""
 
     def summary(self) -> tuple[DeploymentState, str]:
-        """The state, with what it is about in words."""
+        """The state, and what it is about in words."""
 
     def ask(self, unit: str, ask: Ask, cause: str) -> bool:
-        """Whether there is such a unit, and the deployment is not on its way down."""
+        """Request something of a unit; whether there is such a unit, and the deployment is not going down."""
 
 
 def member(plan: Plan, shared: Shared, deployment: Deployment) -> Membership | None:
-    """None on a machine of its own."""
+    """The membership; None outside of a cluster."""
     return Membership(plan, plan.node, shared, shared.cluster, deployment) if plan.node and shared.cluster else None
 
 
@@ -63,14 +63,14 @@ class Membership:
         self._lease = 0
         self._told = b""
         self._was_away = False
-        """The others have taken it for dead, and may have removed what its workers had."""
+        """Whether the others have taken the node for dead, and may have removed its workers' entries."""
         self._unrouted_since: dict[str, float] = {}
-        """Of workers that are ready, and that nobody can find."""
+        """Ready workers that are not in discovery, with the time since when."""
         answers = [unit.ports[RESPONSE_PORT] for unit in plan.units if RESPONSE_PORT in unit.ports]
         self._departed = Departed(self._etcd, shared.events, answers)
 
     async def run(self) -> None:
-        """Never returns. While etcd is away everything stays as it was last seen."""
+        """Take part in the cluster; never returns. While etcd is away everything stays as it was last seen."""
         while True:
             try:
                 await self._look()
@@ -85,7 +85,7 @@ class Membership:
         return [(unit.pid, unit.state) for unit in self._shared.board.units]
 
     async def leave(self) -> None:
-        """With the whole deployment: the others need not wait for it to expire."""
+        """Leave with the whole deployment, so that the others need not wait for the entries to expire."""
         with anyio.move_on_after(_LEAVING_S):
             try:
                 found = await self._entries()
@@ -140,7 +140,7 @@ class Membership:
             self._shared.events.record(EventKind.DISCOVERY, "removed a dead worker's entries in etcd", duration_s=took)
 
     async def _restore(self, entries: list[Entry]) -> None:
-        """What others have removed while they could not reach this node."""
+        """Write again what others removed while they could not reach this node."""
         if not self._was_away:
             return
         ready = [unit.name for unit in self._shared.board.units if unit.state is State.READY]
@@ -155,7 +155,7 @@ class Membership:
             self._shared.events.record(EventKind.DISCOVERY, message, cause=cause, entries=names)
 
     def _restart_unrouted(self, found: list[Instance]) -> None:
-        """A process of Dynamo's writes its entries once, so who has lost them has to begin anew."""
+        """Restart workers that are missing from discovery: a Dynamo process writes its entries only once."""
         ready = {unit.name for unit in self._shared.board.units if unit.state is State.READY}
         lost = ready & self._own.unseen(found)
         now = anyio.current_time()

@@ -1,6 +1,6 @@
-"""Supervisors of this user's on this host, found by their command line, and where they keep their deployments.
+"""This user's supervisors on this host, found by their command line, and where their deployments are.
 
-Anybody can start a process that is called like one: what others run counts as nothing, for root too.
+Anyone can start a process with such a name, so processes of other users are ignored, for root too.
 """
 
 from __future__ import annotations
@@ -19,20 +19,19 @@ _LOOKED_AT_BYTES = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Supervisor:
-    """One that lives."""
+    """A living supervisor."""
 
     process: Process
     home: Path
     directory: Path | None
-    """Where it works, the directory of its deployment, also when that was removed or moved; None if it cannot be
-    seen."""
+    """Its working directory, which is its deployment's, even if that was removed or moved; None if unknown."""
 
     def is_of(self, place: Place) -> bool:
         return self.directory is not None and is_same(self.directory, place.directory)
 
 
 def supervisors() -> list[Supervisor]:
-    """All that live, whether they have their lock or somebody has removed that."""
+    """All living supervisors, whether or not their lock still exists."""
     found = ((pid, home) for pid in pids() if (home := _home_of(pid)) is not None and pid != os.getpid())
     return [
         Supervisor(process, home, None if (where := working_directory(pid)) is None else Path(where))
@@ -49,19 +48,19 @@ def homes() -> frozenset[Path]:
 def supervisor_of(place: Place, among: Iterable[Supervisor] | None = None) -> Process | None:
     """The living supervisor of a deployment, which may have lost its lock or its journal; None if there is none.
 
-    `among`: those that live, if they are known already.
+    `among`: the living supervisors, if already known.
     """
     living = supervisors() if among is None else among
     return next((supervisor.process for supervisor in living if supervisor.is_of(place)), None)
 
 
 def has_supervisor(place: Place, among: Iterable[Supervisor] | None = None) -> bool:
-    """Whether a supervisor lives: a lock that is free may have been removed a moment ago, and is made again."""
+    """Whether a supervisor lives: a free lock may have been removed a moment ago, and be about to be made again."""
     return place.has_supervisor() or supervisor_of(place, among) is not None
 
 
 def is_supervisor(pid: int) -> bool:
-    """Whether this process supervises a deployment, in whatever DYNKV_HOME."""
+    """Whether this process supervises a deployment, in any DYNKV_HOME."""
     return _home_of(pid) is not None
 
 

@@ -1,4 +1,4 @@
-"""Tells hooks that the deployment is not well, or is well again. What they do, or fail to do, concerns nobody else."""
+"""Telling hooks that the deployment is not well, or is well again. Whatever they do cannot affect anything else."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from dynkv.supervisor.status import DeploymentState, UnitStatus
 _PERIOD_S = 0.5
 _FIRST_PAUSE_S = 1.0
 _KEPT_MAX = 20
-"""Of notices that wait behind another one."""
+"""Most notices that wait behind another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +43,20 @@ class NotWell:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What has happened; as JSON it is what hooks are given."""
+    """What has happened; hooks get it as JSON."""
 
     event: Occasion
     deployment: str
     state: DeploymentState
     at: str
     text: str
-    """In words; the name is the one that chats show."""
+    """In words; chat programs display the member with this name."""
     units: tuple[NotWell, ...] = ()
-    """Those that are not well."""
+    """Units that are not well."""
     endpoint: str = ""
     host: str = ""
     earlier: tuple[Notice, ...] = ()
-    """Those that had to wait for this one, the oldest first."""
+    """Notices that had to wait for this one, the oldest first."""
 
 
 def notice(event: Occasion, plan: Plan, state: DeploymentState, missed: Iterable[UnitStatus]) -> Notice:
@@ -77,7 +77,7 @@ def notice(event: Occasion, plan: Plan, state: DeploymentState, missed: Iterable
 async def keep_notified(
     plan: Plan, place: Place, state: Callable[[], DeploymentState], board: Board, journal: Journal, events: EventLog
 ) -> None:
-    """Until it is cancelled; nothing where nobody is to be told."""
+    """Notify until cancelled; does nothing without hooks."""
     if not plan.hooks:
         return
     outboxes = [Outbox(hook, place, events) for hook in plan.hooks]
@@ -88,7 +88,7 @@ async def keep_notified(
             now, missed = state(), board.missed
             failed = [unit.name for unit in missed if unit.state is State.FAILED]
             new, told = occasions(journal.content.told, now, failed)
-            journal.note_told(told)  # first: rather not at all than twice
+            journal.note_told(told)  # first: better not told at all than told twice
             for occasion in new:
                 for outbox in outboxes:
                     outbox.put(notice(occasion, plan, now, missed))
@@ -96,7 +96,7 @@ async def keep_notified(
 
 
 class Outbox:
-    """What one hook is still to be told, and how soon it may be."""
+    """What one hook is still to be told, and when."""
 
     def __init__(self, hook: Hook, place: Place, events: EventLog) -> None:
         self.hook = hook

@@ -1,4 +1,4 @@
-"""When there is something to tell a person of a deployment, and what they know already. Pure."""
+"""When there is something to tell a person about a deployment, and what they already know. Pure."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Occasion(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What was told last. It is journalled, so that a supervisor that takes over says nothing twice."""
+    """What was told last. It is in the journal, so that a supervisor that takes over repeats nothing."""
 
     degraded: bool = False
     failed: tuple[str, ...] = ()
-    """Units."""
+    """Units that were reported as failed."""
 
     @property
     def is_well(self) -> bool:
@@ -37,7 +37,7 @@ NOTHING = Told()
 
 
 def occasions(told: Told, state: DeploymentState, failed: Collection[str]) -> tuple[tuple[Occasion, ...], Told]:
-    """What is to be told now, and what has been told then. Nothing of a start, or of an end that was asked for."""
+    """What to tell now, and what will then have been told. A start, or an end on request, is not reported."""
     if state in _ENDS:
         return (), told
     if state is DeploymentState.READY:
@@ -45,6 +45,6 @@ def occasions(told: Told, state: DeploymentState, failed: Collection[str]) -> tu
     is_degraded = state is DeploymentState.DEGRADED
     found = [Occasion.DEGRADED] if is_degraded and not told.degraded else []
     found += [Occasion.FAILED] if {*failed} - {*told.failed} else []
-    # before it answers nobody knows whether what was failed is so no more: a takeover starts it again
+    # until it answers, a failed unit may still be failing: a takeover starts it again
     known = {*failed} if is_degraded else {*failed, *told.failed}
     return tuple(found), Told(told.degraded or is_degraded, tuple(sorted(known)))

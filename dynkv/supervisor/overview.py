@@ -1,4 +1,4 @@
-"""The deployment as a whole, as a snapshot: what `dynkv status` shows."""
+"""The deployment as a whole, as the snapshot that `dynkv status` shows."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Overview:
         return cluster.status.detail or "no frontend on another node can route requests"
 
     def note_kv(self, figures: Mapping[str, float | int | None]) -> None:
-        """Figures of the KV caches, for the status to show."""
+        """Store figures of the KV caches for the status."""
         self._kv = dict(figures)
 
     def status(self) -> DeploymentStatus:
@@ -85,7 +85,7 @@ class Overview:
         )
 
     def pids(self) -> dict[str, frozenset[int]]:
-        """Of each unit's tree, as it is now."""
+        """Pids of each unit's current tree."""
         host = Host.now()
         children = ((name, runner.child) for name, runner in self._runners.items())
         return {name: frozenset(it.pid for it in child.tree(host)) for name, child in children if child is not None}

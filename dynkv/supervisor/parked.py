@@ -1,4 +1,4 @@
-"""What was parked for the host before this supervisor began: taken for the deployment, and given back at its end."""
+"""What was parked for the host before this supervisor began: used for the deployment, and given back at its end."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def _handed(lot: Lot, it: Parked | None, home: Path) -> Handed | None:
 
 
 def given(fd: int | None) -> Lot | None:
-    """What came with the order to supervise; None where that came from no parker."""
+    """The lot that came with the order to supervise; None if it did not come from a parker."""
     return None if fd is None else from_memory(fd)
 
 
 def give_back(lot: Lot, standbys: Iterable[StandbyRunner]) -> NoReturn:
-    """Become the parker again, with those that are still fit. Raises OSError where that cannot be.
+    """Become the parker again, with the standbys that are still fit. Raises OSError if that fails.
 
-    Of what this process holds, only descriptors of the lot go on: Python closes all others as it becomes another
+    Of this process's resources, only descriptors of the lot are kept: Python closes all others when it executes another
     program.
     """
     spared = {it.spared.child.pid for it in standbys if it.spared is not None}

@@ -1,4 +1,4 @@
-"""What a unit's runner needs of the other units; the stack gives it."""
+"""What a unit's runner needs of the other units; implemented by the stack."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Protocol
 
 class Peers(Protocol):
     def restart_sidecar(self, name: str, cause: str) -> None:
-        """When a registration cannot be released otherwise."""
+        """Restart a sidecar, when a registration cannot be released otherwise."""
 
     def restart_followers(self, leader: str) -> None:
-        """Told of each restart that is not itself one of a follower."""
+        """Restart the units that follow `leader`; called for each restart except that of a follower."""
 
     def beyond_share(self, owner: str, used: Mapping[int, int], total_bytes: int) -> int:
-        """Bytes that those which may map GPU memory of `owner` use of a GPU beyond their own shares of it.
+        """Bytes of a GPU that processes which may map GPU memory of `owner` use beyond their own shares.
 
-        NVML counts what a process maps as its own where the memory is that of the GPU on which it computes itself.
-        `used`: what each process uses of that GPU, by pid.
+        NVML counts mapped memory as the process's own if it is on the GPU on which the process computes. `used`: memory
+        of that GPU by pid.
         """
 
     async def restart_mappers(self, owner: str) -> None:
-        """For GPU memory of `owner` that its dead incarnation is kept from giving back."""
+        """Restart units that keep GPU memory of `owner`'s dead incarnation from being freed."""
 
 
 class Nobody:
-    """For a unit on its own."""
+    """Peers for a unit on its own."""
 
     def restart_sidecar(self, name: str, cause: str) -> None:
         pass

@@ -1,4 +1,4 @@
-"""In the foreground, events are printed; whoever reads them, slowly or no more, concerns nobody else."""
+"""Printing events in the foreground; a reader that is slow or gone affects nothing else."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from dynkv.supervisor.events import Event, EventLog
 
 _GONE = (errno.EPIPE, errno.EIO, errno.EBADF)
 _WAITING_MAX = 1000
-"""Lines for a reader that does not keep up; newer ones are dropped."""
+"""Most lines to keep for a slow reader; newer ones are dropped."""
 
 
 async def print_events(events: EventLog) -> None:
-    """Return when nobody can read them any more."""
+    """Print events; returns when nobody can read them any more."""
     printer = _Printer(sys.stdout.encoding if sys.stdout else "utf-8")
     async for event in events.follow():
         printer.put(as_line(event))
@@ -34,11 +34,11 @@ def as_line(event: Event) -> str:
 
 
 class _Printer:
-    """Writes in a thread of its own: a terminal that was halted, or a full pipe, blocks whoever writes to it."""
+    """Writes in a separate thread, since a halted terminal or a full pipe blocks the writer."""
 
     def __init__(self, encoding: str) -> None:
         self.is_alone: OSError | None = None
-        """Why nobody can read it, once that is so."""
+        """Why nobody can read the output, once that is so."""
         self._encoding = encoding
         self._is_terminal = os.isatty(1)
         self._lines: queue.Queue[str] = queue.Queue(_WAITING_MAX)
@@ -56,5 +56,5 @@ class _Printer:
             try:
                 while data:
                     data = data[os.write(1, data) :]
-            except OSError as failure:  # on a full disk, say, a line is lost
+            except OSError as failure:  # on a full disk, for example, a line is lost
                 self.is_alone = failure if failure.errno in _GONE else None

@@ -1,4 +1,4 @@
-"""Whether a unit that runs has hung, from samples of what it does. Pure."""
+"""Whether a running unit has hung, from samples of its activity. Pure."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ IDLE_CPU = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What was seen of a unit at one moment; None where it did not say."""
+    """Observations of a unit at one moment; None if it did not say."""
 
     at: float
     answered: bool
     is_stopped: bool
     cpu_s: float
-    """Of its whole tree."""
+    """CPU seconds of its whole tree."""
     has_engine: bool = False
     running: float | None = None
-    """Requests that its engine is working on."""
+    """Number of requests that its engine is working on."""
     tokens: float | None = None
     """A counter that moves with every step of the engine."""
     canary_failed: bool = False
 
 
 def hung(samples: Sequence[Sample], liveness: Liveness) -> str | None:
-    """Why the unit counts as hung; None as long as it does not. The oldest sample comes first."""
+    """Why the unit counts as hung; None if it does not. The oldest sample comes first."""
     last = samples[-liveness.failure_threshold :]
     if len(last) == liveness.failure_threshold:
         if all(sample.is_stopped for sample in last):
@@ -52,7 +52,7 @@ def _is_silent_and_idle(last: Sequence[Sample]) -> bool:
 
 
 def _stalled(samples: Sequence[Sample], stall_s: float) -> str | None:
-    """Requests run, and for `stall_s` not one token moved. A sample without figures proves nothing either way."""
+    """Whether requests ran for `stall_s` without a single token. A sample without figures proves nothing either way."""
     known = [sample for sample in samples if sample.tokens is not None]
     if not known:
         return None

@@ -27,17 +27,17 @@ Incarnations = tuple[int | None, ...]
 class Proof:
     def __init__(self, plan: Plan, shared: Shared, runners: Mapping[str, Runner]) -> None:
         self.answered = False
-        """The deployment has once answered a real request."""
+        """Whether the deployment has ever answered a real request."""
         self.detail = ""
-        """What is waited for, in words."""
+        """What it is waiting for, in words."""
         self.task = plan.frontend.task if plan.frontend else Task.AUTO
-        """What the model turned out to be asked for."""
+        """What the model turned out to be used for."""
         self._plan = plan
         self._shared = shared
         self._runners = runners
 
     async def run(self) -> None:
-        """Whenever all units are ready with an incarnation that was not before: see to it that they serve."""
+        """Whenever all units are ready and an incarnation is new, prove that they serve."""
         board, tended = self._shared.board, Incarnations()
         while True:
             await board.until(partial(self._is_settled_unlike, tended))
@@ -51,18 +51,19 @@ class Proof:
             tended = current
 
     def _is_settled_unlike(self, tended: Incarnations) -> bool:
-        """All are ready, or have completed, but those that were asked to stop."""
+        """Whether all are ready or completed, except for units stopped on request, with an incarnation not in
+        `tended`."""
         board = self._shared.board
         is_settled = all(is_well(unit.state) or unit.state is State.STOPPED for unit in board.missed)
         return is_settled and board.incarnations != tended
 
     def _can_serve(self) -> bool:
-        """Of each role there is one that is ready: where one rests entirely, there is nothing to prove."""
+        """Whether each role has a ready unit: if a whole role is stopped, there is nothing to prove."""
         ready = {unit.role for unit in self._shared.board.units if unit.state is State.READY}
         return ready >= {unit.role for unit in self._plan.units if unit.role.is_worker or unit.role is Role.FRONTEND}
 
     async def _warm_up(self, frontend: Frontend) -> None:
-        """A real request through every worker: the proof that it serves, and the start of their heartbeats."""
+        """Send a real request through every worker: it proves that they serve, and starts their heartbeats."""
         began, seen, number = anyio.current_time(), set[str](), 0
         wanted = sum(self._shared.board[unit.name].state is State.READY for unit in self._plan.workers)
         tries = 4 * wanted
@@ -88,8 +89,8 @@ class Proof:
         self._shared.events.record(EventKind.DEPLOYMENT, f"{self._plan.name} {what}", cause=cause, duration_s=took)
 
     async def _until_whole(self) -> None:
-        """Until a frontend on another node says that it can route requests, to all workers of this one too; at once on
-        a machine of its own."""
+        """Wait until a frontend on another node reports that it can route requests, and routes to all workers of this
+        one; returns at once outside of a cluster."""
         cluster = self._shared.cluster
         if cluster is None or self.answered:
             return
@@ -110,13 +111,13 @@ class Proof:
         return cluster.rejections or ("" if is_found else "the workers of this one are not in discovery yet")
 
     async def _are_known_to_sidecars(self) -> bool:
-        """Whether each holds a registration of every worker of its own, as it should soon after a restart of either.
+        """Whether each sidecar has registrations of all its workers, as should be soon after a restart of either.
 
-        A worker that it does not know would hang at its next request (lmcache 0.5.6), so that one is restarted.
+        A worker that its sidecar does not know would hang at its next request (lmcache 0.5.6), so it is restarted.
         """
         with anyio.move_on_after(_REGISTRATION_DEADLINE_S):
             while await self._unknown():  # noqa: ASYNC110 (another process's state)
-                await anyio.sleep(_RETRY_S)  # the workers register by themselves, and tell nobody
+                await anyio.sleep(_RETRY_S)  # workers register by themselves, and notify nobody
         unknown = await self._unknown()
         for name in unknown:
             why = "the sidecar does not know it, so its next request would hang"

@@ -1,4 +1,5 @@
-"""By which paths a running deployment is reached, and its units reach their temporary files: kept up while it lives."""
+"""The paths by which a running deployment is reached, and its units reach their temporary files: maintained while it
+lives."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ _PERIOD_S = 2.0
 def plain_socket(place: Place) -> Path:
     """A path of the control socket that any client on this host can connect to; called by the supervisor itself.
 
-    Where the host has no room for a shortcut, it leads through the working directory of this process.
+    If the host has no place for a shortcut, the path leads through the working directory of this process.
     """
     if not place.needs_short_socket:
         return place.socket
@@ -29,13 +30,13 @@ def plain_socket(place: Place) -> Path:
 
 
 async def keep_reachable(place: Place, journal: Journal, events: EventLog) -> None:
-    """Until cancelled. Cleaners of temporary directories remove what is old, also where it is in use."""
+    """Maintain the paths until cancelled: cleaners of temporary directories remove old files, even those in use."""
     holder: Path | None = None
     while True:
         holder = _mended(place, holder, events)
         journal.note_socket(str(plain_socket(place)))
         _keep_tmpdirs(place, journal.content.children)
-        await anyio.sleep(_PERIOD_S)  # a directory tells nobody
+        await anyio.sleep(_PERIOD_S)  # a directory notifies nobody
 
 
 def _keep_tmpdirs(place: Place, units: Iterable[str]) -> None:
@@ -45,7 +46,7 @@ def _keep_tmpdirs(place: Place, units: Iterable[str]) -> None:
 
 
 def _mended(place: Place, before: Path | None, events: EventLog) -> Path | None:
-    """What holds the shortcut now, if one was ever made; `before`, what held it at the last look."""
+    """The current holder of the shortcut, if one was ever made; `before` is the holder at the last look."""
     if before is not None and holder_of(place.directory) is None:
         note(before, place.directory)  # it was removed with the directory
     noted = holder_of(place.directory)

@@ -1,5 +1,5 @@
-"""Bringing units that run as an earlier plan had them to what this one says: one after the other, in the order of a
-start, so that of each role others serve meanwhile."""
+"""Updating units that run according to an earlier plan, one after the other in the order of a start, so that others
+of each role keep serving."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from dynkv.supervisor.status import UnitStatus
 
 CAUSE = "its plan has changed"
 _TAKEN_OVER_S = 5.0
-"""In which what was taken over has mostly shown that it is well: until then nothing is known to serve meanwhile."""
+"""Seconds in which an adopted unit has usually shown that it is well: until then nothing is known to serve
+meanwhile."""
 _SETTLED_S = 1.0
-"""In which a program that nobody asks, and that cannot run as it is planned now, has mostly died."""
+"""Seconds in which a unit without probes that cannot run as planned has usually died."""
 _ON_THE_WAY = (State.PENDING, State.STARTING)
 
 
 async def renew(units: Iterable[Unit], board: Board, restart: Callable[[str, str], object]) -> None:
-    """Return when none is as an earlier plan had it; or when one has died as this one has it, and the rest stays."""
+    """Return when no unit is outdated; or when an updated one has died, and the others stay as they are."""
     planned = {unit.name: unit for unit in units}
     with anyio.move_on_after(_TAKEN_OVER_S):
         await board.until(lambda: not any(unit.outdated and unit.state in _ON_THE_WAY for unit in board.units))
@@ -39,22 +40,23 @@ async def renew(units: Iterable[Unit], board: Board, restart: Callable[[str, str
 
 
 def _is_over(board: Board, name: str) -> bool:
-    """Also where somebody has asked for something else meanwhile."""
+    """Whether the unit's turn is over, also because somebody has requested something else meanwhile."""
     unit = board[name]
     return not unit.outdated and (unit.state is State.READY or has_ended(unit.state) or _has_died(unit))
 
 
 def _has_died(unit: UnitStatus) -> bool:
-    """By itself, since it was restarted; a job for good, since until then it is tried again."""
+    """Whether it has died by itself since it was restarted; a job only for good, since until then it is retried."""
     if unit.role == Role.JOB:
         return unit.state is State.FAILED
     return unit.last_exit is not None and not unit.last_exit.asked
 
 
 def kept_as_they_were(before: Mapping[str, Unit], units: Iterable[Unit]) -> dict[str, Unit]:
-    """Of units that are planned otherwise now, by name as they were: those that can go on until it is their turn.
+    """Units that are planned differently now, by name and as they were, if they can keep running until it is their
+    turn.
 
-    One that has other GPUs now cannot: it would keep what another unit may be waiting for.
+    A unit that has other GPUs now cannot: it would keep what another unit may be waiting for.
     """
     planned = {unit.name: unit for unit in units}
     changed = {name: old for name, old in before.items() if name in planned and planned[name].digest() != old.digest()}

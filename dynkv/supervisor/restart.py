@@ -8,14 +8,14 @@ from dynkv.plan.model import RestartPolicy
 
 
 def restarts_left(policy: RestartPolicy, deaths: Sequence[float], now: float) -> int:
-    """How many more deaths it may die now, and be started again."""
+    """How many more deaths may be followed by a restart."""
     recent = sum(1 for death in deaths if now - death < policy.window_s)
     return max(0, policy.max_restarts - recent)
 
 
 def backoff_s(policy: RestartPolicy, deaths: Sequence[float], now: float) -> float | None:
-    """Seconds to wait after the newest of `deaths`: none after the first within the window, then doubling; None: budget
-    spent.
+    """Seconds to wait after the newest of `deaths`: none after the first within the window, then doubling. None if the
+    budget is spent.
 
     A budget of 5 in 10 minutes allows five restarts: the sixth death within ten minutes is final.
     """

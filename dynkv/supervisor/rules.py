@@ -1,4 +1,4 @@
-"""What is known about ends, as data: from what a process said to its reason, and to what can be done. Pure."""
+"""Known causes of death, as data: from what a process said to the reason, and to what can be done. Pure."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from dynkv.supervisor.farewells import ENGINE_DIED, Word
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`pattern` is searched in what ended a process and in nothing else; its group, if any, completes the reason."""
+    """A rule. `pattern` is searched only in the statement that ended a process; its group, if any, completes the
+    reason."""
 
     pattern: re.Pattern[str]
     reason: str
     hint: str
     permanent: bool = False
-    """Starting again cannot help."""
+    """Whether starting again cannot help."""
     is_usage: bool = False
-    """About a usage error; all others are not."""
+    """Whether the rule is about usage errors; all others are not."""
 
 
 _LONGEST = 4000
-"""Characters of a statement that are searched: a few lines, and not what it may quote."""
+"""Most characters of a statement to search: a few lines, without what it may quote."""
 
 
 def _rule(pattern: str, reason: str, hint: str, *, permanent: bool = False, is_usage: bool = False) -> Rule:
@@ -45,7 +46,7 @@ RULES = (
     ),
     _rule(
         r"Only one connector can produce KV transfer params",
-        "LMCache is too old to stand beside NIXL",
+        "this LMCache is too old to work with NIXL",
         "install lmcache 0.5.1 or later, or use --no-lmcache",
         permanent=True,
     ),
@@ -68,7 +69,7 @@ RULES = (
     _rule(
         r"(CUDA out of memory|torch\.(?:cuda\.)?OutOfMemoryError|No available memory for the cache blocks)",
         "not enough GPU memory",
-        "lower workers.gpu_memory_fraction or model.max_length, or take a smaller model",
+        "lower workers.gpu_memory_fraction or model.max_length, or use a smaller model",
     ),
     _rule(
         r"(Address already in use.*|error while attempting to bind on address .*|port \d+ already in use"
@@ -98,7 +99,7 @@ RULES = (
 
 
 def known(word: Word) -> tuple[Rule, str] | None:
-    """The first rule that knows it, with what completes its reason."""
+    """The first rule that matches, and the text that completes its reason."""
     rules = [rule for rule in RULES if rule.is_usage == word.is_usage]
     for text in word.texts:
         for rule in rules:

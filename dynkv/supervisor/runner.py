@@ -1,4 +1,4 @@
-"""The steps of one unit's life, turned one after the other."""
+"""The steps of one unit's life, taken one after the other."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _FAULT = "a fault in dynkv"
 
 
 class Runner:
-    """Others ask it for things (`ask`) and read the board."""
+    """Runs one unit. Others send it requests (`ask`) and read the board."""
 
     def __init__(self, life: Life, adopted: ChildRecord | None = None, peers: Peers | None = None) -> None:
         self._life = life
@@ -44,10 +44,10 @@ class Runner:
         self._standby = life.shared.standby_of(life.unit)
         self._adopted = adopted
         self._was_ready = adopted is not None
-        # what is taken over may be starting, so it has its turn before anyone else can take it
+        # an adopted process may still be starting, so it takes its turn before anyone else can
         self._turn = life.shared.turns.take_free(life.unit.gpus) if adopted else Turn()
         self._incarnation: Incarnation | None = None
-        self.deaths: list[float] = []  # by the clock of anyio
+        self.deaths: list[float] = []  # by anyio's clock
         self._is_hopeless = False
         self._starts_plainly = False
 
@@ -57,12 +57,12 @@ class Runner:
 
     @property
     def child(self) -> Child | None:
-        """Of the incarnation that there is just now."""
+        """The child of the current incarnation."""
         return self._incarnation.child if self._incarnation else None
 
     @property
     def has_been_ready(self) -> bool:
-        """In this incarnation or an earlier one."""
+        """Whether it has been ready, in this incarnation or an earlier one."""
         return self._was_ready or (self._incarnation is not None and self._incarnation.first_ready.is_set())
 
     @property
@@ -71,11 +71,11 @@ class Runner:
         return self._incarnation.registrations if self._incarnation else frozenset()
 
     def ask(self, request: Request) -> None:
-        """Ask for something; the newest request counts, and asking twice is asking once."""
+        """Request something; the newest request counts, and a repeated one has no effect."""
         self._slot.put(request)
 
     async def run(self) -> None:
-        """Until cancelled. Each step leaves the unit in the state of the next one."""
+        """Run until cancelled. Each step leaves the unit in the state of the next one."""
         steps: dict[State, Callable[[], Awaitable[None]]] = {
             State.PENDING: self._wait_for_admission,
             State.STARTING: self._live,
@@ -106,7 +106,7 @@ class Runner:
         self._turn = await admission.turn_with_memory(self._life, self._peers)
 
     async def _live(self) -> None:
-        """From the start of the process until nothing of it is left."""
+        """Follow the process from its start until nothing of it is left."""
         record, self._adopted = self._adopted, None
         started = await self._start() if record is None else await self._take_over(record)
         if started is None:
@@ -151,7 +151,7 @@ class Runner:
     # --- one incarnation ---
 
     async def _start(self) -> Incarnation | None:
-        """None if it could not be started; the unit is then on its way to a next try."""
+        """Start a process; None if that failed, and the unit is then on its way to the next attempt."""
         standby = None if self._starts_plainly else self._standby
         self._starts_plainly = False
         try:
@@ -162,7 +162,7 @@ class Runner:
             return None
 
     async def _take_over(self, record: ChildRecord) -> Incarnation | None:
-        """None if it has died by now; what it started may live."""
+        """Take over a process; None if it has died by now, although its descendants may live."""
         if (taken := incarnation.take_over(self._life, record, self._turn)) is not None:
             return taken
         cause = f"pid {record.pid} died before it could be taken over"
@@ -177,7 +177,7 @@ class Runner:
         return None
 
     async def _end(self, ended: Incarnation, ending: Ending) -> Stopped:
-        """What is left of it when it has died, or all of it when it has to go."""
+        """End what is left of a dead incarnation, or all of one that must go."""
         let_go(self._life, ended.turn)
         if not ending.is_stop and not ending.follows:
             self._peers.restart_followers(self.unit.name)
@@ -200,7 +200,7 @@ class Runner:
             await self._make_room(ended, ending, stopped)
 
     async def _make_room(self, ended: Incarnation, ending: Ending, stopped: Stopped) -> None:
-        """Clear up for the next incarnation; a restart that was asked for neither waits nor costs budget."""
+        """Clean up for the next incarnation; a requested restart neither waits nor uses up the budget."""
         words = in_words(stopped, self.unit, ending)
         self._life.go(State.RECLAIMING, words, killed=stopped.killed, left=list(stopped.left))
         await self._reclaim(ended)
@@ -223,9 +223,9 @@ class Runner:
             self._peers.restart_sidecar(sidecar, why)
 
     async def _outlive(self, fault: Exception) -> None:
-        """A fault of dynkv itself counts as a death: what there is of the unit is ended and given back.
+        """Treat a fault in dynkv as a death: end and give back what exists of the unit.
 
-        So a fault that comes again and again ends as any other death does that comes too often.
+        So a fault that keeps recurring leads to the same end as any other death that occurs too often.
         """
         self._tell(fault)
         ended, self._incarnation = self._incarnation, None
@@ -274,7 +274,7 @@ class Runner:
         self._life.event(EventKind.EXIT, last.reason, cause=last.hint, code=last.code, signal=last.signal)
 
     def _blames_standby(self, ended: Incarnation, cause: str) -> bool:
-        """Whether it may have died of having been forked; that counts against the standby, and not against the unit."""
+        """Whether it may have died because it was forked; that counts against the standby, and not against the unit."""
         if self._standby is None or not ended.is_from_standby or ended.first_ready.is_set():
             return False
         reason = standby_fault(cause, ended.exit, ended.last_lines())

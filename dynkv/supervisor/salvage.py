@@ -1,4 +1,4 @@
-"""What a dead supervisor left: what of it goes on, told, and ended, from outside."""
+"""What a dead supervisor left: what of it continues, is reported, and is ended, from outside."""
 
 from __future__ import annotations
 
@@ -27,17 +27,16 @@ from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatu
 from dynkv.supervisor.survivors import is_alive, is_ours, places_of, root_of, spared_for, survivors, trusted
 
 _STOP_TIMEOUT_S = 30.0
-"""Of a unit whose plan cannot be read."""
+"""Stop timeout in seconds of a unit whose plan cannot be read."""
 
 
 def adoptable(journal: JournalFile, plan: Plan, place: Place) -> dict[str, ChildRecord]:
-    """The children of a dead supervisor that still run as `plan` would start them, or may go on until they are
-    restarted as it would, by unit.
+    """Children of a dead supervisor, by unit, that still run as `plan` would start them, or that may continue until
+    they are restarted like that.
 
-    One that is to be restarted with another goes when that one has to.
+    One that restarts with another unit is included only if that one is.
 
-    Each is known for certain by pid, start time and, where /proc shows it, marker; and its unit's digest tells as what
-    it was started.
+    Each is identified by pid, start time and, if /proc shows it, marker; its unit's digest says how it was started.
     """
     units, places = {unit.name: unit for unit in plan.units}, places_of(journal, place)
     before = changed_units(journal, plan)
@@ -49,14 +48,14 @@ def adoptable(journal: JournalFile, plan: Plan, place: Place) -> dict[str, Child
 
 
 def changed_units(journal: JournalFile, plan: Plan) -> dict[str, Unit]:
-    """As they were planned before; none where the digests of another version may mean something else."""
+    """Changed units as they were planned before; none if digests of another version may mean something else."""
     if not journal.is_understood:
         return {}
     return kept_as_they_were({unit.name: unit for unit in journal.units}, plan.units)
 
 
 def registrations_left(journal: JournalFile, adopted: Collection[str], place: Place) -> Registrations:
-    """What workers that are not taken over had registered at the sidecar, where that is."""
+    """What workers that are not taken over had registered at the sidecar, if it is known."""
     if not any(name in adopted and _role(name) is Role.LMCACHE for name in journal.children):
         return frozenset()
     ended = {name: record for name, record in journal.children.items() if name not in adopted and _role(name).is_worker}
@@ -64,7 +63,7 @@ def registrations_left(journal: JournalFile, adopted: Collection[str], place: Pl
 
 
 def registrations_of(unit: str, record: ChildRecord, place: Place) -> Registrations:
-    """The ids under which a worker has registered itself at the sidecar: as journalled, else as its log names them."""
+    """The ids under which a worker has registered itself at the sidecar: from the journal, else from its log."""
     if record.registrations:
         return frozenset(record.registrations)
     since = seconds_of(record.started_at)
@@ -72,7 +71,7 @@ def registrations_of(unit: str, record: ChildRecord, place: Place) -> Registrati
 
 
 async def end_all_but(kept: Collection[ChildRecord], journal: JournalFile | None, place: Place) -> int:
-    """SIGKILL every other process that the dead supervisor left; how many there were."""
+    """Kill every other process that the dead supervisor left with SIGKILL; returns how many there were."""
 
     def others() -> list[Process]:
         host = Host.now()
@@ -84,9 +83,10 @@ async def end_all_but(kept: Collection[ChildRecord], journal: JournalFile | None
 
 
 async def end_survivors(journal: JournalFile | None, place: Place) -> int:
-    """SIGTERM in the order of a stop, each unit's deadline, SIGKILL; then socket and discovery. How many there were.
+    """End all: SIGTERM in the order of a stop, each unit's deadline, SIGKILL; then remove socket and discovery. Returns
+    how many there were.
 
-    Without a journal nothing tells the order, nor whom to ask: SIGKILL at once.
+    Without a journal neither the order nor the main processes are known: SIGKILL at once.
     """
     count = len(survivors(journal, place))
     if journal is not None and count > 0:
@@ -103,11 +103,11 @@ async def end_survivors(journal: JournalFile | None, place: Place) -> int:
 
 
 def clear_files(place: Place, kept: Collection[str] = ()) -> None:
-    """What only a running deployment needs: its socket, discovery entries and temporary files.
+    """Remove what only a running deployment needs: its socket, discovery entries and temporary files.
 
-    With units that are `kept` running, their temporary files and the short path to them stay, and so does discovery.
+    If units that are `kept` run, their temporary files, the short path to them and discovery stay.
     """
-    with suppress(OSError):  # a directory, which nobody but a person can have made
+    with suppress(OSError):  # a directory, which only a person can have made
         place.socket.unlink()
     scratch = place.scratch_root
     is_own = is_own_directory(scratch.parent) and is_own_directory(scratch)
@@ -122,7 +122,7 @@ def clear_files(place: Place, kept: Collection[str] = ()) -> None:
 
 
 def _remove(path: Path) -> None:
-    """A link, and not what it leads to."""
+    """Remove the path; of a link, not its target."""
     if path.is_dir() and not path.is_symlink():
         import shutil
 
@@ -138,7 +138,7 @@ def orphaned_status(
     why: str = "its supervisor is dead; nothing is watched or restarted: "
     "`dynkv up` with the same profile takes over what runs, `dynkv down` ends it",
 ) -> DeploymentStatus:
-    """The deployment as seen without its supervisor: what runs serves, but nothing would be restarted."""
+    """The status of a deployment without its supervisor: what runs serves, but nothing would be restarted."""
     plan = journal.plan
     units = {unit.name: unit for unit in journal.units}
     return DeploymentStatus(
@@ -173,7 +173,7 @@ def _orphaned_unit(name: str, unit: Unit | None, journal: JournalFile, place: Pl
 
 
 def _role(unit: str) -> Role:
-    """By the names that the planner gives; what is named otherwise is a custom unit."""
+    """The role by the planner's names; anything else is a custom unit."""
     kind = unit.partition("-")[0]
     return Role(kind) if kind in {*Role} else Role.UNIT
 

@@ -1,4 +1,4 @@
-"""Which units of a role stay when fewer are wanted, and which come when more are. Pure."""
+"""Which units of a role stay when fewer are wanted, and which start when more are. Pure."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ _KEPT_FIRST = (
 
 
 def kept(units: Sequence[UnitStatus], replicas: int) -> frozenset[str]:
-    """Names of the `replicas` units that are to run: what is healthy stays, and of equals the first ones."""
+    """Names of the `replicas` units that should run: healthy ones stay, and among equals the first."""
     rank = {state: number for number, states in enumerate(_KEPT_FIRST) for state in states}
     return frozenset(unit.name for unit in sorted(units, key=lambda unit: rank[unit.state])[:replicas])

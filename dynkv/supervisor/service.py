@@ -1,7 +1,7 @@
-"""What a service manager is told of a supervisor in its foreground: that it is ready, how it is, and that it ends.
+"""What a service manager is told about a supervisor in its foreground: that it is ready, how it is, and that it ends.
 
-Source: sd_notify(3) and sd_watchdog_enabled(3) of systemd 252: lines of `KEY=value` in a datagram to the socket that
-NOTIFY_SOCKET names, which is a path or, with @ before it, an abstract name.
+Source: sd_notify(3) and sd_watchdog_enabled(3) of systemd 252: lines of `KEY=value` in a datagram to the socket named
+by NOTIFY_SOCKET, which is a path or, with @ before it, an abstract name.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dynkv.supervisor.status import DeploymentState, UnitStatus
 
 _PERIOD_S = 0.5
 _STATUS_MAX = 200
-"""Characters: it is shown on one line."""
+"""Most characters of the status, which is shown on one line."""
 _ENDS = (DeploymentState.STOPPING, DeploymentState.STOPPED)
 _SERVES = (DeploymentState.READY, DeploymentState.DEGRADED)
 
@@ -30,11 +30,12 @@ _SERVES = (DeploymentState.READY, DeploymentState.DEGRADED)
 class Manager:
     address: str
     watchdog_s: float | None = None
-    """It takes the supervisor for hung when it has heard nothing for so long; None when it does not listen for that."""
+    """Seconds without a message after which it takes the supervisor for hung; None if it has no watchdog."""
 
 
 def manager_of(environ: MutableMapping[str, str], pid: int) -> Manager | None:
-    """Whom the process `pid` reports to; what says so is taken out of its environment, for it concerns no other."""
+    """The manager that the process `pid` reports to; its variables are removed from the environment, for nothing
+    else needs them."""
     address = environ.pop("NOTIFY_SOCKET", "")
     usec, watched = environ.pop("WATCHDOG_USEC", ""), environ.pop("WATCHDOG_PID", str(pid))
     if not address.startswith(("/", "@")):
@@ -46,7 +47,7 @@ def manager_of(environ: MutableMapping[str, str], pid: int) -> Manager | None:
 async def keep_told(
     manager: Manager | None, state: Callable[[], DeploymentState], board: Board, events: EventLog
 ) -> None:
-    """Until it is cancelled, which is the supervisor's end; nothing where nobody listens."""
+    """Keep the manager informed until cancelled, which is the supervisor's end; does nothing without one."""
     if manager is None:
         return
     line = _Line(manager, events)
@@ -61,7 +62,7 @@ async def keep_told(
 
 
 def news(state: DeploymentState, missed: Iterable[UnitStatus]) -> dict[str, str]:
-    """What there is to say, by key. A start is over when a real request was answered."""
+    """The current message, by key. A start is complete when a real request was answered."""
     waited_for = [f"{unit.name} is {unit.state}" for unit in missed if not is_well(unit.state)]
     words = ": ".join([str(state), *([", ".join(waited_for)] if waited_for else [])])
     if len(words) > _STATUS_MAX:
@@ -74,7 +75,7 @@ def news(state: DeploymentState, missed: Iterable[UnitStatus]) -> dict[str, str]
 
 
 class _Line:
-    """Says what is new. A manager that cannot be told is an event, and is told later."""
+    """Sends what is new. A failure is recorded as an event, and the message is sent later."""
 
     def __init__(self, manager: Manager, events: EventLog) -> None:
         self._manager = manager
@@ -108,7 +109,7 @@ class _Line:
 
 
 def send(address: str, text: str) -> None:
-    """Without waiting; raises OSError where nobody takes it."""
+    """Send without waiting. Raises OSError if nobody receives it."""
     name = os.fsencode(address)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
         line.setblocking(False)

@@ -1,4 +1,4 @@
-"""The one request that a unit has yet to answer."""
+"""The one request that a unit has yet to handle."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class Slot:
         self._changed = anyio.Event()
 
     def put(self, new: Request) -> None:
-        """The table decides whether this takes the place of what is pending. After a final one nothing is asked."""
+        """Put a request; the table in inbox.py decides whether it replaces the pending one. None is accepted after a
+        final one."""
         if self._is_final:
             return
         self._is_final = new.final
@@ -27,12 +28,12 @@ class Slot:
         self._changed = anyio.Event()
 
     async def asked(self) -> None:
-        """Return when there is a request to answer; it may be forgotten again until it is taken."""
+        """Return when there is a request to handle; it may be dropped again before it is taken."""
         while self.pending is None:
             await self._changed.wait()
 
     def take(self) -> Request | None:
-        """What is pending; it counts from now on."""
+        """Take the pending request, which applies from now on."""
         request, self.pending = self.pending, None
         if request is not None:
             self._life.publish(wanted=not request.is_scaling)
@@ -41,7 +42,7 @@ class Slot:
     async def unless_asked(self, work: Callable[[], Awaitable[None]]) -> bool:
         """Do `work`, but drop it when a request comes in; whether it was done."""
         if self.pending is not None:
-            return False  # a task that needs to wait for nothing would be done before it could be dropped
+            return False  # a task that need not wait would be done before it could be dropped
         done = False
 
         async def do() -> None:

@@ -1,4 +1,5 @@
-"""All units of one deployment: started in the plan's order, stopped in reverse, and asked by name or role meanwhile."""
+"""All units of one deployment: started in the plan's order, stopped in reverse, and addressed by name or role
+meanwhile."""
 
 from __future__ import annotations
 
@@ -32,14 +33,14 @@ if TYPE_CHECKING:
     from dynkv.supervisor.membership import Membership
 
 _MAPPER_DEADLINE_S = 300.0
-"""One that has been restarted may wait for what never comes, and so would the one that waits for it."""
+"""Most seconds to wait for one mapper: a restarted one may wait for something that never happens."""
 
 
 _FIGURES_DEADLINE_S = 1.0
 
 
 class Stack:
-    """What runners need of other units (`Peers`), too."""
+    """Runs the units, and implements what runners need of each other (`Peers`)."""
 
     def __init__(
         self,
@@ -52,10 +53,10 @@ class Stack:
         before: Mapping[str, Unit] | None = None,
     ) -> None:
         """`adopted`: children that a dead supervisor of the same deployment left, by unit; `before`: those of their
-        units that were planned otherwise, as they were.
+        units that are planned differently now, as they were.
 
-        `registrations_left`: of workers that were ended, at a sidecar that is taken over. `resting`: units that were
-        asked to stop, and whether because fewer of their role are wanted.
+        `registrations_left`: registrations of ended workers at an adopted sidecar. `resting`: units that were stopped
+        on request, and whether because fewer of their role are wanted.
         """
         adopted = adopted or {}
         self.plan = plan
@@ -72,15 +73,15 @@ class Stack:
         self._node = _member(plan, shared, self)
         self._down = anyio.Event()
         self.is_foreground = False
-        """Its supervisor is somebody's child, who may end what it leaves."""
+        """Whether its supervisor is a child of a program that may end what it leaves."""
         self.released = anyio.Event()
-        """Its supervisor is to end, and nobody else."""
+        """Set when only the supervisor should end, and no unit."""
         for name, is_scaling in (resting or {}).items():
             if name in self._runners:
                 self._ask(name, Ask.STOP, "it was stopped under an earlier supervisor", is_scaling=is_scaling)
 
     async def run(self) -> None:
-        """Until `take_down` was called and nothing runs any more."""
+        """Run until `take_down` was called and nothing runs any more."""
         began = anyio.current_time()
         self._shared.events.record(
             EventKind.DEPLOYMENT, f"starting {self.plan.name}", cause=f"profile {self.plan.profile}"
@@ -104,33 +105,33 @@ class Stack:
     # --- what can be asked ---
 
     def take_down(self, cause: str) -> None:
-        """Ask for the end; asking twice is asking once."""
+        """Request the end; a repeated request has no effect."""
         if not self._down.is_set():
             self._shared.events.record(EventKind.DEPLOYMENT, f"taking {self.plan.name} down", cause=cause)
             self._overview.is_stopping = True
             self._down.set()
 
     def release(self, cause: str) -> bool:
-        """Let go of everything that runs, for another supervisor; False on the way down."""
+        """Release everything that runs, for another supervisor; False if the deployment is going down."""
         if self._down.is_set():
             return False
         if not self.released.is_set():
-            self._shared.events.record(EventKind.DEPLOYMENT, f"letting go of {self.plan.name}", cause=cause)
+            self._shared.events.record(EventKind.DEPLOYMENT, f"releasing {self.plan.name}", cause=cause)
             self._shared.journal.note_release()
             self.released.set()
         return True
 
     def ask(self, unit: str, ask: Ask, cause: str) -> bool:
-        """Whether there is such a unit, and the deployment is not on its way down."""
+        """Request something of a unit; whether there is such a unit, and the deployment is not going down."""
         if unit not in self._runners or self._down.is_set():
             return False
         self._ask(unit, ask, cause)
         return True
 
     def scale(self, role: str, replicas: int) -> None:
-        """Keep this many units of a role running, of those that are well before others. Raises ValueError, in words."""
+        """Keep this many units of a role running, healthy ones first. Raises ValueError, in words."""
         if self._down.is_set():
-            raise ValueError("the deployment is on its way down")
+            raise ValueError("the deployment is being taken down")
         units = [unit for unit in self.plan.workers if unit.role == role]
         if not units:
             roles = ", ".join(dict.fromkeys(unit.role.value for unit in self.plan.workers))
@@ -144,18 +145,18 @@ class Stack:
             self._ask(unit.name, Ask.START if is_wanted else Ask.STOP, cause, is_scaling=not is_wanted)
 
     def note_kv(self, figures: Mapping[str, float | int | None]) -> None:
-        """Figures of the KV caches, for the status to show."""
+        """Store figures of the KV caches for the status."""
         self._overview.note_kv(figures)
 
     def status(self) -> DeploymentStatus:
         return self._overview.status()
 
     def pids(self) -> dict[str, frozenset[int]]:
-        """Of each unit's tree, as it is now."""
+        """Pids of each unit's current tree."""
         return self._overview.pids()
 
     def hang_checks(self) -> dict[str, int]:
-        """How often each unit was looked at, whether it makes progress; by this supervisor."""
+        """How many times this supervisor has checked each unit for a hang."""
         return self._shared.hang_checks
 
     @property
@@ -163,7 +164,7 @@ class Stack:
         return self._overview.state
 
     def summary(self) -> tuple[DeploymentState, str]:
-        """The state, with what it is about in words."""
+        """The state, and what it is about in words."""
         return self._overview.state, self._overview.detail
 
     # --- what runners need of other units ---
@@ -184,10 +185,10 @@ class Stack:
         return found
 
     async def restart_mappers(self, owner: str) -> None:
-        """Those that may still map GPU memory of `owner`'s dead incarnation, which is freed only when they end.
+        """Restart units that may still map GPU memory of `owner`'s dead incarnation, which is freed only when they end.
 
-        One after the other where another unit does the owner's work meanwhile; or else at once, as nothing is
-        served anyway.
+        They go one after the other if another unit does the owner's work meanwhile; otherwise all at once, as nothing
+        is served anyway.
         """
         board, runner = self._shared.board, self._runners[owner]
         role = runner.unit.role
@@ -204,7 +205,8 @@ class Stack:
                     await board.until(partial(self._is_over, name, before))
 
     async def _is_drained(self, worker: Unit, ended: Collection[str]) -> bool:
-        """Its requests go on at another one of its role, none of those that end with it, or it has none."""
+        """Whether a worker has no request, or its requests can continue on another one of its role that does not end
+        too."""
         frontend, board = self.plan.frontend, self._shared.board
         others = [u for u in board.units if u.role is worker.role and u.name not in ended]
         if frontend is not None and frontend.migration_limit and any(u.state is State.READY for u in others):
@@ -222,7 +224,7 @@ class Stack:
         self._runners[unit].ask(Request(ask, cause, is_scaling=is_scaling))
 
     def _beside(self) -> dict[str, Callable[[], Awaitable[object]]]:
-        """What goes on beside the units, and could fail without them."""
+        """Tasks next to the units, which may fail without affecting them."""
         return {
             "the proof that it serves": self._proof.run,
             "the census": partial(take_census, self._shared, self._runners),
@@ -241,7 +243,7 @@ class Stack:
 
     async def _release_what_is_left(self) -> None:
         for name in await release_what_is_left(self.plan, self._shared, self._registrations_left):
-            self.restart_sidecar(name, "it does not let go of the GPU memory of workers that were ended")
+            self.restart_sidecar(name, "it does not release the GPU memory of ended workers")
 
     async def _stop_in_order(self) -> None:
         board = self._shared.board

@@ -1,7 +1,7 @@
-"""Keeping a standby parked: a process with a worker's imports done, from which workers are started.
+"""Keeping a standby parked: a process that has done a worker's imports, and from which workers are started.
 
-It is never in the way: it parks when nothing else is starting, but for the deployment's own start, and whoever wants to
-start from one that is not there, or fails, starts without the standby.
+It is never in the way: it parks when nothing else is starting, except during the deployment's own start, and a unit
+whose standby is missing or fails starts without it.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from dynkv.supervisor.status import StandbyState, StandbyStatus
 
 _PERIOD_S = 5.0
 _ORDER_DEADLINE_S = 10.0
-"""Forking a process of 1 GB takes 0.4 s."""
+"""Most seconds for an order: forking a process of 1 GB takes 0.4 s."""
 _GROWN = 1.5
-"""A parked process does nothing; one that has grown by this has a leak."""
+"""Growth that means a leak: a parked process does nothing."""
 _FAILURES_MAX = 2
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 5.0, 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """One that was parked for the host before, and stays parked for the next deployment."""
+    """A process that was parked for the host before, and stays parked for the next deployment."""
 
     process: StandbyProcess
     log: Path
@@ -58,12 +58,12 @@ class StandbyRunner:
         at_once: bool,
         handed: Handed | None = None,
     ) -> None:
-        """`at_once`: units are about to start from it; otherwise it parks when nothing starts."""
+        """`at_once`: units are about to start from it; otherwise it parks when nothing is starting."""
         self.planned = standby
         self._handed = handed
         self.handed_pid = handed.process.child.pid if handed else 0
         self.spared = handed.process if handed else None
-        """What was handed in, as long as it is fit for another deployment."""
+        """The process that was handed over, as long as it is fit for another deployment."""
         self._at_once = at_once
         self._python = python
         self._place = place
@@ -83,7 +83,7 @@ class StandbyRunner:
 
     @property
     def log(self) -> Path:
-        """Of the one that was handed in, that lies where no deployment has its own."""
+        """Its log; that of a handed-over process is outside of the deployment."""
         return self._handed.log if self._handed else self._place.logs / f"{self.planned.name}.log"
 
     def status(self) -> StandbyStatus:
@@ -107,7 +107,7 @@ class StandbyRunner:
     async def launch(
         self, what: str, argv: Sequence[str], env: Mapping[str, str], log: Path, schedule: Schedule = FREE
     ) -> Child | None:
-        """Start a program from it; None where that cannot be, and it has to start without the standby."""
+        """Start a program from it; None if that is impossible, and it has to start without the standby."""
         standby = self._process
         if standby is None or self._state is not StandbyState.PARKED or self._given_up.is_set():
             return None
@@ -120,25 +120,25 @@ class StandbyRunner:
             self._tell(f"{what} starts without the standby", cause=str(error))
             self._given_up.set()
             with anyio.move_on_after(_ORDER_DEADLINE_S):
-                await self._gone.wait()  # with what it may have forked all the same
+                await self._gone.wait()  # including what it may have forked nevertheless
             return None
         self._launched += 1
         self._tell(f"{what} starts from it", duration_s=anyio.current_time() - began)
         return child
 
     def praise(self) -> None:
-        """What started from it is ready."""
+        """Note that a unit started from it is ready."""
         self._failures = 0
 
     def blame(self) -> None:
-        """What started from it died before it was ready. Twice in a row, and it is given up for good."""
+        """Note that a unit started from it died before it was ready. After two in a row, it is given up for good."""
         self._failures += 1
         if self._failures == _FAILURES_MAX:
             self._fail(f"what started from it died before it was ready, {_FAILURES_MAX} times in a row")
             self._given_up.set()
 
     async def run(self) -> None:
-        """Until cancelled, or until it is not needed any more."""
+        """Run until cancelled, or until it is no longer needed."""
         try:
             await self._live()
         except Exception as error:  # noqa: BLE001 (a fault in what only saves time must not end the rest)
@@ -161,7 +161,7 @@ class StandbyRunner:
     # --- one process ---
 
     async def _one_life(self) -> None:
-        """From its start until it dies, leaks, fails or is not needed any more."""
+        """Follow one process until it dies, leaks, fails or is no longer needed."""
         self._state, self._detail = StandbyState.PARKING, ""
         self._settled, self._given_up, self._gone = anyio.Event(), anyio.Event(), anyio.Event()
         try:
@@ -185,7 +185,7 @@ class StandbyRunner:
             self._gone.set()
 
     def _spawned(self) -> StandbyProcess:
-        """Raises OSError."""
+        """Start the process. Raises OSError."""
         env = {**self.planned.env, **self._place.own_tmpdir(self.planned.name)}
         return StandbyProcess.spawn(
             [self._python, *self.planned.python_options],
@@ -225,7 +225,7 @@ class StandbyRunner:
             self._tell(f"ended: {why}")
 
     async def _until_unfit(self, standby: StandbyProcess) -> str:
-        """Why it has to go; nothing to tell where it has just done its work."""
+        """Why it must go; empty if it has simply done its work."""
         baseline = self._resident(standby.child)
         async with anyio.create_task_group() as tasks:
             why = ""
@@ -249,7 +249,7 @@ class StandbyRunner:
 
             async def on_growth() -> None:
                 while self._resident(standby.child) <= baseline * _GROWN and not standby.child.is_stopped:  # noqa: ASYNC110
-                    await anyio.sleep(_PERIOD_S)  # another process's state
+                    await anyio.sleep(_PERIOD_S)  # watching another process's state
                 await end("it was stopped" if standby.child.is_stopped else "it has grown, and should not")
 
             stays = self.planned.keep or self._handed is not None
@@ -260,7 +260,8 @@ class StandbyRunner:
     # --- small parts ---
 
     def _nothing_starts(self) -> bool:
-        """One's own units may come and go; and what waits for one that has ended may wait for ever."""
+        """Whether nothing is starting. Custom units may come and go, and what waits for an ended unit may wait for
+        ever."""
         units = [unit for unit in self._board.units if not Role(unit.role).is_own]
         calm = [State.READY, State.UNREADY, State.STOPPED, State.FAILED]
         if any(has_ended(unit.state) for unit in units):
@@ -275,14 +276,14 @@ class StandbyRunner:
         available = memory_available_bytes()
         if available >= self.planned.memory_bytes:
             return True
-        short = f"it takes {self.planned.memory_bytes / 1e9:.1f} GB, and {available / 1e9:.1f} GB of memory are free"
+        short = f"it takes {self.planned.memory_bytes / 1e9:.1f} GB, but {available / 1e9:.1f} GB of memory are free"
         if not self._detail:
             self._tell("waits for memory", cause=short)
         self._detail = short
         return False
 
     def _resident(self, child: Child) -> int:
-        """Of its own process alone: what is just being forked belongs to its tree for a moment only."""
+        """Memory of its own process: a process just forked from it belongs to its tree only for a moment."""
         process = read_process(child.pid)
         return 0 if process is None else resident_bytes([process])
 

@@ -1,4 +1,4 @@
-"""The life of a unit, as one table. An illegal step raises and changes nothing."""
+"""The life of a unit as one table. An illegal step raises and changes nothing."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from dynkv.errors import IllegalTransition
 
 class State(StrEnum):
     PENDING = "pending"
-    """Waiting for what it depends on, or for its turn on a GPU."""
+    """It waits for its dependencies, or for its turn on a GPU."""
     STARTING = "starting"
     """Its process runs; it has not been ready yet."""
     READY = "ready"
     """Its readiness probe passes."""
     UNREADY = "unready"
-    """It was ready; its process runs, and its readiness probe fails."""
+    """It was ready; its process runs, but its readiness probe fails."""
     RECYCLING = "recycling"
-    """It died or is to be restarted, and what is left of its tree is being ended."""
+    """It died or will be restarted, and what is left of its tree is being ended."""
     RECLAIMING = "reclaiming"
     """Its tree is gone; what it held is being given back."""
     BACKOFF = "backoff"
-    """Waiting until it may start again."""
+    """It waits until it may start again."""
     FAILED = "failed"
     """It died too often; it starts again only on request."""
     STOPPING = "stopping"
-    """It was asked to end, and has not ended yet."""
+    """It was told to end, and has not ended yet."""
     STOPPED = "stopped"
-    """It was asked to end, and starts again only on request."""
+    """It has ended on request, and starts again only on request."""
     COMPLETED = "completed"
-    """A job that has ended well; it runs again only on request."""
+    """A job that has exited with 0; it runs again only on request."""
 
 
 _ENDED = frozenset({State.FAILED, State.STOPPED, State.COMPLETED})
@@ -52,24 +52,24 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 
 
 def advance(unit: str, old: State, new: State) -> State:
-    """`new`, if the table allows it after `old`; raises IllegalTransition."""
+    """`new`, if the table allows it after `old`. Raises IllegalTransition."""
     if new not in TRANSITIONS[old]:
         raise IllegalTransition(unit, old, new)
     return new
 
 
 def has_ended(state: State) -> bool:
-    """Nothing of the unit runs, and nothing will unless someone asks."""
+    """Whether nothing of the unit runs, and nothing will unless requested."""
     return state in _ENDED
 
 
 def is_well(state: State) -> bool:
-    """The unit does what it is there for, or has done it."""
+    """Whether the unit does what it is for, or has done it."""
     return state in _WELL
 
 
 def is_running(state: State) -> bool:
-    """The unit's process is up."""
+    """Whether the unit's process is up."""
     return state in _RUNNING
 
 
@@ -86,5 +86,6 @@ _WAY_ON: dict[State, tuple[State, ...]] = {
 
 
 def way_on(state: State) -> tuple[State, ...]:
-    """The states to go through, when the care of a unit broke off in this one, to one from which it can go on."""
+    """The states to go through, if supervision of a unit broke off in this one, to a state from which it can
+    continue."""
     return _WAY_ON.get(state, ())

@@ -1,6 +1,6 @@
-"""Frozen snapshots of units and of the deployment; these are also what goes over the wire.
+"""Frozen snapshots of units and of the deployment, which also go over the wire.
 
-The field names are a contract: `dynkv status --json` prints them as they stand.
+The field names are a contract: `dynkv status --json` prints them as they are.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ class DeploymentState(StrEnum):
     STARTING = "starting"
     """It has not answered a request yet."""
     READY = "ready"
-    """It has answered a real request, and all its units are ready, its jobs completed."""
+    """It has answered a real request, all its units are ready, and its jobs are completed."""
     DEGRADED = "degraded"
-    """It was ready, and a unit is not."""
+    """It was ready, but a unit is not."""
     FAILED = "failed"
-    """A unit has failed before it ever answered."""
+    """A unit failed before the deployment ever answered."""
     STOPPING = "stopping"
     STOPPED = "stopped"
 
@@ -35,7 +35,7 @@ class ProbeStatus:
 
 @dataclass(frozen=True, slots=True)
 class LastExit:
-    """How the incarnation before this one ended; `at` is an ISO 8601 time in UTC."""
+    """How the previous incarnation ended; `at` is an ISO 8601 time in UTC."""
 
     code: int | None
     signal: int | None
@@ -45,12 +45,12 @@ class LastExit:
     log_tail: tuple[str, ...] = ()
     """The last lines of that incarnation's log."""
     asked: bool = False
-    """It did not end by itself."""
+    """Whether it was told to end."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoraStatus:
-    """A LoRA adapter at one worker, as it was when it last answered."""
+    """A LoRA adapter at one worker, as of the worker's last answer."""
 
     name: str
     loaded: bool
@@ -62,65 +62,65 @@ class LoraStatus:
 class UnitStatus:
     name: str
     role: str
-    """`lmcache`, `frontend`, `worker`, `decode`, `prefill`, or `unit` or `job` for one of the profile's own."""
+    """`lmcache`, `frontend`, `worker`, `decode`, `prefill`, or `unit` or `job` for a custom unit."""
     state: State
     pid: int | None = None
     gpus: tuple[str, ...] = ()
-    """Index, UUID or MIG id."""
+    """Indices, UUIDs or MIG ids."""
     ports: dict[str, int] = field(default_factory=dict)
-    """By name."""
+    """Ports by name."""
     restarts: int = 0
-    """Since this supervisor began."""
+    """Restarts since this supervisor began."""
     requests_cut: int = 0
-    """Requests that ended with an error because it had ended, since this supervisor began."""
+    """Requests that ended with an error because the unit had ended, since this supervisor began."""
     uptime_s: float | None = None
-    """Of this incarnation."""
+    """Seconds since this incarnation started."""
     ready_after_s: float | None = None
-    """Seconds from its process's start to ready, of this incarnation."""
+    """Seconds from the start of this incarnation's process until it was ready."""
     probe: ProbeStatus | None = None
-    """The newest try."""
+    """The newest attempt."""
     rss_bytes: int | None = None
-    """Of its whole tree."""
+    """Memory of its whole tree."""
     last_exit: LastExit | None = None
-    """How the incarnation before this one ended; None if there was none."""
+    """How the previous incarnation ended; None if there was none."""
     log: str = ""
     """The path of its log."""
     waiting_for: str | None = None
-    """What keeps it from starting, in words."""
+    """What keeps the unit from starting, in words."""
     started: bool = False
-    """Its startup probe has passed."""
+    """Whether its startup probe has passed."""
     log_start_byte: int = 0
     """Where in its log this incarnation begins."""
     started_at: str | None = None
     """When this incarnation's process was started; ISO 8601, UTC."""
     wanted: bool = True
-    """False when it was stopped because fewer of its role are wanted."""
+    """False if it was stopped because fewer units of its role are wanted."""
     outdated: bool = False
-    """It runs as an earlier plan had it, and will be restarted."""
+    """Whether it runs according to an earlier plan, and will be restarted."""
     restarts_left: int | None = None
-    """How many more deaths it may die within the window, and be started again."""
+    """How many more deaths within the window may be followed by a restart."""
     loras: tuple[LoraStatus, ...] = ()
-    """Of a worker, the LoRA adapters that the profile names; empty until it first answers."""
+    """For a worker, the LoRA adapters in the profile; empty until it first answers."""
 
     @property
     def is_missed(self) -> bool:
-        """Whether the deployment is not well unless it is ready."""
+        """Whether the deployment is not well unless this unit is ready."""
         return self.wanted or not has_ended(self.state)
 
 
 class StandbyState(StrEnum):
     WAITING = "waiting"
-    """It starts when nothing else does, and there is memory for it."""
+    """It starts when nothing else does and there is enough memory."""
     PARKING = "parking"
     """It imports."""
     PARKED = "parked"
     ENDED = "ended"
-    """It is not needed any more, or could not be had."""
+    """It is no longer needed, or could not be started."""
 
 
 @dataclass(frozen=True, slots=True)
 class StandbyStatus:
-    """A process that waits with its imports done, to become what has to start quickly."""
+    """A process that has done its imports and waits to become a unit that must start quickly."""
 
     name: str
     roles: tuple[str, ...]
@@ -137,18 +137,18 @@ class StandbyStatus:
 
 @dataclass(frozen=True, slots=True)
 class GpuStatus:
-    """A GPU that units use, as NVML sees it: whoever uses it, also who is no unit."""
+    """A GPU that units use, as NVML sees it, including its use by other processes."""
 
     id: str
-    """As the units name it: index, UUID or MIG id."""
+    """The id that the units have: index, UUID or MIG id."""
     memory_used_bytes: int
     memory_total_bytes: int
     utilisation: float | None = None
-    """Share of the last moment in which it computed, 0 to 1; None where NVML does not tell, as for a MIG slice."""
+    """Share of the last moment in which it computed, 0 to 1; None if NVML does not say, as for a MIG slice."""
     power_w: float | None = None
-    """What it draws; None where NVML does not tell."""
+    """Power draw in watts; None if NVML does not say."""
     temperature_c: float | None = None
-    """In degrees Celsius; None where NVML does not tell."""
+    """Temperature in degrees Celsius; None if NVML does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,35 +164,35 @@ class DeploymentStatus:
     profile: str
     state: DeploymentState
     endpoint: str
-    """Where the OpenAI-compatible API is; empty without a frontend."""
+    """The address of the OpenAI-compatible API; empty without a frontend."""
     model: str
-    """As clients name it."""
+    """The model's name for clients."""
     started_at: str
-    """ISO 8601, UTC."""
+    """Time in ISO 8601, UTC."""
     supervisor: SupervisorStatus | None
-    """None when nobody watches."""
+    """None without a supervisor."""
     units: tuple[UnitStatus, ...]
     kv: dict[str, float | int | None] = field(default_factory=dict)
-    """Figures of the KV caches; each is None while nobody answers."""
+    """Figures of the KV caches; each is None while it is unknown."""
     detail: str = ""
-    """What the state is about, in words: what is waited for, or which units are not well."""
+    """What the state is about, in words: what it is waiting for, or which units are not well."""
     standbys: tuple[StandbyStatus, ...] = ()
     spares: tuple[StandbyStatus, ...] = ()
-    """The former name of `standbys`, for one version more."""
+    """The former name of `standbys`, for one more version."""
     gpus: tuple[GpuStatus, ...] = ()
-    """Those that units use, where NVML answers in time."""
+    """GPUs that units use, if NVML answers in time."""
     task: str = ""
-    """What the model is asked for: `auto` until it has answered; empty without a frontend."""
+    """What the model is used for: `auto` until it has answered; empty without a frontend."""
     model_aliases: tuple[str, ...] = ()
-    """Other names that clients may ask for."""
+    """Other names that clients may use."""
     metrics_url: str = ""
-    """Where Prometheus reads the figures of all units; empty where nowhere."""
+    """Where Prometheus reads the metrics of all units; empty if they are not served."""
     cluster: ClusterStatus | None = None
-    """The other nodes; None on a machine of its own."""
+    """The other nodes; None outside of a cluster."""
 
 
 def deployment_state(units: Iterable[UnitStatus], *, answered: bool, stopping: bool) -> DeploymentState:
-    """`answered`: the deployment has once answered a real request."""
+    """The state; `answered`: the deployment has answered a real request."""
     states = [unit.state for unit in units if unit.is_missed]
     if stopping:
         over = all(map(has_ended, states))

@@ -1,4 +1,4 @@
-"""What a new supervisor does with what a dead one left: what goes on, what is ended, and what it must not touch."""
+"""What a new supervisor does with what a dead one left: what continues, what is ended, and what it must not touch."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ from dynkv.supervisor.survivors import spared_for, strays_of, survivors
 
 @dataclass(frozen=True, slots=True)
 class Inheritance:
-    """What the new supervisor goes on with."""
+    """What the new supervisor continues with."""
 
     started_at: str
     adopted: dict[str, ChildRecord] = field(default_factory=dict)
-    """Children, by unit."""
+    """Children by unit."""
     before: dict[str, Unit] = field(default_factory=dict)
-    """Those of their units that were planned otherwise, as they were."""
+    """Those of their units that are planned differently now, as they were."""
     registrations: Registrations = frozenset()
-    """What those that were ended had registered at a sidecar that is taken over."""
+    """What ended workers had registered at an adopted sidecar."""
     strays: tuple[Identity, ...] = ()
-    """What had left the trees of those."""
+    """Processes that had left the trees of the adopted children."""
     resting: dict[str, bool] = field(default_factory=dict)
-    """Units that were asked to stop, and whether because fewer of their role are wanted."""
+    """Units that were stopped on request, and whether because fewer of their role are wanted."""
     completed: dict[str, str] = field(default_factory=dict)
-    """Jobs that have ended well since the host was started, by their digest; as the plan has them still."""
+    """Jobs of the current plan that have exited with 0 since the host was started, by their digest."""
     told: Told = NOTHING
-    """What those who are to be told know of."""
+    """What the hooks have been told."""
 
 
 def unclear(journal: JournalFile | None, plan: Plan, place: Place) -> list[Process]:
-    """Processes that a new supervisor would end without knowing whether it has to: nobody may end them unasked.
+    """Processes that a new supervisor would end without knowing whether it must: nobody may end them without consent.
 
-    They live, and the journal that tells of them is gone, damaged, of a dynkv that meant something else by it, or
-    cannot be true: it says that nothing runs, or that the host was started since.
+    They live, but the journal that describes them is gone, damaged, written by a dynkv with another meaning, or cannot
+    be true, because it says that nothing runs, or is from before a reboot.
     """
     if journal is not None and journal.is_understood and not journal.stopped:
         return []
@@ -59,18 +59,19 @@ def unclear(journal: JournalFile | None, plan: Plan, place: Place) -> list[Proce
 
 
 def _only_waits(process: Process, host: Host) -> bool:
-    """A standby or a hook serves nobody, and ends with its supervisor; it may take a moment."""
+    """Whether it is a standby or a hook: these serve nobody, and end with their supervisor, if perhaps a moment
+    later."""
     return (host.environment(process.pid) or {}).get(MARK_UNIT) in (WORKERS_STANDBY, SIDECARS_STANDBY, HOOKS)
 
 
 def _outdated(left: JournalFile, plan: Plan, adopted: dict[str, ChildRecord]) -> dict[str, Unit]:
-    """Units whose children were started as an earlier plan had them: that, and not the newest, may be this one, too."""
+    """Units whose children were started according to an earlier plan, which may differ from this one."""
     before = changed_units(left, plan)
     return {name: unit for name, unit in before.items() if name in adopted and adopted[name].digest == unit.digest()}
 
 
 async def take_stock(plan: Plan, place: Place, events: EventLog) -> Inheritance:
-    """End what cannot go on as `plan` has it, and clear up behind it. The caller has asked about what is `unclear`."""
+    """End what cannot continue under `plan`, and clean up after it. The caller has asked about what is `unclear`."""
     damaged = set_aside(place.journal)
     if damaged is not None:
         events.record(EventKind.JOURNAL, f"the journal could not be read and was kept as {damaged.name}")

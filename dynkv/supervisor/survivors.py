@@ -14,10 +14,10 @@ from dynkv.supervisor.neighbours import is_supervisor, supervisor_of
 
 
 def survivors(journal: JournalFile | None, place: Place, host: Host | None = None) -> list[Process]:
-    """Every living process of a deployment whose supervisor is dead; among those of `host`, else as it is now.
+    """Every living process of a deployment whose supervisor is dead; from the snapshot `host`, else from a new one.
 
-    Without a journal that can be read, and by one from before a reboot or of another directory, none is found but by
-    its markers.
+    Without a readable journal, or with one from before a reboot or of another directory, processes are found only by
+    their markers.
     """
     host = host or Host.now()
     places = places_of(journal, place)
@@ -28,9 +28,9 @@ def survivors(journal: JournalFile | None, place: Place, host: Host | None = Non
 
 
 def strays_of(journal: JournalFile | None, place: Place, host: Host) -> list[Process]:
-    """Those that had left their unit's tree, of which nobody knows any more whom they serve; and their descendants.
+    """Processes that had left their unit's tree, so that it is unknown whom they serve, and their descendants.
 
-    None who carries markers, by which he is known, and none from whom this process descends.
+    Excludes processes with markers, which are found by these, and ancestors of this process.
     """
     if journal is None or not _is_believed(journal, places_of(journal, place)):
         return []
@@ -45,15 +45,15 @@ def strays_of(journal: JournalFile | None, place: Place, host: Host) -> list[Pro
 
 
 def spared_for(kept: Collection[ChildRecord], journal: JournalFile | None, place: Place, host: Host) -> set[int]:
-    """Pids of what goes on: the trees of those that are taken over, and the strays, which may be theirs."""
+    """Pids to spare: the trees of adopted children, and strays, which may belong to them."""
     strays = {process.pid for process in strays_of(journal, place, host)} if kept else set()
     return strays | {process.pid for record in kept for process in tree_of(root_of(record), host)}
 
 
 def places_of(journal: JournalFile | None, place: Place) -> tuple[Place, ...]:
-    """The deployments whose processes are meant: the directory's own, and the one that it was if it was moved since.
+    """The deployments whose processes are meant: that of the directory, and the previous one if it was moved since.
 
-    Of a copy, what the journal tells is the original's, which is there as well or has a supervisor.
+    A copy's journal describes the original, which still exists or has a supervisor.
     """
     if journal is None or journal.written_for is None or is_same(journal.written_for, place.directory):
         return (place,)
@@ -63,8 +63,8 @@ def places_of(journal: JournalFile | None, place: Place) -> tuple[Place, ...]:
 
 
 def trusted(journal: JournalFile | None, places: Collection[Place]) -> dict[str, ChildRecord]:
-    """Without those whose process is there and shows that it is another's, whatever the journal says of it; nobody by
-    a journal from before a reboot, or of none of these places."""
+    """Records without those whose process exists but provably belongs to something else; none from a journal from
+    before a reboot, or of other places."""
     if journal is None or not _is_believed(journal, places):
         return {}
     records = journal.children.items()
@@ -72,7 +72,7 @@ def trusted(journal: JournalFile | None, places: Collection[Place]) -> dict[str,
 
 
 def is_ours(record: ChildRecord, places: Collection[Place]) -> bool:
-    """By its markers; where these were wiped, as setproctitle does, it has to be what every child is."""
+    """Whether the process is ours by its markers; if these were wiped, as by setproctitle, by what every child has."""
     if not is_alive(record):
         return False
     marks = environment_of(record.pid)
@@ -93,7 +93,7 @@ def root_of(record: ChildRecord) -> Root:
 
 
 def _may_be_stray(process: Process, host: Host) -> bool:
-    """Neither the first process nor one of the kernel's, whose group is 0, nor who has work of another deployment."""
+    """Whether it may be a stray: not pid 1, not a kernel thread (group 0), and not working for another deployment."""
     if process.pid <= 1 or process.pgid == 0 or not host.is_own(process.pid) or is_supervisor(process.pid):
         return False
     return MARK_INCARNATION not in (host.environment(process.pid) or {})

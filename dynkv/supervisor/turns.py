@@ -19,7 +19,7 @@ class Turn:
 
     @property
     def is_held(self) -> bool:
-        """Of any GPU."""
+        """Whether it holds any GPU."""
         return bool(self._held)
 
     async def add(self, lock: anyio.Semaphore) -> None:
@@ -41,7 +41,8 @@ class Turns:
         self._by_gpu: dict[str, anyio.Semaphore] = {}
 
     async def take(self, gpus: Iterable[str]) -> Turn:
-        """Wait until none of these GPUs is in anyone's turn. Taken in one order, so that no two wait in a circle."""
+        """Wait until nobody has a turn on any of these GPUs, and take it. GPUs are taken in one order, to prevent
+        deadlocks."""
         turn = Turn()
         try:
             for gpu in sorted(set(gpus)):
@@ -52,7 +53,7 @@ class Turns:
         return turn
 
     def take_free(self, gpus: Iterable[str]) -> Turn:
-        """The turns on those of the GPUs where it is nobody's, at once: for one that starts already."""
+        """Take the turns that are free, without waiting: for a unit that is already starting."""
         turn = Turn()
         for gpu in sorted(set(gpus)):
             turn.add_if_free(self._lock(gpu))

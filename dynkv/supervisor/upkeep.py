@@ -14,11 +14,11 @@ from dynkv.supervisor.states import State
 
 _PERIOD_S = 2.0
 _UNROUTED_S = 60.0
-"""A worker that is ready is in discovery within a second."""
+"""How long a ready worker may be missing from discovery; normally it is there within a second."""
 
 
 async def until_unrouted(life: Life, child: Child, first_ready: anyio.Event) -> str:
-    """Put back what expires for as long as it lives; why it has to be restarted, when nothing is routed to it."""
+    """Restore expired entries while the worker lives; returns why it must be restarted, if nothing is routed to it."""
     directory = life.shared.discovery_dir
     if directory is None or not life.unit.role.is_worker:
         await anyio.sleep_forever()
@@ -37,7 +37,7 @@ async def until_unrouted(life: Life, child: Child, first_ready: anyio.Event) -> 
 
 
 def _keep(life: Life, entries: Entries, told: str) -> str:
-    """What went wrong, of which `told` is known already."""
+    """Restore entries; returns what went wrong, if not yet reported in `told`."""
     try:
         back = entries.keep()
     except OSError as error:

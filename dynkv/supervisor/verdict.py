@@ -1,4 +1,4 @@
-"""What an end means: why it came, whether starting again can help, and how long a stop may take. Pure."""
+"""What an end means: why it happened, whether starting again can help, and how long a stop may take. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dynkv.supervisor.status import LastExit
 
 IDLE_AFTER_FORK = "it did nothing for a while after it had started from the standby"
 _TAIL_LINES = 12
-"""Of a dead child's log, in its status: with what stands around them, they fit on a screen."""
+"""Lines of a dead child's log in its status: with their surroundings they fit on a screen."""
 _FOREGROUND = (
     "have it stay in the foreground: `daemon off`, `daemonize no`, `--foreground`, `-D` or `--no-daemon`, or `exec` "
     "before the last command of a script"
@@ -28,32 +28,32 @@ _SENT_BY_OTHERS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Reason(StrEnum):
-    """Why a unit stops serving, as it is counted."""
+    """Why a unit stops serving, by category."""
 
     DIED = "died"
     HUNG = "hung"
     """It made no progress."""
     NOT_READY = "not-ready"
-    """It never got ready."""
+    """It never became ready."""
     ASKED = "asked"
-    """A person has asked for it."""
+    """A person requested it."""
     FOLLOWED = "followed"
     """Another unit's restart was the reason."""
     UPKEEP = "upkeep"
-    """dynkv has seen a reason to restart it, as when nothing is routed to it any more."""
+    """dynkv saw a reason to restart it, for example that nothing is routed to it any more."""
     FAULT = "fault"
     """Something in dynkv went wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Why an incarnation has to end, or has ended."""
+    """Why an incarnation must end, or has ended."""
 
     cause: str
     request: Request | None = None
-    """None where nobody asked."""
+    """None if nobody requested it."""
     unasked: Reason = Reason.DIED
-    """Where nobody asked."""
+    """The reason if nobody requested it."""
 
     @property
     def reason(self) -> Reason:
@@ -63,7 +63,7 @@ class Ending:
 
     @property
     def is_stop(self) -> bool:
-        """It is not to start again."""
+        """Whether it should not start again."""
         return self.request is not None and self.request.is_stop
 
     @property
@@ -79,7 +79,7 @@ class Ending:
 class Verdict:
     last_exit: LastExit
     permanent: bool
-    """Starting it again cannot help, if it has never been ready."""
+    """Whether starting it again cannot help, if it has never been ready."""
 
 
 def verdict(
@@ -92,15 +92,15 @@ def verdict(
     oom_killed: bool,
     goes_on_without: bool = False,
 ) -> Verdict:
-    """`lines` are the last of its log; `oom_killed`: the kernel has killed for memory in its time; `goes_on_without`:
-    it exited with 0, and what it had started lived on."""
+    """The verdict. `lines` are the last of its log; `oom_killed`: the kernel has killed something for lack of memory
+    in its time; `goes_on_without`: it exited with 0, but processes it had started lived on."""
     if ending.request is not None:
         found = Diagnosis(ending.cause, "", permanent=False)
     elif goes_on_without:
         found = Diagnosis(f"it put itself into the background ({exit_})", _FOREGROUND, permanent=True)
     else:
         found = diagnose(exit_, lines, is_stack=not role.is_own, oom_killed=oom_killed)
-    # one that had to be ended, because it hung say, died of that and not of its signal
+    # one that had to be ended, for example because it hung, died of that and not of its signal
     by_itself = ending.request is not None or ending.cause == str(exit_)
     reason = found.reason if by_itself else f"{ending.cause} ({exit_})"
     last = LastExit(
@@ -116,7 +116,7 @@ def verdict(
 
 
 def standby_fault(cause: str, exit_: Exit, lines: Sequence[str]) -> str | None:
-    """Why one that was forked from the standby, and was never ready, may have died of just that; None if it did not."""
+    """Why a unit forked from the standby, which was never ready, may have died because of that; None if it did not."""
     by_itself = died_by_itself(cause, exit_)
     found = diagnose(exit_, lines)
     if found.permanent or not (by_itself or cause == IDLE_AFTER_FORK):
@@ -125,7 +125,7 @@ def standby_fault(cause: str, exit_: Exit, lines: Sequence[str]) -> str | None:
 
 
 def died_by_itself(cause: str, exit_: Exit) -> bool:
-    """Of nothing that anyone sent."""
+    """Whether no signal from elsewhere ended it."""
     return cause == str(exit_) and exit_.signal not in _SENT_BY_OTHERS
 
 
@@ -142,14 +142,14 @@ def birth_fault(unit: Unit, error: OSError | ValueError) -> tuple[str, str]:
 def stop_deadline_s(unit: Unit, ending: Ending, *, has_exited: bool) -> float:
     """Seconds from SIGTERM to SIGKILL."""
     if ending.request is None and not has_exited:
-        return _HUNG_STOP_S  # it takes no notice of SIGTERM, and holds up what waits for it
+        return _HUNG_STOP_S  # it ignores SIGTERM, and holds up what waits for it
     if is_drained(unit, ending):
         return 0.0
     return unit.stop_timeout_s
 
 
 def is_drained(unit: Unit, ending: Ending) -> bool:
-    """Whether a grace period could save nothing: a worker has no request, a sidecar nothing to write."""
+    """Whether a grace period would be useless: a worker has no request, a sidecar nothing to write."""
     if unit.role is Role.LMCACHE:
         return ending.is_final and unit.killed_at_end
     return unit.role.is_worker and ending.request is not None and (ending.request.final or ending.request.drained)

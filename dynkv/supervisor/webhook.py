@@ -1,8 +1,8 @@
-"""Posts its standard input, JSON, to the address in DYNKV_WEBHOOK: a program, run by dynkv's own interpreter.
+"""Posts its standard input, JSON, to the address in DYNKV_WEBHOOK: a program run by dynkv's own interpreter.
 
-It exits with 0 when the address has taken it, with 1 when another try may do better, with 2 when none will; and never
-says the address, which may be a secret as a whole. Redirections are not followed: they would turn a POST into a GET.
-Certificates and proxies are those of the environment: SSL_CERT_FILE, HTTPS_PROXY, NO_PROXY.
+Exits with 0 when the address has accepted it, with 1 when a retry may succeed, with 2 when none will. Never prints the
+address, which may be a secret as a whole. Redirections are not followed: they would turn a POST into a GET.
+Certificates and proxies come from the environment: SSL_CERT_FILE, HTTPS_PROXY, NO_PROXY.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 _SOON = (408, 425, 429)
-"""What may go better later. Source: RFC 9110, RFC 8470, RFC 6585."""
+"""Status codes that may succeed later. Source: RFC 9110, RFC 8470, RFC 6585."""
 
 
 class _Stay(HTTPRedirectHandler):
@@ -40,7 +40,7 @@ def main() -> int:
         sys.stderr.write(f"it broke off: {type(error).__name__}\n")
         return 1
     except ValueError:
-        sys.stderr.write("this is not an address that can be posted to\n")
+        sys.stderr.write("this is not an address to post to\n")
         return 2
 
 

@@ -43,7 +43,7 @@ def test_a_condition_that_only_a_run_decides_is_false_and_remarked() -> None:
     record = read("if [[ -f /etc/x ]]; then run 1; else run 2; fi\n")
     assert [one.argv[1] for one in record.started] == ["2"]
     assert [(it.line, it.text) for it in record.remarks] == [
-        (1, "whether `-f /etc/x` holds is known only when it runs; it was taken as false")
+        (1, "whether `-f /etc/x` holds is known only at run time; it was taken as false")
     ]
 
 
@@ -84,14 +84,14 @@ def test_a_variable_of_the_environment_counts_and_is_no_part_of_what_the_script_
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ('run "a\nb', 1, 'begins with "'),
-        ("run $(a\n", 1, "begins with ("),
+        ('run "a\nb', 1, 'the " here is never closed'),
+        ("run $(a\n", 1, "the ( here is never closed"),
         ("if true; then\n  run\n", 2, "ends in the middle"),
         ("fi\n", 1, "fi is not expected"),
         ("x=1\n)\n", 2, ") is not expected"),
         ("<<<<<<< HEAD\n", 1, "not expected"),
         ("f() { f; }\nf\n", 1, "calls itself"),
-        ("x=1\nrun ${x+'}\n", 2, "has no end"),
+        ("x=1\nrun ${x+'}\n", 2, "never closed"),
         ("f() { x=$(f); }\nf\n", 1, ""),
         ("{ " * 200 + "run" + "; }" * 200, 1, "nested too deeply"),
         ("for i in {1..999}; do for j in {1..999}; do :; done; done\n", 1, "does not come to an end"),

@@ -46,9 +46,9 @@ def test_of_no_token_nothing_can_repeat() -> None:
 @pytest.mark.parametrize(
     ("lines", "number", "what"),
     [
-        ([HEADER, line(), "{"], 3, "no JSON"),
-        (["[" * 100_000], 1, "no JSON"),
-        ([b"\xff\xfe"], 1, "no JSON"),
+        ([HEADER, line(), "{"], 3, "not JSON"),
+        (["[" * 100_000], 1, "not JSON"),
+        ([b"\xff\xfe"], 1, "not JSON"),
         (["[]"], 1, "object"),
         ([HEADER, line(), HEADER], 3, "first line"),
         (['{"dynkv_trace": 2}'], 1, "version 2"),

@@ -63,10 +63,10 @@ def test_what_somebody_has_changed_stays(dynkv: Command) -> None:
     ("words", "says"),
     [
         (("k8s", "agg", "--model", "/models/llama"), "name a PersistentVolumeClaim that holds it: --model-pvc"),
-        (("k8s", "agg", "--model", "tiny"), "made by dynkv where it runs"),
+        (("k8s", "agg", "--model", "tiny"), "dynkv makes the model `tiny` where it runs"),
         (("compose", "agg", "--device", "cpu"), "have vLLM for GPUs"),
         (("k8s", "agg", "--image", "registry:5000/runtime"), "has no tag"),
-        (("compose", "own.yaml"), "units of its own alone"),
+        (("compose", "own.yaml"), "only custom units"),
         (("systemd", "agg", "--set", "workers.replicas=many"), "workers.replicas"),
     ],
 )
@@ -112,7 +112,7 @@ def test_there_and_back_again(dynkv: Command) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("kind: Deployment\n", "one DynamoGraphDeployment is wanted"),
+        ("kind: Deployment\n", "expected one DynamoGraphDeployment"),
         ("kind: [\n", "graph.yaml:2"),
         ("", "there is none"),
         ("kind: A\n---\nkind: 'B\n", "graph.yaml:3"),

@@ -65,7 +65,7 @@ def test_a_script(dynkv: Command) -> None:
     ("words", "says"),
     [
         (["--from-script", "launch.sh", "--", "--oh"], "launch.sh:5"),
-        (["--from-script", "launch.sh", "--model", "m"], "it is the script that names model and device"),
+        (["--from-script", "launch.sh", "--model", "m"], "the script determines model and device"),
         (["--from-script", "none.sh"], "cannot read none.sh"),
         (["--from-script", "empty.sh"], "no part of Dynamo"),
         (["--from-script", "broken.sh"], "broken.sh:1"),

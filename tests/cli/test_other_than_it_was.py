@@ -132,7 +132,7 @@ class TestAJournal:
         dynkv.place().journal.write_bytes(b"{}")
         done = dynkv("status", "mine")
         assert done.returncode == 1
-        assert f"its supervisor (pid {supervisor}) is stopped by a signal" in done.stderr
+        assert f"its supervisor (pid {supervisor}) is suspended by a signal" in done.stderr
         assert is_down(dynkv("down", "mine"))
         assert none_runs({**up, "supervisor": supervisor})
 

@@ -36,7 +36,7 @@ class TestDirectories:
         for path in (tmp_path / "file", tmp_path / "file" / "kv"):
             with pytest.raises(PreflightRefused) as refused:
                 prepare([MakeDirectory(str(path), 0o700, "L2")])
-            assert refused.value.what.startswith(f"the directory {path} (L2) could not be made: ")
+            assert refused.value.what.startswith(f"the directory {path} (L2) could not be created: ")
             assert refused.value.hint
 
 
@@ -56,7 +56,7 @@ class TestPrograms:
         with pytest.raises(PreflightRefused) as refused:
             prepare([python("raise SystemExit('no ' * 2000 + 'tokenizers')", tmp_path / "made")])
         error = refused.value
-        assert (error.what, error.hint) == ("the thing could not be made", "look at it")
+        assert (error.what, error.hint) == ("the thing could not be created", "look at it")
         assert error.where == str(tmp_path / "made")
         assert error.detail.endswith("no tokenizers")
         assert len(error.detail) <= 2000
@@ -68,7 +68,7 @@ class TestPrograms:
         assert refused.value.detail == "caf\ufffd"
 
     def test_a_program_that_is_not_there(self, tmp_path: Path) -> None:
-        with pytest.raises(PreflightRefused, match="the thing could not be made") as refused:
+        with pytest.raises(PreflightRefused, match="the thing could not be created") as refused:
             prepare([Run(("/nowhere/python",), str(tmp_path / "made"), "the thing", "look at it")])
         assert "/nowhere/python" in refused.value.detail
 

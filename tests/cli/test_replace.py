@@ -44,7 +44,7 @@ class TestAJournalThatCannotBeUnderstood:
         assert first == "error: processes of 'mine' run without a supervisor, and its journal cannot be understood"
         assert {int(line.split()[1]) for line in named} == {*orphaned.values()}
         assert all("(sleep 1000" in line for line in named)
-        assert hint == "  hint: `dynkv down mine` ends them; `dynkv up … --replace` does so too, and starts it anew"
+        assert hint == "  hint: `dynkv down mine` ends them; `dynkv up … --replace` also starts it again"
         assert all(map(is_alive, orphaned.values()))
         assert not dynkv.place().has_supervisor()
 
@@ -62,7 +62,7 @@ class TestReplace:
     def test_starts_anew_what_could_be_taken_over(self, dynkv: Command, orphaned: dict[str, int]) -> None:
         done = dynkv("up", "mine.yaml", "--replace")
         assert done.returncode == 0, done.stderr
-        assert "what ran of mine has ended" in done.stdout
+        assert "the earlier processes of mine have ended" in done.stdout
         assert not any(map(is_alive, orphaned.values()))
         assert dynkv.pids().keys() == orphaned.keys()
 

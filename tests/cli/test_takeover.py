@@ -20,7 +20,7 @@ from dynkv.errors import TimedOut
 from dynkv.host.processes import Process
 from dynkv.supervisor.journal import ChildRecord, JournalFile, read_journal
 
-LEAVES = "mine took over what ran before, and leaves it running; `dynkv down mine` ends it"
+LEAVES = "mine took over the processes that ran before, and leaves them running; `dynkv down mine` ends it"
 SOMEBODY = Process(7, 1, 7, 7, 70, "S")
 
 

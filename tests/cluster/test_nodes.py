@@ -29,7 +29,7 @@ def test_a_later_version_may_tell_more() -> None:
 def test_differences_are_told_in_words() -> None:
     other = {**RECORD.agreement, "block size": "128"}
     assert differences(RECORD.agreement, RECORD.agreement) == []
-    assert differences(RECORD.agreement, other) == ["block size is 16 here, and 128 there"]
+    assert differences(RECORD.agreement, other) == ["block size is 16 here but 128 there"]
 
 
 def test_what_only_one_of_them_names_is_no_difference() -> None:

@@ -150,7 +150,7 @@ async def test_a_known_path_says_which_methods_it_takes(lab: Lab) -> None:
             head, _, body = (await it.ask(exchanged, it.path, asking(target, method))).partition("\r\n\r\n")
             assert head.startswith("HTTP/1.1 405 ")
             assert f"allow: {allow}" in head.splitlines()
-            assert f"it takes {allow}" in body
+            assert f"it supports {allow}" in body
         head, _, body = (await it.ask(exchanged, it.path, asking("/healthz", "HEAD"))).partition("\r\n\r\n")
         assert (head.split()[1], body) == ("405", ""), "a reply to HEAD has no body"
         assert it.stack.state == "ready"

@@ -112,7 +112,7 @@ class TestRequests:
             accepting.join()
 
     def test_no_request_takes_longer_than_is_left(self, tmp_path: Path) -> None:
-        with listening(tmp_path / "x"), pytest.raises(SupervisorSilent, match=r"not within 0\.5 s"):
+        with listening(tmp_path / "x"), pytest.raises(SupervisorSilent, match=r"no answer within 0\.5 s"):
             Client(tmp_path / "x", LONG_S, Deadline(0)).status()
 
 

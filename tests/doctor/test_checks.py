@@ -181,7 +181,7 @@ class TestL1:
     def test_the_hint_fits(self) -> None:
         [finding] = judged(loaded("agg", {"lmcache.l1_size_gb": 100}), HOST)
         assert finding.where == "--set lmcache.l1_size_gb=100"
-        assert finding.what == "lmcache.l1_size_gb is 100, and 64.0 GiB of memory are free"
+        assert finding.what == "lmcache.l1_size_gb is 100, but 64.0 GiB of memory are free"
         assert "32 or less" in finding.hint
 
 
@@ -245,7 +245,7 @@ class TestL2:
         native = "extends: agg\nlmcache: {l2: [{type: fs_native, base_path: /b, max_capacity_gb: 1}]}\n"
         [finding] = judged(from_file(tmp_path, native), HOST)
         assert (finding.id, finding.severity) == ("l2-stops-storing", Severity.WARNING)
-        assert "it goes on, since only eviction keeps the limit" in finding.why
+        assert "it keeps growing, since only eviction enforces the limit" in finding.why
 
 
 def test_errors_come_first(tmp_path: Path) -> None:

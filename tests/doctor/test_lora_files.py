@@ -26,7 +26,7 @@ def test_an_adapter_tells_its_rank(tmp_path: Path, weights: str) -> None:
     ("config", "problem"),
     [
         ("{", "cannot be read"),
-        ([], "holds no object"),
+        ([], "is not an object"),
         ({"peft_type": "PROMPT_TUNING"}, "has no rank"),
         ({"r": 0}, "has no rank"),
         ({"r": "16"}, "has no rank"),

@@ -17,7 +17,7 @@ from refusing import FLOCK, MEMFD_CREATE, PIDFD_OPEN, PRCTL, SENDFILE, refuse
 
 SERVED_UID, LIMITED_UID = 54321, 54322
 """That no list of users has; the processes of the second are counted."""
-SERVED = "it is served as any other"
+SERVED = "it is supported like any other"
 _MIB = 1024**2
 _ALL_SIGNALS = set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}
 
@@ -75,9 +75,9 @@ def _limited(which: int, to: int) -> Callable[[], None]:
 HOSTS = [
     Host("one as most are"),
     # the kernel
-    Host("no memfd_create", "the plan is handed over in a file without a name", partial(refuse, MEMFD_CREATE)),
+    Host("no memfd_create", "the plan is passed in an unnamed file", partial(refuse, MEMFD_CREATE)),
     Host("no sendfile", "logs are copied by other means", partial(refuse, SENDFILE)),
-    Host("no pidfd_open", "`up` refuses: it could not hold a process", partial(refuse, PIDFD_OPEN), refused="pidfd"),
+    Host("no pidfd_open", "`up` refuses: it could not watch a process", partial(refuse, PIDFD_OPEN), refused="pidfd"),
     Host(
         "no prctl",
         "`up` refuses: what leaves its parent could not be found again",
@@ -89,13 +89,13 @@ HOSTS = [
         "a disk without locks (ENOSYS)",
         "`up` refuses: nothing would keep two supervisors apart",
         partial(refuse, FLOCK),
-        refused="no file can be locked on this disk",
+        refused="files on this disk cannot be locked",
     ),
     Host(
         "a disk without locks (ENOLCK), as NFS without its lock daemon",
         "`up` refuses: nothing would keep two supervisors apart",
         partial(refuse, FLOCK, why=errno.ENOLCK),
-        refused="no file can be locked on this disk",
+        refused="files on this disk cannot be locked",
     ),
     Host(
         "a read-only DYNKV_HOME",
@@ -116,21 +116,21 @@ HOSTS = [
         refused="are free",
     ),
     Host(
-        "a DYNKV_HOME from which nothing may be executed",
+        "a DYNKV_HOME on a disk mounted noexec",
         before=mounting('mount --bind "$DYNKV_HOME" "$DYNKV_HOME" && mount -o remount,bind,noexec "$DYNKV_HOME"'),
     ),
     Host(
-        "no temporary directory that can be written",
-        "it is served: dynkv keeps what it needs for a while in DYNKV_HOME",
+        "no writable temporary directory",
+        "it is supported: temporary files go into DYNKV_HOME",
         before=mounting("for d in /tmp /var/tmp /dev/shm; do mount --bind $d $d && mount -o remount,bind,ro $d; done"),
     ),
     Host("a /dev/shm of 64 KiB", before=mounting("mount -t tmpfs -o size=64k tmpfs /dev/shm")),
     Host("no /dev/shm", before=mounting("mount -t tmpfs tmpfs /dev && mknod -m 666 /dev/null c 1 3")),
-    Host("a home that is a symbolic link", "it is served, by either path", home="link"),
-    Host("a home whose name is no text", "it is served; documents show the byte as `\\udce9`", home="caf\udce9"),
-    Host("a working directory whose name is no text", directory="caf\udce9"),
+    Host("a home that is a symbolic link", "it is supported, by either path", home="link"),
+    Host("a home whose name is not UTF-8", "it is supported; documents show the byte as `\\udce9`", home="caf\udce9"),
+    Host("a working directory whose name is not UTF-8", directory="caf\udce9"),
     # users and what surrounds them
-    Host("a user that no list has", "it is served", environ={"HOME": None}, before=AS_NOBODY),
+    Host("a user without an entry in the list of users", "it is supported", environ={"HOME": None}, before=AS_NOBODY),
     Host(
         "such a user, and no DYNKV_HOME",
         "`up` refuses: nothing tells where to keep what it writes",
@@ -138,15 +138,15 @@ HOSTS = [
         before=AS_NOBODY,
         refused="nothing tells which directory ~ is",
     ),
-    Host("HOME and TMPDIR that are not there", environ={"HOME": "/nonexistent", "TMPDIR": "/nonexistent"}),
-    Host("a runtime directory of a login that is over", environ={"XDG_RUNTIME_DIR": "/run/user/99999"}),
+    Host("HOME and TMPDIR that do not exist", environ={"HOME": "/nonexistent", "TMPDIR": "/nonexistent"}),
+    Host("the runtime directory of a login that has ended", environ={"XDG_RUNTIME_DIR": "/run/user/99999"}),
     Host("an empty environment, as with `env -i`", is_bare=True),
-    Host("variables whose values are no text", environ={"HF_HOME": "/data/caf\udce9", "LC_X\udce9": "\udcff"}),
+    Host("variables whose values are not UTF-8", environ={"HF_HOME": "/data/caf\udce9", "LC_X\udce9": "\udcff"}),
     Host("a locale that is not installed", environ={"LC_ALL": "xx_YY.UTF-8", "LANG": "xx_YY"}),
     Host("the locale of C, and a terminal without a name", environ={"LC_ALL": "C", "TERM": None}),
-    Host("a time zone that there is not", environ={"TZ": "Nowhere/Else"}),
+    Host("a time zone that does not exist", environ={"TZ": "Nowhere/Else"}),
     Host(
-        "Python told to be another",
+        "variables that change how Python runs",
         environ={"PYTHONOPTIMIZE": "2", "PYTHONWARNINGS": "error", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
     ),
     Host("all signals blocked, and those that end a program ignored", surround=_with_signals_blocked_and_ignored),
@@ -176,13 +176,13 @@ HOSTS = [
         before=(*mounting("mount -t proc -o hidepid=2 proc /proc"), *AS_NOBODY),
     ),
     Host(
-        "a /proc with processes alone",
+        "a /proc with processes only",
         "`up` refuses: the host cannot be looked at",
         before=mounting("mount -t proc -o subset=pid proc /proc"),
-        refused="/proc does not tell all",
+        refused="/proc is incomplete",
     ),
     Host(
-        "a container whose first process is no init",
+        "a container whose first process is not an init",
         lives_in=("unshare", "--pid", "--mount", "--fork", "--mount-proc"),
     ),
     Host("a user namespace, as rootless containers have", before=("unshare", "--user", "--map-root-user")),

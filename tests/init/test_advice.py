@@ -164,7 +164,10 @@ ROWS = {
         host(gpus(1, 80), **ELSEWHERE), {"workers.tensor_parallel_size": None}, Wish("org/Some-70B-AWQ"), ("42 GB",)
     ),
     "a model of which nothing is known": Row(
-        host(gpus(1, 80), **ELSEWHERE), {"workers.tensor_parallel_size": None}, Wish("org/some"), ("nobody knows",)
+        host(gpus(1, 80), **ELSEWHERE),
+        {"workers.tensor_parallel_size": None},
+        Wish("org/some"),
+        ("it is unknown whether it fits",),
     ),
     "a state that is not KV alone": Row(
         host(gpus(1, 24), memory_gib=64, model_files=replace(EIGHT, config={**LLAMA_8B, "mamba_d_state": 16})),
@@ -174,7 +177,7 @@ ROWS = {
     "a port that is taken": Row(
         host(gpus(1, 80), taken_ports={8000: "pid 7 (nginx)", 8001: "pid 8"}),
         {"frontend.port": 8002},
-        says=("8000 is taken by pid 7 (nginx)",),
+        says=("8000 is in use by pid 7 (nginx)",),
     ),
     "a device that was asked for": Row(
         host(gpus(1, 80), packages=CPU_STACK), {"device": "cpu"}, replace(MINE, device="cpu"), ("as requested",)

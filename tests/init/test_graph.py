@@ -162,9 +162,9 @@ def test_workers_behind_a_router() -> None:
 
 def test_what_has_no_counterpart_is_named_by_line() -> None:
     assert told(convert(OLD_ROUTER)) == [
-        "13: image registry/runtime:1: dynkv runs the stack of the interpreter that `python` names",
+        "13: image registry/runtime:1: dynkv uses the stack of the interpreter in `python`",
         "14: export what `hub` holds before `dynkv up`, which passes it on",
-        "19: Worker: livenessProbe: dynkv has probes of its own, under `probes`",
+        "19: Worker: livenessProbe: dynkv has its own probes, under `probes`",
     ]
 
 
@@ -212,11 +212,11 @@ class TestLMCache:
         found = told(convert(NEW_LMCACHE + ENGINE))
         assert [text.partition(": ")[2] for text in found] == [
             "export what `hub` holds before `dynkv up`, which passes it on",
-            "image registry/runtime:2: dynkv runs the stack of the interpreter that `python` names",
+            "image registry/runtime:2: dynkv uses the stack of the interpreter in `python`",
             "WHERE, taken from a field of the pod: export it",
-            "Worker: requests of ephemeral-storage: the machine has what it has",
+            "Worker: requests of ephemeral-storage: the machine's own resources apply",
             "Worker: the container exporter could be a unit",
-            "image registry/lmcache:v1: dynkv runs the stack of the interpreter that `python` names",
+            "image registry/lmcache:v1: dynkv uses the stack of the interpreter in `python`",
             "cache: nodeSelector: it has no counterpart",
         ]
 
@@ -230,15 +230,15 @@ def test_variables_of_all_and_of_one() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (("kind: DynamoGraphDeployment", "kind: Deployment"), "one DynamoGraphDeployment is wanted, and there is none"),
+        (("kind: DynamoGraphDeployment", "kind: Deployment"), "expected one DynamoGraphDeployment, but there is none"),
         (("backendFramework: vllm", "backendFramework: sglang"), "its backend is sglang"),
         (("dynamo.vllm", "dynamo.sglang"), "`python3 -m dynamo.sglang"),
         (
             ("    sharedMemorySize", "    multinode: {nodeCount: 2}\n    sharedMemorySize"),
             "spreads a worker over machines",
         ),
-        (("replicas: 1\n    shared", "replicas: 1000000\n    shared"), "replicas is no number from 0 to 256"),
-        (("args: [--model, org/model", "args: --model, #"), "args is no list"),
+        (("replicas: 1\n    shared", "replicas: 1000000\n    shared"), "replicas is not a number from 0 to 256"),
+        (("args: [--model, org/model", "args: --model, #"), "args is not a list"),
     ],
 )
 def test_what_no_profile_can_ask_for(change: tuple[str, str], says: str) -> None:
@@ -262,7 +262,7 @@ def test_a_planner_and_other_resources_are_left_out() -> None:
 
 def test_an_argument_that_only_a_run_would_tell_is_named() -> None:
     text = OLD_DISAGG.replace("--is-prefill-worker", "--is-prefill-worker --max-num-seqs $(cat /tmp/n)")
-    assert any("--max-num-seqs $(cat /tmp/n): its value is known only when it runs" in it for it in told(convert(text)))
+    assert any("--max-num-seqs $(cat /tmp/n): its value is known only at run time" in it for it in told(convert(text)))
 
 
 def test_a_script_that_cannot_be_read_has_the_line_of_its_component() -> None:

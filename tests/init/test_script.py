@@ -119,7 +119,7 @@ def test_lmcache_within_the_worker_becomes_a_sidecar() -> None:
     text = FRONTEND + "LMCACHE_MAX_LOCAL_CPU_SIZE=20 python -m dynamo.vllm --model m --connector lmcache &"
     assert data(text)["lmcache"] == {"l1_size_gb": 20}
     assert left_out(text) == [
-        "2: LMCache inside the worker: dynkv runs it as a process of its own, which outlives a worker"
+        "2: LMCache inside the worker: dynkv runs it as a separate process, which outlives a worker"
     ]
 
 
@@ -173,7 +173,7 @@ def test_both_roles_on_one_gpu() -> None:
         "decode": {"gpu_memory_fraction": 0.45, "replicas": 1},
         "prefill": {"gpu_memory_fraction": 0.4, "replicas": 1},
     }
-    assert left_out(text)[0].startswith("2: --gpu-memory-utilization $(ask): its value is known only when")
+    assert left_out(text)[0].startswith("2: --gpu-memory-utilization $(ask): its value is known only at run time")
     fitting = text.replace("$(ask)", "0.3")
     assert data(fitting)["workers"]["gpu_memory_fraction"] == 0.3
 
@@ -223,7 +223,7 @@ PYTHONPATH=src python -m dynamo.vllm --model m &
 """
     assert data(text)["env"] == {"WHOLE": "/src"}
     assert left_out(text) == [
-        "2: PORT has a value, $(allocate_free_port), that is known only when it runs",
+        "2: PORT has a value, $(allocate_free_port), that is known only at run time",
         "2: PYTHONPATH has entries that are relative to the script; write full paths",
     ]
 
@@ -326,9 +326,9 @@ my-exporter --port 9 &
         "1: dynkv does not run `mkdir -p /tmp/x`",
         "2: `nats-server --jetstream`: dynkv needs no nats-server",
         "3: --router-reset-states: the frontend of ai-dynamo 1.6.1 has no such option",
-        "3: --router-ttl-secs $(ask): its value is known only when it runs",
+        "3: --router-ttl-secs $(ask): its value is known only at run time",
         "4: --no-such-option 3: vllm 0.31.0 and ai-dynamo 1.6.1 have no such option",
-        "4: --max-num-seqs $(ask): its value is known only when it runs",
+        "4: --max-num-seqs $(ask): its value is known only at run time",
         "4: numactl -N 0, in front of the worker",
         "5: dynkv does not run `my-exporter --port 9`",
     ]
@@ -364,7 +364,7 @@ def test_gpus_that_only_a_run_would_tell() -> None:
     assert "gpus" not in data(text)["workers"]
     assert left_out(text) == [
         "3: CUDA_VISIBLE_DEVICES=$(nvidia-smi -L | wc -l): list the GPUs under workers.gpus",
-        "4: whether `((i < N))` holds is known only when it runs; it was taken as false",
+        "4: whether `((i < N))` holds is known only at run time; it was taken as false",
     ]
 
 
@@ -441,9 +441,9 @@ def test_what_prefill_and_decode_must_agree_on_is_told_where_they_do_not() -> No
     ("text", "line", "words"),
     [
         ("echo hello\n", None, "no part of Dynamo"),
-        (FRONTEND, None, "a frontend and no worker"),
-        ("python -m dynamo.sglang --model m\n", 1, "dynamo.sglang is no worker"),
-        ("python -m dynamo.vllm.omni --model m\n", 1, "dynamo.vllm.omni is no worker"),
+        (FRONTEND, None, "a frontend but no worker"),
+        ("python -m dynamo.sglang --model m\n", 1, "dynamo.sglang is not a worker"),
+        ("python -m dynamo.vllm.omni --model m\n", 1, "dynamo.vllm.omni is not a worker"),
         (FRONTEND + WORKER + "python -m dynamo.vllm --model other\n", None, "serves one model"),
         ("python -m dynamo.vllm --model m --nnodes 2\n", 1, "--nnodes 2 spreads a worker over machines"),
         ("python -m dynamo.vllm --model m --connector kvbm\n", 1, "kvbm keeps the KV blocks"),
@@ -461,7 +461,7 @@ def test_what_prefill_and_decode_must_agree_on_is_told_where_they_do_not() -> No
         ("vllm-rs serve m &\ndynamo-vllm-sidecar --grpc-endpoint x:1 &\n", 2, "this worker is two programs"),
         (FRONTEND + "vllm serve m &\n", 1, "this worker is two programs"),
         ('[ -z "$1" ] && { echo "needs --head"; exit 1; }\npython -m dynamo.vllm\n', 1, "needs --head"),
-        ('python -m dynamo.vllm "\n', 1, "has no end"),
+        ('python -m dynamo.vllm "\n', 1, "never closed"),
     ],
 )
 def test_what_no_profile_can_do(text: str, line: int | None, words: str) -> None:

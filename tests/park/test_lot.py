@@ -46,12 +46,12 @@ def test_what_differs_is_told(standby: Standby, told: str) -> None:
 
 def test_what_stands_around_it_has_to_be_the_same() -> None:
     assert "/usr/bin/python" in why_not(python="/usr/bin/python")
-    assert why_not(umask="0077") == "what processes inherit differs: Umask was 0022, and is 0077"
+    assert why_not(umask="0077") == "what processes inherit differs: Umask was 0022 and is 0077"
     assert "another dynkv" in why_not(replace(LOT, code="older"))
 
 
 def test_one_deployment_at_a_time_has_it() -> None:
-    assert why_not(replace(LOT, deployment="agg")) == "agg has what is parked"
+    assert why_not(replace(LOT, deployment="agg")) == "agg uses what is parked"
 
 
 def test_what_still_imports_is_not_used() -> None:

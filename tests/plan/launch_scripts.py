@@ -124,20 +124,20 @@ PROFILES = [
             "model.max_length": 4096,
             "model.args": [EAGER, "--max-num-seqs", "2"],
         },
-        "the script also bounds the KV cache to what its test needs: `--kv-cache-memory-bytes`",
+        "the script also limits the KV cache to what its test needs: `--kv-cache-memory-bytes`",
     ),
     Script("agg_lmcache.sh", "agg", ONE, "LMCache is a process of its own, and not part of the worker"),
     Script(
         "agg_lmcache_multiproc.sh",
         "agg",
         ONE,
-        "LMCache is a process of its own; PROMETHEUS_MULTIPROC_DIR, which corrupts metrics, never reaches a worker",
+        "LMCache is a separate process; PROMETHEUS_MULTIPROC_DIR, which corrupts metrics, never reaches a worker",
     ),
     Script(
         "agg_request_planes.sh",
         "agg",
         {**ALONE, **ONE, "model.args": [EAGER], "probes.canary.enabled": True},
-        "`--nats` of the script is `discovery.nats_server`",
+        "the script's `--nats` is `discovery.nats_server`",
     ),
     Script(
         "agg-request_planes.sh",
@@ -221,7 +221,7 @@ PROFILES = [
             "workers.tensor_parallel_size": 8,
             "workers.gpu_memory_fraction": 0.8,
         },
-        "its processor and its kind of worker are of Dynamo before 1.6, whose frontend and worker now do both",
+        "its processor and its kind of worker are from Dynamo before 1.6; frontend and worker now do both",
     ),
     # --- several workers ---
     Script(
@@ -310,7 +310,7 @@ PROFILES = [
             "model.path": "Qwen/Qwen3-30B-A3B",
             "model.args": ["--enable-expert-parallel", EAGER],
         },
-        "the four ranks are one worker, and not a process each",
+        "the four ranks are one worker instead of separate processes",
     ),
     Script(
         "dsr1_dep.sh",
@@ -367,7 +367,7 @@ PROFILES = [
         "disagg_lmcache.sh",
         "disagg",
         {**PAIR, "frontend.router_mode": "kv"},
-        "LMCache is a process of its own, beside prefill",
+        "LMCache is a separate process next to prefill",
     ),
     Script(
         "disagg_multimodal_p_d.sh",
@@ -507,7 +507,7 @@ PROFILES = [
                 for number in range(2)
             },
         },
-        "with the same model twice; of two models each is a deployment of its own",
+        "with the same model twice; two models need two deployments",
     ),
     Script(
         "agg_classify.sh",
@@ -540,7 +540,7 @@ def refused(reason: str, names: str) -> list[Script]:
 
 NO_PROFILE = [
     *refused(
-        "KV blocks are kept by KVBM or FlexKV; dynkv plans LMCache and NIXL",
+        "KV blocks are kept by KVBM or FlexKV; dynkv supports LMCache and NIXL",
         "agg_kvbm.sh agg_kvbm_router.sh agg_flexkv.sh disagg_flexkv.sh disagg_kvbm.sh disagg_kvbm_2p2d.sh "
         "disagg_kvbm_router.sh kvbm_xdc/common.sh kvbm_xdc/hardware-profiles.sh kvbm_xdc/health-chat-stream.sh "
         "kvbm_xdc/launch-dynamo-frontend.sh kvbm_xdc/launch-kvbm-hub.sh kvbm_xdc/launch-kvbm-prefill-shim.sh "
@@ -556,21 +556,21 @@ NO_PROFILE = [
     *refused("embeds with adapters: workers that embed load none in ai-dynamo 1.6.1", "lora/agg_embed_lora.sh"),
     *refused("`--transcription-worker` is newer than ai-dynamo 1.6.1", "agg_transcription.sh"),
     *refused(
-        "a worker of two programs, an engine and `dynamo-vllm-sidecar`: a worker of dynkv's is one",
+        "a worker of two programs, an engine and `dynamo-vllm-sidecar`: a worker of dynkv is one program",
         "sidecar_agg.sh sidecar_agg_kvbm.sh sidecar_agg_kvbm_router.sh sidecar_agg_multimodal.sh sidecar_disagg.sh "
         "sidecar_disagg_kvbm.sh sidecar_disagg_multimodal_p_d.sh lora/sidecar_agg_lora.sh",
     ),
     *refused(
-        "a worker, or a deployment, over several machines: a deployment is on one",
+        "a worker, or a deployment, over several machines: a deployment is on one machine",
         "multi_node_tp.sh disagg_multi_cluster_infra.sh disagg_multimodal_llama.sh",
     ),
     *refused(
-        "its ways to hand embeddings on (`--ec-connector-backend`, `--ec-consumer-mode`) are of Dynamo before 1.6",
+        "its ways to pass on embeddings (`--ec-connector-backend`, `--ec-consumer-mode`) are from Dynamo before 1.6",
         "agg_multimodal_ec_connector.sh agg_multimodal_ec_connector_audio.sh agg_multimodal_ec_connector_video.sh "
         "disagg_multimodal_ec_connector_audio.sh disagg_multimodal_ec_connector_video.sh",
     ),
     *refused(
-        "its workers (`--multimodal-audio-encode-worker` and the like) are of Dynamo before 1.6",
+        "its workers (`--multimodal-audio-encode-worker` and the like) are from Dynamo before 1.6",
         "audio_agg.sh audio_disagg.sh video_disagg.sh",
     ),
     *refused("`--full-prompt-encoder-class` is not in ai-dynamo 1.6.1", "enc_full_prompt_pd.sh"),
@@ -580,7 +580,7 @@ NO_PROFILE = [
         "agg_vllm_serve.sh demo_vllm_embedding_cache.sh",
     ),
     *refused(
-        "starts no deployment of its own: it measures, checks, or prepares one",
+        "starts no deployment: it measures, checks, or prepares one",
         "bench_mm_transfer.sh check_ucx_transport.sh conditional_prefill_v1_container_smoke_test.sh "
         "lora/setup_minio.sh",
     ),

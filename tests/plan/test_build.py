@@ -42,7 +42,7 @@ def test_a_path_of_bytes_is_none_for_the_stack_and_fine_for_units_of_ones_own() 
     home = "/data/caf\udce9"
     own = {"topology": "none", "units": [{"name": "a", "argv": ["sleep", "1"]}]}
     assert build(profile("agg", own), host(0), name="a", profile_name="a", home=home).directory == f"{home}/a"
-    with pytest.raises(PreflightRefused, match="DYNKV_HOME holds bytes"):
+    with pytest.raises(PreflightRefused, match="DYNKV_HOME contains bytes"):
         build(profile("agg"), host(1), name="a", profile_name="a", home=home)
-    with pytest.raises(PreflightRefused, match="the model holds bytes"):
+    with pytest.raises(PreflightRefused, match="the model contains bytes"):
         plan("agg", host(1, model=ModelFacts(True, True, home)))

@@ -135,17 +135,17 @@ def test_no_worker_waits_for_a_frontend_that_is_elsewhere() -> None:
         ({"frontend.enabled": False}, "frontend.enabled"),
         ({"cluster.advertise": HERE}, "cluster.etcd"),
         ({"cluster.namespace": "llm"}, "cluster.etcd"),
-        ({**CLUSTER, "cluster.advertise": "0.0.0.0"}, "another machine could reach"),
-        ({**CLUSTER, "cluster.advertise": "127.0.0.1"}, "another machine could reach"),
-        ({**CLUSTER, "cluster.advertise": "node-1"}, "another machine could reach"),
-        ({**CLUSTER, "cluster.etcd": ["10.0.0.9:2379"]}, "no address of etcd"),
+        ({**CLUSTER, "cluster.advertise": "0.0.0.0"}, "another machine can reach"),
+        ({**CLUSTER, "cluster.advertise": "127.0.0.1"}, "another machine can reach"),
+        ({**CLUSTER, "cluster.advertise": "node-1"}, "another machine can reach"),
+        ({**CLUSTER, "cluster.etcd": ["10.0.0.9:2379"]}, "not an address of etcd"),
         ({**CLUSTER, "cluster.etcd": ["http://root:secret@10.0.0.9:2379"]}, "cluster.etcd"),
-        ({**CLUSTER, "cluster.ports": "23000-23003"}, "no range of ports"),
-        ({**CLUSTER, "cluster.ports": "40000-41000"}, "no range of ports"),
-        ({**CLUSTER, "cluster.ports": "23000"}, "no range of ports"),
+        ({**CLUSTER, "cluster.ports": "23000-23003"}, "not a range of ports"),
+        ({**CLUSTER, "cluster.ports": "40000-41000"}, "not a range of ports"),
+        ({**CLUSTER, "cluster.ports": "23000"}, "not a range of ports"),
         ({**CLUSTER, "cluster.etcd_key": "/k"}, "go together"),
         ({**CLUSTER, "cluster.namespace": "a b"}, "namespace"),
-        ({**CLUSTER, "discovery.nats_server": "nats://h:4222"}, "instead of discovery"),
+        ({**CLUSTER, "discovery.nats_server": "nats://h:4222"}, "replaces discovery"),
         (
             {**CLUSTER, "workers.prefill.replicas": 0, "workers.decode.replicas": 0, "frontend.enabled": False},
             "nothing runs here",
@@ -159,7 +159,7 @@ def test_what_cannot_be_is_refused(settings: dict[str, Any], words: str) -> None
 
 
 def test_a_profile_for_all_nodes_lacks_only_the_address_of_each() -> None:
-    with pytest.raises(UsageError, match="at which address"):
+    with pytest.raises(UsageError, match="the address at which"):
         plan("disagg", host(2), {"cluster.etcd": ["http://h:2379"]})
 
 

@@ -93,7 +93,7 @@ def test_who_asks_from_where_is_no_difference(name: str) -> None:
     assert difference(one, other, is_same_version=True).is_none
 
 
-ONE_OF_EACH, CARD = "running requests: nobody does the work of", "the frontend accepts no worker with another "
+ONE_OF_EACH, CARD = "running requests: nothing replaces", "the frontend accepts no workers with a different "
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,9 @@ ONE_OF_EACH, CARD = "running requests: nobody does the work of", "the frontend a
         ("agg", {"workers.replicas": 1}, {"model.args": ["--max-num-seqs=64"]}, [f"{ONE_OF_EACH} worker-0 meanwhile"]),
         ("disagg", {}, {"model.args": ["--max-num-seqs=64"]}, [f"{ONE_OF_EACH} decode-0 and prefill-0 meanwhile"]),
         ("agg", {}, {"workers.each": {"worker-0": {"env": {"VLLM_X": "1"}}}}, []),
-        ("agg", {}, {"model.max_length": 4096}, [f"{CARD}--max-model-len beside the others"]),
-        ("agg", {}, {"workers.block_size": 32}, [f"{CARD}--block-size beside the others"]),
-        ("agg", {}, {"model.served_name": "other"}, [f"{CARD}--served-model-name beside the others"]),
+        ("agg", {}, {"model.max_length": 4096}, [f"{CARD}--max-model-len at the same time"]),
+        ("agg", {}, {"workers.block_size": 32}, [f"{CARD}--block-size at the same time"]),
+        ("agg", {}, {"model.served_name": "other"}, [f"{CARD}--served-model-name at the same time"]),
         (
             "agg",
             {"frontend.migration_limit": 0},

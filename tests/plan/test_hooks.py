@@ -58,11 +58,11 @@ def test_another_address_is_a_change_of_the_supervisor_alone(tmp_path: Path) -> 
         ("[{on: [degraded]}]", "give one of command, webhook and webhook_file"),
         ("[{command: [x], webhook: 'http://h/'}]", "give one of command, webhook and webhook_file"),
         ("[{on: [], command: [x]}]", "at least 1 item"),
-        ("[{command: [bin/page]}]", "bin/page is not a whole path"),
+        ("[{command: [bin/page]}]", "bin/page is not an absolute path"),
         ("[{command: [page, '--token=aBcDeFgHiJ']}]", "would show in the command line"),
-        ("[{webhook: 'ftp://h/aBcDeFgHiJ'}]", "this is no address that can be posted to"),
-        ("[{webhook: 'http://h:x/aBcDeFgHiJ'}]", "this is no address that can be posted to"),
-        ("[{webhook: 'http://h/a b'}]", "this is no address that can be posted to"),
+        ("[{webhook: 'ftp://h/aBcDeFgHiJ'}]", "this is not an address to post to"),
+        ("[{webhook: 'http://h:x/aBcDeFgHiJ'}]", "this is not an address to post to"),
+        ("[{webhook: 'http://h/a b'}]", "this is not an address to post to"),
     ],
 )
 def test_what_is_no_hook_is_refused(tmp_path: Path, hooks: str, what: str) -> None:

@@ -76,14 +76,14 @@ def test_paths_of_every_adapter_are_made_absolute(given: dict[str, Any], found: 
 @pytest.mark.parametrize(
     ("given", "words", "hint"),
     [
-        ({"type": "fs", "base_path": "$HOME/kv"}, "and not \\$HOME: ", "write ~/kv"),
-        ({"type": "fs", "base_path": "/data/${USER}/kv"}, "and not \\${USER}: ", "starting with /"),
+        ({"type": "fs", "base_path": "$HOME/kv"}, "but not \\$HOME: ", "write ~/kv"),
+        ({"type": "fs", "base_path": "/data/${USER}/kv"}, "but not \\${USER}: ", "starting with /"),
         (
             {"type": "of_tomorrow", "base_path": "~/kv"},
-            "base_path of of_tomorrow is handed on as it stands",
+            "base_path of of_tomorrow is passed on as it is",
             "starting with /",
         ),
-        ({"type": "mooncake_store", "x": {"y": ["$HOME/a"]}}, "y of mooncake_store is handed on", "starting with /"),
+        ({"type": "mooncake_store", "x": {"y": ["$HOME/a"]}}, "y of mooncake_store is passed on", "starting with /"),
     ],
 )
 def test_what_nobody_expands_is_refused(given: dict[str, Any], words: str, hint: str) -> None:

@@ -88,10 +88,10 @@ def test_beside_the_stack_they_stop_first_and_in_reverse(tmp_path: Path) -> None
         ("[{name: a, argv: [x], depends_on: [b]}]", "a depends on 'b'"),
         ("[{name: a, argv: [x], depends_on: [b]}, {name: b, argv: [x], depends_on: [a]}]", "circular dependencies"),
         ("[{name: a, argv: [x], depends_on: [a]}]", "circular dependencies"),
-        ("[{name: a, argv: [x]}, {name: b, argv: [x], depends_on: {a: {condition: completed}}}]", "never comes"),
+        ("[{name: a, argv: [x]}, {name: b, argv: [x], depends_on: {a: {condition: completed}}}]", "never happens"),
         (
             "[{name: a, kind: job, argv: [x]}, {name: b, argv: [x], depends_on: {a: {condition: ready}}}]",
-            "b waits for a to be ready, which never comes",
+            "b waits for a to be ready, which never happens",
         ),
         ("[{name: a, argv: [x], before: [frontend]}]", "a is before 'frontend'"),
         ("[{name: a, argv: [x], before: [b]}, {name: b, argv: [x], before: [a]}]", "circular dependencies"),

@@ -45,8 +45,8 @@ def test_without_a_working_directory_what_is_absolute_stays(written: str) -> Non
     [
         ("kv", PathFacts(None), "no working directory that kv could be relative to"),
         ("~relative/kv", PathFacts(None, FACTS.homes), "no working directory that ~relative/kv could be relative to"),
-        ("~nobody/kv", FACTS, "no user nobody on this host, and ~nobody/kv begins in a home"),
-        ("~/kv", PathFacts("/there", {}), "the user has no home on this host, and ~/kv begins in a home"),
+        ("~nobody/kv", FACTS, "no user nobody on this host, but ~nobody/kv begins in a home"),
+        ("~/kv", PathFacts("/there", {}), "the user has no home on this host, but ~/kv begins in a home"),
     ],
 )
 def test_what_means_nothing_here_is_refused_in_words(written: str, facts: PathFacts, words: str) -> None:

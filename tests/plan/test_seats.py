@@ -95,7 +95,7 @@ class TestSeats:
             assert told == (None if size is None else str(size))
 
     def test_too_few_for_all_ranks(self) -> None:
-        with pytest.raises(PreflightRefused, match="agg needs 16 GPUs here, and 8 can be used"):
+        with pytest.raises(PreflightRefused, match="agg needs 16 GPUs here, but 8 can be used"):
             plan("agg", host(8), {"workers.data_parallel_size": 8, "workers.tensor_parallel_size": 2})
 
     def test_a_rest_is_noted_for_gpus_listed_by_uuid_too(self) -> None:
@@ -130,12 +130,12 @@ class TestSeats:
     def test_more_replicas_than_gpus_are_refused_with_the_number_needed(self, decode: int) -> None:
         with pytest.raises(PreflightRefused) as refused:
             plan("disagg", host(2), {"workers.decode.replicas": decode})
-        assert refused.value.what == f"disagg needs {decode + 1} GPUs here, and 2 can be used"
+        assert refused.value.what == f"disagg needs {decode + 1} GPUs here, but 2 can be used"
 
     def test_too_few_for_agg(self) -> None:
-        with pytest.raises(PreflightRefused, match="agg needs 4 GPUs here, and 2 can be used"):
+        with pytest.raises(PreflightRefused, match="agg needs 4 GPUs here, but 2 can be used"):
             plan("agg", host(2), {"workers.tensor_parallel_size": 4})
-        with pytest.raises(PreflightRefused, match="agg needs 3 GPUs here, and 2 can be used"):
+        with pytest.raises(PreflightRefused, match="agg needs 3 GPUs here, but 2 can be used"):
             plan("agg", host(2), {"workers.replicas": 3})
 
     def test_listed_gpus_contradict_the_cpu(self) -> None:

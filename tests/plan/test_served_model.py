@@ -59,7 +59,7 @@ def test_the_mocker_knows_one_name_and_says_so() -> None:
     made = plan("agg", host(0, model=LOCAL_TINY), {"engine": "mocker", "model.served_name": ["chat", "chat-2"]})
     assert (made.model, made.model_aliases) == ("chat", ())
     assert option(made.unit("worker-0").argv, "--model-name") == "chat"
-    assert [note for note in made.notes if "chat-2 is not answered" in note]
+    assert [note for note in made.notes if "chat-2 will not work" in note]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_directory_that_the_stack_would_split_is_served_under_a_name_that_it_d
     made = plan("agg", host(1, model=ModelFacts(True, True, directory)), {"model.path": directory})
     assert made.model == name
     assert option(made.unit("worker-0").argv, "--model") == directory
-    assert [note for note in made.notes if note.startswith(f"clients ask for {name}:")]
+    assert [note for note in made.notes if note.startswith(f"the model's name is {name}:")]
 
 
 def test_a_name_of_ones_own_for_it_needs_no_note() -> None:

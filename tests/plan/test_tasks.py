@@ -66,7 +66,7 @@ def test_only_a_realtime_workers_health_is_read_from_its_endpoint() -> None:
 
 @pytest.mark.parametrize("task", ["embed", "classify", "realtime"])
 def test_what_has_no_prefill_is_not_divided(task: str) -> None:
-    with pytest.raises(ProfileError, match="no prefill and decode"):
+    with pytest.raises(ProfileError, match="no separate prefill and decode"):
         plan("disagg", host(2), {"model.task": task})
 
 
@@ -165,7 +165,7 @@ def test_the_mocker_loads_none() -> None:
 @pytest.mark.parametrize(
     ("loras", "words"),
     [
-        ([SQL, SQL], "two LoRA adapters are called sql"),
+        ([SQL, SQL], "two LoRA adapters have the name sql"),
         ([{**SQL, "path": "https://host/x"}], "cannot be read from https://"),
         ([{**SQL, "name": "a b"}], "match pattern"),
         ([{**SQL, "name": ""}], "match pattern"),
@@ -179,10 +179,10 @@ def test_what_can_be_no_adapter(loras: list[dict[str, str]], words: str) -> None
 
 @pytest.mark.parametrize("task", ["embed", "classify", "realtime"])
 def test_pooling_workers_take_none(task: str) -> None:
-    with pytest.raises(ProfileError, match="load no LoRA adapters"):
+    with pytest.raises(ProfileError, match="cannot load LoRA adapters"):
         plan("agg", host(0), {**CPU, "model.loras": [SQL], "model.task": task})
 
 
 def test_none_is_called_as_the_model_is() -> None:
-    with pytest.raises(UsageError, match="the model itself is called 'sql'"):
+    with pytest.raises(UsageError, match="the model itself has the name 'sql'"):
         plan("agg", host(0), {**CPU, "model.loras": [SQL], "model.served_name": "sql"})

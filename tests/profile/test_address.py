@@ -48,8 +48,8 @@ def test_an_address(given: str, listens: str, endpoint: str) -> None:
 )  # fmt: skip
 def test_what_is_none(given: str, tmp_path: Path) -> None:
     error = refuse(tmp_path, f"frontend:\n  host: {json.dumps(given)}\n")
-    assert error.what == f"frontend.host: {given!r} is no address to listen on"
-    assert "a name is none" in error.hint
+    assert error.what == f"frontend.host: {given!r} is not an address to listen on"
+    assert "but no name" in error.hint
     assert error.where.endswith(":2:3")
 
 

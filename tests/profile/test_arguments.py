@@ -79,7 +79,7 @@ def test_a_shortened_argument_is_the_whole_one(tmp_path: Path, section: str, fla
         ("-dpn", "in one process tree"),
         ("--no-data-parallel-hybrid-lb", "in one process tree"),
         ("--data-parallel-backend", "Ray"),
-        ("-pcp", "takes GPUs"),
+        ("-pcp", "uses GPUs"),
         ("--config", "write its arguments here"),
     ],
 )

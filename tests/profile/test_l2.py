@@ -124,7 +124,7 @@ def test_a_file_backend_needs_its_directory(backend: str) -> None:
         ({"type": "raw_block", "device_path": "/d", "slot_bytes": 1, "persist_enabled": False}, "should be True"),
         ({"type": "resp", "host": "h"}, "port is missing"),
         ({"type": "valky", "startup_nodes": "a:1"}, "did you mean valkey?"),
-        ({"type": "valkey", "startup_nodes": "a:1", "password": "x"}, "valkey reads its password from its command"),
+        ({"type": "valkey", "startup_nodes": "a:1", "password": "x"}, "valkey takes its password only on the command"),
         ({**store("POSIX", file_path="/kv"), "pool_size": 0}, "greater than 0"),
         (store("POSIX", file_path="/kv", use_direct_io="yes"), "should be 'true' or 'false', not the text 'yes'"),
         (store("POSIX", file_path="/kv", bucket="x"), "unknown key 'bucket'"),

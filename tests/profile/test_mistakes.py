@@ -84,7 +84,7 @@ from dynkv.profile.load import load, parse_set
             "lmcache:\n  worker_reap_timeout_s: 5\n", "2:3", "must be 0 or at least 30", "change that line", id="reap",
         ),
         pytest.param(
-            "lmcache:\n  chunk_size: 250\n", "2:3", "chunk_size 250 is no multiple of the workers' block size 16",
+            "lmcache:\n  chunk_size: 250\n", "2:3", "chunk_size 250 is not a multiple of the workers' block size 16",
             "use a multiple of 16, such as 32", id="chunk",
         ),
         pytest.param(
@@ -224,7 +224,7 @@ def test_more_units_than_a_machine_runs(tmp_path: Path) -> None:
 def test_a_program_by_half_a_path_is_nowhere(tmp_path: Path, program: str) -> None:
     """`up` and a script of `plan --shell` would look for it in different places, and neither where it is meant."""
     error = refuse(tmp_path, f"units:\n  - name: a\n    argv: ['{program}', -v]\n")
-    assert f"{program} is not a whole path" in error.what
+    assert f"{program} is not an absolute path" in error.what
     assert "mine.yaml:3:" in error.where
     assert "begin with /" in error.what
 
@@ -288,7 +288,7 @@ def test_whatever_is_set_is_taken_or_refused(value: str) -> None:
 
 def test_no_mapping_at_all(tmp_path: Path) -> None:
     error = refuse(tmp_path, "- a\n- b\n")
-    assert error.what == "a profile is a mapping of keys"
+    assert error.what == "a profile must be a mapping of keys"
     assert error.where == f"{tmp_path}/mine.yaml"
 
 

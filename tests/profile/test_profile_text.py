@@ -122,7 +122,7 @@ def test_a_fifo_that_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             os.write(fd, b"#\n" if trickles else b"")
 
     writer = written_by(without_end, tmp_path / "fifo")
-    assert refused(tmp_path / "fifo") == f"{tmp_path}/fifo did not come to its end within 0.5 s"
+    assert refused(tmp_path / "fifo") == f"{tmp_path}/fifo did not end within 0.5 s"
     over.set()
     writer.join()
 

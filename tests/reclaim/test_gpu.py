@@ -71,7 +71,7 @@ async def test_an_error_is_told_once_and_ends_nothing(monkeypatch: pytest.Monkey
     asked, waiting = answers(monkeypatch, LOST), Waiting()
     [short] = await wait_for_memory(["0"], 0.85, waiting, 0.2)
     assert short == Unknown("0", "NVML says GPU is lost")
-    assert waiting == ["how much memory of GPU 0 is free is not known: NVML says GPU is lost"]
+    assert waiting == ["the free memory of GPU 0 is unknown: NVML says GPU is lost"]
     assert len(asked) > 2
 
 
@@ -130,7 +130,7 @@ async def test_silence_keeps_nobody_waiting_beyond_the_deadline_nor_the_others_a
             assert await wait_for_memory(["0"], 0.85, waiting, 0.3) == [Unknown("0", "NVML does not answer")]
         tasks.cancel_scope.cancel()
     assert ticks > 2
-    assert waiting == ["how much memory of GPU 0 is free is not known: NVML does not answer"]
+    assert waiting == ["the free memory of GPU 0 is unknown: NVML does not answer"]
 
 
 async def test_it_goes_on_when_nvml_answers_again(silence: threading.Event) -> None:

@@ -31,6 +31,6 @@ def test_no_golden_file_is_left_over() -> None:
 @pytest.mark.parametrize(("target", "profile"), CASES)
 def test_each_has_a_readme_of_what_it_needs_and_what_was_lost(target: str, profile: str) -> None:
     text = TARGETS[target](profile)["README.md"]
-    for part in ("## What it needs", "## Start it", "## What was lost on the way"):
+    for part in ("## What it needs", "## Start it", "## What is lost"):
         assert f"\n{part}\n" in text
     assert max(map(len, text.splitlines())) <= 120 or "kubectl create secret" in text

@@ -226,7 +226,7 @@ def test_what_is_lost_is_told() -> None:
         "notify": [{"command": ["mail"]}],
         "standby": "off",
     }
-    lost = k8s("disagg-1gpu", settings)["README.md"].partition("## What was lost")[2]
+    lost = k8s("disagg-1gpu", settings)["README.md"].partition("## What is lost")[2]
     for words in ("exporter", "Notifications", "Shared GPUs", "GPU memory gate", "Hang checks", "Adoption"):
         assert words in lost
     assert "Standby" not in lost

@@ -335,7 +335,7 @@ def test_a_wait_has_the_limit_of_its_probe(tmp_path: Path) -> None:
     stage = Stage(tmp_path, {"name": "slow", "argv": http(port, 503), "probes": probes}, family("a"))
     code, out = stage.run()
     assert code == 1
-    assert f"slow did not answer http://127.0.0.1:{port}/well within 1 s; what it has logged stands above" in out
+    assert f"slow did not answer http://127.0.0.1:{port}/well within 1 s; see its output above" in out
 
 
 def test_a_port_that_somebody_has_is_told_before_anything_starts(tmp_path: Path) -> None:
@@ -345,7 +345,7 @@ def test_a_port_that_somebody_has_is_told_before_anything_starts(tmp_path: Path)
         port = somebody.getsockname()[1]
         probes = {"http_get": {"port": "web"}}
         code, out = Stage(tmp_path, {"name": "a"}, {"name": "b", "ports": {"web": port}, "probes": probes}).run()
-    assert (code, out) == (1, f"port {port} (b's web) is taken\n")
+    assert (code, out) == (1, f"port {port} (b's web) is in use\n")
 
 
 # --- how it asks ---
@@ -415,7 +415,7 @@ def test_without_curl_where_something_has_to_be_asked(tmp_path: Path, bare: str)
     probes = {"http_get": {"port": free_port()}}
     stage = Stage(tmp_path, {"name": "a", "probes": probes})
     code, out = stage.run(shutil.which("bash") or "bash", str(stage.path), env=stage.environ(PATH=bare))
-    assert (code, out) == (1, "curl is not there, and asks whether all are ready\n")
+    assert (code, out) == (1, "curl is missing, which checks whether all are ready\n")
 
 
 def test_another_shell_says_that_it_is_none(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_ctrl_c_keeps_what_is_finished_and_leaves_nothing_running(dynkv: Dynkv, 
     _, alive = psutil.wait_procs(begun, timeout=10)
     assert alive == []
     assert dynkv.run("status", "bench").returncode == 3
-    assert "goes on from" in dynkv.background_output()
+    assert "continues from" in dynkv.background_output()
 
 
 @pytest.fixture(scope="module")

@@ -60,6 +60,6 @@ def test_traffic_is_recorded_without_its_text(dynkv: Dynkv) -> None:
     nothing = dynkv.run("record", "--out", str(dynkv.home / "none.jsonl"), "--for", "0.1")
     assert (nothing.returncode, "nothing was recorded" in nothing.stderr) == (1, True), said(nothing)
     taken = dynkv.run("record", "--out", str(trace))
-    assert (taken.returncode, "exists already" in taken.stderr) == (2, True), said(taken)
+    assert (taken.returncode, "already exists" in taken.stderr) == (2, True), said(taken)
     dynkv.do("down")
     assert not (dynkv.home / "agg/tmp/frontend/requests.jsonl").exists()

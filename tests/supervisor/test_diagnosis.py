@@ -26,7 +26,7 @@ DIED = [
     ("module-python", 1, "a Python module is missing: dynamo.nothing", True),
     ("module-worker", 1, "a Python module is missing: no_such_module", True),
     ("module-engine-json", 1, "a Python module is missing: no_such", True),
-    ("gpu-connectors", 1, "LMCache is too old to stand beside NIXL", True),
+    ("gpu-connectors", 1, "this LMCache is too old to work with NIXL", True),
     (
         "gpu-kv-format",
         1,
@@ -117,7 +117,7 @@ LINES = [
     ),
     (
         PREFIX + "AssertionError: Only one connector can produce KV transfer params",
-        "LMCache is too old to stand beside NIXL (exited with code 1)",
+        "this LMCache is too old to work with NIXL (exited with code 1)",
         True,
     ),
     (

@@ -94,7 +94,7 @@ def test_what_is_not_understood_is_asked_about(directory: Path, answer: str, cod
     place.journal.write_text("{")
     pids = [child.pid for child in journal.children.values()]
     with Terminal("up", "quick.yaml", env=env(directory), cwd=directory) as terminal:
-        text = terminal.until(lambda text: "start quick anew? [y/N]" in text)
+        text = terminal.until(lambda text: "start quick again? [y/N]" in text)
         assert all(f"pid {pid} (sleep 1000" in text for pid in pids)
         terminal.child.sendline(answer)
         assert terminal.finish()[0] == code
