@@ -40,5 +40,5 @@ def test_what_it_cannot_do_is_said(name: str) -> None:
     engine = ENGINES[name]
     asked = {"model.served_name": ["a", "b"], "model.loras": [{"name": "sql", "path": "/loras/sql"}]}
     notes = " ".join(plan("agg", host(1, model=LOCAL_TINY), {**TINY, **asked, "engine": name}).notes)
-    assert (f"{engine.called} knows one name" in notes) != engine.has_aliases
+    assert (f"{engine.called} supports only one name" in notes) != engine.has_aliases
     assert (f"{engine.called} loads none" in notes) != engine.loads_loras
