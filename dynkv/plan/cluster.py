@@ -73,7 +73,7 @@ def agreement(profile: Profile, facts: HostFacts, served: Served) -> dict[str, s
     """What must be the same on all nodes, by a readable name.
 
     NIXL compares most of it in its own handshake, and on a mismatch every request fails (vllm 0.31.0, compatibility
-    hash).
+    hash). Blocks that go from one machine to another must have been cut alike, by ranks and by tokens.
     The frontend routes to workers of one role only where all of them have the model at the same path (ai-dynamo 1.6.1).
     """
     engine = ENGINES[profile.engine]
@@ -89,10 +89,13 @@ def agreement(profile: Profile, facts: HostFacts, served: Served) -> dict[str, s
     }
     if engine.runs_vllm and profile.topology == "disagg":
         role = "decode"  # the profile ensures that prefill has the same
-        given = {flag: value_of(flag, profile.worker_args(role)) for flag in HANDSHAKE_ARGS}
-        same |= {flag: value for flag, value in given.items() if value is not None}
+        same |= {flag: value_of(flag, profile.worker_args(role)) or "not set" for flag in HANDSHAKE_ARGS}
         same["path of the model"] = served.path
         same["lmcache.enabled"] = str(profile.lmcache.enabled).lower()
+    if profile.topology == "disagg" or profile.lmcache.p2p:
+        same["workers.tensor_parallel_size"] = str(profile.workers.tensor_parallel_size)
+    if profile.lmcache.p2p:
+        same["lmcache.chunk_size"] = str(profile.lmcache.chunk_size)
     return same
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hosts import HOME, LOCAL_TINY, host, option, plan, profile
 
+from dynkv.cluster.nodes import differences
 from dynkv.errors import DynkvError, ProfileError, UsageError
 from dynkv.plan.cluster import TLS_VARIABLES, Served, agreement
 from dynkv.plan.facts import HostFacts, ModelFiles
@@ -200,10 +201,26 @@ def agreed(
         ({"model.path": "org/other"}, "model"),
         ({"model.args": ["--revision", "abc"]}, "model"),
         ({"engine": "mocker"}, "engine"),
+        ({"workers.tensor_parallel_size": 2}, "workers.tensor_parallel_size"),
     ],
 )
 def test_what_nodes_must_have_in_common(settings: dict[str, Any], name: str) -> None:
     assert agreed(settings).get(name) != agreed().get(name)
+
+
+def test_an_argument_that_one_node_alone_has_is_a_difference() -> None:
+    assert differences(agreed({"model.args": ["--kv-cache-dtype=fp8"]}), agreed()) == [
+        "--kv-cache-dtype is fp8 here but not set there"
+    ]
+
+
+def test_sidecars_that_share_must_cut_blocks_alike() -> None:
+    p2p = {"lmcache.p2p": "http://10.0.0.1:9300", "topology": "agg"}
+    other = {**p2p, "lmcache.chunk_size": 512, "workers.tensor_parallel_size": 2}
+    assert [it.partition(" ")[0] for it in differences(agreed(p2p), agreed(other))] == [
+        "workers.tensor_parallel_size",
+        "lmcache.chunk_size",
+    ]
 
 
 def test_what_they_need_not_have_in_common() -> None:
