@@ -20,6 +20,7 @@ from dynkv.control.handshake import READY, TAKEN, UNCLEAR
 from dynkv.documents import encoded
 from dynkv.errors import AlreadyRunning, DynkvError, NotUnderstood, PreflightRefused, TimedOut
 from dynkv.home import Place
+from dynkv.host.descriptors import unnamed_file
 from dynkv.park.handover import Becoming, Descriptors
 from dynkv.plan.model import Plan
 from dynkv.surroundings import of_supervisor
@@ -147,22 +148,12 @@ def _becoming(order: Order) -> Becoming:
 
 
 def _handed_over(order: Order) -> int:
-    """A descriptor of an unnamed file with the plan, in memory if the host supports that. Raises PreflightRefused."""
+    """A descriptor of an unnamed file with the plan. Raises PreflightRefused."""
     try:
-        fd = os.memfd_create("dynkv-plan")
-    except OSError:
-        import tempfile
-
-        with tempfile.TemporaryFile(dir=order.place.directory) as file:
-            fd = os.dup(file.fileno())
-    try:
-        with os.fdopen(os.dup(fd), "wb") as file:
-            file.write(encoded(order.plan))
+        return unnamed_file(encoded(order.plan), order.place.directory)
     except OSError as error:
-        os.close(fd)
         hint = "raise this user's limits, as `ulimit -a` shows them"
         raise PreflightRefused(f"the plan cannot be written: {error.strerror}", hint=hint) from None
-    return fd
 
 
 def _check(line: bytes, place: Place) -> None:

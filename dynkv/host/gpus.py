@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from ctypes import CDLL
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,6 @@ from typing import Any
 from dynkv.host.described import described
 from dynkv.plan.gpus import ComputeMode, Driver, Gpu
 
-_LIBRARY, _NO_LIBRARY = "libnvidia-ml.so.1", "NVML Shared Library Not Found"
-"""The second is what nvidia-ml-py 13 says without the first."""
 _INDEX = re.compile(r"[0-9]{1,9}")
 _PCI_DEVICES = Path("/sys/bus/pci/devices")
 _NVIDIA = "0x10de"
@@ -33,8 +30,6 @@ def look() -> tuple[tuple[Gpu, ...], Driver]:
 
     A GPU that the driver has lost is not included.
     """
-    if not _is_installed():
-        return (), Driver(problem=_NO_LIBRARY, devices=pci_devices())
     import pynvml
 
     try:
@@ -51,15 +46,6 @@ def look() -> tuple[tuple[Gpu, ...], Driver]:
     hidden = tuple(gpu.visible_as for gpu in found if not _is_visible(gpu))
     major = int(cuda) // 1000 if cuda else None  # as 1000 * major + 10 * minor
     return tuple(gpu for gpu in found if _is_visible(gpu)), Driver(cuda_major=major, devices=len(found), hidden=hidden)
-
-
-def _is_installed() -> bool:
-    """Asked as pynvml asks, whose import takes longer than all else that is looked at on a host without it."""
-    try:
-        CDLL(_LIBRARY)
-    except OSError:
-        return False
-    return True
 
 
 def pci_devices(directory: Path = _PCI_DEVICES) -> int:

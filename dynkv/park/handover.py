@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from dynkv.documents import decoded, encoded
+from dynkv.host.descriptors import unnamed_file
 from dynkv.owned import is_own_peer
 from dynkv.short_paths import address
 
@@ -71,10 +72,11 @@ def hand_over(path: Path, becoming: Becoming, descriptors: Descriptors, pid: int
 def give(connection: socket.socket, becoming: Becoming, descriptors: Descriptors, timeout_s: float | None) -> str:
     """Send the order; returns why it was refused, or an empty text if the process at the other end is about to become
     the supervisor."""
-    document = os.memfd_create("dynkv-order")
     try:
-        with os.fdopen(os.dup(document), "wb") as file:
-            file.write(encoded(becoming))
+        document = unnamed_file(encoded(becoming), Path(becoming.cwd))
+    except OSError as error:
+        return f"the order cannot be written: {error.strerror}"
+    try:
         sent = [document, *descriptors.all()]
         if len(sent) > _FDS_MAX:
             return "it has too many ports"

@@ -158,7 +158,7 @@ def test_a_name_that_was_taken_meanwhile_is_another_ones(tmp_path: Path, by: str
             assert asked_plainly(journalled_socket(dynkv)) == "ready"
             assert holder_of(place.directory) != holder
             assert f"the short path {holder} is another's now" in dynkv("events").stdout
-            assert dynkv("restart", "one").returncode == 0
+            assert dynkv("restart", "--wait", "one").returncode == 0
             assert binds(tmpdir_of(unit_of(dynkv)))
             dynkv.end_all()
             assert os.path.lexists(holder)

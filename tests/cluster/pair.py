@@ -7,11 +7,12 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 from debian import program
 from nodes import Machine, two_machines
 
@@ -83,6 +84,21 @@ class Nodes:
             for role, workers in seen.items():
                 workers.add(answer["nvext"]["worker_id"][f"{role}_worker_id"])
         return {role: len(workers) for role, workers in seen.items()}
+
+    def down(self) -> None:
+        for machine in (self.second, self.first):
+            done = machine.run(DYNKV, "down", "both")
+            assert done.returncode == 0, done.stderr
+
+    def processes(self) -> list[str]:
+        """Command lines of everything that runs for this deployment on either machine, by the markers of children."""
+        homes, found = {str(self.first.home), str(self.second.home)}, []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                marks = process.environ()
+                if marks.get("DYNKV_HOME") in homes and marks.get("DYNKV_DEPLOYMENT") == "both":
+                    found.append(" ".join(process.cmdline()))
+        return found
 
     def lose_each_other(self) -> None:
         """What one sends to the other goes nowhere, and neither is told."""

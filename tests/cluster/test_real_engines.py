@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 from nodes import can_be_had
-from pair import DECODE, DYNKV, PREFILL, QUESTION, Nodes, with_infra
+from pair import DECODE, PREFILL, QUESTION, Nodes, with_infra
 
 pytestmark = [
     pytest.mark.stack,
@@ -48,9 +48,7 @@ def test_a_prompt_is_computed_on_one_node_and_answered_by_the_other(nodes: Nodes
     assert moved(nodes) > before
     ports = {unit["name"]: unit["ports"] for unit in nodes.status(nodes.second)["units"]}
     assert "lmcache" not in ports
-    for machine in (nodes.second, nodes.first):
-        done = machine.run(DYNKV, "down", "both")
-        assert done.returncode == 0, done.stderr
+    nodes.down()
     assert nodes.entries() == []
 
 

@@ -102,3 +102,11 @@ def test_a_node_is_gone_without_a_word(nodes: Nodes) -> None:
     nodes.until("it is there again", lambda: nodes.answered_by(8) == {"decode": 2, "prefill": 2})
     nodes.until_whole()
     assert nodes.pids() == before
+
+
+def test_nothing_is_left_over_on_either(nodes: Nodes) -> None:
+    """After all of that. What it looks for is there before."""
+    assert {"dynamo.mocker" in line for line in nodes.processes()} == {True, False}
+    nodes.down()
+    assert nodes.processes() == []
+    assert nodes.entries() == []

@@ -127,7 +127,7 @@ def test_the_readme_on_a_machine_without_make(machine: Machine) -> None:
 
     done = machine.types(up)
     assert done.returncode == 4
-    assert "hint: `dynkv stack install mocker` brings it" in done.stdout.replace("\n", " ")
+    assert "hint: `dynkv stack install mocker` installs it" in done.stdout.replace("\n", " ")
 
     done = machine.types(bring)
     assert done.returncode == 0, done.stdout
