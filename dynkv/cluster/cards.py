@@ -21,6 +21,7 @@ _FILES = {
     "gen_config": "generation_config.json",
 }
 """By their names in a card; compared by their checksums, wherever they are."""
+_OTHER_FILES = "set of other files"
 _VALUES = {
     "source_path": "path of the model",
     "kv_cache_block_size": "block size",
@@ -71,7 +72,7 @@ def _compared(card: dict[str, Any]) -> dict[str, str]:
         **files,
         **values,
         "context length": _text(context),
-        "set of other files": ", ".join(sorted(map(_checksums, extra))) if isinstance(extra, list) else "none",
+        _OTHER_FILES: ", ".join(sorted(map(_checksums, extra))) if isinstance(extra, list) else "none",
     }
 
 
@@ -92,6 +93,12 @@ def _text(value: object) -> str:
 
 
 def _difference(own: dict[str, str], other: dict[str, str], where: str) -> str:
+    """In words; a file's checksum would tell a person nothing."""
+    files = {*_FILES.values(), _OTHER_FILES}
     return "; ".join(
-        f"its {name} is {own[name]}, and {other[name]} at {where}" for name in own if own[name] != other[name]
+        f"its {name} differs from that at {where}"
+        if name in files
+        else f"its {name} is {own[name]} here but {other[name]} at {where}"
+        for name in own
+        if own[name] != other[name]
     )

@@ -40,14 +40,20 @@ def worker(lease: int) -> Instance:
 @pytest.mark.parametrize(
     ("changed", "difference"),
     [
-        ({"source_path": "/n/tiny"}, "its path of the model is /n/tiny, and /m/tiny at 10.0.0.1:21001"),
-        ({"kv_cache_block_size": 16}, "its block size is 16, and 64 at 10.0.0.1:21001"),
-        ({"runtime_config": {"context_length": 256}}, "its context length is 256, and 512 at 10.0.0.1:21001"),
-        ({"runtime_config": {}}, "its context length is 8192, and 512 at 10.0.0.1:21001"),
-        ({"model_info": {"hf_config_json": {"checksum": "blake3:9"}}}, "its config.json is blake3:9"),
-        ({"chat_template_file": {"hf_chat_template": {"checksum": "blake3:7"}}}, "its chat template is blake3:7"),
-        ({"extra_files": []}, "its set of other files is , and blake3:a"),
-        ({"aliases": ["other"]}, 'its list of other names is ["other"], and none'),
+        ({"source_path": "/n/tiny"}, "its path of the model is /n/tiny here but /m/tiny at 10.0.0.1:21001"),
+        ({"kv_cache_block_size": 16}, "its block size is 16 here but 64 at 10.0.0.1:21001"),
+        ({"runtime_config": {"context_length": 256}}, "its context length is 256 here but 512 at 10.0.0.1:21001"),
+        ({"runtime_config": {}}, "its context length is 8192 here but 512 at 10.0.0.1:21001"),
+        (
+            {"model_info": {"hf_config_json": {"checksum": "blake3:9"}}},
+            "its config.json differs from that at 10.0.0.1:21001",
+        ),
+        (
+            {"chat_template_file": {"hf_chat_template": {"checksum": "blake3:7"}}},
+            "its chat template differs from that at 10.0.0.1:21001",
+        ),
+        ({"extra_files": []}, "its set of other files differs from that at 10.0.0.1:21001"),
+        ({"aliases": ["other"]}, 'its list of other names is ["other"] here but none at'),
     ],
 )
 def test_the_later_one_is_rejected(changed: dict[str, Any], difference: str) -> None:
