@@ -228,7 +228,8 @@ def program_missing(person: Person) -> tuple[int, str]:
 def never_ready(person: Person) -> tuple[int, str]:
     probes = "probes: {http_get: {port: http, path: /health}}"
     text = f"topology: none\nunits:\n  - {{name: proxy, argv: [sleep, '9'], ports: {{http: 18001}}, {probes}}}\n"
-    return person.types("up", person.file(text), "--timeout", "1")
+    # a supervisor that is slow to come up on a busy machine would be another fault
+    return person.types("up", person.file(text), "--timeout", "3")
 
 
 def nothing_runs(person: Person) -> tuple[int, str]:
