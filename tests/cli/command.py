@@ -162,6 +162,9 @@ class Command:
 
 @contextmanager
 def command_in(directory: Path) -> Iterator[Command]:
+    """What still runs is taken down, after a failure too."""
     command = Command(directory)
-    yield command
-    command.end_all()
+    try:
+        yield command
+    finally:
+        command.end_all()
