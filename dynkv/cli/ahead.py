@@ -1,7 +1,7 @@
-"""A supervisor's process, begun before there is a plan: its imports take as long as all that `up` does until then.
+"""A supervisor's process, started before there is a plan: its imports take as long as everything `up` does until then.
 
-What it is to do comes over a socket; it ends when that closes without. Nobody relies on it: what it cannot be, or is
-too late to be, a process that is begun with the plan can.
+It receives its order over a socket, and exits if that closes without one. Nothing relies on it: if it cannot become the
+supervisor, or not in time, a process that is started with the plan does.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from dynkv.cli.inherited import finding_dynkv
 from dynkv.surroundings import of_supervisor
 
-TYPE_CHECKING = False  # mypy takes it as true; importing it takes longer than all that is here
+TYPE_CHECKING = False  # mypy takes it as true; importing typing takes longer than everything here
 if TYPE_CHECKING:
     import socket
     import subprocess
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from dynkv.park.handover import Becoming, Descriptors
 
 _WITHOUT = {"--help", "-h", "--foreground"}
-"""With one of them `up` leaves no supervisor behind."""
+"""Options with which `up` leaves no supervisor behind."""
 
 
 def program(home: Path) -> list[str]:
-    # -P: nothing is imported from where the person happens to be
+    # -P: import nothing from the current directory
     return [sys.executable, "-P", "-m", "dynkv.daemon", "--home", str(home)]
 
 
 class Ahead:
-    """For one command, which may begin one process."""
+    """The process that a command has started ahead, if any."""
 
     def __init__(self) -> None:
         self.environ: dict[str, str] = {}
@@ -38,7 +38,7 @@ class Ahead:
         self._channel: socket.socket | None = None
 
     def begin(self, words: list[str]) -> None:
-        """If the command line is one that leaves a supervisor. What is wrong with it, or the host, its verb tells."""
+        """Start the process if the command line is one that leaves a supervisor. Its verb reports all errors."""
         if words[:1] != ["up"] or _WITHOUT & {*words}:
             return
         import socket
@@ -69,7 +69,7 @@ class Ahead:
     def become(
         self, becoming: Becoming, descriptors: Descriptors, timeout_s: float | None
     ) -> subprocess.Popen[bytes] | None:
-        """The process, when it is about to become this supervisor; None if none is, or not within `timeout_s`."""
+        """The process, if it is about to become this supervisor; None if not, or not within `timeout_s` seconds."""
         if self._process is None or self._channel is None or becoming.env != self.environ:
             return None
         from dynkv.park.handover import give
@@ -77,7 +77,7 @@ class Ahead:
         try:
             why_not = give(self._channel, becoming, descriptors, timeout_s)
         except KeyboardInterrupt:
-            self.end()  # it may have begun to become the supervisor, of whom nobody would hear
+            self.end()  # otherwise it might become a supervisor that nobody knows of
             raise
         if why_not:
             self.end()
@@ -86,7 +86,7 @@ class Ahead:
         return process
 
     def end(self) -> None:
-        """What has not become a supervisor."""
+        """End the process, unless it has become a supervisor."""
         if self._channel is not None:
             self._channel.close()
         if self._process is not None:

@@ -28,9 +28,9 @@ _SETTLED_S, _CHANGED_S = 0.1, 1.0
 """Time in which a misconfigured program has usually failed; the second value if something ran before."""
 
 _FOUND_S = 10.0
-"""In which a frontend finds a worker that is ready, many times over."""
+"""Ample time for a frontend to find a ready worker, in seconds."""
 _ROUNDED_S, _LOOK_S = 0.05, 0.02
-"""What a time that is told may lack; and from one look to the next where nothing else is waited for."""
+"""Seconds: the rounding error of reported times, and the pause between looks without anything else to wait for."""
 
 
 class _TakenDown(DynkvError):

@@ -1,4 +1,4 @@
-"""What `up` says when the deployment answers: where, and a first request. Without rich, which takes 60 ms."""
+"""What `up` prints when the deployment answers: its address, and a first request. Without rich, which takes 60 ms."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Which workers a frontend routes nothing to, because their model cards differ from the first one's. Pure.
+"""Workers that a frontend ignores because their model cards differ from the first worker's. Pure.
 
-Dynamo's frontend keeps the configuration that came first, rejects workers with another one, and says so only in its own
-log. Source: ai-dynamo 1.6.1, lib/llm/src/discovery/controller.rs; what counts is what `mdcsum` hashes in model_card.rs.
+Dynamo's frontend keeps the first configuration, rejects workers with a different one, and reports that only in its own
+log. Source: ai-dynamo 1.6.1, lib/llm/src/discovery/controller.rs; `mdcsum` in model_card.rs hashes what is compared.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FILES = {
     "chat_template_file": "chat template",
     "gen_config": "generation_config.json",
 }
-"""By their names in a card; compared by their checksums, wherever they are."""
+"""Files by their keys in a card, compared by checksum regardless of their location."""
 _OTHER_FILES = "set of other files"
 _VALUES = {
     "source_path": "path of the model",
@@ -31,11 +31,11 @@ _VALUES = {
     "prompt_context": "prompt context",
 }
 _GROUP = ("display_name", "model_type", "worker_type")
-"""What has to be equal for two workers of one component to be alternatives of each other."""
+"""Keys that must be equal for two workers of a component to be interchangeable."""
 
 
 def rejections(entries: Iterable[Entry], found: Iterable[Instance]) -> dict[int, str]:
-    """By lease, how a worker's card differs from that of the worker which came first."""
+    """Compare cards. Returns, by lease, how a worker's card differs from that of the first worker."""
     addresses = {instance.lease: instance.address for instance in found}
     first: dict[tuple[str, ...], tuple[int, dict[str, str]]] = {}
     odd: dict[int, str] = {}
@@ -77,7 +77,7 @@ def _compared(card: dict[str, Any]) -> dict[str, str]:
 
 
 def _checksums(described: object) -> str:
-    """Of one file, which is described as `{KIND: {"path": …, "checksum": …}}`; of anything else, all of it."""
+    """The checksum of a file described as `{KIND: {"path": …, "checksum": …}}`; anything else as text."""
     if isinstance(described, dict):
         if isinstance(checksum := described.get("checksum"), str):
             return checksum
@@ -93,7 +93,7 @@ def _text(value: object) -> str:
 
 
 def _difference(own: dict[str, str], other: dict[str, str], where: str) -> str:
-    """In words; a file's checksum would tell a person nothing."""
+    """The differences in words, without checksums, which mean nothing to a reader."""
     files = {*_FILES.values(), _OTHER_FILES}
     return "; ".join(
         f"its {name} differs from that at {where}"

@@ -11,18 +11,18 @@ from pathlib import Path
 class Options:
     home: Path
     ahead_fd: int | None
-    """Where the command line comes from, but for the home, when there is a plan."""
+    """The socket over which all options but the home come, once there is a plan."""
     plan_fd: int
     notify_fd: int
     keep_fds: tuple[int, ...]
-    """What else of all that is open stays so."""
+    """Other descriptors to keep open."""
     parked_fd: int | None
-    """What the parker that it was had parked."""
+    """Where to read what this process parked when it was the parker."""
     plainly: str
-    """Why it has nothing of what is parked."""
+    """Why no parked process is used."""
     foreground: bool
     replace: bool
-    """It ends processes that the journal does not explain."""
+    """Whether to end processes that the journal does not mention."""
 
     def descriptors(self) -> set[int]:
         parked = () if self.parked_fd is None else (self.parked_fd,)
@@ -30,7 +30,7 @@ class Options:
 
 
 def read_options(words: list[str]) -> Options:
-    """Raises getopt.GetoptError for what dynkv would not write."""
+    """Parse the words. Raises getopt.GetoptError for what dynkv would not write."""
     valued = "home= ahead-fd= plan-fd= notify-fd= keep-fds= parked-fd= plainly=".split()
     given = dict(getopt(words, "", [*valued, "foreground", "replace"])[0])
     number = {name: int(value) for name, value in given.items() if name.endswith("-fd")}

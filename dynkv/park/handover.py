@@ -103,9 +103,9 @@ def _connect(connection: socket.socket, path: str) -> None:
 
 
 def awaited(fd: int) -> list[str] | None:
-    """The command of the supervisor that this process was begun for; None when nobody wants it any more.
+    """Wait for the order. Returns the supervisor's command line; None if the order never comes.
 
-    It works where that is to work, and writes to its log, from now on.
+    From then on this process has the supervisor's working directory, and writes to its log.
     """
     with socket.socket(fileno=fd) as connection:
         order = receive(connection, patience_s=None)

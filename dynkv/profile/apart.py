@@ -1,4 +1,4 @@
-"""Sections that are checked apart: what checks one is made when a profile has it, and not for every profile.
+"""Sections that are validated separately: the validator of one is built only when a profile has it.
 
 pydantic makes it in Python, at each start; for all sections that takes longer than all else that is done to a profile.
 """
@@ -21,11 +21,11 @@ S = TypeVar("S", bound=Section)
 
 
 class _Apart:
-    """Finds the same mistakes at the same places, and gives the same values, as one that is checked with the whole."""
+    """A section with the same errors, locations and values as one that is validated with the whole profile."""
 
     def __get_pydantic_core_schema__(self, section: type[Section], whole: GetCoreSchemaHandler) -> CoreSchema:
         if section.model_config.get("use_attribute_docstrings"):
-            return whole(section)  # all is to be described
+            return whole(section)  # everything has to be described
 
         def check(given: Any) -> Section:
             # strict JSON mode, as for the whole

@@ -1,4 +1,4 @@
-"""The engines that workers may run, and what is true of each: the one place to look, and the one to add to.
+"""The engines that workers can run, and their properties: the single place to look them up and to add one.
 
 What a worker of each is started with is in plan/, and plan/build.py says where. Source: ai-dynamo 1.3.1 with vllm
 0.23.0 and 1.6.1 with 0.31.0.
@@ -18,44 +18,44 @@ _OF_VLLM = ("vllm.v1.engine.core", "vllm.v1.executor.multiproc_executor", "vllm.
 
 @dataclass(frozen=True, slots=True)
 class Imports:
-    """What a standby imports ahead for workers."""
+    """What a standby imports in advance for workers."""
 
     dynamo: tuple[str, ...] = ()
-    """Dynamo's module, in which a worker begins; not where it sends traces."""
+    """Dynamo's module that a worker runs; it is not imported if it sends traces."""
     memory_bytes: int = 0
-    """What the standby takes."""
+    """Memory of the standby."""
     beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """What that module does not import itself, by the profile's device."""
+    """Further modules, which Dynamo's does not import itself, by the profile's device."""
     spawns: bool = False
-    """A worker starts processes that need the same imports."""
+    """Whether a worker starts processes that need the same imports."""
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What is left out is what an engine has that computes nothing: no model in memory, and no KV blocks."""
+    """An engine's properties. The defaults describe one that computes nothing: no model in memory, and no KV blocks."""
 
     called: str
-    """In the middle of a sentence."""
+    """Its name in the middle of a sentence."""
     packages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """What it needs beside Dynamo, by the name that people know it by, with the distributions that can bring it."""
+    """Required packages besides Dynamo, by their usual names, with the distributions that provide them."""
     disagg_packages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """What it needs for disagg, too."""
+    """Packages that disagg requires in addition."""
     agreed: tuple[str, ...] = ("ai-dynamo",)
     """Distributions of which all nodes of a cluster must have the same version."""
     imports: Imports = Imports()
-    """Without modules it has no standby."""
+    """Imports of its standby; without modules it has none."""
     computes: bool = False
-    """It has the model in memory, on GPUs or on CPUs, and KV blocks."""
+    """Whether it has the model in memory, on GPUs or on CPUs, and KV blocks."""
     has_aliases: bool = False
-    """It answers to several names of a model."""
+    """Whether a model can have several names."""
     has_tasks: bool = False
-    """It can do other than generate."""
+    """Whether it supports tasks other than generation."""
     loads_loras: bool = False
     uses_lmcache: bool = False
 
     @property
     def runs_vllm(self) -> bool:
-        """So vLLM's options, packages, figures and defaults are its own."""
+        """Whether vLLM's options, packages, metrics and defaults apply."""
         return "vllm" in self.packages
 
 
@@ -83,4 +83,4 @@ ENGINES: Mapping[str, Engine] = {
     ),
     "mocker": Engine(called="the mocker", imports=Imports(("dynamo.mocker.main",), int(0.25 * _GIB))),
 }
-"""By its name in a profile."""
+"""Engines by their names in a profile."""

@@ -1,7 +1,8 @@
-"""Closing connections with a machine that is gone without a word: lost power, or a cut cable.
+"""Closing connections to a machine that vanished without closing them: it lost power, or the network drops its packets.
 
-Whoever waits there for an answer would wait for good, as TCP asks nobody whether the other end still lives. Source:
-inet_diag.h and sock_diag.h of Linux; sock_diag(7). Needs CAP_NET_ADMIN, and a kernel with CONFIG_INET_DIAG_DESTROY.
+A program that waits for an answer on such a connection would wait forever, since TCP without keepalive does not notice.
+Source: inet_diag.h and sock_diag.h of Linux; sock_diag(7). Needs CAP_NET_ADMIN, and a kernel with
+CONFIG_INET_DIAG_DESTROY.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _ANY_STATE, _ANY_INTERFACE, _ANY_COOKIE = 0xFFFFFFFF, 0, 0xFFFFFFFF
 class _Connection(NamedTuple):
     family: socket.AddressFamily
     local: bytes
-    """Addresses and ports are in network order."""
+    """Addresses in network byte order."""
     local_port: int
     remote: bytes
     remote_port: int
@@ -45,9 +46,10 @@ class Closed(NamedTuple):
 
 
 def close_connections(host: str, *, to: Collection[int], at: Collection[int]) -> Closed:
-    """Of this network namespace, those to the ports `to` of `host`, and those from there to our own ports `at`.
+    """Close this network namespace's connections to the ports `to` of `host`, and from there to our own ports `at`.
 
-    `host` is an address; of a name there are none. Whoever uses a connection that is closed gets ECONNABORTED at once.
+    `host` must be an address; for a name nothing is closed. A program that uses a closed connection gets ECONNABORTED
+    immediately.
     """
     wanted = [it for it in _with(host) if it.remote_port in to or it.local_port in at]
     problems = [problem for it in wanted if (problem := _close(it))]
@@ -67,13 +69,13 @@ def _with(host: str) -> Iterator[_Connection]:
 
 
 def _packed(written: bytes) -> bytes:
-    """An address as the tables have it: words of 32 bits, each in the order of this machine."""
+    """An address from the tables, which have words of 32 bits in this machine's byte order."""
     words = [int(written[start : start + 8], 16) for start in range(0, len(written), 8)]
     return struct.pack(f"={len(words)}I", *words)
 
 
 def _close(it: _Connection) -> str:
-    """Why it could not be; empty if it was, or was closed already."""
+    """Close a connection. Returns why that failed; empty if it is closed, or was already."""
     ports = struct.pack("!HH", it.local_port, it.remote_port)
     end = struct.pack("=III", _ANY_INTERFACE, _ANY_COOKIE, _ANY_COOKIE)
     which = ports + it.local.ljust(16, b"\0") + it.remote.ljust(16, b"\0") + end

@@ -1,7 +1,7 @@
-"""What nodes have left that are gone without a word: their workers' entries in etcd, and connections with them.
+"""Cleaning up after nodes that vanished: their workers' entries in etcd, and connections to them.
 
-A process of Dynamo's ends when its lease in etcd has expired while it lived (ai-dynamo 1.6.1). So what another node's
-worker has there is removed key by key, and its lease stays: it may only be out of reach, and comes back.
+A Dynamo process exits when its lease in etcd has expired while it lived (ai-dynamo 1.6.1). So entries of another node's
+worker are removed one by one while its lease stays: the worker may only be unreachable, and come back.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _REFUSALS = 2
 
 class Departed:
     def __init__(self, etcd: Etcd, events: EventLog, answered_at: Sequence[int]) -> None:
-        """`answered_at`: the ports of this node at which workers anywhere send their answers."""
+        """`answered_at` are this node's ports to which workers on any node send their answers."""
         self._etcd = etcd
         self._events = events
         self._answered_at = answered_at
@@ -33,9 +33,10 @@ class Departed:
         """By lease, how many times in a row nothing listened there."""
 
     async def remove(self, orphans: Collection[Instance], found: Collection[Instance]) -> None:
-        """Of all that were `found` these are of nodes that do not tell of themselves any more.
+        """Clean up after the unreachable ones of `orphans`: those `found` instances whose nodes no longer announce
+        themselves.
 
-        Whoever cannot reach a node that does says nothing of it: another node may. Raises EtcdError.
+        A node that does is left alone, even if unreachable from here: another node may reach it. Raises EtcdError.
         """
         self._refused = Counter({it.lease: self._refused[it.lease] for it in orphans})
         problems = await _problems_at(orphans)
@@ -58,13 +59,13 @@ class Departed:
         self._events.record(EventKind.DISCOVERY, message, cause=problem, entries=names)
 
     def _close(self, host: str, to: Sequence[int], at: Sequence[int]) -> None:
-        """What waits for an answer from there goes on elsewhere: Dynamo would let it wait for good (1.6.1)."""
+        """Let requests that wait for an answer from there continue elsewhere: Dynamo would wait forever (1.6.1)."""
         done = close_connections(host, to=to, at=at)
         if done.closed:
-            message = f"closed {done.closed} connections with {host}"
+            message = f"closed {done.closed} connections to {host}"
             self._events.record(EventKind.CLUSTER, message, cause="nothing answers there any more")
         if done.left:
-            message = f"requests that wait for {host} stay there: {done.left} connections cannot be closed"
+            message = f"requests that wait for {host} are stuck: {done.left} connections cannot be closed"
             self._events.record(EventKind.CLUSTER, message, cause=done.problem)
 
 

@@ -104,7 +104,7 @@ class Proof:
         self._shared.events.record(EventKind.DEPLOYMENT, message, cause="as another node says", duration_s=took)
 
     def _lacks(self, cluster: ClusterStatus) -> str:
-        """Why no request reaches every worker of this node, in words."""
+        """What keeps requests from reaching every worker of this node, in words."""
         if not cluster.whole:
             return cluster.problem or cluster.detail or "none has a frontend yet"
         is_found = sum(cluster.instances.values()) >= len(self._plan.workers)

@@ -69,7 +69,7 @@ async def test_one_look_is_not_enough(monkeypatch: pytest.MonkeyPatch, nobody: i
     await departed.remove([gone], [gone])
     assert kept.deleted == ["v1/instances/7"]
     assert kept.closed == [(HOST, [nobody], [21004])]
-    assert kept.messages[-1] == f"closed 3 connections with {HOST}"
+    assert kept.messages[-1] == f"closed 3 connections to {HOST}"
 
 
 async def test_who_has_been_heard_of_meanwhile_begins_anew(monkeypatch: pytest.MonkeyPatch, nobody: int) -> None:
@@ -98,4 +98,4 @@ async def test_connections_that_cannot_be_closed_are_told(monkeypatch: pytest.Mo
     departed, gone = kept.departed(), worker(nobody, 7)
     for _ in range(2):
         await departed.remove([gone], [gone])
-    assert kept.messages[-1] == f"requests that wait for {HOST} stay there: 2 connections cannot be closed"
+    assert kept.messages[-1] == f"requests that wait for {HOST} are stuck: 2 connections cannot be closed"
