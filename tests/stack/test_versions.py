@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from .harness import MOCKER, Dynkv, unit
+from .harness import MOCKER, Dynkv, unit, wait_for
 from .streams import Stream, stream
 
 pytestmark = pytest.mark.stack
@@ -66,11 +66,17 @@ def test_the_workers_change_to_another_version_without_a_cut_stream(
     assert losses["losses"] == [
         "new requests until the frontend is back, and running ones that take more than 5 s longer"
     ]
+    old_frontend = unit(before, "frontend")["pid"]
+
+    def is_changed() -> bool:
+        try:
+            frontend = unit(json.loads(dynkv.control("/v1/status", "agg")), "frontend")
+        except OSError:  # between two supervisors
+            return False
+        return frontend["state"] == "ready" and frontend["pid"] != old_frontend
+
     with dynkv.started(*dynkv.up_words("agg", *words, f"python={second}")) as up:
-        old_frontend = unit(before, "frontend")["pid"]
-        dynkv.wait_until(
-            lambda status: (it := unit(status, "frontend"))["state"] == "ready" and it["pid"] != old_frontend, "agg"
-        )
+        wait_for(is_changed, "the frontend to change")
         streams: list[Stream] = []
         with ThreadPoolExecutor(8) as pool:
             while up.poll() is None:
