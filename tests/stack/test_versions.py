@@ -73,7 +73,7 @@ def test_the_workers_change_to_another_version_without_a_cut_stream(
             frontend = unit(json.loads(dynkv.control("/v1/status", "agg")), "frontend")
         except OSError:  # between two supervisors
             return False
-        return frontend["state"] == "ready" and frontend["pid"] != old_frontend
+        return bool(frontend["state"] == "ready" and frontend["pid"] != old_frontend)
 
     with dynkv.started(*dynkv.up_words("agg", *words, f"python={second}")) as up:
         wait_for(is_changed, "the frontend to change")
