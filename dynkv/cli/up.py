@@ -99,9 +99,9 @@ def up(
     if has_supervisor(where) and not replace:
         from dynkv.cli.converge import converge
 
-        planned = _checked(make_plan(loaded, where), skip_checks=skip_checks)
+        planned = _reported(_checked(make_plan(loaded, where), skip_checks=skip_checks))
         join(planned.plan)
-        start = partial(_start, plan, where, deadline, wait=wait, takes_back=not no_rollback)
+        start = partial(_start, partial(plan, shown=planned), where, deadline, wait=wait, takes_back=not no_rollback)
         status = converge(planned, start, deadline, wait=wait, roll_back=not no_rollback)
     else:
         status = _start(plan, where, deadline, wait=wait)
@@ -136,13 +136,26 @@ def _lost_port(unit: Unit) -> str:
 
 
 def _order(
-    loaded: LoadedProfile, where: Place, deadline: Deadline, held: ExitStack, *, skip_checks: bool, replace: bool
+    loaded: LoadedProfile,
+    where: Place,
+    deadline: Deadline,
+    held: ExitStack,
+    *,
+    skip_checks: bool,
+    replace: bool,
+    shown: Planned | None = None,
 ) -> Order:
-    """What the supervisor is to run; nobody else can plan until `held` is closed. Raises TimedOut."""
+    """What the supervisor is to run; nobody else can plan until `held` is closed. Raises TimedOut.
+
+    It is the plan that was `shown`, unless somebody else has claimed one of its ports since.
+    """
     claims = held.enter_context(Claims())
     with alarm(deadline, goal=NOT_READY, why="nothing was started yet", hint=LONGER):
         held.enter_context(planning(where.home))
-        planned = _plan(loaded, where, claims, skip_checks=skip_checks)
+        if has_supervisor(where):
+            raise AlreadyRunning(where.name)
+        is_free = shown is not None and not claims.hold(shown.plan.ports)
+        planned = shown if shown and is_free else _plan(loaded, where, claims, skip_checks=skip_checks)
         replace = replace or _asked_about(planned)
         join(planned.plan)
         prepare(planned.plan.prepare)
@@ -154,9 +167,10 @@ def _order(
 
 def _plan(loaded: LoadedProfile, where: Place, claims: Claims, *, skip_checks: bool) -> Planned:
     """Plan and report findings. Raises PreflightRefused for the first error."""
-    if has_supervisor(where):
-        raise AlreadyRunning(where.name)
-    planned = _checked(make_plan(loaded, where, claims), skip_checks=skip_checks)
+    return _reported(_checked(make_plan(loaded, where, claims), skip_checks=skip_checks))
+
+
+def _reported(planned: Planned) -> Planned:
     if planned.warnings:
         from dynkv.cli.view import show_findings  # with rich
 
