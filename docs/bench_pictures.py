@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import sys
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,8 +28,7 @@ _ROWS = {"ttft_p50_s": 2, "itl_p50_s": 3, "output_tokens_per_s": 0, "gpu_hit_rat
 def main() -> None:
     for file in sorted((DOCS / "measured").glob("*.jsonl")):
         found = measured(file)
-        for name, picture in zip(("ttft", "throughput"), islice(drawings(found), 2), strict=True):
-            (DOCS / "pictures" / f"bench-{file.stem}-{name}.svg").write_text(picture)
+        (DOCS / "pictures" / f"bench-{file.stem}-ttft.svg").write_text(next(drawings(found)))
         sys.stdout.write("\n".join([f"{found.workload}; cache {found.cache_tokens}", *table(found), "", ""]))
 
 
