@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dynkv.plan.model import Plan
 from dynkv.plan.serving import local_address
 
-PROMETHEUS_IMAGE = "prom/prometheus:v3.5.0"
-GRAFANA_IMAGE = "grafana/grafana:12.1.1"
+PROMETHEUS_IMAGE = "docker.io/prom/prometheus:v3.5.0"
+GRAFANA_IMAGE = "docker.io/grafana/grafana:12.1.1"
+"""With their registry, since podman looks in none by itself."""
 PROMETHEUS_PORT, GRAFANA_PORT = 9090, 3000
 _PROMETHEUS = """\
 # Written by `dynkv observe`: what Prometheus scrapes, and how often.
@@ -42,9 +43,9 @@ services:
       - --config.file=/etc/prometheus/prometheus.yml
       - --storage.tsdb.path=/prometheus
       - --web.listen-address=127.0.0.1:{prometheus_port}
-    volumes:
-      - ./prometheus.yml:/etc/prometheus/prometheus.yml:ro
-      - ./rules.yml:/etc/prometheus/rules.yml:ro
+    volumes:  # z: readable on hosts with SELinux
+      - ./prometheus.yml:/etc/prometheus/prometheus.yml:ro,z
+      - ./rules.yml:/etc/prometheus/rules.yml:ro,z
       - prometheus:/prometheus
     restart: unless-stopped
   grafana:
@@ -58,8 +59,8 @@ services:
       GF_ANALYTICS_REPORTING_ENABLED: "false"
       GF_ANALYTICS_CHECK_FOR_UPDATES: "false"
     volumes:
-      - ./grafana/provisioning:/etc/grafana/provisioning:ro
-      - ./grafana/dashboards:/var/lib/grafana/dashboards:ro
+      - ./grafana/provisioning:/etc/grafana/provisioning:ro,z
+      - ./grafana/dashboards:/var/lib/grafana/dashboards:ro,z
       - grafana:/var/lib/grafana
     restart: unless-stopped
 volumes:
