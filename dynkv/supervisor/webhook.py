@@ -28,10 +28,13 @@ class _Stay(HTTPRedirectHandler):
 
 def main() -> int:
     try:
-        request = _request(os.environ["DYNKV_WEBHOOK"])
-    except ValueError:
+        return _post(_request(os.environ["DYNKV_WEBHOOK"]))
+    except ValueError:  # also of names that no resolver takes
         sys.stderr.write("this is not an address to post to: http://HOST/PATH or https://HOST/PATH\n")
         return 2
+
+
+def _post(request: Request) -> int:
     try:
         with build_opener(_Stay).open(request, sys.stdin.buffer.read()):
             return 0

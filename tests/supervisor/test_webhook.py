@@ -164,6 +164,7 @@ def pass_on(source: socket.socket, target: socket.socket) -> None:
         f"https://127.0.0.1:{SECRET}/",
         f"https://127.0.0.1/a {SECRET}",
         f"https://[::1/{SECRET}",
+        f"https://no..name/{SECRET}",
     ],
 )
 def test_what_is_no_address_is_said_without_it(address: str) -> None:
