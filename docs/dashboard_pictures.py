@@ -40,7 +40,14 @@ _PROMPTS, _PROMPT_TOKENS = 20, 300
 _CELL, _LINE = 52, 30
 _GAP = 8
 _COLOURS = ("#4c9be8", "#e8a04c", "#67c587", "#d9646c", "#a98be0", "#5cc3c7", "#c7b35c", "#999999")
-_SCALES = {"bytes": (1e9, "GB"), "Bps": (1e6, "MB/s"), "percentunit": (0.01, "%"), "s": (1.0, "s")}
+_SCALES = {
+    "bytes": (1e9, "GB"),
+    "Bps": (1e6, "MB/s"),
+    "percentunit": (0.01, "%"),
+    "s": (1.0, "s"),
+    "watt": (1.0, "W"),
+    "celsius": (1.0, "°C"),
+}
 _STYLE = (
     "text{font:12px sans-serif;fill:#d8d9da}.t{font-weight:600}.d{fill:#8e9297;font-size:10px}"
     ".n{font-size:26px;fill:#67c587}.h{font-size:14px;font-weight:600}"

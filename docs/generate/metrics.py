@@ -47,7 +47,7 @@ def page() -> str:
         "The units' metrics are passed on as they are, with "
         f"{_LABELS} before a unit's own labels; one with the same name gets the prefix `exported_`. If two "
         "units have a family with different types, the first one's is used. Rules and dashboards rely on these:",
-        table(("metric", "program", "type", "meaning", "versions"), _of_the_stack()),
+        table(("metric", "program", "type", "meaning", "own labels", "versions"), _of_the_stack()),
         "## Passed on by the control socket",
         "Metrics of frontend and workers about their requests. `process` is the older name of `unit`.",
         table(_COLUMNS, _rows(PASSED_ON)),
@@ -62,11 +62,12 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(code(name) for name in names)
 
 
-def _of_the_stack() -> list[tuple[str, str, str, str, str]]:
-    found = []
+def _of_the_stack() -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = []
     for name, it in STACK_METRICS.items():
         oldest, newest = SUPPORTED[it.program]
-        found.append((code(name), str(it.program), it.kind, it.meaning, f"{it.since or oldest} to {newest}"))
+        versions = f"{it.since or oldest} to {newest}"
+        found.append((code(name), str(it.program), it.kind, it.meaning, _listed(it.labels), versions))
     return found
 
 

@@ -15,11 +15,13 @@ from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.widgets import Footer, Input, Static
+from textual.widgets import DataTable, Footer, Input, Static
 
+from dynkv.cli.details import details
 from dynkv.cli.gauges import gauges
+from dynkv.cli.log_screen import LogScreen
 from dynkv.cli.panes import EventsPane, LogPane, UnitsTable
-from dynkv.cli.screens import Confirmation, Help, LogScreen
+from dynkv.cli.screens import Confirmation, Sheet
 from dynkv.cli.status_text import DEPLOYMENT_STYLE, in_full
 from dynkv.cli.tile import Tiles
 from dynkv.errors import DynkvError
@@ -30,12 +32,18 @@ from dynkv.supervisor.status import DeploymentStatus, GpuStatus, UnitStatus
 
 READINGS = 240
 """Number of readings kept for the curves."""
-KEYS = (
+_CHANGING = ("ask", "scale")
+"""Actions that change something."""
+_CHANGING_KEYS = (
     ("r", "restart the chosen unit"),
     ("s", "start it"),
     ("x", "stop it"),
     ("+ -", "run one more, or one fewer, of its role"),
-    ("l, enter", "follow its log"),
+)
+_OTHER_KEYS = (
+    ("i", "all that is known of the chosen unit, and what to do after its last exit"),
+    ("l, enter", "follow its log: / filters, w wraps, m marks, c copies, end follows again"),
+    ("o", "sort by state, age, restarts, memory, or not"),
     ("/", "show only units, events and lines with a text; escape shows all"),
     ("?", "this"),
     ("q", "quit"),
@@ -57,7 +65,7 @@ class Source(Protocol):
 
 
 class Dashboard(App[None]):
-    """The app, which refreshes every `interval_s` until q is pressed."""
+    """The app, which refreshes every `interval_s` until q is pressed. If it is read-only, no key changes anything."""
 
     CSS_PATH = "dashboard.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012
@@ -68,7 +76,9 @@ class Dashboard(App[None]):
         Binding("x", "ask('stop')", "Stop"),
         Binding("plus", "scale(1)", "More", key_display="+"),
         Binding("minus", "scale(-1)", "Fewer", key_display="-"),
+        Binding("i", "details", "Info"),
         Binding("l,enter", "logs", "Log"),
+        Binding("o", "sort", show=False),
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("question_mark", "help", "Help", key_display="?"),
         Binding("escape", "show_all", show=False),
@@ -77,8 +87,9 @@ class Dashboard(App[None]):
     TITLE = "dynkv top"
     ENABLE_COMMAND_PALETTE = False
 
-    def __init__(self, source: Source, interval_s: float) -> None:
+    def __init__(self, source: Source, interval_s: float, *, is_read_only: bool = False) -> None:
         super().__init__()
+        self._is_read_only = is_read_only
         self._source = source
         self._interval_s = interval_s
         self._trend = Trend(READINGS)
@@ -141,6 +152,14 @@ class Dashboard(App[None]):
         """Follow the log on Enter, or on a click on the row with the cursor."""
         self.action_logs()
 
+    def on_data_table_header_selected(self, event: DataTable.HeaderSelected) -> None:
+        self._units.sort_by(event.column_key.value or "")
+        self._show_units()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Whether the key is there at all; asked by textual."""
+        return not (self._is_read_only and action in _CHANGING)
+
     def action_ask(self, verb: str) -> None:
         if (unit := self._chosen) is not None:
             does = partial(self._source.ask, unit.name, verb)
@@ -173,8 +192,16 @@ class Dashboard(App[None]):
         if (unit := self._chosen) is not None:
             self.push_screen(LogScreen(unit.name, Path(unit.log)))
 
+    def action_details(self) -> None:
+        if (unit := self._chosen) is not None:
+            self.push_screen(Sheet(details(unit)))
+
+    def action_sort(self) -> None:
+        self._units.sort_by_next()
+        self._show_units()
+
     def action_help(self) -> None:
-        self.push_screen(Help(KEYS))
+        self.push_screen(Sheet(_OTHER_KEYS if self._is_read_only else _CHANGING_KEYS + _OTHER_KEYS))
 
     def action_filter(self) -> None:
         self._filter.display = True

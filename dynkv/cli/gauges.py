@@ -27,6 +27,8 @@ class Gauge:
     """Values in order of time; None where unknown."""
     ceiling: float | None = None
     """The value that fills the height; None for the highest value shown."""
+    short: str = ""
+    """Title and value for a column of 24 characters, where the others are too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class _Kind:
     words: Callable[[Reading], str]
     ceiling: float | None = None
     is_always_there: bool = False
+    short: Callable[[Reading], str] | None = None
 
 
 def gauges(readings: Sequence[Reading], gpus: Sequence[GpuStatus] = ()) -> list[Gauge]:
@@ -54,19 +57,22 @@ def any_known(values: Values) -> bool:
 def _gauge(kind: _Kind, readings: Sequence[Reading]) -> Gauge:
     curve = tuple(map(kind.value, readings))
     is_known = bool(curve) and curve[-1] is not None
-    return Gauge(kind.key, kind.title, kind.words(readings[-1]) if is_known else _UNKNOWN, curve, kind.ceiling)
+    if not is_known:
+        return Gauge(kind.key, kind.title, _UNKNOWN, curve, kind.ceiling)
+    short = kind.short(readings[-1]) if kind.short else ""
+    return Gauge(kind.key, kind.title, kind.words(readings[-1]), curve, kind.ceiling, short)
 
 
 def _of_gpu(gpu: GpuStatus, readings: Sequence[Reading]) -> Gauge:
-    used = f"{gpu.memory_used_bytes / 1e9:.0f}/{gpu.memory_total_bytes / 1e9:.0f} GB"
-    parts = [
-        used,
+    used, total = (f"{size / 1e9:.0f}" for size in (gpu.memory_used_bytes, gpu.memory_total_bytes))
+    rest = [
         *([] if gpu.utilisation is None else [f"{gpu.utilisation:.0%}"]),
         *([] if gpu.power_w is None else [f"{gpu.power_w:.0f} W"]),
         *([] if gpu.temperature_c is None else [f"{gpu.temperature_c:.0f} °C"]),
     ]
     curve = tuple(it.gpu_usage_ratios.get(gpu.id) for it in readings)
-    return Gauge(f"gpu-{gpu.id}", f"GPU {gpu.id}", " ".join(parts), curve, 1.0)
+    short = " ".join([f"GPU {gpu.id} {used}G", *(part.replace(" ", "").removesuffix("C") for part in rest)])
+    return Gauge(f"gpu-{gpu.id}", f"GPU {gpu.id}", " ".join([f"{used}/{total} GB", *rest]), curve, 1.0, short)
 
 
 def _plain(value: float | None) -> str:
@@ -107,12 +113,14 @@ _KINDS = (
         "tokens/s",
         lambda it: it.tokens_out_s,
         lambda it: f"{_plain(it.tokens_in_s)} in {_plain(it.tokens_out_s)} out",
+        short=lambda it: f"tok/s {_plain(it.tokens_in_s)} in {_plain(it.tokens_out_s)} out",
     ),
     _Kind(
         "running",
         "requests",
         lambda it: it.running,
         lambda it: f"{it.running or 0:.0f} running {it.waiting or 0:.0f} waiting",
+        short=lambda it: f"requests {it.running or 0:.0f} run {it.waiting or 0:.0f} wait",
     ),
     _Kind("kv-cache", "KV cache", lambda it: it.kv_usage_ratio, lambda it: _share(it.kv_usage_ratio), 1.0),
     _Kind("gpu-hits", "hits in GPU", lambda it: it.gpu_hit_rate, lambda it: _share(it.gpu_hit_rate), 1.0),

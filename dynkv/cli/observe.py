@@ -47,7 +47,7 @@ def observe(
         names = ", ".join(plan.name for plan in plans)
         raise UsageError(f"metrics of {names} are not served", hint="metrics.enabled: true in the profile")
     texts = {**documents(plans), **_as_they_are(_FILES)}
-    write(out, texts, force=force)
+    write(out, texts, force=force, for_all=True)  # Prometheus' container runs as nobody
     say(f"{len(texts)} files are in {out}, for {', '.join(plan.name for plan in plans if plan.metrics)}")
     say(f"start both with docker: (cd {out} && docker compose up -d)")
     say(f"or Prometheus by itself: prometheus --config.file={out / 'prometheus.yml'}")

@@ -1,42 +1,20 @@
-"""Screens of `dynkv top` on top of its tables: a unit's log as it grows, a question, and the keys."""
+"""Screens of `dynkv top` on top of its tables: a question, and a sheet of names with their meanings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import ClassVar
 
+from rich.table import Table
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen, Screen
-from textual.widgets import Footer, Static
+from textual.screen import ModalScreen
+from textual.widgets import Static
 
-from dynkv.cli.panes import LogPane
 from dynkv.readable import readable
 
 _FRAME = "width: auto; height: auto; padding: 1 3; border: round $accent; background: $surface;"
-
-
-class LogScreen(Screen[None]):
-    """A log that fills the terminal."""
-
-    CSS = "LogScreen Static { height: auto; padding: 0 1; background: $panel; }"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,l", "dismiss", "Back")]
-
-    def __init__(self, unit: str, path: Path) -> None:
-        super().__init__()
-        self._unit = unit
-        self._path = path
-
-    def compose(self) -> ComposeResult:
-        yield Static(readable(f"{self._unit}  {self._path}"), markup=False)
-        yield LogPane(wrap=True)
-        yield Footer()
-
-    def on_mount(self) -> None:
-        pane = self.query_one(LogPane)
-        pane.follow(self._path)
-        pane.focus()
 
 
 class Confirmation(ModalScreen[bool]):
@@ -56,15 +34,18 @@ class Confirmation(ModalScreen[bool]):
         yield Static(f"{self._question}  (y/n)", markup=False)
 
 
-class Help(ModalScreen[None]):
-    """All keys, with what they do."""
+class Sheet(ModalScreen[None]):
+    """Names and their meanings, such as all keys with what they do."""
 
-    CSS = f"Help {{ align: center middle; }} Help Static {{ {_FRAME} }}"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,enter", "dismiss", "Back")]
+    CSS = f"Sheet {{ align: center middle; }} Sheet Static {{ max-width: 100%; max-height: 100%; {_FRAME} }}"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,i,enter", "dismiss", "Back")]
 
-    def __init__(self, keys: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
         super().__init__()
-        self._keys = keys
+        self._pairs = pairs
 
     def compose(self) -> ComposeResult:
-        yield Static("\n".join(f"{key:<9}{meaning}" for key, meaning in self._keys), markup=False)
+        table = Table.grid(padding=(0, 2))
+        for name, meaning in self._pairs:
+            table.add_row(Text(name, style="bold"), Text(readable(meaning), overflow="fold"))
+        yield Static(table)

@@ -42,7 +42,7 @@ class Tile(Vertical):
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
-        self._label = Static("", markup=False)
+        self._label = _Label("", markup=False)
         self._curve = Curve()
 
     def compose(self) -> ComposeResult:
@@ -50,8 +50,25 @@ class Tile(Vertical):
         yield self._curve
 
     def show(self, gauge: Gauge, length: int) -> None:
-        self._label.update(f"{gauge.title} {gauge.words}")
+        self._label.say(f"{gauge.title} {gauge.words}", gauge.short)
         self._curve.show([*[None] * (length - len(gauge.curve)), *gauge.curve], gauge.ceiling)
+
+
+class _Label(Static):
+    """Text in one line, or a shorter one where it does not fit."""
+
+    _forms = ("", "")
+
+    def say(self, long: str, short: str) -> None:
+        self._forms = (long, short or long)
+        self._fit()
+
+    def on_resize(self) -> None:
+        self._fit()
+
+    def _fit(self) -> None:
+        long, short = self._forms
+        self.update(short if 0 < self.size.width < len(long) else long)
 
 
 class Curve(Widget):

@@ -35,16 +35,17 @@ def top(
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, metavar="PORT", help="Port to listen on; 0 for any free port.")
     ] = 0,
+    read_only: Annotated[bool, typer.Option("--read-only", help="No key changes anything.")] = False,
 ) -> None:
     """Watch a deployment live: its requests, caches, GPUs, units and events, and the log of a unit.
 
-    Keys: r restarts the chosen unit, s starts and x stops it, + and - scale its role, l follows its log, / filters by
-    text, ? shows all keys, q quits.
+    Keys: r restarts the chosen unit, s starts and x stops it, + and - scale its role, i tells all of it, l follows its
+    log, o sorts, / filters by text, ? shows all keys, q quits.
     """
     deployment = find(name)
     read_status(deployment)  # reports an error if there is nothing to watch
     if web:
-        _serve(deployment, host, port, interval)
+        _serve(deployment, host, port, interval, is_read_only=read_only)
         return
     is_served = os.environ.get("TEXTUAL_DRIVER", "").startswith("textual.drivers.web_driver:")
     if not is_served and not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -53,15 +54,16 @@ def top(
         from dynkv.cli.dashboard import Dashboard  # takes 300 ms to import
     except ModuleNotFoundError as error:
         raise missing("top", error.name or "textual", "top") from None
-    Dashboard(Watched(deployment), interval).run()
+    Dashboard(Watched(deployment), interval, is_read_only=read_only).run()
 
 
-def _serve(deployment: Deployment, host: str, port: int, interval_s: float) -> None:
+def _serve(deployment: Deployment, host: str, port: int, interval_s: float, *, is_read_only: bool) -> None:
     try:
         from dynkv.cli.web import serve
     except ModuleNotFoundError as error:
         raise missing("top --web", error.name or "textual-serve", "web") from None
-    serve(deployment.place.name, host, port, interval_s, say)
+    words = ["top", deployment.place.name, "--interval", f"{interval_s:g}", *(["--read-only"] if is_read_only else [])]
+    serve(words, host, port, say)
 
 
 class Watched:

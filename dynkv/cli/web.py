@@ -11,7 +11,7 @@ import secrets
 import shlex
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -28,10 +28,13 @@ _HEADERS = {
 """Load nothing from elsewhere: textual-serve's page requests a font from another host (1.1.3)."""
 
 
-def serve(name: str, host: str, port: int, interval_s: float, tell: Callable[[str], None]) -> None:
-    """Serve until Ctrl-C. Raises UsageError if the address cannot be used. Port 0 takes any free port."""
+def serve(words: Sequence[str], host: str, port: int, tell: Callable[[str], None]) -> None:
+    """Serve `dynkv` with these words, `top` and a name first, until Ctrl-C. Port 0 takes any free port.
+
+    Raises UsageError if the address cannot be used.
+    """
     with _listening(host, port) as listener:
-        page = _Page(name, interval_s, listener.getsockname()[1])
+        page = _Page(words, listener.getsockname()[1])
         shown = f"[{host}]" if ":" in host else host
         tell(f"http://{shown}:{page.port}/?token={page.token}")
         web.run_app(page.app(), sock=listener, print=None, access_log=None)
@@ -48,9 +51,9 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 class _Page(Server):  # type: ignore[misc]
-    def __init__(self, name: str, interval_s: float, port: int) -> None:
-        command = [sys.executable, "-P", "-m", "dynkv", "top", name, "--interval", f"{interval_s:g}"]
-        super().__init__(shlex.join(command), "127.0.0.1", port, title=f"dynkv top {name}")
+    def __init__(self, words: Sequence[str], port: int) -> None:
+        command = shlex.join([sys.executable, "-P", "-m", "dynkv", *words])
+        super().__init__(command, "127.0.0.1", port, title=f"dynkv {' '.join(words[:2])}")
         self.token = secrets.token_urlsafe(24)
         self._cookie = f"dynkv_top_{port}"  # cookies of one host are shared by its ports
 

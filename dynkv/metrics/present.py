@@ -21,6 +21,8 @@ PRESENT_FAMILIES = {
     "dynkv_gpu_memory_used_bytes": ("gauge", "Used memory of a GPU, by NVML."),
     "dynkv_gpu_memory_size_bytes": ("gauge", "Total memory of a GPU, by NVML."),
     "dynkv_gpu_utilization_ratio": ("gauge", "Share of the last moment in which a GPU computed, by NVML."),
+    "dynkv_gpu_power_watts": ("gauge", "Power that a GPU draws, by NVML."),
+    "dynkv_gpu_temperature_celsius": ("gauge", "Temperature of a GPU's chip, by NVML."),
     "dynkv_l1_used_bytes": ("gauge", "Bytes that the sidecar holds in L1."),
     "dynkv_l1_usage_ratio": ("gauge", "Share of L1 in use, 0 to 1."),
     "dynkv_l2_used_bytes": ("gauge", "Bytes that the sidecar counts in L2, over all adapters; 0 at its start."),
@@ -101,5 +103,10 @@ def _of_gpus(status: DeploymentStatus, beside: Beside) -> Iterator[Sample]:
         own = {"deployment": status.name, "gpu": gpu}
         yield Sample("dynkv_gpu_memory_used_bytes", own, load.used_bytes)
         yield Sample("dynkv_gpu_memory_size_bytes", own, load.total_bytes)
-        if load.utilisation is not None:
-            yield Sample("dynkv_gpu_utilization_ratio", own, load.utilisation)
+        for name, value in (
+            ("dynkv_gpu_utilization_ratio", load.utilisation),
+            ("dynkv_gpu_power_watts", load.power_w),
+            ("dynkv_gpu_temperature_celsius", load.temperature_c),
+        ):
+            if value is not None:
+                yield Sample(name, own, value)

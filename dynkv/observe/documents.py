@@ -42,9 +42,9 @@ services:
       - --config.file=/etc/prometheus/prometheus.yml
       - --storage.tsdb.path=/prometheus
       - --web.listen-address=127.0.0.1:{prometheus_port}
-    volumes:
-      - ./prometheus.yml:/etc/prometheus/prometheus.yml:ro
-      - ./rules.yml:/etc/prometheus/rules.yml:ro
+    volumes:  # z: readable on hosts with SELinux
+      - ./prometheus.yml:/etc/prometheus/prometheus.yml:ro,z
+      - ./rules.yml:/etc/prometheus/rules.yml:ro,z
       - prometheus:/prometheus
     restart: unless-stopped
   grafana:
@@ -58,8 +58,8 @@ services:
       GF_ANALYTICS_REPORTING_ENABLED: "false"
       GF_ANALYTICS_CHECK_FOR_UPDATES: "false"
     volumes:
-      - ./grafana/provisioning:/etc/grafana/provisioning:ro
-      - ./grafana/dashboards:/var/lib/grafana/dashboards:ro
+      - ./grafana/provisioning:/etc/grafana/provisioning:ro,z
+      - ./grafana/dashboards:/var/lib/grafana/dashboards:ro,z
       - grafana:/var/lib/grafana
     restart: unless-stopped
 volumes:

@@ -24,7 +24,7 @@ class Query:
 class Panel:
     title: str
     unit: str
-    """A unit in Grafana's names: `s`, `bytes`, `percentunit`, `reqps`, `short`."""
+    """A unit in Grafana's names: `s`, `bytes`, `percentunit`, `reqps`, `watt`, `celsius`, `short`."""
     queries: tuple[Query, ...]
     description: str = ""
     is_number: bool = False
@@ -50,6 +50,14 @@ class Dashboard:
 
 def _number(title: str, unit: str, expr: str, description: str, legend: str = "") -> Panel:
     return Panel(title, unit, (Query(expr, legend),), description, is_number=True, width=4, height=4)
+
+
+def _sixth(title: str, unit: str, expr: str, legend: str = "GPU {{gpu}}") -> Panel:
+    return Panel(title, unit, (Query(expr, legend),), width=4)
+
+
+def _of_gpu(figure: str) -> str:
+    return f"dynkv_gpu_{figure}{{{_D}}}"
 
 
 def _quantiles(bucket: str) -> tuple[Query, ...]:
@@ -160,21 +168,12 @@ _DO_CACHES_PAY = Row(
 _WHAT_GPUS_DO = Row(
     "What do the GPUs do?",
     (
-        Panel(
-            "GPU memory of units", "bytes", (Query(f"sum by (unit) (dynkv_unit_gpu_memory_bytes{{{_D}}})", "{{unit}}"),)
-        ),
-        Panel(
-            "GPU memory in use",
-            "percentunit",
-            (
-                Query(
-                    f"dynkv_gpu_memory_used_bytes{{{_D}}} / dynkv_gpu_memory_size_bytes{{{_D}}}",
-                    "GPU {{gpu}}",
-                ),
-            ),
-        ),
-        Panel("GPU utilization", "percentunit", (Query(f"dynkv_gpu_utilization_ratio{{{_D}}}", "GPU {{gpu}}"),)),
-        Panel("Memory of units", "bytes", (Query(f"dynkv_unit_resident_memory_bytes{{{_D}}}", "{{unit}}"),)),
+        _sixth("GPU memory of units", "bytes", f"sum by (unit) (dynkv_unit_gpu_memory_bytes{{{_D}}})", "{{unit}}"),
+        _sixth("GPU memory in use", "percentunit", f"{_of_gpu('memory_used_bytes')} / {_of_gpu('memory_size_bytes')}"),
+        _sixth("GPU utilization", "percentunit", _of_gpu("utilization_ratio")),
+        _sixth("GPU power", "watt", _of_gpu("power_watts")),
+        _sixth("GPU temperature", "celsius", _of_gpu("temperature_celsius")),
+        _sixth("Memory of units", "bytes", f"dynkv_unit_resident_memory_bytes{{{_D}}}", "{{unit}}"),
     ),
 )
 DEPLOYMENT = Dashboard(

@@ -24,7 +24,7 @@ def _hook(ctx: Context, given: Notification) -> Hook:
         argv=tuple(given.command or ()),
         url_in=given.kept_as,
         url_file="" if given.webhook_file is None else ctx.expand(given.webhook_file),
-        secret_env=ctx.secrets(Role.UNIT) if given.command else (),
+        secret_env=tuple(name for name in ctx.secrets(Role.UNIT) if given.command or name.lower().endswith("_proxy")),
         timeout_s=given.timeout_s,
         interval_s=given.interval_s,
         retries=given.retries,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -11,19 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.text import Text
 from sample import STATUS
 from textual.pilot import Pilot
 from textual.widgets import DataTable, RichLog, Static
 
 from dynkv.cli.dashboard import Dashboard
-from dynkv.cli.screens import Confirmation, LogScreen
+from dynkv.cli.log_screen import LogScreen
+from dynkv.cli.panes import LogPane, UnitsTable
+from dynkv.cli.screens import Confirmation
 from dynkv.cli.tile import Curve, Tile
 from dynkv.errors import DynkvError
 from dynkv.metrics.trend import Look
 from dynkv.probes.text import read
 from dynkv.supervisor.events import Event
 from dynkv.supervisor.states import State
-from dynkv.supervisor.status import DeploymentStatus
+from dynkv.supervisor.status import DeploymentStatus, GpuStatus, LastExit
 
 pytestmark = pytest.mark.anyio
 
@@ -69,8 +73,10 @@ def planned(*seen: DeploymentStatus | DynkvError, requests: Iterable[int] = coun
 
 
 @asynccontextmanager
-async def shown(source: Planned, size: tuple[int, int] = (100, 30)) -> AsyncIterator[Pilot[None]]:
-    app = Dashboard(source, 0.1)
+async def shown(
+    source: Planned, size: tuple[int, int] = (100, 30), *, is_read_only: bool = False
+) -> AsyncIterator[Pilot[None]]:
+    app = Dashboard(source, 0.1, is_read_only=is_read_only)
     async with app.run_test(size=size) as pilot:
         yield pilot
 
@@ -148,6 +154,16 @@ async def test_the_curves() -> None:
         assert l1.size.width == len(str(l1.render()))
 
 
+async def test_in_a_small_terminal_l2_is_beside_l1_and_each_figure_is_whole() -> None:
+    gpu = GpuStatus("0", 120_000_000_000, 141_000_000_000, 0.43, 650.5, 61.0)
+    kv: dict[str, float | int | None] = {"hit_rate": 0.4, "l1_usage_ratio": 0.9, "l2_used_bytes": 12_340_000_000}
+    async with shown(planned(replace(STATUS, kv=kv, gpus=(gpu,))), (80, 24)) as pilot:
+        small = re.compile(r"L1 memory 90% +L2 12\.3 GB +GPU 0 120G 43% 650W 61°")
+        await until(pilot, lambda: any(small.search(line) for line in screen(pilot)))
+        await pilot.resize_terminal(200, 60)
+        await until(pilot, lambda: any("GPU 0 120/141 GB 43% 650 W 61 °C" in line for line in screen(pilot)))
+
+
 async def test_without_gpus_and_caches_there_are_no_figures_of_them() -> None:
     async with shown(planned(replace(STATUS, gpus=(), kv={}))) as pilot:
         await until(pilot, lambda: rows(pilot))
@@ -188,13 +204,55 @@ async def test_other_keys_ask_too(key: str, question: str, asked: tuple[str, obj
 
 
 async def test_help_names_all_keys() -> None:
-    async with shown(planned(STATUS)) as pilot:
+    async with shown(planned(STATUS), (80, 24)) as pilot:
         await until(pilot, lambda: rows(pilot))
         await pilot.press("?")
-        shown_keys = text(pilot, "Static")
-        for key in ("r", "s", "x", "+ -", "l, enter", "/", "q"):
-            assert f"\n{key} " in f"\n{shown_keys}"
+        await until(pilot, lambda: any("quit" in line for line in screen(pilot)))
+        for key in ("r", "s", "x", "+ -", "i", "l, enter", "o", "/", "q"):
+            assert any(re.search(rf"│ +{re.escape(key)}  +[a-z]", line) for line in screen(pilot)), key
         await pilot.press("escape")
+        assert text(pilot, "#head")
+
+
+async def test_read_only_no_key_changes_anything() -> None:
+    source = planned(STATUS)
+    async with shown(source, is_read_only=True) as pilot:
+        await until(pilot, lambda: rows(pilot))
+        for key in ("r", "s", "x", "+", "-"):
+            await pilot.press(key)
+            assert not isinstance(pilot.app.screen, Confirmation), key
+        assert "Restart" not in "\n".join(screen(pilot))
+        await pilot.press("?")
+        await until(pilot, lambda: any("quit" in line for line in screen(pilot)))
+        assert not any("restart the chosen unit" in line for line in screen(pilot))
+    assert source.asked == []
+
+
+async def test_the_order_of_the_units_is_chosen_and_the_cursor_stays_on_its_unit() -> None:
+    async with shown(planned(STATUS)) as pilot:
+        await until(pilot, lambda: rows(pilot))
+        table = pilot.app.query_one(UnitsTable)
+        await pilot.press("o")
+        assert [row[0] for row in rows(pilot)] == ["worker-0", "frontend"], "what is in trouble comes first"
+        assert table.chosen == "frontend"
+        await until(pilot, lambda: any("state ▾" in line for line in screen(pilot)))
+        await pilot.press("o", "o", "o", "o")
+        assert [row[0] for row in rows(pilot)] == ["frontend", "worker-0"]
+        table.post_message(DataTable.HeaderSelected(table, table.ordered_columns[4].key, 4, Text("restarts")))
+        await until(pilot, lambda: [row[0] for row in rows(pilot)] == ["worker-0", "frontend"])
+
+
+async def test_all_of_a_unit_and_what_to_do_is_told() -> None:
+    ended = LastExit(-9, 9, "out of memory", "a smaller workers.gpu_memory_fraction [or] model", "2026-01-01T00:00:00")
+    worker = replace(STATUS.units[1], last_exit=ended, ports={"system": 9100}, restarts_left=0, log="/logs/w.log")
+    async with shown(planned(replace(STATUS, units=(STATUS.units[0], worker))), (80, 24)) as pilot:
+        await until(pilot, lambda: rows(pilot))
+        await pilot.press("down", "i")
+        await until(pilot, lambda: any("/logs/w.log" in line for line in screen(pilot)))
+        found = "\n".join(screen(pilot))
+        for words in ("worker-0 (worker)", "out of memory", "[or] model", "system 9100", "5, 0 more before it stays"):
+            assert words in found
+        await pilot.press("i")
         assert text(pilot, "#head")
 
 
@@ -220,20 +278,18 @@ async def test_all_of_it_is_on_the_screen(tmp_path: Path, size: tuple[int, int])
     source.events = [*HAPPENED]
     async with shown(source, size) as pilot:
         await until(pilot, lambda: "requests/s 3.0" in tiles(pilot))
-        await until(pilot, lambda: any("serves" in line for line in screen(pilot)))
-        found = "\n".join(screen(pilot))
-        for words in (
+        words = (
             "agg is degraded",
             "L1 memory 25%",
             "GPU 1 0/80 GB",
-            "frontend",
             "exit code 1",
             "log of frontend",
-        ):
-            assert words in found
-        assert "00:00:03 deployment: something new" in found
-        assert "frontend serves" in found
-        assert "q Quit" in found
+            "00:00:03 deployment: something new",
+            "frontend serves",
+            "q Quit",
+        )
+        await until(pilot, lambda: all(it in "\n".join(screen(pilot)) for it in words))
+        found = "\n".join(screen(pilot))
         await until(pilot, lambda: pilot.app.query_one(Curve).size.height == (4 if size[1] == 60 else 1))
         assert ("00:00:01 worker-0: starting to ready in 2.5 s" in found) or size[1] == 24
 
@@ -279,6 +335,59 @@ async def test_the_log_of_the_chosen_unit_is_followed(tmp_path: Path) -> None:
         assert not isinstance(pilot.app.screen, LogScreen)
         await pilot.press("enter")
         assert isinstance(pilot.app.screen, LogScreen)
+
+
+async def opened_log(pilot: Pilot[None], lines: int) -> LogPane:
+    await until(pilot, lambda: rows(pilot))
+    await pilot.press("down", "l")
+    pane = pilot.app.screen.query_one(LogPane)
+    await until(pilot, lambda: len(pane.lines) >= lines and pane.is_vertical_scroll_end and pane.size.height)
+    return pane
+
+
+def long_log(tmp_path: Path) -> tuple[Path, DeploymentStatus]:
+    log = tmp_path / "worker-0.log"
+    log.write_text("".join(f"line {number}\n" for number in range(100)))
+    return log, replace(STATUS, units=(STATUS.units[0], replace(STATUS.units[1], log=str(log))))
+
+
+async def test_a_log_that_is_scrolled_up_stays_there_until_end_is_pressed(tmp_path: Path) -> None:
+    log, status = long_log(tmp_path)
+    async with shown(planned(status), (80, 24)) as pilot:
+        pane = await opened_log(pilot, 100)
+        await pilot.press("pageup", "pageup")
+        await until(pilot, lambda: not pane.is_vertical_scroll_end)
+        at = pane.scroll_target_y
+        with log.open("a") as file:
+            file.write("the newest\n")
+        await until(pilot, lambda: len(pane.lines) == 101)
+        await pilot.pause(0.2)
+        assert pane.scroll_target_y == at
+        await pilot.press("end")
+        await until(pilot, lambda: any("the newest" in line for line in screen(pilot)))
+        with log.open("a") as file:
+            file.write("and another\n")
+        await until(pilot, lambda: any("and another" in line for line in screen(pilot)))
+
+
+async def test_a_log_is_filtered_wrapped_marked_and_copied(tmp_path: Path) -> None:
+    log, status = long_log(tmp_path)
+    with log.open("a") as file:
+        file.write(f"a long one {'x' * 100}\n")
+    async with shown(planned(status), (80, 24)) as pilot:
+        pane = await opened_log(pilot, 102)
+        await pilot.press("w")
+        await until(pilot, lambda: len(pane.lines) == 101)
+        await pilot.press("m")
+        await until(pilot, lambda: re.fullmatch(r"──── \d\d:\d\d:\d\d ────", pane.lines[-1].text.rstrip()))
+        await pilot.press("/", *"line 9", "enter")
+        await until(pilot, lambda: len(pane.lines) == 11)
+        await pilot.press("c")
+        assert pilot.app.clipboard == "line 9\n" + "".join(f"line {number}\n" for number in range(90, 100))
+        await pilot.press("escape")
+        await until(pilot, lambda: len(pane.lines) == 101)
+        await pilot.press("escape")
+        assert not isinstance(pilot.app.screen, LogScreen)
 
 
 async def test_a_supervisor_that_does_not_answer_is_told_of_and_asked_again() -> None:

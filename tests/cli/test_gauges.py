@@ -54,3 +54,12 @@ def test_what_nobody_has_told_of_is_not_there_and_what_is_told_no_more_is_unknow
     after = gauges([BUSY, replace(BUSY, nixl_bytes_s=None)])
     assert next(it for it in after if it.key == "nixl").words == "-"
     assert next(it for it in after if it.key == "nixl").curve == (351e6, None)
+
+
+def test_where_there_is_no_room_they_are_short_enough_for_three_columns_of_a_small_terminal() -> None:
+    gpu = GpuStatus("7", 120_200_000_000, 141_000_000_000, 1.0, 699.5, 61.0)
+    found = gauges([replace(BUSY, running=117, waiting=99, tokens_in_s=12_345.0, tokens_out_s=98_765.0)], [gpu])
+    labels = [it.short or f"{it.title} {it.words}" for it in found]
+    assert max(map(len, labels)) <= 24, labels
+    assert "GPU 7 120G 100% 700W 61°" in labels
+    assert "requests 117 run 99 wait" in labels

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +44,19 @@ def test_what_somebody_has_changed_stays(dynkv: Command) -> None:
     assert "--force overwrites it" in refused.stderr
     assert dynkv("observe", "quick.yaml", "--out", "watch", "--force").returncode == 0
     assert rules.read_text() == before
+
+
+def test_every_user_may_read_it_since_prometheus_and_grafana_run_as_others(dynkv: Command) -> None:
+    before = os.umask(0o077)
+    try:
+        assert dynkv("observe", "quick.yaml", "--out", "watch").returncode == 0
+    finally:
+        os.umask(before)
+    watch = dynkv.directory / "watch"
+    modes = {it.relative_to(watch): stat.S_IMODE(it.stat().st_mode) for it in watch.rglob("*")}
+    assert {mode for path, mode in modes.items() if (watch / path).is_file()} == {0o644}
+    assert {mode for path, mode in modes.items() if (watch / path).is_dir()} == {0o755}
+    assert stat.S_IMODE(watch.stat().st_mode) == 0o700
 
 
 def test_nothing_to_watch(dynkv: Command) -> None:

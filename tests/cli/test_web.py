@@ -19,8 +19,13 @@ pytest.importorskip("textual_serve")
 import aiohttp
 from browser import tab
 
+from dynkv.cli import top, web
+from dynkv.cli.deployments import Deployment
+from dynkv.home import Place
+
 pytestmark = pytest.mark.anyio
 
+DEPLOYMENT = Deployment(Place(Path("/nowhere"), "agg"), None)
 PROFILE = UNITS + "  - {name: steady, argv: [sleep, '1000']}\n  - {name: shaky, argv: [sleep, '1000']}\n"
 
 
@@ -77,3 +82,11 @@ async def test_a_browser_sees_a_unit_die_and_come_back(command: Command, tmp_pat
             if picture := os.environ.get("UPDATE_PICTURES"):
                 await asyncio.sleep(1)  # the page fades in
                 await page.screenshot(Path(picture) / "top-web.png")
+
+
+def test_read_only_is_read_only_in_a_browser_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[tuple[str, ...]] = []
+    monkeypatch.setattr(web, "serve", lambda words, *_: served.append(tuple(words)))
+    for is_read_only in (True, False):
+        top._serve(DEPLOYMENT, "127.0.0.1", 0, 1.0, is_read_only=is_read_only)
+    assert served == [("top", "agg", "--interval", "1", "--read-only"), ("top", "agg", "--interval", "1")]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import anyio
 import pytest
 from answering import http
+from certificates import certificate
 from etcd_server import etcd, etcd_in, free_port
 
 from dynkv.cluster.etcd import Access, Etcd, EtcdError
@@ -101,17 +101,6 @@ async def test_a_user_is_let_in_with_a_password_alone(etcd: str) -> None:
             await Etcd([etcd], Access(user="root", password="another")).entries("a")
     finally:
         await known._ask("auth/disable", {})
-
-
-def certificate(directory: Path, name: str, *, by: str | None = None) -> tuple[str, str]:
-    """A certificate for 127.0.0.1 with its key, by itself or by another one."""
-    key, cert = directory / f"{name}.key", directory / f"{name}.pem"
-    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}"]
-    signed = [] if by is None else ["-CA", str(directory / f"{by}.pem"), "-CAkey", str(directory / f"{by}.key")]
-    uses = ["-addext", "subjectAltName=IP:127.0.0.1"]
-    done = subprocess.run([*words, *uses, *signed, "-keyout", str(key), "-out", str(cert)], capture_output=True)
-    assert done.returncode == 0, done.stderr
-    return str(cert), str(key)
 
 
 async def test_over_tls_both_sides_show_a_certificate(tmp_path: Path) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import anyio
 import pytest
+from prometheus import promtool
 
 from dynkv.host.gpus import GpuLoad
+from dynkv.metrics.families import as_text, own_family
 from dynkv.metrics.history import keep_ledger
 from dynkv.metrics.ledger import Ledger
 from dynkv.metrics.present import PRESENT_FAMILIES, Beside, present
+from dynkv.probes.text import Sample
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import EventLog, utc_now
 from dynkv.supervisor.states import State
@@ -40,7 +44,10 @@ STATUS = DeploymentStatus(
     kv={"l1_used_bytes": 5, "l1_usage_ratio": None},
     standbys=(StandbyStatus("standby", ("worker",), StandbyState.PARKED, launched=3, rss_bytes=9),),
 )
-GPUS = {"0": GpuLoad(60, 80, 0.5, ((100, 40), (999, 10))), "1": GpuLoad(50, 80, None, ((101, 30), (200, 20)))}
+GPUS = {
+    "0": GpuLoad(60, 80, 0.5, ((100, 40), (999, 10)), power_w=350.5, temperature_c=61.0),
+    "1": GpuLoad(50, 80, None, ((101, 30), (200, 20))),
+}
 PIDS = {"worker-0": frozenset({100, 101}), "worker-1": frozenset({200})}
 
 
@@ -57,7 +64,13 @@ def test_a_unit_holds_of_a_gpu_what_its_own_processes_hold() -> None:
     told = found(Beside(gpus=GPUS, pids=PIDS))
     assert told["dynkv_unit_gpu_memory_bytes"] == {"worker-0 0": 40, "worker-0 1": 30, "worker-1 1": 20}
     assert told["dynkv_gpu_memory_used_bytes"] == {"0": 60, "1": 50}
+
+
+def test_what_nvml_does_not_say_of_a_gpu_has_no_sample() -> None:
+    told = found(Beside(gpus=GPUS))
     assert told["dynkv_gpu_utilization_ratio"] == {"0": 0.5}
+    assert told["dynkv_gpu_power_watts"] == {"0": 350.5}
+    assert told["dynkv_gpu_temperature_celsius"] == {"0": 61.0}
 
 
 def test_of_a_gpu_that_does_not_tell_who_holds_it_nothing_is_a_units() -> None:
@@ -79,6 +92,15 @@ def test_caches_standbys_and_what_is_left() -> None:
 
 def test_only_known_families_are_told() -> None:
     assert {*found(Beside(gpus=GPUS, pids=PIDS, disks={"/kv": (1, 2)}))} <= {*PRESENT_FAMILIES}
+
+
+def test_promtool_finds_nothing_to_say_of_what_a_host_with_gpus_tells() -> None:
+    families: dict[str, list[Sample]] = {}
+    for sample in present(STATUS, Beside(gpus=GPUS, pids=PIDS, disks={"/kv": (1, 2)})):
+        families.setdefault(sample.name, []).append(sample)
+    text = as_text({name: own_family(*PRESENT_FAMILIES[name], samples) for name, samples in families.items()})
+    done = subprocess.run([promtool(), "check", "metrics"], input=text, capture_output=True, text=True)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 @pytest.mark.anyio

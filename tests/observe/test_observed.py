@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
+from composing import docker_compose, podman_compose
 from hosts import host
 from prometheus import promtool
 from ruamel.yaml import YAML
@@ -71,7 +73,18 @@ def test_the_compose_file_needs_what_is_written(tmp_path: Path) -> None:
     services = YAML(typ="safe").load((tmp_path / "compose.yaml").read_text())["services"]
     mounts = [it.split(":")[0] for service in services.values() for it in service["volumes"]]
     assert all((tmp_path / it).exists() for it in mounts if it.startswith("./"))
-    assert all(re.fullmatch(r"[a-z]+/[a-z]+:v?\d+\.\d+\.\d+", service["image"]) for service in services.values())
+    assert all(
+        re.fullmatch(r"docker\.io/[a-z]+/[a-z]+:v?\d+\.\d+\.\d+", service["image"]) for service in services.values()
+    )
+
+
+@pytest.mark.parametrize("read", [podman_compose, docker_compose])
+def test_programs_for_compose_take_it(read: Callable[[Path], str], tmp_path: Path) -> None:
+    as_they_are(tmp_path, plan("one"))
+    services = YAML(typ="safe").load(read(tmp_path))["services"]
+    assert {*services} == {"prometheus", "grafana"}
+    assert all(service["network_mode"] == "host" for service in services.values())
+    assert services["grafana"]["environment"]["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda it: it.uid)

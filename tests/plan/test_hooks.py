@@ -11,7 +11,7 @@ from dynkv.documents import encoded
 from dynkv.errors import ProfileError, UsageError
 from dynkv.plan.build import build
 from dynkv.plan.difference import difference
-from dynkv.plan.environment import kept_secrets
+from dynkv.plan.environment import handed_on_as_secrets, handed_on_as_text, kept_secrets
 from dynkv.plan.model import Plan
 from dynkv.profile.load import load
 from dynkv.profile.model import Profile
@@ -43,6 +43,15 @@ def test_an_address_is_kept_in_memory_alone(tmp_path: Path) -> None:
     assert plan.hooks[0].name == "the webhook at hooks.slack.com"
     assert b"aBcDeFgHiJ" not in encoded(plan)
     assert kept_secrets(given, plan)[plan.hooks[0].url_in] == SLACK
+
+
+def test_what_posts_gets_the_certificates_and_a_proxy_with_a_password_but_no_other_secret(tmp_path: Path) -> None:
+    given = profile(tmp_path, f"[{{webhook: '{SLACK}'}}, {{command: [/bin/page]}}]")
+    environ = {"SSL_CERT_FILE": "/ca.pem", "HTTPS_PROXY": "http://me:aBcDeFgHiJ@proxy:3128", "HF_TOKEN": "x"}
+    facts = host(environ=handed_on_as_text(environ), secret_names=handed_on_as_secrets(environ))
+    posts, runs = build(given, facts, name="mine", profile_name="mine", home=HOME).hooks
+    assert (posts.secret_env, runs.secret_env) == (("HTTPS_PROXY",), ("HF_TOKEN", "HTTPS_PROXY"))
+    assert (posts.env["SSL_CERT_FILE"], "HF_TOKEN" in posts.env) == ("/ca.pem", False)
 
 
 def test_another_address_is_a_change_of_the_supervisor_alone(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ import openai
 import pytest
 from watching import Prometheus, watched
 
+from dynkv.observe.names import STACK_METRICS, Program
+
 from .asking import chat_in_pieces
 from .harness import MOCKER, Dynkv, Status, free_port, unit, wait_for
 
@@ -105,6 +107,25 @@ def test_rules_are_evaluated_without_a_fault(deployment: Dynkv, prometheus: Prom
     rules = [rule for group in prometheus.get("/api/v1/rules")["groups"] for rule in group["rules"]]
     assert {rule["health"] for rule in rules} == {"ok"}, [it for it in rules if it["health"] != "ok"]
     assert len(rules) > 15
+
+
+BESIDES = {"__name__", "deployment", "unit", "role", "instance", "job", "le", "error_type"}
+"""Labels of every series; and one that is empty, which is none to Prometheus, as long as nothing fails."""
+
+
+def test_metrics_of_the_stack_have_the_types_and_labels_that_are_written_of_them(
+    deployment: Dynkv, prometheus: Prometheus, under_load: None
+) -> None:
+    prometheus.until(lambda: prometheus.ask("sum(dynamo_frontend_requests_total) > 0"))
+    types = prometheus.get("/api/v1/metadata")
+    seen = set()
+    for name, metric in STACK_METRICS.items():
+        series = name if metric.kind != "histogram" else f"{name}_count"
+        for labels in prometheus.get(f"/api/v1/series?match[]={series}"):
+            kinds = {it["type"] for it in types.get(name) or types[name.removesuffix("_total")]}
+            assert (name, kinds, {*labels} - BESIDES) == (name, {metric.kind}, {*metric.labels} - BESIDES)
+            seen.add(name)
+    assert {name for name, metric in STACK_METRICS.items() if metric.program is Program.DYNAMO} <= seen
 
 
 def test_each_unit_can_be_asked_by_itself(deployment: Dynkv) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import certificate
 from daemons import daemon, status_once
 from lab import Lab
 from processes import is_alive, until
@@ -150,7 +153,7 @@ def test_a_unit_that_stays_down_is_told_of_and_again_by_no_later_supervisor(lab:
 
 
 @contextmanager
-def server(*answers: int) -> Iterator[tuple[int, list[Any]]]:
+def server(*answers: int, tls: tuple[str, str] | None = None) -> Iterator[tuple[int, list[Any]]]:
     """A web server that answers so, one after the other, and the last one for ever."""
     got: list[Any] = []
 
@@ -165,6 +168,10 @@ def server(*answers: int) -> Iterator[tuple[int, list[Any]]]:
             pass
 
     with HTTPServer(("127.0.0.1", 0), Handler) as listening:
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            listening.socket = context.wrap_socket(listening.socket, server_side=True)
         thread = threading.Thread(target=listening.serve_forever)
         thread.start()
         try:
@@ -214,3 +221,24 @@ def test_an_address_in_a_file_is_read_each_time(lab: Lab) -> None:
             lab.set_sick("unit-0", False)
             assert await_events(lab, 2)[1].data["ok"]
     assert [(path, body["event"]) for path, body in got] == [("/late", "recovered")]
+
+
+def test_one_that_hangs_in_the_handshake_has_a_time_limit_and_is_asked_as_often_as_is_wanted(lab: Lab) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        env = {ADDRESS: f"https://127.0.0.1:{silent.getsockname()[1]}/services/{SECRET}"}
+        hangs = hook(url_in=ADDRESS, retries=1, timeout_s=0.5, on=("degraded",))
+        with serving(lab, plan_of(lab, hangs), env=env):
+            lab.set_sick("unit-0", True)
+            found = await_events(lab, 2)
+    assert all("had not ended after 0.5 s, and was killed" in event.message for event in found)
+    assert [event.message.rpartition("; ")[2] for event in found] == ["it will be tried again", "it is not tried again"]
+
+
+def test_one_whose_certificate_nobody_knows_is_told_of_once(lab: Lab) -> None:
+    with server(204, tls=certificate(lab.directory, "unknown")) as (port, got):
+        env = {ADDRESS: f"https://127.0.0.1:{port}/services/{SECRET}"}
+        with serving(lab, plan_of(lab, hook(url_in=ADDRESS, retries=1, on=("degraded",))), env=env):
+            lab.set_sick("unit-0", True)
+            (event,) = await_events(lab, 1)
+    assert event.cause.startswith("its certificate is not trusted: ")
+    assert (got, "it is not tried again" in event.message) == ([], True)

@@ -1,0 +1,17 @@
+"""Certificates for servers of tests."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+
+def certificate(directory: Path, name: str, *, by: str | None = None) -> tuple[str, str]:
+    """A certificate for 127.0.0.1 with its key, by itself or by another one."""
+    key, cert = directory / f"{name}.key", directory / f"{name}.pem"
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}"]
+    signed = [] if by is None else ["-CA", str(directory / f"{by}.pem"), "-CAkey", str(directory / f"{by}.key")]
+    uses = ["-addext", "subjectAltName=IP:127.0.0.1"]
+    done = subprocess.run([*words, *uses, *signed, "-keyout", str(key), "-out", str(cert)], capture_output=True)
+    assert done.returncode == 0, done.stderr
+    return str(cert), str(key)
