@@ -7,11 +7,11 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import anyio
+from msgspec import Struct
 
 from dynkv.children.at_once import end_at_once
 from dynkv.children.held import Held, hold
@@ -31,8 +31,7 @@ others. It is known while it is held, like any child, but no later supervisor ca
 _END_DEADLINE_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(Struct, frozen=True):
     """How a child ended; both are None for an adopted one: only its own parent is told."""
 
     code: int | None = None

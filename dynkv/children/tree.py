@@ -10,17 +10,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Self
+
+from msgspec import Struct
 
 from dynkv.children.marks import MARK_INCARNATION, is_of
 from dynkv.host.processes import Identity, Process, environment_of, is_own, processes
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
+class Root(Struct, frozen=True):
     """What identifies a child for good: its first process, and the marker that its whole tree inherits."""
 
     pid: int

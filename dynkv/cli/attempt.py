@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
 import typer
+from msgspec import Struct
 
 from dynkv.cli.deployments import opened
 from dynkv.cli.launch import NeverCameUp, Order, launch
@@ -40,8 +40,7 @@ class _TakenDown(DynkvError):
         super().__init__(f"{name} was taken down while it started", hint="see `dynkv events`")
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     order: Order
     before: Orphans
     """What ran before this attempt, and is not ended by it."""

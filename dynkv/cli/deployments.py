@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from dynkv.control.client import Client
 from dynkv.control.deadline import Deadline
@@ -20,8 +21,7 @@ ELSEWHERE = "another deployment on this host"
 """Holder of a port that belongs to another user, or to a DYNKV_HOME unknown here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
+class Deployment(Struct, frozen=True):
     place: Place
     journal: JournalFile | None
 

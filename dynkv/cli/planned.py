@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dynkv.children.tree import Host
 from dynkv.cli.deployments import ELSEWHERE, claimed_by_others, planned_ports
@@ -27,8 +28,7 @@ _DIGITS = 9
 """Most digits of a GPU index; anything longer is a name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(Struct, frozen=True):
     loaded: LoadedProfile
     place: Place
     plan: Plan

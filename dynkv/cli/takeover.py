@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import typer
+from msgspec import Struct
 
 from dynkv.children.tree import Host
 from dynkv.errors import NotUnderstood
@@ -17,8 +17,7 @@ from dynkv.supervisor.journal import JournalFile, read_journal
 from dynkv.supervisor.survivors import survivors
 
 
-@dataclass(frozen=True, slots=True)
-class Orphans:
+class Orphans(Struct, frozen=True):
     """Processes that a dead supervisor left, and its journal at that time."""
 
     processes: Sequence[Process] = ()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import platform
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dynkv.doctor.lora_files import lora_facts
 from dynkv.doctor.model_files import cached_model_files, has_params, model_files
@@ -46,8 +48,7 @@ _HARMFUL = sorted(FORBIDDEN_ENV.keys() - {"CUDA_VISIBLE_DEVICES"})
 """Variables that a person may have set and no child gets, except for the one that limits the visible GPUs."""
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOver:
+class LeftOver(Struct, frozen=True):
     """What a dead supervisor of the same deployment left running."""
 
     pids: frozenset[int] = frozenset()

@@ -9,8 +9,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from dynkv.errors import PreflightRefused
 from dynkv.profile.model import Profile
@@ -80,8 +81,7 @@ def find_python(given: str) -> str:
     return str(Path(path).absolute())
 
 
-@dataclass(frozen=True, slots=True)
-class Interpreter:
+class Interpreter(Struct, frozen=True):
     packages: dict[str, str]
     """Versions of the installed packages, by distribution name."""
     options: tuple[str, ...] = (_SAFE_PATH,)

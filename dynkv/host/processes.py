@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dynkv.host.files import names_in, read_file
 
@@ -22,8 +23,7 @@ Identity = tuple[int, int]
 """A certain process: its pid, and its start time in clock ticks since boot."""
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(Struct, frozen=True):
     pid: int
     ppid: int
     pgid: int

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from dynkv.plan.cluster import TLS_VARIABLES, node_environment
 from dynkv.plan.facts import HostFacts

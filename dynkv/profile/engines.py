@@ -7,8 +7,9 @@ What a worker of each is started with is in plan/, and plan/build.py says where.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 EngineName = Literal["vllm", "mocker"]
 """As a profile has it."""
@@ -16,8 +17,7 @@ _GIB = 1024**3
 _OF_VLLM = ("vllm.v1.engine.core", "vllm.v1.executor.multiproc_executor", "vllm.v1.worker.worker_base")
 
 
-@dataclass(frozen=True, slots=True)
-class Imports:
+class Imports(Struct, frozen=True):
     """What a standby imports in advance for workers."""
 
     dynamo: tuple[str, ...] = ()
@@ -30,8 +30,7 @@ class Imports:
     """Whether a worker starts processes that need the same imports."""
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
+class Engine(Struct, frozen=True):
     """An engine's properties. The defaults describe one that computes nothing: no model in memory, and no KV blocks."""
 
     called: str

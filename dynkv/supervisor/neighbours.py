@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from dynkv.home import Place, is_same
 from dynkv.host.processes import Process, command_line, is_own, pids, read_process, working_directory
@@ -17,8 +18,7 @@ _MODULE = b"dynkv.daemon"
 _LOOKED_AT_BYTES = 16 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Supervisor:
+class Supervisor(Struct, frozen=True):
     """A living supervisor."""
 
     process: Process

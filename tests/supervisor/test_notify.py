@@ -10,7 +10,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 from daemons import daemon, status_once
 from lab import Lab
+from msgspec.structs import replace
 from processes import is_alive, until
 
 from dynkv.plan.hook import Hook
