@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-import typer
 from msgspec import Struct
 
 from dynkv.cli.deployments import opened
@@ -12,9 +11,9 @@ from dynkv.cli.launch import NeverCameUp, Order, launch
 from dynkv.cli.poll import NotYet, poll
 from dynkv.cli.progress import progress
 from dynkv.cli.report import say
+from dynkv.cli.status_text import in_words
 from dynkv.cli.takedown import take_down
 from dynkv.cli.takeover import Orphans
-from dynkv.cli.units import in_words
 from dynkv.control.deadline import Deadline
 from dynkv.errors import DynkvError, PreflightRefused, UnitFailed
 from dynkv.plan.model import Role
@@ -23,7 +22,6 @@ from dynkv.supervisor.states import State, is_well
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, LastExit, UnitStatus
 
 NOT_READY, LONGER = "not ready", "increase --timeout"
-_INTERRUPTED = 130
 _SETTLED_S, _CHANGED_S = 0.1, 1.0
 """Time in which a misconfigured program has usually failed; the second value if something ran before."""
 
@@ -59,11 +57,9 @@ class Attempt(Struct, frozen=True):
             return self._answered() if wait else None
         except (PreflightRefused, NeverCameUp, _TakenDown):
             raise
-        except (DynkvError, KeyboardInterrupt) as error:
+        except (DynkvError, KeyboardInterrupt):
             if not self.takes_back:
                 self._undo()
-            if isinstance(error, KeyboardInterrupt):
-                raise typer.Exit(_INTERRUPTED) from None
             raise
 
     def _answered(self) -> DeploymentStatus:

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-import typer
-
 from dynkv import __version__
 from dynkv.children.held import send_to
 from dynkv.cli import view
@@ -70,7 +68,7 @@ def converge(
         raise
     try:
         return start()
-    except (DynkvError, KeyboardInterrupt, typer.Exit):
+    except (DynkvError, KeyboardInterrupt):
         if roll_back:
             _bring_back(before)
         raise

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from dynkv.children.tree import Host
 from dynkv.cli.deployments import ELSEWHERE, claimed_by_others, planned_ports
-from dynkv.cli.takeover import orphans
+from dynkv.cli.takeover import Orphans, orphans
 from dynkv.doctor.catalogue import Severity
 from dynkv.doctor.checks import by_severity, findings, of_host, refusal
 from dynkv.doctor.findings import Finding
@@ -33,6 +33,8 @@ class Planned(Struct, frozen=True):
     place: Place
     plan: Plan
     findings: list[Finding]
+    before: Orphans = Orphans()
+    """What ran of the deployment without a supervisor."""
 
     @property
     def errors(self) -> list[Finding]:
@@ -71,13 +73,14 @@ def make_plan(loaded: LoadedProfile, where: Place, claims: Claims | None = None)
     A taken port is a finding; the plan contains it anyway. `claims` claims the plan's ports, so that no deployment
     planned at the same time uses them.
     """
-    facts = look(loaded, where)
+    found = _found(where)
+    facts = _facts(loaded, where, found)
     while True:
         planned = _resolve(loaded, where, facts)
         kept = {*facts.kept_ports.values()}  # running units have them, whoever else may claim them
         lost = claims.hold(planned.plan.ports) - kept - facts.taken_ports.keys() if claims else frozenset()
         if not lost:
-            return planned
+            return replace(planned, before=found.orphans)
         facts = replace(facts, taken_ports={**facts.taken_ports, **dict.fromkeys(lost, ELSEWHERE)})
 
 
@@ -95,9 +98,25 @@ def diagnose(loaded: LoadedProfile, where: Place) -> list[Finding]:
 
 def look(loaded: LoadedProfile, where: Place) -> HostFacts:
     """Inspect the host. What runs of the same deployment counts as free: it will be taken over, ended or kept."""
-    taken = {**claimed_by_others(where.name), **planned_ports(where.name)}
+    return _facts(loaded, where, _found(where))
+
+
+class _Found(Struct, frozen=True):
+    """What was there at one moment."""
+
+    host: Host
+    orphans: Orphans
+
+
+def _found(where: Place) -> _Found:
     host = Host.now()
-    return inspect(loaded.profile, where.home, taken, _left_over(where, host), leftovers(where.home, host))
+    return _Found(host, orphans(where, host))
+
+
+def _facts(loaded: LoadedProfile, where: Place, found: _Found) -> HostFacts:
+    taken = {**claimed_by_others(where.name), **planned_ports(where.name)}
+    left_over = _left_over(where, found.orphans)
+    return inspect(loaded.profile, where.home, taken, left_over, leftovers(where.home, found.host))
 
 
 def _resolve(loaded: LoadedProfile, where: Place, facts: HostFacts) -> Planned:
@@ -113,8 +132,7 @@ def _resolve(loaded: LoadedProfile, where: Place, facts: HostFacts) -> Planned:
             return Planned(loaded, where, plan, by_severity([*refused, *findings(loaded, plan, facts)]))
 
 
-def _left_over(where: Place, host: Host) -> LeftOver:
-    found = orphans(where, host)
+def _left_over(where: Place, found: Orphans) -> LeftOver:
     children = {} if found.journal is None else found.journal.children
     ports = {f"{unit}.{name}": port for unit, record in children.items() for name, port in record.ports.items()}
     plan = found.journal.plan if found.journal is not None and not found.journal.stopped else None

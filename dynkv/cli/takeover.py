@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-import typer
 from msgspec import Struct
 
 from dynkv.children.tree import Host
@@ -57,5 +56,14 @@ def agree_to_end(unclear: Sequence[Process], name: str) -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise refusal
     question = f"{refusal.what}:\n{refusal.detail}\nEnd them, and start {name} again?"
-    if not typer.confirm(question, default=False):
+    if not _agrees(question):
         raise refusal
+
+
+def _agrees(question: str) -> bool:
+    import typer
+
+    try:
+        return typer.confirm(question, default=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None

@@ -34,6 +34,7 @@ from dynkv.plan.environment import (
     unit_environment,
 )
 from dynkv.plan.facts import HostFacts, Leftover, LoraFacts, ModelFacts, ModelFiles, PathFacts
+from dynkv.plan.gpus import Driver
 from dynkv.plan.model import Role
 from dynkv.plan.paths import expand, user_of
 from dynkv.plan.served_model import TINY
@@ -82,7 +83,7 @@ def inspect(
     paths = path_facts(profile)
     l2 = _l2_directories(profile, home, paths)
     return replace(
-        _of_this_host(own),
+        _of_this_host(own, has_gpus=profile.topology != "none"),
         taken_ports={**holders(own.pids | {own.supervisor_pid or 0}), **planned_ports},
         python=python,
         python_options=interpreter.options,
@@ -120,9 +121,9 @@ def _check_addresses(profile: Profile) -> None:
         )
 
 
-def _of_this_host(own: LeftOver) -> HostFacts:
-    """Facts that do not depend on what will run."""
-    gpus, driver = look()
+def _of_this_host(own: LeftOver, *, has_gpus: bool) -> HostFacts:
+    """Facts that do not depend on what will run; of GPUs and their driver only if a plan can have any."""
+    gpus, driver = look() if has_gpus else ((), Driver())
     cpus = tuple(sorted(os.sched_getaffinity(0)))
     worth = cpus_worth(len(cpus))
     return HostFacts(
