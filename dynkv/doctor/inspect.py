@@ -41,7 +41,6 @@ from dynkv.plan.served_model import TINY
 from dynkv.profile.arguments import value_of
 from dynkv.profile.engines import ENGINES
 from dynkv.profile.environment import FORBIDDEN_ENV
-from dynkv.profile.l2 import directory
 from dynkv.profile.model import Profile
 from dynkv.stacks.choice import kinds_for
 
@@ -235,7 +234,7 @@ def _l2_directories(profile: Profile, home: Path, paths: PathFacts) -> dict[str,
 
 def _l2_paths(profile: Profile) -> list[str]:
     adapters = profile.lmcache.l2 if profile.lmcache.enabled else []
-    return [path for adapter in adapters if (path := directory(adapter)) is not None]
+    return [path for adapter in adapters if (path := adapter.directory) is not None]
 
 
 def _hugepages_free_bytes() -> int:

@@ -12,9 +12,8 @@ from dynkv.plan.model import HttpGet, Role, Unit
 from dynkv.plan.observability import KEEPS_FIGURES, sidecar_tracing
 from dynkv.plan.paths import needs_expansion
 from dynkv.plan.serving import address
-from dynkv.plan.sidecars import NAME
+from dynkv.plan.sidecars import NAME, P2P_PORT
 from dynkv.profile.engines import ENGINES
-from dynkv.profile.l2 import directory
 from dynkv.profile.l2_generic import Adapter, RawAdapter
 from dynkv.profile.l2_nixl import NixlFileStore
 from dynkv.profile.model import Profile
@@ -26,7 +25,6 @@ _GIB = 1024**3
 _AUTO_L1_GB = 20.0
 _FIRST_PINNED_GB = 1.0
 """GiB of L1 to pin before it answers; the rest is pinned while it serves. LMCache's default of 20 takes 7 s."""
-P2P_PORT = "p2p"
 _POLLING_NICE = CPU_NICE + 5
 """Niceness of a sidecar that others read from: it polls without pause, as NIXL does, and a worker on the same CPUs
 must compute too."""
@@ -71,7 +69,7 @@ def l1_size_gb(profile: Profile, facts: HostFacts) -> float:
 
 def l2_directories(ctx: Context) -> tuple[str, ...]:
     """Absolute paths of the directories in which KV blocks are kept."""
-    named = (directory(adapter) for adapter in ctx.profile.lmcache.l2)
+    named = (adapter.directory for adapter in ctx.profile.lmcache.l2)
     return tuple(dict.fromkeys(ctx.expand(path) for path in named if path is not None))
 
 

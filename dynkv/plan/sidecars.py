@@ -14,6 +14,8 @@ from dynkv.profile.model import Profile
 NAME = "lmcache"
 DECODES = "lmcache-decode"
 """Decode's own sidecar, with `lmcache.layout: both`."""
+P2P_PORT = "p2p"
+"""Where a sidecar of a cluster lends its blocks to others."""
 
 
 def sidecar_of(profile: Profile, role: Role) -> str | None:
