@@ -94,14 +94,18 @@ def threads_of(pid: int) -> list[int]:
     return [int(name) for name in names_in(f"/proc/{pid}/task")]
 
 
-def environment_of(pid: int) -> dict[str, str] | None:
-    """The initial environment of a process; None if it cannot be read or was wiped by setproctitle."""
+def environment_of(pid: int, prefix: str = "") -> dict[str, str] | None:
+    """The initial environment of a process, or its variables whose names begin with `prefix`; None if it cannot be read
+    or was wiped by setproctitle."""
     try:
         raw = read_file(f"/proc/{pid}/environ", _ARGUMENTS_MAX_BYTES)
     except OSError:
         return None
-    entries = [entry.partition(b"=") for entry in raw.split(b"\0") if b"=" in entry]
-    return {os.fsdecode(name): os.fsdecode(value) for name, _, value in entries} or None
+    if b"=" not in raw:
+        return None
+    wanted = os.fsencode(prefix)
+    entries = [entry.partition(b"=") for entry in raw.split(b"\0") if entry.startswith(wanted) and b"=" in entry]
+    return {os.fsdecode(name): os.fsdecode(value) for name, _, value in entries}
 
 
 def command_line(pid: int, max_bytes: int = _ARGUMENTS_MAX_BYTES) -> bytes:
