@@ -10,16 +10,13 @@ from types import FrameType
 
 from dynkv.cli.alarm import alarm
 from dynkv.cli.attempt import LONGER, NOT_READY, Attempt
-from dynkv.cli.deployments import opened
 from dynkv.cli.inherited import let_signals_come
 from dynkv.cli.joining import certificates, join
 from dynkv.cli.launch import Order, become_supervisor
 from dynkv.cli.planned import Planned, locate, make_plan, overrides
 from dynkv.cli.prepare import prepare
 from dynkv.cli.report import say
-from dynkv.cli.started import show_started
 from dynkv.cli.streams import persevere
-from dynkv.cli.takedown import take_down
 from dynkv.cli.takeover import Orphans, agree_to_end, orphans
 from dynkv.control.deadline import Deadline
 from dynkv.errors import AlreadyRunning, UnitFailed
@@ -74,6 +71,8 @@ def bring_up(
     else:
         status = _start(plan, where, deadline, wait=wait)
     if status is not None:
+        from dynkv.cli.started import show_started  # that much later
+
         show_started(status, where.directory)
 
 
@@ -120,12 +119,20 @@ def _order(
         replace = replace or _asked_about(planned)
         join(planned.plan)
         prepare(planned.plan.prepare)
-    if replace and take_down(opened(where.name), deadline):
-        say(f"the earlier processes of {where.name} have ended")
+    if replace:
+        _end_earlier(where, deadline)
     is_as_planned = not replace and not planned.plan.prepare  # making a model takes long
     before = planned.before if is_as_planned else orphans(where)
     secrets = {**kept_secrets(loaded.profile, planned.plan), **certificates(planned.plan)}
     return Order(planned.plan, where, secrets, replace, claims.descriptors), before
+
+
+def _end_earlier(where: Place, deadline: Deadline) -> None:
+    from dynkv.cli.deployments import opened
+    from dynkv.cli.takedown import take_down
+
+    if take_down(opened(where.name), deadline):
+        say(f"the earlier processes of {where.name} have ended")
 
 
 def _plan(loaded: LoadedProfile, where: Place, claims: Claims, *, skip_checks: bool) -> Planned:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -22,7 +24,7 @@ from dynkv.plan.model import Plan
 from dynkv.plan.ports import METRICS
 from dynkv.profile.load import LoadedProfile, Override, load, parse_set
 from dynkv.supervisor.leftovers import leftovers
-from dynkv.supervisor.neighbours import supervisor_of
+from dynkv.supervisor.neighbours import Supervisor, supervisor_of, supervisors
 
 _DIGITS = 9
 """Most digits of a GPU index; anything longer is a name."""
@@ -105,18 +107,19 @@ class _Found(Struct, frozen=True):
     """What was there at one moment."""
 
     host: Host
+    living: Sequence[Supervisor]
     orphans: Orphans
 
 
 def _found(where: Place) -> _Found:
     host = Host.now()
-    return _Found(host, orphans(where, host))
+    return _Found(host, supervisors(), orphans(where, host))
 
 
 def _facts(loaded: LoadedProfile, where: Place, found: _Found) -> HostFacts:
-    taken = {**claimed_by_others(where.name), **planned_ports(where.name)}
-    left_over = _left_over(where, found.orphans)
-    return inspect(loaded.profile, where.home, taken, left_over, leftovers(where.home, found.host))
+    taken = {**claimed_by_others(where.name), **planned_ports(where.name, found.living)}
+    left_over = _left_over(where, found)
+    return inspect(loaded.profile, where.home, taken, left_over, leftovers(where.home, found.host, found.living))
 
 
 def _resolve(loaded: LoadedProfile, where: Place, facts: HostFacts) -> Planned:
@@ -132,13 +135,14 @@ def _resolve(loaded: LoadedProfile, where: Place, facts: HostFacts) -> Planned:
             return Planned(loaded, where, plan, by_severity([*refused, *findings(loaded, plan, facts)]))
 
 
-def _left_over(where: Place, found: Orphans) -> LeftOver:
+def _left_over(where: Place, before: _Found) -> LeftOver:
+    found = before.orphans
     children = {} if found.journal is None else found.journal.children
     ports = {f"{unit}.{name}": port for unit, record in children.items() for name, port in record.ports.items()}
     plan = found.journal.plan if found.journal is not None and not found.journal.stopped else None
     if plan is not None and plan.metrics is not None:
         ports[METRICS] = plan.metrics.port
-    supervisor = supervisor_of(where) if METRICS in ports else None
+    supervisor = supervisor_of(where, before.living) if METRICS in ports else None
     return LeftOver(
         frozenset(process.pid for process in found.processes),
         resident_bytes(found.processes),

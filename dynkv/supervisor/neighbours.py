@@ -40,9 +40,9 @@ def supervisors() -> list[Supervisor]:
     ]
 
 
-def homes() -> frozenset[Path]:
-    """Every DYNKV_HOME that a living supervisor works in."""
-    return frozenset(supervisor.home for supervisor in supervisors())
+def homes(among: Iterable[Supervisor] | None = None) -> frozenset[Path]:
+    """Every DYNKV_HOME that a living supervisor works in. `among`: the living supervisors, if already known."""
+    return frozenset(supervisor.home for supervisor in (supervisors() if among is None else among))
 
 
 def supervisor_of(place: Place, among: Iterable[Supervisor] | None = None) -> Process | None:
