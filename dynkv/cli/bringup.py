@@ -14,6 +14,7 @@ from dynkv.cli.inherited import let_signals_come
 from dynkv.cli.joining import certificates, join
 from dynkv.cli.launch import Order, become_supervisor
 from dynkv.cli.planned import Planned, locate, make_plan, overrides
+from dynkv.cli.postponed import postpone
 from dynkv.cli.prepare import prepare
 from dynkv.cli.report import say
 from dynkv.cli.streams import persevere
@@ -51,6 +52,7 @@ def bring_up(
     no_rollback: bool = False,
 ) -> None:
     """Carry out `dynkv up`, whose arguments these are, and report."""
+    postpone("importlib.metadata")  # for pydantic's plugins, of which none is used; with a parser of mail
     let_signals_come()
     persevere()
     deadline = Deadline(timeout)

@@ -12,15 +12,12 @@ from dynkv.plan.model import HttpGet, Role, Unit
 from dynkv.plan.observability import KEEPS_FIGURES, sidecar_tracing
 from dynkv.plan.paths import needs_expansion
 from dynkv.plan.serving import address
-from dynkv.plan.sidecars import NAME, P2P_PORT
+from dynkv.plan.sidecars import LMCACHE, NAME, P2P_PORT
 from dynkv.profile.engines import ENGINES
 from dynkv.profile.l2_generic import Adapter, RawAdapter
 from dynkv.profile.l2_nixl import NixlFileStore
 from dynkv.profile.model import Profile
 
-# the `lmcache` script is next to the interpreter only if both were installed together, and
-# `-m lmcache.cli.main` does nothing in 0.5.2
-LMCACHE = "from lmcache.cli.main import main; main()"
 _GIB = 1024**3
 _AUTO_L1_GB = 20.0
 _FIRST_PINNED_GB = 1.0
