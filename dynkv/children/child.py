@@ -243,12 +243,12 @@ def _program(name: str, env: Mapping[str, str]) -> str:
     """The path of a program as the process itself would find it. Raises FileNotFoundError."""
     if "/" in name:
         return name
-    from shutil import which  # half a megabyte, for a plan with whole paths too
-
-    path = which(name, path=env.get("PATH"))
-    if path is None:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
-    return path
+    directories = env.get("PATH", os.environ.get("PATH", os.defpath))
+    for directory in directories.split(os.pathsep) if directories else ():  # shutil.which takes half a megabyte
+        path = f"{directory or '.'}/{name}"
+        if os.access(path, os.X_OK) and not os.path.isdir(path):
+            return path
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
 
 
 def _end(root: Root) -> None:
