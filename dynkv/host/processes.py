@@ -174,8 +174,10 @@ def effective_user(pid: int) -> int | None:
 
 def _user(pid: int, which: int) -> int | None:
     try:
-        rows = dict(line.split(b":", 1) for line in read_file(f"/proc/{pid}/status").splitlines())
-        return int(rows[b"Uid"].split()[which])
+        uids = read_file(f"/proc/{pid}/status").partition(b"\nUid:")[
+            2
+        ]  # the name, which is before it, has no line break
+        return int(uids.split(maxsplit=which + 1)[which])
     except (OSError, ValueError, LookupError):
         return None
 

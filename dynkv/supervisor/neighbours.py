@@ -65,7 +65,8 @@ def is_supervisor(pid: int) -> bool:
 
 
 def _home_of(pid: int) -> Path | None:
-    words = command_line(pid, _LOOKED_AT_BYTES).split(b"\0")
+    command = command_line(pid, _LOOKED_AT_BYTES)
+    words = command.split(b"\0") if _MODULE in command else []
     if _MODULE not in words or b"--home" not in words[:-1]:
         return None
     home = Path(os.fsdecode(words[words.index(b"--home") + 1]))
