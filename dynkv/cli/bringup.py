@@ -66,9 +66,9 @@ def bring_up(
     if has_supervisor(where) and not replace:
         from dynkv.cli.converge import converge
 
-        planned = _checked(make_plan(loaded, where), skip_checks=skip_checks)
+        planned = _reported(_checked(make_plan(loaded, where), skip_checks=skip_checks))
         join(planned.plan)
-        start = partial(_start, plan, where, deadline, wait=wait, takes_back=not no_rollback)
+        start = partial(_start, partial(plan, shown=planned), where, deadline, wait=wait, takes_back=not no_rollback)
         status = converge(planned, start, deadline, wait=wait, roll_back=not no_rollback)
     else:
         status = _start(plan, where, deadline, wait=wait)
@@ -110,21 +110,35 @@ def _lost_port(unit: Unit) -> str:
 
 
 def _order(
-    loaded: LoadedProfile, where: Place, deadline: Deadline, held: ExitStack, *, skip_checks: bool, replace: bool
+    loaded: LoadedProfile,
+    where: Place,
+    deadline: Deadline,
+    held: ExitStack,
+    *,
+    skip_checks: bool,
+    replace: bool,
+    shown: Planned | None = None,
 ) -> tuple[Order, Orphans]:
     """What the supervisor is to run, and what runs before it; nobody else can plan until `held` is closed. Raises
-    TimedOut."""
+    TimedOut.
+
+    It is the plan that was `shown`, unless somebody else has claimed one of its ports since.
+    """
     claims = held.enter_context(Claims())
     with alarm(deadline, goal=NOT_READY, why="nothing was started yet", hint=LONGER):
         held.enter_context(planning(where.home))
-        planned = _plan(loaded, where, claims, skip_checks=skip_checks)
-        replace = replace or _asked_about(planned)
+        if has_supervisor(where):
+            raise AlreadyRunning(where.name)
+        is_free = shown is not None and not claims.hold(shown.plan.ports)
+        planned = shown if shown and is_free else _plan(loaded, where, claims, skip_checks=skip_checks)
+        before = orphans(where) if planned is shown else planned.before  # the supervisor of then has let go
+        replace = replace or _asked_about(planned, before)
         join(planned.plan)
         prepare(planned.plan.prepare)
     if replace:
         _end_earlier(where, deadline)
-    is_as_planned = not replace and not planned.plan.prepare  # making a model takes long
-    before = planned.before if is_as_planned else orphans(where)
+    if replace or planned.plan.prepare:  # making a model takes long
+        before = orphans(where)
     secrets = {**kept_secrets(loaded.profile, planned.plan), **certificates(planned.plan)}
     return Order(planned.plan, where, secrets, replace, claims.descriptors), before
 
@@ -139,9 +153,10 @@ def _end_earlier(where: Place, deadline: Deadline) -> None:
 
 def _plan(loaded: LoadedProfile, where: Place, claims: Claims, *, skip_checks: bool) -> Planned:
     """Plan and report findings. Raises PreflightRefused for the first error."""
-    if has_supervisor(where):
-        raise AlreadyRunning(where.name)
-    planned = _checked(make_plan(loaded, where, claims), skip_checks=skip_checks)
+    return _reported(_checked(make_plan(loaded, where, claims), skip_checks=skip_checks))
+
+
+def _reported(planned: Planned) -> Planned:
     if planned.warnings:
         from dynkv.cli.view import show_findings  # with rich
 
@@ -159,9 +174,9 @@ def _checked(planned: Planned, *, skip_checks: bool) -> Planned:
     return planned
 
 
-def _asked_about(planned: Planned) -> bool:
+def _asked_about(planned: Planned, before: Orphans) -> bool:
     """Whether a person has agreed to end processes that no journal explains. Raises NotUnderstood if not."""
-    if not planned.before.processes:
+    if not before.processes:
         return False
     from dynkv.supervisor.succession import unclear  # with all that ends processes
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from msgspec.structs import replace
+
 from dynkv import __version__
 from dynkv.children.held import send_to
 from dynkv.cli import view
@@ -23,6 +25,7 @@ from dynkv.cli.takedown import see_off
 from dynkv.cli.takeover import orphans
 from dynkv.control.client import Client
 from dynkv.control.deadline import Deadline
+from dynkv.doctor.stack import look_into
 from dynkv.errors import DynkvError, PreflightRefused, UsageError
 from dynkv.home import Place
 from dynkv.host.processes import command_line, environment_of
@@ -82,7 +85,19 @@ def changes(deployment: Deployment, planned: Planned) -> Difference:
             f"the current plan of {deployment.place.name!r} cannot be read", where=str(deployment.place.journal)
         )
     is_same_version = supervisor is not None and supervisor.version == __version__
-    return difference(deployment.journal.plan, planned.plan, is_same_version=is_same_version)
+    running = _with_packages(deployment.journal.plan, planned.plan.python)
+    return difference(running, planned.plan, is_same_version=is_same_version)
+
+
+def _with_packages(plan: Plan, python: str) -> Plan:
+    """The plan with the versions of its interpreter's packages, which a journal of before 0.3 lacks. They stay unknown
+    if the interpreter is gone, and if it is also `python`, whose packages may have been changed since."""
+    if plan.packages or not plan.workers or plan.python == python:
+        return plan
+    try:
+        return replace(plan, packages=look_into(plan.python).packages)
+    except PreflightRefused:
+        return plan
 
 
 def _before(deployment: Deployment) -> _Before:

@@ -55,8 +55,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
     profile contradicts itself.
     """
     profile, notes = _settle(profile, facts)
-    if profile.topology != "none":
-        _refuse_bytes(facts, home)
+    _refuse_bytes(profile, facts, home)
     workers = seats(profile, facts) if profile.topology != "none" else []
     _refuse_strangers(profile, workers)
     ctx = _context(profile, facts, name, home, workers)
@@ -70,6 +69,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         frontend=_frontend(ctx),
         units=units,
         python=facts.python,
+        packages=dict(facts.packages),
         discovery_dir=ctx.discovery_dir,
         logs=LogPolicy(profile.logs.max_mb * 1_000_000, profile.logs.keep),
         reap_timeout_s=profile.lmcache.worker_reap_timeout_s if ctx.sidecar_ports else 0.0,
@@ -100,10 +100,10 @@ def _refuse_strangers(profile: Profile, workers: list[Seat]) -> None:
             raise UsageError(f"workers.each: no worker is named {name!r}", hint=f"available: {there}")
 
 
-def _refuse_bytes(facts: HostFacts, home: str) -> None:
+def _refuse_bytes(profile: Profile, facts: HostFacts, home: str) -> None:
     """Raise PreflightRefused for paths that the Rust parts of the stack cannot handle (ai-dynamo 1.6.1, tokenizers)."""
     for what, path in {"DYNKV_HOME": home, "the model": facts.model.path, "the interpreter": facts.python}.items():
-        if not is_text(path):
+        if profile.topology != "none" and not is_text(path):
             raise PreflightRefused(
                 f"the path of {what} contains bytes that are not valid UTF-8, which the stack cannot handle: {path}",
                 hint="rename it, or use a link with another name",

@@ -72,7 +72,7 @@ def difference(running: Plan, wanted: Plan, *, is_same_version: bool) -> Differe
         for name, _, _ in _changed(_options(before[unit.name].argv), _options(unit.argv))
     }
     dropped = [unit for unit in running.units if unit.name not in names]
-    lost = tuple(losses(running, restarted, options, dropped))
+    lost = tuple(losses(running, wanted, restarted, options, dropped))
     return Difference("keep" if is_same_version else "replace", (*changes, *gone), reasons, lost)
 
 

@@ -247,6 +247,8 @@ class Plan(Struct, frozen=True):
     """This machine as a node of a cluster; None outside of one."""
     l2_directories: tuple[str, ...] = ()
     """Directories in which the sidecar keeps KV blocks."""
+    packages: dict[str, str] = field(default_factory=dict)
+    """Versions of the stack's packages for `python` when this was planned, by distribution name; empty if unknown."""
     hooks: tuple[Hook, ...] = ()
     """Hooks that report when the deployment is not well."""
     notes: tuple[str, ...] = field(default=())

@@ -61,7 +61,7 @@ class UnitProbes(Section):
 
 def _startup(period: float, seconds: float) -> UnitProbes:
     """Probes of a unit that may take `seconds` to start."""
-    startup = ProbeSettings.model_construct(period_seconds=period, failure_threshold=int(seconds / period))
+    startup = ProbeSettings.model_construct(period_seconds=period, failure_threshold=round(seconds / period))
     return UnitProbes.model_construct(startup=startup, readiness=ProbeSettings.model_construct())
 
 
@@ -80,9 +80,9 @@ class Canary(Section):
 class ProbeGroups(Section):
     """The probes of units, by kind of unit."""
 
-    lmcache: Apart[UnitProbes] = _startup(0.5, 300)
-    frontend: Apart[UnitProbes] = _startup(0.25, 120)
-    worker: Apart[UnitProbes] = _startup(0.25, 1800)
+    lmcache: Apart[UnitProbes] = _startup(0.1, 300)
+    frontend: Apart[UnitProbes] = _startup(0.1, 120)
+    worker: Apart[UnitProbes] = _startup(0.1, 1800)
     canary: Apart[Canary] = Canary.model_construct()
 
     @model_validator(mode="before")

@@ -113,7 +113,8 @@ class Proof:
     async def _are_known_to_sidecars(self) -> bool:
         """Whether each sidecar has registrations of all its workers, as should be soon after a restart of either.
 
-        A worker that its sidecar does not know would hang at its next request (lmcache 0.5.6), so it is restarted.
+        A worker that its sidecar does not know would hang at its next request (lmcache 0.5.6), so it is restarted. One
+        that is outdated will be anyway, when another serves: with another version of lmcache it never registers.
         """
         with anyio.move_on_after(_REGISTRATION_DEADLINE_S):
             while await self._unknown():  # noqa: ASYNC110 (another process's state)
@@ -132,4 +133,5 @@ class Proof:
         if held is None:
             return []
         own = [it for it in self._runners.items() if self._shared.sidecar_of(it[1].unit) is sidecar]
+        own = [it for it in own if not self._shared.board[it[0]].outdated]
         return [name for name, runner in own if runner.registrations - held]

@@ -23,8 +23,13 @@ _SETTLED_S = 1.0
 _ON_THE_WAY = (State.PENDING, State.STARTING)
 
 
-async def renew(units: Iterable[Unit], board: Board, restart: Callable[[str, str], object]) -> None:
-    """Return when no unit is outdated; or when an updated one has died, and the others stay as they are."""
+async def renew(
+    units: Iterable[Unit], board: Board, restart: Callable[[str, str], object], before: Mapping[str, Unit]
+) -> None:
+    """Return when no unit is outdated; or when an updated one has died, and the others stay as they are.
+
+    `before`: the outdated units, as they were.
+    """
     planned = {unit.name: unit for unit in units}
     with anyio.move_on_after(_TAKEN_OVER_S):
         await board.until(lambda: not any(unit.outdated and unit.state in _ON_THE_WAY for unit in board.units))
@@ -32,17 +37,31 @@ async def renew(units: Iterable[Unit], board: Board, restart: Callable[[str, str
         if not board[name].outdated:
             continue
         restart(name, CAUSE)
-        await board.until(partial(_is_over, board, name))
+        await board.until(partial(_is_over, board, name, waits_for_others=_waits_for_others(planned, before, name)))
         if board[name].state is State.READY and not planned[name].probes.readiness.checks:
             await anyio.sleep(_SETTLED_S)
         if _has_died(board[name]):
             return
 
 
-def _is_over(board: Board, name: str) -> bool:
+def _waits_for_others(planned: Mapping[str, Unit], before: Mapping[str, Unit], name: str) -> bool:
+    """Whether the unit can only be ready after later ones: a frontend is when it knows the model, and before the
+    first new worker nobody serves it under another name."""
+    unit, old = planned[name], before.get(name)
+    return unit.role is Role.FRONTEND and old is not None and _asked(unit) != _asked(old)
+
+
+def _asked(unit: Unit) -> list[str]:
+    return [check.path for check in unit.probes.readiness.checks]
+
+
+def _is_over(board: Board, name: str, *, waits_for_others: bool) -> bool:
     """Whether the unit's turn is over, also because somebody has requested something else meanwhile."""
     unit = board[name]
-    return not unit.outdated and (unit.state is State.READY or has_ended(unit.state) or _has_died(unit))
+    if unit.outdated:
+        return False
+    serves = unit.state is State.READY or (waits_for_others and unit.started)
+    return serves or has_ended(unit.state) or _has_died(unit)
 
 
 def _has_died(unit: UnitStatus) -> bool:

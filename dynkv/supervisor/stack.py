@@ -60,11 +60,12 @@ class Stack:
         """
         adopted = adopted or {}
         self.plan = plan
+        self._before = before or {}
         self._registrations_left = registrations_left
         self._shared = shared
         self._heirs = frozenset(adopted)
         self._runners = {
-            unit.name: Runner(Life(unit, shared, (before or {}).get(unit.name)), adopted.get(unit.name), self)
+            unit.name: Runner(Life(unit, shared, self._before.get(unit.name)), adopted.get(unit.name), self)
             for unit in plan.units
         }
         self._proof = Proof(plan, shared, self._runners)
@@ -239,7 +240,7 @@ class Stack:
         def restart(unit: str, cause: str) -> None:
             self._runners[unit].ask(Request(Ask.RESTART, cause))
 
-        await renew(self.plan.units, self._shared.board, restart)
+        await renew(self.plan.units, self._shared.board, restart, self._before)
 
     async def _release_what_is_left(self) -> None:
         for name in await release_what_is_left(self.plan, self._shared, self._registrations_left):

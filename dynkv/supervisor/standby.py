@@ -268,8 +268,10 @@ class StandbyRunner:
         return all(unit.state in calm for unit in units)
 
     def _all_served(self) -> bool:
+        """Whether no unit will start from it soon; an outdated one is ready, and yet will."""
         served = (State.READY, State.STOPPED, State.FAILED)
-        return all(unit.state in served for unit in self._board.units if unit.role in self.planned.roles)
+        units = [unit for unit in self._board.units if unit.role in self.planned.roles]
+        return all(unit.state in served and not unit.outdated for unit in units)
 
     def _has_memory(self) -> bool:
         available = memory_available_bytes()

@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
 from command import QUICK, UNITS, Command, command_in, is_alive, until
 
+from dynkv.cli.bringup import _order
 from dynkv.cli.converge import _let_go
 from dynkv.cli.deployments import opened
+from dynkv.cli.planned import locate, make_plan
 from dynkv.control.client import Client
 from dynkv.control.deadline import Deadline
 from dynkv.errors import UsageError
+from dynkv.host.claims import Claims
 from dynkv.host.processes import environment_of
 
 SLEEPS = "  - {{name: {}, argv: [sleep, '{}']}}\n"
@@ -150,6 +155,22 @@ def test_a_change_that_the_host_refuses_ends_nothing(dynkv: Command, running: di
     done = dynkv("up", dynkv.profile(UNITS + "  - {name: first, argv: [sleep, '1'], depends_on: [nobody]}\n"))
     assert done.returncode == 2
     assert (dynkv.pids(), dynkv.supervisor()) == (running, supervisor)
+
+
+def test_the_plan_that_was_shown_is_carried_out_unless_one_of_its_ports_is_gone(
+    dynkv: Command, running: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DYNKV_HOME", str(dynkv.home))
+    loaded, where = locate(str(dynkv.directory / dynkv.profile(QUICK, "other")), None, [])
+    where.create()
+    shown = make_plan(loaded, where)
+    order = partial(_order, loaded, where, Deadline(20.0), skip_checks=False, replace=False, shown=shown)
+    with ExitStack() as held:
+        assert order(held)[0].plan is shown.plan
+    with Claims() as somebody_else, ExitStack() as held:
+        assert somebody_else.hold(shown.plan.ports) == frozenset()
+        assert shown.plan.ports
+        assert not {*order(held)[0].plan.ports} & {*shown.plan.ports}
 
 
 def test_what_was_stopped_rests_on(dynkv: Command, running: dict[str, int]) -> None:

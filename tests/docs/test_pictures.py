@@ -25,6 +25,8 @@ def test_a_picture_has_the_text_and_the_colours_of_the_screen() -> None:
 
 def test_there_is_one_of_each() -> None:
     assert [path.stem for path in FOLDER] == [
+        "bench-h200-chat-ttft",
+        "bench-h200-rag-ttft",
         "doctor",
         "dynkv-deployment",
         "dynkv-unit",

@@ -11,6 +11,7 @@ from hosts import GIB, LOCAL_TINY, host, plan, profile
 
 from dynkv.errors import PreflightRefused
 from dynkv.plan.lmcache import l1_size_gb
+from dynkv.plan.model import SIDECARS_STANDBY
 
 
 @pytest.mark.parametrize(
@@ -106,3 +107,21 @@ def test_one_is_killed_at_the_end_that_has_pinned_memory_and_nothing_to_write(
 ) -> None:
     facts = host(model=LOCAL_TINY) if "device" in settings else host(1)
     assert plan("agg", facts, settings).unit("lmcache").killed_at_end is killed
+
+
+@pytest.mark.parametrize(
+    ("settings", "asks"),
+    [
+        ({}, "1"),
+        ({"lmcache.env": {"THP_MEM_ALLOC_ENABLE": "0"}}, "0"),
+        ({"env": {"THP_MEM_ALLOC_ENABLE": "0"}}, "0"),
+        ({"device": "cpu", "model.path": "tiny"}, None),
+    ],
+)
+def test_pinned_memory_is_in_huge_pages_unless_the_profile_says_otherwise(
+    settings: dict[str, object], asks: str | None
+) -> None:
+    made = plan("agg", host(model=LOCAL_TINY) if "device" in settings else host(1), settings)
+    standby = next((it for it in made.standbys if it.name == SIDECARS_STANDBY), None)
+    assert made.unit("lmcache").env.get("THP_MEM_ALLOC_ENABLE") == asks
+    assert standby is None or standby.env.get("THP_MEM_ALLOC_ENABLE") == asks

@@ -11,6 +11,6 @@ def test_what_is_not_said_of_a_probe_keeps_its_default() -> None:
     some = load(
         "agg", [parse_set("probes.worker.startup.period_seconds=2"), parse_set("probes.lmcache.liveness.enabled=false")]
     )
-    assert some.profile.probes.worker.startup.failure_threshold == usual.worker.startup.failure_threshold == 7200
+    assert some.profile.probes.worker.startup.failure_threshold == usual.worker.startup.failure_threshold == 18_000
     assert some.profile.probes.lmcache.startup == usual.lmcache.startup
     assert some.profile.probes.frontend == usual.frontend

@@ -21,9 +21,9 @@ class Stream:
         return (self.tokens, self.reason) == (TOKENS, "length")
 
 
-def stream(port: int, number: int) -> Stream:
+def stream(port: int, number: int, model: str = "tiny") -> Stream:
     prompt = " ".join(f"{number} {word}" for word in range(40))
-    asked = {"model": "tiny", "prompt": prompt, "max_tokens": TOKENS, "stream": True, "ignore_eos": True}
+    asked = {"model": model, "prompt": prompt, "max_tokens": TOKENS, "stream": True, "ignore_eos": True}
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     tokens, reason = 0, None
     try:

@@ -149,6 +149,19 @@ async def test_one_for_the_start_only_ends_when_all_are_ready(lab: Lab) -> None:
         assert await it.starts_from_it() == 1, "the successor starts without the standby"
 
 
+async def test_it_stays_while_a_unit_of_an_earlier_plan_has_yet_to_start_from_it(lab: Lab) -> None:
+    async with scene(lab, worker(lab), keep=False) as it:
+        other = UnitStatus("worker-1", Role.WORKER, State.READY, outdated=True)
+        it.shared.board.put(other)
+        await it.ready_as()
+        await it.reaches(StandbyState.PARKED)
+        with anyio.move_on_after(0.5):
+            await it.reaches(StandbyState.ENDED)
+        assert it.standby.status().state is StandbyState.PARKED
+        it.shared.board.put(replace(other, outdated=False))
+        await it.reaches(StandbyState.ENDED)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 async def test_one_that_dies_or_is_stopped_is_replaced(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
