@@ -13,6 +13,7 @@ def rendered() -> str:
     pydantic collects a field's text when its class is made, from the source: too slow for every command.
     """
     Section.model_config["use_attribute_docstrings"] = True
+    from dynkv.profile import l2  # noqa: F401 (a profile imports it only when it has an adapter)
     from dynkv.profile.model import Profile
 
     for section in _all(Section):

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+from msgspec import ValidationError
 
 from dynkv.children.reaper import become_subreaper, reap_orphans, strays, sweep
 from dynkv.children.signals import is_there
@@ -87,7 +88,7 @@ _FOR_ITS_OWNER_ALONE = 0o077
 def main() -> int:
     options = read_options(sys.argv[1:])
     if options.ahead_fd is not None:
-        anyio.run(anyio.sleep, 0)  # imports what runs it
+        _get_ready()
         command = awaited(options.ahead_fd)
         if command is None:
             return 0
@@ -114,6 +115,13 @@ def main() -> int:
     if code == 0 and lot is not None:
         give_back(lot, standbys)
     return code
+
+
+def _get_ready() -> None:
+    """Do ahead what is the same for every plan."""
+    anyio.run(anyio.sleep, 0)  # imports what runs it
+    with suppress(ValidationError):  # how to read a plan, which msgspec works out from the types
+        decoded(b"{}", Plan)
 
 
 def _settle_signals() -> None:

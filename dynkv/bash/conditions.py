@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+
+from msgspec import Struct
 
 from dynkv.bash.arithmetic import Unknown
 from dynkv.bash.values import is_known
@@ -25,8 +26,7 @@ _FILES = frozenset("-a -b -c -d -e -f -g -h -k -p -r -s -t -u -w -x -L -N -O -G 
 _PATTERN_MAX = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """An expanded word, or an operator. A quoted word is not a pattern."""
 
     text: str

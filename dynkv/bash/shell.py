@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from dynkv.bash.conditions import Part, judge
 from dynkv.bash.expansion import Expander, array_items
@@ -13,8 +14,7 @@ from dynkv.bash.words import Reader
 from dynkv.errors import ScriptError
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Struct, frozen=True):
     """A program that the script would run. Unknown parts of `argv` and `env` are marked (see values.py)."""
 
     line: int
@@ -24,14 +24,12 @@ class Started:
     is_background: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
+class Remark(Struct, frozen=True):
     line: int
     text: str
 
 
-@dataclass(slots=True)
-class Record:
+class Record(Struct):
     """What was seen of a script."""
 
     started: list[Started] = field(default_factory=list)

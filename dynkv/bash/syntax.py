@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dynkv.bash.words import Token
 
 
-@dataclass(frozen=True, slots=True)
-class Simple:
+class Simple(Struct, frozen=True):
     """A command: assignments before it, words, and its input if a here-document provides it."""
 
     line: int
@@ -18,24 +18,21 @@ class Simple:
     is_background: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Test:
+class Test(Struct, frozen=True):
     """`[[ … ]]`."""
 
     line: int
     words: tuple[Token, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Arithmetic:
+class Arithmetic(Struct, frozen=True):
     """`(( … ))`."""
 
     line: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Struct, frozen=True):
     """Commands joined by `&&` or `||`; each operator is stored with what follows it."""
 
     line: int
@@ -43,22 +40,19 @@ class Chain:
     others: tuple[tuple[str, Statement], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Pipeline:
+class Pipeline(Struct, frozen=True):
     line: int
     parts: tuple[Statement, ...]
     is_negated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class If:
+class If(Struct, frozen=True):
     line: int
     branches: tuple[tuple[Block, Block], ...]
     otherwise: Block = ()
 
 
-@dataclass(frozen=True, slots=True)
-class For:
+class For(Struct, frozen=True):
     """A loop over words; over the script's arguments if there are none."""
 
     line: int
@@ -67,8 +61,7 @@ class For:
     body: Block
 
 
-@dataclass(frozen=True, slots=True)
-class Counting:
+class Counting(Struct, frozen=True):
     """`for ((begin; test; step))`."""
 
     line: int
@@ -78,30 +71,26 @@ class Counting:
     body: Block
 
 
-@dataclass(frozen=True, slots=True)
-class While:
+class While(Struct, frozen=True):
     line: int
     condition: Block
     body: Block
     is_until: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     line: int
     word: str
     arms: tuple[tuple[tuple[str, ...], Block], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(Struct, frozen=True):
     line: int
     name: str
     body: Block
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """`{ … }` or `( … )`."""
 
     line: int

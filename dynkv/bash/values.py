@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 Value = str | list[str]
 
@@ -26,8 +28,7 @@ def readable(text: str) -> str:
     return text.replace(_MARK, "")
 
 
-@dataclass(slots=True)
-class Variables:
+class Variables(Struct):
     """Variables of one shell. A list is an array."""
 
     values: dict[str, Value] = field(default_factory=dict)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dynkv.errors import ScriptError
 
@@ -21,8 +22,7 @@ _RUN = re.compile(r"[^\\'\"`$\s;&|()<>]+")
 _DESCRIPTOR = re.compile(r"\d+(?=[<>])")
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True):
     """A word with its quotes, or an operator. `line` counts from 1."""
 
     text: str

@@ -4,8 +4,9 @@ Pure."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import lcm
+
+from msgspec import Struct
 
 from dynkv.bench.trace import Trace
 from dynkv.errors import TraceError
@@ -16,8 +17,7 @@ _LITTLE = 0.01
 """Share of all tokens below which a difference is no gain."""
 
 
-@dataclass(frozen=True, slots=True)
-class Own:
+class Own(Struct, frozen=True):
     """The profile's own sizes."""
 
     l1_gib: float
@@ -28,23 +28,20 @@ class Own:
     """Block size of the workers: chunks consist of whole blocks."""
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(Struct, frozen=True):
     label: str
     gib: float | None
     """None without a limit."""
     is_own: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     size: Size
     hit_rates: tuple[float, ...]
     """For each chunk size, the share of all prompt tokens."""
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(Struct, frozen=True):
     by: str
     """The program that computed it."""
     requests: int

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import PurePath
 from typing import Any, ClassVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dynkv.bench.figures import Answered, Load
 from dynkv.bench.tools import Target
@@ -22,8 +24,7 @@ _HUB_NAME = "dynkv/tokenizer"
 """The name of a tokenizer directory in the hub's cache that is made for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Aiperf:
+class Aiperf(Struct, frozen=True):
     """Requests made of blocks, sent at their times or with limited concurrency."""
 
     command: str

@@ -7,10 +7,11 @@ pairs are compared by their logarithms.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from math import exp, isfinite, log, sqrt
 from statistics import fmean, stdev
+
+from msgspec import Struct
 
 from dynkv.bench.student import quantile
 
@@ -30,8 +31,7 @@ class Verdict(StrEnum):
     """Too few rounds for the noise: the ratio may be far from 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """How one variant's figure compares with the other's."""
 
     ratio: float

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil
 from statistics import median
+
+from msgspec import Struct
 
 
 class Better(StrEnum):
@@ -15,8 +16,7 @@ class Better(StrEnum):
     NEITHER = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(Struct, frozen=True):
     words: str
     unit: str
     better: Better = Better.NEITHER
@@ -45,8 +45,7 @@ FIGURES = {
 """All figures, in the order in which they are shown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Limits that a request must meet to count for goodput; None for no limit. Source: DistServe, arXiv 2401.09670."""
 
     ttft_s: float | None = None
@@ -58,8 +57,7 @@ class Limits:
         return (self.ttft_s, self.itl_s, self.e2e_s) != (None, None, None)
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Struct, frozen=True):
     """One request, as the load generator saw it; times in seconds."""
 
     label: str
@@ -84,8 +82,7 @@ class Answered:
         return all(value is None or limit is None or value <= limit for value, limit in given)
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(Struct, frozen=True):
     """A load generator's report of one round, without warm-up."""
 
     answered: tuple[Answered, ...]
@@ -94,7 +91,10 @@ class Load:
     """The first error, in words."""
 
 
-def figures_of(load: Load, limits: Limits = Limits()) -> dict[str, float]:
+_NO_LIMITS = Limits()
+
+
+def figures_of(load: Load, limits: Limits = _NO_LIMITS) -> dict[str, float]:
     """Figures of one round, without those that were not measured."""
     answered = load.answered
     found: dict[str, float] = {"requests": len(answered), "failed": load.failed}

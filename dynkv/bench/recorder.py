@@ -11,8 +11,9 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from dynkv.bench.recording import Recorded, recorded
 from dynkv.bench.trace import REQUESTS_MAX, head_of, line_of
@@ -71,8 +72,7 @@ class Followed:
         return self._fd is None or not os.path.samestat(there, os.fstat(self._fd))
 
 
-@dataclass(slots=True)
-class Passed:
+class Passed(Struct):
     """What was not recorded."""
 
     without_blocks: int = 0

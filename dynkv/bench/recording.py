@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from dynkv.bench.trace import Request
 
@@ -21,8 +22,7 @@ _ID_BYTES = 8
 _KEY_BYTES_MAX = hashlib.blake2b.MAX_KEY_SIZE
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(Struct, frozen=True):
     request: Request
     """The request, with its time in ms by the wall clock."""
     block_tokens: int

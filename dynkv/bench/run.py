@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from dynkv.bench.counters import cache_tokens, counted
 from dynkv.bench.diary import Diary, Failure, Round
@@ -19,8 +20,7 @@ from dynkv.errors import UsageError
 from dynkv.probes.text import Samples
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """What is known of a variant before it runs."""
 
     python: str
@@ -29,8 +29,7 @@ class Prepared:
     is_offline: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True):
     """What to measure, and how."""
 
     variants: Mapping[Variant, Prepared]
@@ -67,8 +66,7 @@ def _missing(task: Task, diary: Diary, visit: Visit) -> list[str]:
     return [it for it in task.points if not diary.has(visit.round, visit.variant.name, it)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
+class _Run(Struct, frozen=True):
     task: Task
     site: Site
     diary: Diary

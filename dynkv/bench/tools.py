@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import ClassVar, Protocol
+
+from msgspec import Struct
 
 from dynkv.bench.figures import Load
 from dynkv.bench.workloads import Asked, Workload
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """The destination of requests."""
 
     endpoint: str

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from dynkv.errors import TraceError
 
@@ -27,8 +28,7 @@ _LARGEST = 2**63
 _LEAST_PARTS = ("timestamp", "input_length", "output_length", "hash_ids")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     at_ms: float
     """Time since the first request."""
     input_tokens: int
@@ -37,8 +37,7 @@ class Request:
     """Ids of the prompt's consecutive blocks. The same id is the same block with the same blocks before it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Struct, frozen=True):
     requests: int
     seconds: float
     """From the first to the last request."""
@@ -48,8 +47,7 @@ class Figures:
     """Share of the prompts' tokens that an unlimited cache would have had; None without tokens."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(Struct, frozen=True):
     requests: tuple[Request, ...]
     block_tokens: int = BLOCK_TOKENS
 

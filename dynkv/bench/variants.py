@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dynkv.errors import UsageError
 
@@ -13,16 +14,14 @@ _NOT_ITS_OWN = ("--name", "--foreground", "--no-wait", "--timeout", "--replace",
 """Options of `up` that the benchmark sets itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(Struct, frozen=True):
     """A deployment to measure; `words` are the arguments of `dynkv up`."""
 
     name: str
     words: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(Struct, frozen=True):
     """One time that a variant is up and measured."""
 
     round: int

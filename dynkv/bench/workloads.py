@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Literal, Self
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dynkv.bench.trace import Request, Trace
 from dynkv.errors import UsageError
@@ -22,16 +24,14 @@ WARM_UP = "warm-up"
 _WARM_UPS, _WARM_UP_IDS = 4, 10**6
 
 
-@dataclass(frozen=True, slots=True)
-class Asked(Request):
+class Asked(Request, frozen=True):
     """A request of a round; its time only matters in a timed workload."""
 
     label: str = ""
     """A label that separates figures, for example a chat's turn."""
 
 
-@dataclass(frozen=True, slots=True)
-class Workload:
+class Workload(Struct, frozen=True):
     """The number of users and the lengths of their prompts, in tokens unless stated otherwise."""
 
     kind: Kind
@@ -52,7 +52,7 @@ class Workload:
     """Requests per second, for a load generator that sends by the clock."""
     block_tokens: int = 16
     """Lengths are rounded up to whole blocks."""
-    recorded: tuple[Request, ...] = field(default=(), repr=False)
+    recorded: tuple[Request, ...] = ()
     """Requests of a trace; its blocks are numbered from 0."""
     is_timed: bool = False
     """Whether requests are sent at their times, instead of as soon as another one is done."""

@@ -7,11 +7,11 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import anyio
+from msgspec import Struct
 
 from dynkv.children.at_once import end_at_once
 from dynkv.children.held import Held, hold
@@ -31,8 +31,7 @@ others. It is known while it is held, like any child, but no later supervisor ca
 _END_DEADLINE_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(Struct, frozen=True):
     """How a child ended; both are None for an adopted one: only its own parent is told."""
 
     code: int | None = None
@@ -244,12 +243,12 @@ def _program(name: str, env: Mapping[str, str]) -> str:
     """The path of a program as the process itself would find it. Raises FileNotFoundError."""
     if "/" in name:
         return name
-    from shutil import which  # half a megabyte, for a plan with whole paths too
-
-    path = which(name, path=env.get("PATH"))
-    if path is None:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
-    return path
+    directories = env.get("PATH", os.environ.get("PATH", os.defpath))
+    for directory in directories.split(os.pathsep) if directories else ():  # shutil.which takes half a megabyte
+        path = f"{directory or '.'}/{name}"
+        if os.access(path, os.X_OK) and not os.path.isdir(path):
+            return path
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
 
 
 def _end(root: Root) -> None:

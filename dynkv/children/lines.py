@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from enum import IntEnum
+
+from msgspec import Struct
 
 from dynkv.children.json_lines import in_text
 
@@ -55,8 +56,7 @@ class Level(IntEnum):
 _OTHER_NAMES = {"WARN": Level.WARNING, "FATAL": Level.CRITICAL}
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     text: str
     """The text without escape sequences."""
     at: datetime | None = None
@@ -64,8 +64,7 @@ class Line:
     level: Level | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A line of a message without its prefix."""
 
     text: str

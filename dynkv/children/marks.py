@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+PREFIX = "DYNKV_"
+"""With which all of them begin."""
 MARK_HOME = "DYNKV_HOME"
 MARK_DEPLOYMENT = "DYNKV_DEPLOYMENT"
 MARK_UNIT = "DYNKV_UNIT"

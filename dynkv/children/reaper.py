@@ -25,8 +25,8 @@ def become_subreaper() -> None:
     """
     global _inherited
     set_subreaper()
-    host = Host.now()
-    _inherited = frozenset(host.processes[pid].identity for pid in own_children() if pid in host.processes)
+    found = (read_process(pid) for pid in own_children())
+    _inherited = frozenset(process.identity for process in found if process is not None)
     expect_orphans()
 
 

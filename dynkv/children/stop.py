@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 
 import anyio
+from msgspec import Struct
 
 from dynkv.children.child import Child
 from dynkv.children.held import hold, send_to
@@ -21,8 +21,7 @@ CLEAN_UP_S = 5.0
 _LOOKED_AT_BYTES = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Stopped:
+class Stopped(Struct, frozen=True):
     """The result of ending a child."""
 
     in_time: bool

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from enum import Enum
+
+from msgspec import Struct, field
 
 from dynkv.children.lines import Level, Part
 
@@ -36,8 +37,7 @@ _CHAIN = {
 }
 
 
-@dataclass(slots=True)
-class Traceback:
+class Traceback(Struct):
     rows: list[int]
     """Indices of the parts that are its lines."""
     said: str

@@ -10,17 +10,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Self
 
-from dynkv.children.marks import MARK_INCARNATION, is_of
+from msgspec import Struct
+
+from dynkv.children.marks import MARK_INCARNATION, PREFIX, is_of
 from dynkv.host.processes import Identity, Process, environment_of, is_own, processes
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
+class Root(Struct, frozen=True):
     """What identifies a child for good: its first process, and the marker that its whole tree inherits."""
 
     pid: int
@@ -29,15 +29,17 @@ class Root:
 
 
 EnvironmentReader = Callable[[int], Mapping[str, str] | None]
+_marks_of = partial(environment_of, prefix=PREFIX)
 
 
 class Host:
-    """All processes at one moment. Environments and owners are read once each, and only when needed."""
+    """All processes at one moment. Owners, and the markers in environments, are read once each, and only when
+    needed."""
 
     def __init__(
         self,
         processes: Iterable[Process],
-        environment: EnvironmentReader = environment_of,
+        environment: EnvironmentReader = _marks_of,
         is_own: Callable[[int], bool] = lambda pid: True,
     ) -> None:
         self.processes: Mapping[int, Process] = {process.pid: process for process in processes}
@@ -46,7 +48,7 @@ class Host:
 
     @classmethod
     def now(cls) -> Self:
-        return cls(processes(), environment_of, is_own)
+        return cls(processes(), _marks_of, is_own)
 
     @classmethod
     def lately(cls) -> Host:

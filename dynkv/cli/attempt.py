@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import typer
+from msgspec import Struct
 
-from dynkv.cli.deployments import opened
 from dynkv.cli.launch import NeverCameUp, Order, launch
-from dynkv.cli.poll import NotYet, poll
-from dynkv.cli.progress import progress
 from dynkv.cli.report import say
-from dynkv.cli.takedown import take_down
+from dynkv.cli.status_text import in_words
 from dynkv.cli.takeover import Orphans
-from dynkv.cli.units import in_words
 from dynkv.control.deadline import Deadline
 from dynkv.errors import DynkvError, PreflightRefused, UnitFailed
 from dynkv.plan.model import Role
@@ -22,15 +19,17 @@ from dynkv.supervisor.journal import JournalFile
 from dynkv.supervisor.states import State, is_well
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, LastExit, UnitStatus
 
+if TYPE_CHECKING:
+    from dynkv.cli.poll import NotYet
+
 NOT_READY, LONGER = "not ready", "increase --timeout"
-_INTERRUPTED = 130
-_SETTLED_S, _CHANGED_S = 0.1, 1.0
+_SETTLED_S, _CHANGED_S = 0.05, 0.95
 """Time in which a misconfigured program has usually failed; the second value if something ran before."""
 
 _FOUND_S = 10.0
 """Ample time for a frontend to find a ready worker, in seconds."""
-_ROUNDED_S, _LOOK_S = 0.05, 0.02
-"""Seconds: the rounding error of reported times, and the pause between looks without anything else to wait for."""
+_ROUNDED_S, _SHORTLY_S = 0.05, 0.001
+"""Seconds: the rounding error of reported times, and the least to wait."""
 
 
 class _TakenDown(DynkvError):
@@ -40,8 +39,7 @@ class _TakenDown(DynkvError):
         super().__init__(f"{name} was taken down while it started", hint="see `dynkv events`")
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     order: Order
     before: Orphans
     """What ran before this attempt, and is not ended by it."""
@@ -60,17 +58,21 @@ class Attempt:
             return self._answered() if wait else None
         except (PreflightRefused, NeverCameUp, _TakenDown):
             raise
-        except (DynkvError, KeyboardInterrupt) as error:
+        except (DynkvError, KeyboardInterrupt):
             if not self.takes_back:
                 self._undo()
-            if isinstance(error, KeyboardInterrupt):
-                raise typer.Exit(_INTERRUPTED) from None
             raise
 
     def _answered(self) -> DeploymentStatus:
+        # while the supervisor starts the units there is time for it
+        from dynkv.cli.deployments import opened
+        from dynkv.cli.poll import NotYet, poll
+        from dynkv.cli.progress import progress
+
         deployment = opened(self.order.place.name)
         client = deployment.client(self.deadline)
         taken_over = self.before.units_taken_over(deployment.journal) - self._outdated(deployment.journal)
+        since: dict[tuple[str, int], float] = {}
 
         def look() -> DeploymentStatus | NotYet:
             status = client.status()
@@ -78,7 +80,9 @@ class Attempt:
             _raise_if_dead(status, taken_over)  # also one that runs again: it may be about to die again
             is_new = not any(unit.outdated for unit in status.units)
             if (status.state is DeploymentState.READY or _only_rests(status)) and is_new:
-                settled_in_s = max(map(self._settled_in_s, status.units), default=0.0)
+                now = time.monotonic()
+                seen_s = [now - since.setdefault((it.name, it.pid or 0), now) for it in status.units]
+                settled_in_s = max(map(self._settled_in_s, status.units, seen_s), default=0.0)
                 return NotYet("it has just begun", again_s=settled_in_s) if settled_in_s else status
             missing = "; ".join(in_words(it) for it in status.units if not _is_well(it))
             return NotYet(status.detail or missing, hint=where_to_look(status))
@@ -86,13 +90,14 @@ class Attempt:
         with progress() as show:
             return poll(look, self.deadline, deployment, goal=NOT_READY, hint=LONGER)
 
-    def _settled_in_s(self, unit: UnitStatus) -> float:
-        """Until a unit without probes is not about to die of a wrong argument: it counts as ready as soon as it
-        runs."""
+    def _settled_in_s(self, unit: UnitStatus, seen_s: float) -> float:
+        """Until a unit without probes, seen in one process for `seen_s`, is not about to die of a wrong argument: it
+        counts as ready as soon as it runs."""
         if unit.pid is None or self.order.plan.unit(unit.name).probes.readiness.checks:
             return 0.0
-        settled_s, uptime_s = _CHANGED_S if self.before.processes else _SETTLED_S, unit.uptime_s or 0.0
-        return 0.0 if uptime_s >= settled_s else max(settled_s - uptime_s - _ROUNDED_S, _LOOK_S)
+        settled_s = _CHANGED_S if self.before.processes else _SETTLED_S
+        ran_s = max((unit.uptime_s or 0.0) - _ROUNDED_S, seen_s)  # at least
+        return 0.0 if ran_s >= settled_s else max(settled_s - ran_s, _SHORTLY_S)
 
     def _outdated(self, journal: JournalFile | None) -> frozenset[str]:
         """Units that still run as an earlier plan had them, until they are restarted."""
@@ -101,6 +106,9 @@ class Attempt:
         return frozenset(name for name, child in children.items() if child.digest != planned.get(name))
 
     def _undo(self) -> None:
+        from dynkv.cli.deployments import opened
+        from dynkv.cli.takedown import take_down
+
         deployment = opened(self.order.place.name)
         name = deployment.place.name
         if self.before.were_taken_over(deployment.journal):

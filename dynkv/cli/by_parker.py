@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from dynkv.home import Place
-from dynkv.host.processes import Process
-from dynkv.park.files import LotPlace, process_of
-from dynkv.park.handover import Becoming, Descriptors, hand_over
-from dynkv.park.lot import unusable
-from dynkv.plan.model import Plan
+if TYPE_CHECKING:
+    from dynkv.home import Place
+    from dynkv.host.processes import Process
+    from dynkv.park.handover import Becoming, Descriptors
+    from dynkv.plan.model import Plan
 
 
 class Started(Protocol):
@@ -42,10 +41,16 @@ class Taken:
 
 def by_parker(plan: Plan, place: Place, becoming: Becoming, descriptors: Descriptors) -> tuple[Taken | None, str]:
     """The process; or None and the reason, which is empty if nothing is parked or the plan needs none of it."""
+    if not plan.standbys:
+        return None, ""
+    from dynkv.park.files import LotPlace, process_of
+
     where = LotPlace(place.home)
-    if not plan.standbys or (lot := where.read()) is None or (process := process_of(lot)) is None:
+    if (lot := where.read()) is None or (process := process_of(lot)) is None:
         return None, ""
     from dynkv.park.around import around
+    from dynkv.park.handover import hand_over
+    from dynkv.park.lot import unusable
     from dynkv.park.stamp import code
 
     why = unusable(lot, plan, code(), around())

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
-import typer
+from msgspec.structs import replace
 
 from dynkv import __version__
 from dynkv.children.held import send_to
@@ -71,7 +71,7 @@ def converge(
         raise
     try:
         return start()
-    except (DynkvError, KeyboardInterrupt, typer.Exit):
+    except (DynkvError, KeyboardInterrupt):
         if roll_back:
             _bring_back(before)
         raise

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from dynkv.control.client import Client
 from dynkv.control.deadline import Deadline
@@ -14,14 +16,13 @@ from dynkv.home import Place, deployments, home, is_name, place
 from dynkv.host.claims import claimed_ports
 from dynkv.owned import is_own_uid
 from dynkv.supervisor.journal import Journal, JournalFile, read_journal
-from dynkv.supervisor.neighbours import has_supervisor, homes, supervisors
+from dynkv.supervisor.neighbours import Supervisor, has_supervisor, homes, supervisors
 
 ELSEWHERE = "another deployment on this host"
 """Holder of a port that belongs to another user, or to a DYNKV_HOME unknown here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
+class Deployment(Struct, frozen=True):
     place: Place
     journal: JournalFile | None
 
@@ -86,10 +87,13 @@ def _last_change(deployment: Deployment) -> float:
         return 0.0
 
 
-def planned_ports(except_for: str) -> dict[int, str]:
-    """Ports that other deployments of this host have planned, including those of units that are down at the moment."""
+def planned_ports(except_for: str, living: Sequence[Supervisor]) -> dict[int, str]:
+    """Ports that other deployments of this host have planned, including those of units that are down at the moment.
+
+    `living`: all living supervisors.
+    """
     taken: dict[int, str] = {}
-    for directory, name in [(it, name) for it in {home(), *homes()} for name in deployments(it)]:
+    for directory, name in [(it, name) for it in {home(), *homes(living)} for name in deployments(it)]:
         deployment = opened(name, directory)
         if (directory, name) == (home(), except_for) or deployment.journal is None or deployment.journal.stopped:
             continue

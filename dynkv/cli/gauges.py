@@ -6,7 +6,8 @@ Figures that users feel come first, then the caches, then the GPUs; figures with
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dynkv.metrics.trend import Reading
 from dynkv.supervisor.status import GpuStatus
@@ -15,8 +16,7 @@ _UNKNOWN = "-"
 Values = tuple[float | None, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Gauge:
+class Gauge(Struct, frozen=True):
     """One figure, its newest value and its curve."""
 
     key: str
@@ -31,8 +31,7 @@ class Gauge:
     """Title and value for a column of 24 characters, where the others are too long."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
+class _Kind(Struct, frozen=True):
     key: str
     title: str
     value: Callable[[Reading], float | None]

@@ -7,9 +7,11 @@ import select
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
+
+from msgspec.structs import replace
 
 from dynkv.children.output import open_log, tail
 from dynkv.cli.ahead import ahead, program

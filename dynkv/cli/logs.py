@@ -9,13 +9,13 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from msgspec import Struct
 
 from dynkv.children.json_lines import in_text
 from dynkv.children.lines import Level, Line, LineReader, read_lines, tells
@@ -46,8 +46,7 @@ class LevelName(StrEnum):
     CRITICAL = "critical"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """Which lines to show."""
 
     since: datetime | None = None

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
 import typer
 
 from dynkv.cli.completion import deployment_names, profile_names
+from dynkv.cli.plain import seconds_in
 from dynkv.profile.engines import ENGINES
 
 
 def seconds(text: str | float) -> float:
     """Parse a `--timeout`: a number of seconds, also `inf`. Raises BadParameter for anything else."""
-    try:
-        given = float(text)
-    except ValueError:
-        given = math.nan
-    if math.isnan(given) or given < 0:
+    given = seconds_in(text)
+    if given is None:
         raise typer.BadParameter(f"{text!r} is not a number of seconds, 0 or more")
     return given
 

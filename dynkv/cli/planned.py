@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dynkv.children.tree import Host
 from dynkv.cli.deployments import ELSEWHERE, claimed_by_others, planned_ports
-from dynkv.cli.takeover import orphans
+from dynkv.cli.takeover import Orphans, orphans
 from dynkv.doctor.catalogue import Severity
 from dynkv.doctor.checks import by_severity, findings, of_host, refusal
 from dynkv.doctor.findings import Finding
@@ -21,18 +24,19 @@ from dynkv.plan.model import Plan
 from dynkv.plan.ports import METRICS
 from dynkv.profile.load import LoadedProfile, Override, load, parse_set
 from dynkv.supervisor.leftovers import leftovers
-from dynkv.supervisor.neighbours import supervisor_of
+from dynkv.supervisor.neighbours import Supervisor, supervisor_of, supervisors
 
 _DIGITS = 9
 """Most digits of a GPU index; anything longer is a name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(Struct, frozen=True):
     loaded: LoadedProfile
     place: Place
     plan: Plan
     findings: list[Finding]
+    before: Orphans = Orphans()
+    """What ran of the deployment without a supervisor."""
 
     @property
     def errors(self) -> list[Finding]:
@@ -71,13 +75,14 @@ def make_plan(loaded: LoadedProfile, where: Place, claims: Claims | None = None)
     A taken port is a finding; the plan contains it anyway. `claims` claims the plan's ports, so that no deployment
     planned at the same time uses them.
     """
-    facts = look(loaded, where)
+    found = _found(where)
+    facts = _facts(loaded, where, found)
     while True:
         planned = _resolve(loaded, where, facts)
         kept = {*facts.kept_ports.values()}  # running units have them, whoever else may claim them
         lost = claims.hold(planned.plan.ports) - kept - facts.taken_ports.keys() if claims else frozenset()
         if not lost:
-            return planned
+            return replace(planned, before=found.orphans)
         facts = replace(facts, taken_ports={**facts.taken_ports, **dict.fromkeys(lost, ELSEWHERE)})
 
 
@@ -95,9 +100,26 @@ def diagnose(loaded: LoadedProfile, where: Place) -> list[Finding]:
 
 def look(loaded: LoadedProfile, where: Place) -> HostFacts:
     """Inspect the host. What runs of the same deployment counts as free: it will be taken over, ended or kept."""
-    taken = {**claimed_by_others(where.name), **planned_ports(where.name)}
+    return _facts(loaded, where, _found(where))
+
+
+class _Found(Struct, frozen=True):
+    """What was there at one moment."""
+
+    host: Host
+    living: Sequence[Supervisor]
+    orphans: Orphans
+
+
+def _found(where: Place) -> _Found:
     host = Host.now()
-    return inspect(loaded.profile, where.home, taken, _left_over(where, host), leftovers(where.home, host))
+    return _Found(host, supervisors(), orphans(where, host))
+
+
+def _facts(loaded: LoadedProfile, where: Place, found: _Found) -> HostFacts:
+    taken = {**claimed_by_others(where.name), **planned_ports(where.name, found.living)}
+    left_over = _left_over(where, found)
+    return inspect(loaded.profile, where.home, taken, left_over, leftovers(where.home, found.host, found.living))
 
 
 def _resolve(loaded: LoadedProfile, where: Place, facts: HostFacts) -> Planned:
@@ -113,14 +135,14 @@ def _resolve(loaded: LoadedProfile, where: Place, facts: HostFacts) -> Planned:
             return Planned(loaded, where, plan, by_severity([*refused, *findings(loaded, plan, facts)]))
 
 
-def _left_over(where: Place, host: Host) -> LeftOver:
-    found = orphans(where, host)
+def _left_over(where: Place, before: _Found) -> LeftOver:
+    found = before.orphans
     children = {} if found.journal is None else found.journal.children
     ports = {f"{unit}.{name}": port for unit, record in children.items() for name, port in record.ports.items()}
     plan = found.journal.plan if found.journal is not None and not found.journal.stopped else None
     if plan is not None and plan.metrics is not None:
         ports[METRICS] = plan.metrics.port
-    supervisor = supervisor_of(where) if METRICS in ports else None
+    supervisor = supervisor_of(where, before.living) if METRICS in ports else None
     return LeftOver(
         frozenset(process.pid for process in found.processes),
         resident_bytes(found.processes),

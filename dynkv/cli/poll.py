@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
+
+from msgspec import Struct
 
 from dynkv.cli.deployments import Deployment
 from dynkv.control.client import SupervisorGone
@@ -20,8 +21,7 @@ SILENT = "its supervisor does not answer"
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class NotYet:
+class NotYet(Struct, frozen=True):
     """The awaited thing is not there yet."""
 
     why: str

@@ -37,6 +37,14 @@ def quick(words: list[str]) -> int | None:
 
             bring_down(*given)
             return 0
+        case ["up", *rest]:
+            from dynkv.cli.plain import UP, plainly
+
+            if (parameters := plainly(rest, "profile", UP)) is not None:
+                from dynkv.cli.bringup import bring_up
+
+                bring_up(**parameters)
+                return 0
     return None
 
 

@@ -150,6 +150,12 @@ def standby_words(standby: StandbyStatus) -> str:
     return purpose + (f", pid {standby.pid}, {standby.rss_bytes / 1e6:.0f} MB" if standby.rss_bytes else "")
 
 
+def in_words(unit: UnitStatus) -> str:
+    """The unit's state, and what keeps it there."""
+    why = (unit.waiting_for and f"waiting for {unit.waiting_for}") or (unit.probe and unit.probe.detail) or ""
+    return f"{unit.name} is {unit.state}" + (f" ({why})" if why else "")
+
+
 def in_full(model: str, aliases: Sequence[str]) -> str:
     """A model's name, with its aliases."""
     return f"{model} (also {', '.join(aliases)})" if aliases else model

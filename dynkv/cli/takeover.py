@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import typer
+from msgspec import Struct
 
 from dynkv.children.tree import Host
 from dynkv.errors import NotUnderstood
@@ -17,8 +16,7 @@ from dynkv.supervisor.journal import JournalFile, read_journal
 from dynkv.supervisor.survivors import survivors
 
 
-@dataclass(frozen=True, slots=True)
-class Orphans:
+class Orphans(Struct, frozen=True):
     """Processes that a dead supervisor left, and its journal at that time."""
 
     processes: Sequence[Process] = ()
@@ -58,5 +56,14 @@ def agree_to_end(unclear: Sequence[Process], name: str) -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise refusal
     question = f"{refusal.what}:\n{refusal.detail}\nEnd them, and start {name} again?"
-    if not typer.confirm(question, default=False):
+    if not _agrees(question):
         raise refusal
+
+
+def _agrees(question: str) -> bool:
+    import typer
+
+    try:
+        return typer.confirm(question, default=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None

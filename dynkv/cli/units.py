@@ -13,6 +13,7 @@ from dynkv.cli.deployments import Deployment, find
 from dynkv.cli.options import seconds
 from dynkv.cli.poll import NotYet, poll
 from dynkv.cli.report import say
+from dynkv.cli.status_text import in_words
 from dynkv.control.client import SHOWS_UNITS, Client, SupervisorSilent
 from dynkv.control.deadline import Deadline
 from dynkv.errors import DynkvError, NotRunning, TimedOut, UsageError
@@ -102,12 +103,6 @@ def until_stopped(deployment: Deployment, name: str, deadline: Deadline) -> None
 
     poll(look, deadline, deployment, goal=f"{name} had not stopped", hint="`dynkv events` shows what it is doing")
     say(f"{name}: stopped")
-
-
-def in_words(unit: UnitStatus) -> str:
-    """The unit's state, and what keeps it there."""
-    why = (unit.waiting_for and f"waiting for {unit.waiting_for}") or (unit.probe and unit.probe.detail) or ""
-    return f"{unit.name} is {unit.state}" + (f" ({why})" if why else "")
 
 
 def _unit(deployment: Deployment, name: str, deadline: Deadline) -> UnitStatus:

@@ -9,13 +9,13 @@ import base64
 import json
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
 import h11
 from anyio.abc import ByteStream
+from msgspec import Struct
 
 from dynkv.cluster.entry import Entry
 
@@ -30,8 +30,7 @@ class EtcdError(OSError):
     """No endpoint has answered, or etcd has refused; the text says which."""
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(Struct, frozen=True):
     """Access to etcd: files for TLS, and a user with a password if required."""
 
     ca: str | None = None

@@ -10,7 +10,8 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dynkv.cluster.entry import Entry
 from dynkv.plan.serving import address
@@ -19,8 +20,7 @@ _INSTANCE = re.compile(r"v1/instances/(?P<namespace>[^/]+)/(?P<component>[^/]+)/
 _ADDRESS = re.compile(r"(?:tcp://)?(?P<host>\[[^\]]+\]|[^:/]+):(?P<port>\d{1,5})(?:/|$)")
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
+class Instance(Struct, frozen=True):
     """One Dynamo process that accepts requests."""
 
     component: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from dynkv.cluster.entry import Entry
 from dynkv.documents import decoded, encoded
@@ -16,8 +17,7 @@ TTL_S = 8
 """Seconds without an update after which a node counts as gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRecord:
+class NodeRecord(Struct, frozen=True):
     """A node as the others see it."""
 
     advertise: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from dynkv.control.http import Reply, Request, error_reply, json_reply
 from dynkv.documents import encoded

@@ -7,10 +7,11 @@ import socket
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
 
 import anyio
 import h11
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dynkv.control.guests import Guest, Guests
 from dynkv.documents import encoded
@@ -28,16 +29,14 @@ _PAUSE_S = 0.1
 _LINGER_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     method: str
     path: str
     headers: dict[bytes, bytes]
     """Headers by name in lower case."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """A reply. `body` is either complete, or comes piece by piece until the client leaves."""
 
     status: int

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dynkv.control.answers import Answers, Named
 from dynkv.control.http import Reply, Request
@@ -11,8 +12,7 @@ from dynkv.control.http import Reply, Request
 Handler = Callable[[Answers, Request, Named], Awaitable[Reply]]
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     method: str
     path: str
     """The path, with names in braces for variable segments."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
 
 from dynkv.control.routes import Route
 
@@ -13,15 +14,13 @@ _HALF_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _SHOWN_CHARACTERS = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     route: Route
     named: Mapping[str, str]
     """The values in the path for the route's names in braces."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     status: int
     why: str
     allow: tuple[str, ...] = ()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dynkv.doctor.findings import Case, Finding, finding
 from dynkv.doctor.fit import KvShape, kv_shape, tokens_in
@@ -20,8 +21,7 @@ _UNKNOWN = frozenset(
 """Arguments that would make the sums below wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(Struct, frozen=True):
     """Memory of one rank of a worker for weights and KV cache together, or for its KV cache alone on a CPU."""
 
     unit: Unit

@@ -2,25 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
-from dynkv.doctor import (
-    arguments,
-    capacity,
-    cluster,
-    driver,
-    environment,
-    exposure,
-    gpu_checks,
-    kernel,
-    leftovers,
-    limits,
-    loras,
-    model,
-    packages,
-    shared_blocks,
-    storage,
-)
+from dynkv.doctor import cluster, driver, environment, exposure, kernel, leftovers, storage
 from dynkv.doctor.catalogue import Severity
 from dynkv.doctor.findings import Case, Finding, finding, needs_cuda
 from dynkv.errors import PortTaken, PreflightRefused
@@ -29,28 +13,34 @@ from dynkv.plan.model import Plan
 from dynkv.profile.load import LoadedProfile
 
 _ORDER = list(Severity)
-_OF_THE_STACK = (
-    packages.checks,
-    arguments.checks,
-    model.checks,
-    loras.checks,
-    shared_blocks.checks,
-    limits.checks,
-    storage.checks,
-    gpu_checks.checks,
-    capacity.checks,
-    exposure.checks,
-    cluster.checks,
-)
-"""Checks, in the order in which a person can act on their findings."""
+Checks = Callable[[Case], Iterator[Finding]]
 _OF_UNITS_ALONE = (storage.checks, exposure.checks, cluster.checks)
 """Checks of a plan without the stack."""
+
+
+def _of_the_stack() -> tuple[Checks, ...]:
+    """Checks, in the order in which a person can act on their findings."""
+    from dynkv.doctor import arguments, capacity, gpu_checks, limits, loras, model, packages, shared_blocks
+
+    return (
+        packages.checks,
+        arguments.checks,
+        model.checks,
+        loras.checks,
+        shared_blocks.checks,
+        limits.checks,
+        storage.checks,
+        gpu_checks.checks,
+        capacity.checks,
+        exposure.checks,
+        cluster.checks,
+    )
 
 
 def findings(loaded: LoadedProfile, plan: Plan, facts: HostFacts) -> list[Finding]:
     """Findings about a plan, errors first, then warnings."""
     case = Case(loaded, plan, facts)
-    asked = _OF_THE_STACK if plan.topology != "none" else _OF_UNITS_ALONE
+    asked = _of_the_stack() if plan.topology != "none" else _OF_UNITS_ALONE
     found = [item for checks in asked for item in checks(case)]
     return by_severity([*found, *of_host(loaded, facts, plan.name)])
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dynkv.doctor.findings import Case, Finding, finding
-from dynkv.plan.lmcache import P2P_PORT
 from dynkv.plan.model import Unit
 from dynkv.plan.ports import RESPONSE_PORT
+from dynkv.plan.sidecars import P2P_PORT
 
 _FOR_NODES = (RESPONSE_PORT, P2P_PORT)
 _STAYS_LOCAL = ("kv_events",)

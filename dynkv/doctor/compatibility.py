@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dynkv.plan.versions import numbers
 
 
-@dataclass(frozen=True, slots=True)
-class Pinned:
+class Pinned(Struct, frozen=True):
     """Exact versions that a release of ai-dynamo requires. Source: its Requires-Dist."""
 
     dynamo: tuple[int, ...]
@@ -18,8 +18,7 @@ class Pinned:
     packages: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
+class Ran(Struct, frozen=True):
     """A combination of versions that dynkv has been run with."""
 
     packages: Mapping[str, str]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dynkv.doctor.catalogue import CHECKS, Severity
 from dynkv.plan.facts import HostFacts
@@ -28,8 +29,7 @@ _TRUE = ("1", "true", "on", "yes")
 """Values that mean true. Source: ai-dynamo 1.6.1, `parse_bool`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     id: str
     """A key of CHECKS."""
     severity: Severity
@@ -55,8 +55,7 @@ def finding(id: str, what: str, why: str, hint: str, mark: Mark | None = None) -
     return Finding(id, severity, what, why, hint, str(mark or ""), mark.excerpt() if mark else "")
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """What the checks judge: a plan for a host, and the profile it is based on."""
 
     loaded: LoadedProfile

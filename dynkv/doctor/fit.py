@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from dynkv.profile.arguments import value_of
 
@@ -21,8 +22,7 @@ _OTHER_STATES = {
 """Keys of models that keep more or less than the KV of every layer."""
 
 
-@dataclass(frozen=True, slots=True)
-class KvShape:
+class KvShape(Struct, frozen=True):
     """What one token takes in the KV cache.
 
     Source: the models' config.json in transformers 5, and how vllm 0.31.0 shares heads between ranks.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import platform
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dynkv.doctor.lora_files import lora_facts
 from dynkv.doctor.model_files import cached_model_files, has_params, model_files
@@ -32,13 +34,13 @@ from dynkv.plan.environment import (
     unit_environment,
 )
 from dynkv.plan.facts import HostFacts, Leftover, LoraFacts, ModelFacts, ModelFiles, PathFacts
+from dynkv.plan.gpus import Driver
 from dynkv.plan.model import Role
 from dynkv.plan.paths import expand, user_of
 from dynkv.plan.served_model import TINY
 from dynkv.profile.arguments import value_of
 from dynkv.profile.engines import ENGINES
 from dynkv.profile.environment import FORBIDDEN_ENV
-from dynkv.profile.l2 import directory
 from dynkv.profile.model import Profile
 from dynkv.stacks.choice import kinds_for
 
@@ -46,8 +48,7 @@ _HARMFUL = sorted(FORBIDDEN_ENV.keys() - {"CUDA_VISIBLE_DEVICES"})
 """Variables that a person may have set and no child gets, except for the one that limits the visible GPUs."""
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOver:
+class LeftOver(Struct, frozen=True):
     """What a dead supervisor of the same deployment left running."""
 
     pids: frozenset[int] = frozenset()
@@ -81,7 +82,7 @@ def inspect(
     paths = path_facts(profile)
     l2 = _l2_directories(profile, home, paths)
     return replace(
-        _of_this_host(own),
+        _of_this_host(own, has_gpus=profile.topology != "none"),
         taken_ports={**holders(own.pids | {own.supervisor_pid or 0}), **planned_ports},
         python=python,
         python_options=interpreter.options,
@@ -119,9 +120,9 @@ def _check_addresses(profile: Profile) -> None:
         )
 
 
-def _of_this_host(own: LeftOver) -> HostFacts:
-    """Facts that do not depend on what will run."""
-    gpus, driver = look()
+def _of_this_host(own: LeftOver, *, has_gpus: bool) -> HostFacts:
+    """Facts that do not depend on what will run; of GPUs and their driver only if a plan can have any."""
+    gpus, driver = look() if has_gpus else ((), Driver())
     cpus = tuple(sorted(os.sched_getaffinity(0)))
     worth = cpus_worth(len(cpus))
     return HostFacts(
@@ -233,7 +234,7 @@ def _l2_directories(profile: Profile, home: Path, paths: PathFacts) -> dict[str,
 
 def _l2_paths(profile: Profile) -> list[str]:
     adapters = profile.lmcache.l2 if profile.lmcache.enabled else []
-    return [path for adapter in adapters if (path := directory(adapter)) is not None]
+    return [path for adapter in adapters if (path := adapter.directory) is not None]
 
 
 def _hugepages_free_bytes() -> int:

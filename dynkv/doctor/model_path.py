@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 STORES = ("s3", "gs", "az")
 """Object stores that vLLM reads. Source: vllm 0.31.0, transformers_utils/runai_utils.py."""
@@ -19,8 +20,7 @@ _DRIVE = re.compile(r"([A-Za-z]):[\\/](.*)", re.DOTALL)
 _AT = re.compile(r"([^@]+)@([^@/]+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Misread:
+class Misread(Struct, frozen=True):
     """The reason `why` this is not a model path, and what to write instead."""
 
     why: str

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from dynkv.errors import PreflightRefused
 from dynkv.profile.model import Profile
@@ -73,6 +72,8 @@ def outdated_stack(python: str, home: Path) -> str:
 
 def find_python(given: str) -> str:
     """The absolute path of an interpreter. Raises PreflightRefused if it does not exist."""
+    import shutil
+
     path = shutil.which(os.path.expanduser(given))
     if path is None:
         raise PreflightRefused(f"there is no interpreter {given}", hint=_CHOOSE)
@@ -80,8 +81,7 @@ def find_python(given: str) -> str:
     return str(Path(path).absolute())
 
 
-@dataclass(frozen=True, slots=True)
-class Interpreter:
+class Interpreter(Struct, frozen=True):
     packages: dict[str, str]
     """Versions of the installed packages, by distribution name."""
     options: tuple[str, ...] = (_SAFE_PATH,)
@@ -117,7 +117,9 @@ def told_by(python: str, words: Sequence[str], timeout_s: float) -> bytes:
 
 
 def _own_version(name: str) -> str | None:
+    from importlib import metadata  # with a parser of mail
+
     try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
         return None

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dynkv.host.files import read_file
 
@@ -17,8 +18,7 @@ _NO_LIMIT = 2**60
 """Larger values mean no limit: version 1 then writes the largest number of whole pages."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hierarchy:
+class Hierarchy(Struct, frozen=True):
     """Where one controller's limits on this process are found."""
 
     is_v2: bool

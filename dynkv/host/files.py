@@ -63,8 +63,11 @@ def with_descriptor(work: Callable[[], T]) -> T:
 
     A supervisor that can no longer look at its processes would take them for dead.
     """
-    with suppress(_NoneLeft):
-        return _tried(work)
+    try:
+        return work()
+    except OSError as error:
+        if not _is_none_left(error):
+            raise
     with _SPARE:
         for _ in range(_TRIES):
             with suppress(_NoneLeft):
@@ -81,9 +84,13 @@ def _tried(work: Callable[[], T]) -> T:
     try:
         return work()
     except OSError as error:
-        if error.errno in (errno.EMFILE, errno.ENFILE):
+        if _is_none_left(error):
             raise _NoneLeft from error
         raise
+
+
+def _is_none_left(error: OSError) -> bool:
+    return error.errno in (errno.EMFILE, errno.ENFILE)
 
 
 class _Spare:

@@ -6,9 +6,10 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from dynkv.host.described import described
 from dynkv.plan.gpus import ComputeMode, Driver, Gpu
@@ -58,8 +59,7 @@ def pci_devices(directory: Path = _PCI_DEVICES) -> int:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class GpuMemory:
+class GpuMemory(Struct, frozen=True):
     total_bytes: int
     free_bytes: int
     holders: tuple[str, ...]
@@ -96,8 +96,7 @@ def gpu_memory(gpu: str) -> GpuMemory:
         _asked(pynvml.nvmlShutdown)
 
 
-@dataclass(frozen=True, slots=True)
-class GpuLoad:
+class GpuLoad(Struct, frozen=True):
     used_bytes: int
     total_bytes: int
     utilisation: float | None

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dynkv.host.files import names_in, read_file
 
@@ -22,8 +23,7 @@ Identity = tuple[int, int]
 """A certain process: its pid, and its start time in clock ticks since boot."""
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(Struct, frozen=True):
     pid: int
     ppid: int
     pgid: int
@@ -94,14 +94,18 @@ def threads_of(pid: int) -> list[int]:
     return [int(name) for name in names_in(f"/proc/{pid}/task")]
 
 
-def environment_of(pid: int) -> dict[str, str] | None:
-    """The initial environment of a process; None if it cannot be read or was wiped by setproctitle."""
+def environment_of(pid: int, prefix: str = "") -> dict[str, str] | None:
+    """The initial environment of a process, or its variables whose names begin with `prefix`; None if it cannot be read
+    or was wiped by setproctitle."""
     try:
         raw = read_file(f"/proc/{pid}/environ", _ARGUMENTS_MAX_BYTES)
     except OSError:
         return None
-    entries = [entry.partition(b"=") for entry in raw.split(b"\0") if b"=" in entry]
-    return {os.fsdecode(name): os.fsdecode(value) for name, _, value in entries} or None
+    if b"=" not in raw:
+        return None
+    wanted = os.fsencode(prefix)
+    entries = [entry.partition(b"=") for entry in raw.split(b"\0") if entry.startswith(wanted) and b"=" in entry]
+    return {os.fsdecode(name): os.fsdecode(value) for name, _, value in entries}
 
 
 def command_line(pid: int, max_bytes: int = _ARGUMENTS_MAX_BYTES) -> bytes:
@@ -170,8 +174,10 @@ def effective_user(pid: int) -> int | None:
 
 def _user(pid: int, which: int) -> int | None:
     try:
-        rows = dict(line.split(b":", 1) for line in read_file(f"/proc/{pid}/status").splitlines())
-        return int(rows[b"Uid"].split()[which])
+        uids = read_file(f"/proc/{pid}/status").partition(b"\nUid:")[
+            2
+        ]  # the name, which is before it, has no line break
+        return int(uids.split(maxsplit=which + 1)[which])
     except (OSError, ValueError, LookupError):
         return None
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dynkv.doctor.fit import KvShape, kv_shape, tokens_in
 from dynkv.init.draft import Draft
@@ -33,16 +35,14 @@ _L1_MAX_GB = 200
 _LONGEST_STEP = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """What the person requested; None leaves it to the host."""
 
     model: str | None = None
     device: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Weights:
+class _Weights(Struct, frozen=True):
     bytes: int
     """0 if unknown."""
     source: str

@@ -7,8 +7,9 @@ v1beta1/dynamocomponentdeployment_types.go (006b6e10).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from dynkv.errors import ScriptError
 from dynkv.init.given import whole
@@ -20,8 +21,7 @@ _MAIN = "main"
 _GPU = "nvidia.com/gpu"
 
 
-@dataclass(frozen=True, slots=True)
-class Component:
+class Component(Struct, frozen=True):
     name: str
     kind: str
     """`frontend`, `worker`, `decode`, `prefill`, or something that dynkv does not have."""

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 _SIDECAR, _NIXL = "LMCacheMPConnector", "NixlConnector"
 _IN_PROCESS = frozenset({"LMCacheConnectorV1", "LMCacheConnector", "lmcache"})
@@ -14,8 +15,7 @@ _PLANNED_EXTRA = frozenset({"lmcache.mp.port", "lmcache.mp.host"})
 _HEARTBEAT = "lmcache.mp.heartbeat_interval"
 
 
-@dataclass(slots=True)
-class Connectors:
+class Connectors(Struct):
     """The connectors of one worker."""
 
     has_lmcache: bool = False

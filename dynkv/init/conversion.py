@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from dynkv.bash.shell import Remark
 from dynkv.init.draft import Draft
@@ -10,8 +10,7 @@ from dynkv.init.given import Argument
 from dynkv.secrets import masked
 
 
-@dataclass(slots=True)
-class Conversion:
+class Conversion(Struct):
     draft: Draft = field(default_factory=Draft)
     left_out: list[Remark] = field(default_factory=list)
     """What the source does and the profile does not, by line."""

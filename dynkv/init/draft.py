@@ -6,22 +6,21 @@ import json
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 _PLAIN = re.compile(r"[A-Za-z/][\w./@+-]*$")
 _NO_TEXT = re.compile(r"(?:true|false|null|yes|no|on|off|~|y|n|inf|nan)$", re.IGNORECASE)
 _WIDTH = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     value: Any
     why: str = ""
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(Struct):
     """The draft; `entries` by dotted key."""
 
     entries: dict[str, Entry] = field(default_factory=dict)

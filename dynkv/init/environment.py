@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from dynkv.bash.values import is_known, readable
 from dynkv.init.programs import Program
@@ -25,8 +26,7 @@ Groups = Mapping[str, Sequence[Program]]
 """The processes that each key, such as `frontend.env`, applies to."""
 
 
-@dataclass(slots=True)
-class Carried:
+class Carried(Struct):
     by_key: dict[str, dict[str, str]] = field(default_factory=dict)
     left_out: list[tuple[int, str]] = field(default_factory=list)
     """What is not carried over, by line."""

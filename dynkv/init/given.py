@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from dynkv.bash.values import is_known, readable
 from dynkv.profile.words import OptionTable
@@ -16,8 +17,7 @@ _FRACTION, _WHOLE = re.compile(r"[0-9]{0,9}\.[0-9]{1,9}"), re.compile(r"-?[0-9]{
 _NUMBER = re.compile(r"-\.?\d")
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(Struct, frozen=True):
     name: str
     """The option's main spelling, or as written if no parser knows it."""
     words: tuple[str, ...]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from dynkv.errors import ScriptError
 
 Path = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     data: Mapping[str, Any]
     lines: Mapping[Path, int]
     """Line of every key and item, from 1."""
@@ -30,8 +30,7 @@ class Manifest:
         return Part(self, self.data).part("spec")
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A mapping within the manifest; a missing one is empty."""
 
     manifest: Manifest

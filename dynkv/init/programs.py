@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from dynkv.bash.shell import Started
 from dynkv.bash.values import readable
@@ -26,8 +27,7 @@ class Kind(Enum):
     OTHER = "another program"
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Struct, frozen=True):
     kind: Kind
     line: int
     argv: tuple[str, ...]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dynkv.bash.values import is_known, readable
 from dynkv.errors import ScriptError
@@ -45,8 +47,7 @@ _OLD_ROLES = {
 """How a worker was given its role before Dynamo 1.6, whose frontend now does the work of processors."""
 
 
-@dataclass(slots=True)
-class Worker:
+class Worker(Struct):
     program: Program
     role: str = "worker"
     """Its role, which dynkv may not have, such as `encode`."""

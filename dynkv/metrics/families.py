@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from dynkv.metrics.exposition import labelled, line, unit_labels
 from dynkv.probes.text import Sample, samples
@@ -26,8 +27,7 @@ _USUAL = re.compile(rf"([a-zA-Z_:][a-zA-Z0-9_:]*+)(?:\{{((?:{_LABEL},?)*+)\}})? 
 _LABEL_NAMES = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*+)="(?:[^"\\]|\\.)*+"')
 
 
-@dataclass(slots=True)
-class Family:
+class Family(Struct):
     kind: str
     description: str
     """Description, escaped as in the text format."""
@@ -43,8 +43,7 @@ class NotReadable(ValueError):
     """A text that is not an exposition."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     deployment: str
     unit: str
     role: str

@@ -6,7 +6,8 @@ The same events give the same sums, whoever reads them: a supervisor that takes 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from dynkv.probes.text import Sample
 from dynkv.supervisor.event_kinds import EventKind
@@ -42,8 +43,7 @@ STEPS = (
 _LEFT = (State.RECYCLING, State.STOPPING)
 
 
-@dataclass(slots=True)
-class _Account:
+class _Account(Struct):
     """Sums of one unit; times are seconds since 1970."""
 
     state: str

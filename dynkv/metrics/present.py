@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from dynkv.host.gpus import GpuLoad
 from dynkv.metrics.exposition import unit_labels
@@ -45,8 +46,7 @@ _OF_CACHES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
+class Beside(Struct, frozen=True):
     """Data that no status contains."""
 
     hang_checks: Mapping[str, int] = field(default_factory=dict)

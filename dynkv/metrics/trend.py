@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from dynkv.metrics.rates import increase, quantile
 from dynkv.metrics.traffic import (
@@ -28,8 +29,7 @@ _KV_WINDOW_S = 30.0
 """The same for the caches: their figures are gathered every 5 s, and not every request looks up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """The state of a deployment at one moment; `at_s` is of a monotonic clock."""
 
     at_s: float
@@ -37,8 +37,7 @@ class Look:
     scrape: Samples
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """Figures from a look and those before it; None if unknown."""
 
     requests_s: float | None = None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import anyio
+from msgspec import Struct
 
 from dynkv.metrics.exposition import unit_labels
 from dynkv.metrics.families import (
@@ -35,8 +35,7 @@ _LONGEST = 2 * 1024**2
 """Most characters of one unit: a vLLM worker has some 200,000."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
+class _Said(Struct, frozen=True):
     unit: Unit
     families: Families | None
     took_s: float

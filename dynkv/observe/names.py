@@ -6,8 +6,9 @@ of lmcache 0.5.2 and 0.5.6, and these programs' /metrics.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Program(StrEnum):
@@ -24,8 +25,7 @@ SUPPORTED = {
 """The oldest and the newest version that dynkv has been run with."""
 
 
-@dataclass(frozen=True, slots=True)
-class StackMetric:
+class StackMetric(Struct, frozen=True):
     program: Program
     kind: str
     meaning: str

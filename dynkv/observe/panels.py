@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 _D = 'deployment="$deployment"'
 _U = f'{_D},unit="$unit"'
@@ -12,16 +12,14 @@ _NEXT = "dynamo_frontend_inter_token_latency_seconds_bucket"
 _UNASKED = 'reason!="asked"'
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     expr: str
     legend: str = ""
     unit: str = ""
     """The query's unit, if it differs from its panel's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Panel:
+class Panel(Struct, frozen=True):
     title: str
     unit: str
     """A unit in Grafana's names: `s`, `bytes`, `percentunit`, `reqps`, `watt`, `celsius`, `short`."""
@@ -34,14 +32,12 @@ class Panel:
     height: int = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     title: str
     panels: tuple[Panel, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Dashboard:
+class Dashboard(Struct, frozen=True):
     uid: str
     title: str
     rows: tuple[Row, ...]

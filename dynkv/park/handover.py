@@ -11,10 +11,10 @@ import struct
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from dynkv.documents import decoded, encoded
 from dynkv.host.descriptors import unnamed_file
@@ -29,8 +29,7 @@ _PATIENCE_S = 5.0
 _PAUSE_S = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Becoming:
+class Becoming(Struct, frozen=True):
     """The program that a process should become, without descriptors, whose numbers differ there."""
 
     argv: tuple[str, ...]
@@ -44,8 +43,7 @@ class Becoming:
         return [*self.argv, *options, "--keep-fds", ",".join(map(str, keep))]
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptors:
+class Descriptors(Struct, frozen=True):
     plan: int
     notify: int
     log: int

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from dynkv.plan.model import Plan, Standby
 
@@ -20,8 +21,7 @@ class Stage(StrEnum):
     """It has failed too often."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parked:
+class Parked(Struct, frozen=True):
     """One standby of the lot. While it is parked `channel` is the descriptor for its orders, in the process that
     holds it."""
 
@@ -72,8 +72,7 @@ class Parked:
         return f"its environment differs in {', '.join(differing)}" if differing else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Lot:
+class Lot(Struct, frozen=True):
     """Everything that the parker keeps; passed to each program that the process executes."""
 
     home: str

@@ -14,9 +14,10 @@ import signal
 import socket
 import sys
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from dynkv.children.output import open_log
 from dynkv.children.umask import let_children_have

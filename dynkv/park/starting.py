@@ -8,8 +8,9 @@ import signal
 import socket
 import time
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
+
+from msgspec.structs import replace
 
 from dynkv.children.marks import MARK_INCARNATION, marked_environment, new_incarnation
 from dynkv.children.output import open_log

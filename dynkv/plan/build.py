@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
+
+from msgspec.structs import replace
 
 from dynkv.documents import is_text
 from dynkv.errors import PreflightRefused, UsageError
@@ -22,7 +23,6 @@ from dynkv.plan.facts import HostFacts
 from dynkv.plan.frontend import frontend_unit
 from dynkv.plan.hooks import planned_hooks
 from dynkv.plan.hub import one_cache
-from dynkv.plan.lmcache import l2_directories, lmcache_unit
 from dynkv.plan.mocker import mocker_unit
 from dynkv.plan.model import Dependency, LogPolicy, Plan, Role, Unit
 from dynkv.plan.observability import named
@@ -80,7 +80,7 @@ def build(profile: Profile, facts: HostFacts, *, name: str, profile_name: str, h
         ports=tuple(sorted(ctx.ports.given)),
         metrics=ctx.metrics,
         node=ctx.node,
-        l2_directories=l2_directories(ctx) if ctx.sidecar_ports else (),
+        l2_directories=_l2_directories(ctx) if ctx.sidecar_ports else (),
         hooks=planned_hooks(ctx),
         notes=(
             *notes,
@@ -164,7 +164,7 @@ def _frontend(ctx: Context) -> Frontend | None:
 
 def _units(ctx: Context, workers: list[Seat]) -> tuple[Unit, ...]:
     # in this order, so that the sidecar gets its usual port whatever the workers use
-    sidecar = [lmcache_unit(ctx, name, port) for name, port in ctx.sidecar_ports.items()]
+    sidecar = _sidecars(ctx) if ctx.sidecar_ports else []
     coordinator = coordinator_unit(ctx)
     worker_units = _worker_units(ctx, workers)
     frontend = [] if ctx.frontend_port is None else [frontend_unit(ctx, ctx.frontend_port)]
@@ -251,3 +251,15 @@ def _unused_gpus(profile: Profile, facts: HostFacts, workers: list[Seat]) -> tup
     wanted = [gpu for gpu in facts.gpus if listed is None or gpu.visible_as in listed or gpu.uuid in listed]
     idle = [gpu.visible_as for gpu in wanted if gpu.visible_as not in used]
     return (f"GPUs without a worker: {', '.join(idle)}",) if idle else ()
+
+
+def _sidecars(ctx: Context) -> list[Unit]:
+    from dynkv.plan.lmcache import lmcache_unit  # with the models of all L2 adapters
+
+    return [lmcache_unit(ctx, name, port) for name, port in ctx.sidecar_ports.items()]
+
+
+def _l2_directories(ctx: Context) -> tuple[str, ...]:
+    from dynkv.plan.lmcache import l2_directories
+
+    return l2_directories(ctx)

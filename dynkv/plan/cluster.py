@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dynkv.errors import UsageError
 from dynkv.plan.facts import HostFacts
@@ -25,8 +26,7 @@ lib/runtime/src/transports/etcd.rs)."""
 _DIGEST = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(Struct, frozen=True):
     """The model as clients and as workers know it."""
 
     name: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dynkv.plan.environment import secret_names
 from dynkv.plan.facts import HostFacts
@@ -22,8 +23,7 @@ routes to the workers and watches them must come first. On Linux 6.18 with two c
 such workers at equal priority starved all other processes for up to 90 s; with this none waited longer than 0.1 s."""
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     deployment: str
     profile: Profile
     facts: HostFacts

@@ -8,8 +8,8 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from dynkv.plan.context import Context
-from dynkv.plan.lmcache import LMCACHE
 from dynkv.plan.model import HttpGet, Liveness, Probe, Probes, Role, Unit
+from dynkv.plan.sidecars import LMCACHE
 
 NAME = "lmcache-coordinator"
 _PERIOD_S, _STARTUP_TRIES = 1.0, 120

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dynkv.plan.losses import losses
 from dynkv.plan.model import Plan, Unit
@@ -31,16 +33,14 @@ class Action(StrEnum):
     STOP = "stop"
 
 
-@dataclass(frozen=True, slots=True)
-class UnitChange:
+class UnitChange(Struct, frozen=True):
     name: str
     action: Action
     reasons: tuple[str, ...]
     """Why, in words; for a kept unit, what changes without a restart."""
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     supervisor: str
     """`keep`, or `replace` if another version of dynkv supervises the deployment."""
     units: tuple[UnitChange, ...]

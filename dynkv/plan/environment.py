@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from dynkv.plan.cluster import TLS_VARIABLES, node_environment
 from dynkv.plan.facts import HostFacts
@@ -13,7 +14,6 @@ from dynkv.plan.model import Plan, Role, Unit
 from dynkv.plan.observability import observed_environment
 from dynkv.plan.serving import Node
 from dynkv.profile.environment import FORBIDDEN_ENV
-from dynkv.profile.l2_kinds import HuggingFaceBucket
 from dynkv.profile.model import Profile
 from dynkv.secrets import SECRETS, is_secret, only_secrets, without_secrets
 from dynkv.surroundings import absolute
@@ -169,11 +169,16 @@ def _kept_as(name: str, unit: str) -> str:
 def secret_names(profile: Profile, facts: HostFacts, role: Role) -> tuple[str, ...]:
     """Names only: the values come from the supervisor's environment when the child starts."""
     purposes = _purposes(profile, role)
-    hub = {it.token_env or "HF_TOKEN" for it in profile.lmcache.l2 if isinstance(it, HuggingFaceBucket)}
-    needed = hub if role is Role.LMCACHE else set()
+    needed = _of_buckets(profile) if role is Role.LMCACHE and profile.lmcache.l2 else set()
     present = {name for name in facts.secret_names if SECRETS.get(name) in (None, *purposes) or name in needed}
     tls = {*TLS_VARIABLES} if profile.cluster.etcd_ca and "meeting" in purposes else set()
     return tuple(sorted(present | tls | only_secrets(profile.env).keys()))
+
+
+def _of_buckets(profile: Profile) -> set[str]:
+    from dynkv.profile.l2_kinds import HuggingFaceBucket  # with the models of all adapters
+
+    return {it.token_env or "HF_TOKEN" for it in profile.lmcache.l2 if isinstance(it, HuggingFaceBucket)}
 
 
 def _purposes(profile: Profile, role: Role) -> tuple[str, ...]:

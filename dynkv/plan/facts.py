@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct, field
 
 from dynkv.plan.gpus import Driver, Gpu
 from dynkv.profile.words import OptionTable
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
+class ModelFacts(Struct, frozen=True):
     """The model at its path; `is_local` is False for an id that a hub would resolve."""
 
     is_local: bool
@@ -28,8 +28,7 @@ class ModelFacts:
     """Whether it is in Mistral's own format, with params.json and weights instead of config.json."""
 
 
-@dataclass(frozen=True, slots=True)
-class PathFacts:
+class PathFacts(Struct, frozen=True):
     """The starting points of paths that a person writes."""
 
     working_directory: str | None = "/"
@@ -39,8 +38,7 @@ class PathFacts:
     name."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFiles:
+class ModelFiles(Struct, frozen=True):
     """The model's files on this host, in a directory or in the hub's cache."""
 
     config: Mapping[str, Any] | None = None
@@ -58,8 +56,7 @@ class ModelFiles:
     """For a model of the hub, whether Dynamo finds the same files: it ignores the revision that vLLM uses."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoraFacts:
+class LoraFacts(Struct, frozen=True):
     """What is at a local LoRA adapter's path."""
 
     rank: int | None = None
@@ -72,8 +69,7 @@ class LeftoverKind(StrEnum):
     FILES = "files"
 
 
-@dataclass(frozen=True, slots=True)
-class Leftover:
+class Leftover(Struct, frozen=True):
     """Processes that a deployment without a supervisor has left, or files that only a running one needs."""
 
     deployment: str
@@ -82,8 +78,7 @@ class Leftover:
     """Each process in words, or each path."""
 
 
-@dataclass(frozen=True, slots=True)
-class HostFacts:
+class HostFacts(Struct, frozen=True):
     """A snapshot of the host, taken once before planning."""
 
     gpus: tuple[Gpu, ...] = ()

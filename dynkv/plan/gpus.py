@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class ComputeMode(StrEnum):
@@ -16,8 +17,7 @@ class ComputeMode(StrEnum):
     """None."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gpu:
+class Gpu(Struct, frozen=True):
     """A GPU or a MIG slice that a worker can be given."""
 
     index: int
@@ -40,8 +40,7 @@ class Gpu:
         return self.uuid if self.is_mig else str(self.index)
 
 
-@dataclass(frozen=True, slots=True)
-class Driver:
+class Driver(Struct, frozen=True):
     """NVIDIA's driver, as far as it answers."""
 
     problem: str = ""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 HOOKS = "notify"
 """The name that marks processes of hooks, in place of a unit's, and the name of their log."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hook:
+class Hook(Struct, frozen=True):
     """A program to run, or an address to post to, when the deployment is not well or well again."""
 
     name: str

@@ -12,16 +12,12 @@ from dynkv.plan.model import HttpGet, Role, Unit
 from dynkv.plan.observability import KEEPS_FIGURES, sidecar_tracing
 from dynkv.plan.paths import needs_expansion
 from dynkv.plan.serving import address
-from dynkv.plan.sidecars import NAME
+from dynkv.plan.sidecars import LMCACHE, NAME, P2P_PORT
 from dynkv.profile.engines import ENGINES
-from dynkv.profile.l2 import directory
 from dynkv.profile.l2_generic import Adapter, RawAdapter
 from dynkv.profile.l2_nixl import NixlFileStore
 from dynkv.profile.model import Profile
 
-# the `lmcache` script is next to the interpreter only if both were installed together, and
-# `-m lmcache.cli.main` does nothing in 0.5.2
-LMCACHE = "from lmcache.cli.main import main; main()"
 _GIB = 1024**3
 _AUTO_L1_GB = 20.0
 _FIRST_PINNED_GB = 1.0
@@ -30,7 +26,6 @@ _HUGE_PAGES = {"THP_MEM_ALLOC_ENABLE": "1"}
 """Makes torch ask for transparent huge pages, where the host allows them (torch 2.13, c10/core/impl/alloc_cpu.cpp). L1
 is such memory, and pinned: of 20 GiB, pinning took 3.9 s instead of 8.8, and the death of their process 0.6 s instead
 of 1.9, during which it holds the workers' GPU memory (H200, means of two)."""
-P2P_PORT = "p2p"
 _POLLING_NICE = CPU_NICE + 5
 """Niceness of a sidecar that others read from: it polls without pause, as NIXL does, and a worker on the same CPUs
 must compute too."""
@@ -75,7 +70,7 @@ def l1_size_gb(profile: Profile, facts: HostFacts) -> float:
 
 def l2_directories(ctx: Context) -> tuple[str, ...]:
     """Absolute paths of the directories in which KV blocks are kept."""
-    named = (directory(adapter) for adapter in ctx.profile.lmcache.l2)
+    named = (adapter.directory for adapter in ctx.profile.lmcache.l2)
     return tuple(dict.fromkeys(ctx.expand(path) for path in named if path is not None))
 
 

@@ -6,7 +6,8 @@ What has not been run is reported as unknown.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dynkv.plan.model import Plan, Role
 from dynkv.plan.versions import numbers
@@ -21,8 +22,7 @@ _LMCACHE_WELL: tuple[Pair, ...] = (((0, 5, 6), (0, 5, 2)),)
 """Versions that cost no more than the restart of the sidecar does: the workers compute without it until they change."""
 
 
-@dataclass(frozen=True, slots=True)
-class Versions:
+class Versions(Struct, frozen=True):
     """The versions of one package before a change and after it; None if unknown."""
 
     package: str

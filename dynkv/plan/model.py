@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from dynkv.documents import encoded
 from dynkv.plan.hook import Hook
@@ -46,8 +47,7 @@ class Condition(StrEnum):
     """It is a job and has exited with 0."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dependency:
+class Dependency(Struct, frozen=True):
     unit: str
     condition: Condition
 
@@ -55,8 +55,7 @@ class Dependency:
 LOOPBACK = "127.0.0.1"
 
 
-@dataclass(frozen=True, slots=True)
-class HttpGet:
+class HttpGet(Struct, frozen=True):
     """A check that passes when GET answers 200 to 399, like a Kubernetes httpGet probe."""
 
     port: int
@@ -66,8 +65,7 @@ class HttpGet:
     """On a 404, pass if `/v1/models` lists this model: ai-dynamo 1.3.1 has no `/ready` for a name with a slash."""
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(Struct, frozen=True):
     """Kubernetes' probe parameters; the probe passes when all of its checks do.
 
     Source: Kubernetes, "Configure Liveness, Readiness and Startup Probes".
@@ -81,8 +79,7 @@ class Probe:
     failure_threshold: int = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Liveness:
+class Liveness(Struct, frozen=True):
     """Liveness is judged by progress, not by how fast something answers: a busy engine is late, but alive.
 
     A unit is hung if, for `failure_threshold` samples in a row, `period_seconds` apart, it was suspended by a signal,
@@ -100,8 +97,7 @@ class Liveness:
     """A check that answers 5xx when a request that the idle worker sent itself has failed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Probes:
+class Probes(Struct, frozen=True):
     """`startup` applies until the unit is first ready; then `readiness` and `liveness` run side by side."""
 
     startup: Probe
@@ -109,8 +105,7 @@ class Probes:
     liveness: Liveness | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RestartPolicy:
+class RestartPolicy(Struct, frozen=True):
     """At most `max_restarts` within any `window_s` seconds; the first is immediate, then the delay doubles from
     initial to max."""
 
@@ -120,16 +115,14 @@ class RestartPolicy:
     backoff_max_s: float = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class LogPolicy:
+class LogPolicy(Struct, frozen=True):
     """A log is copied and truncated when it has grown past `max_bytes`; `keep` copies are kept."""
 
     max_bytes: int = 100_000_000
     keep: int = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(Struct, frozen=True):
     """One planned process.
 
     `env` is its whole environment except for `secret_env` and `own_secrets`: names whose values come from the
@@ -195,8 +188,7 @@ SIDECARS_STANDBY = "standby-helper"
 """The standby for the sidecar, and for what the supervisor uses to talk to it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standby:
+class Standby(Struct, frozen=True):
     """A process that has done others' imports in advance and becomes one of them on request, any number of times.
 
     It holds nothing of a single unit: arguments, ports, GPUs and the rest of the environment come with the request.
@@ -222,8 +214,7 @@ class Standby:
     """Options of its interpreter, the same as those of the units."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """One deployment, resolved for one host."""
 
     name: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from graphlib import CycleError
+
+from msgspec.structs import replace
 
 from dynkv.errors import UsageError
 from dynkv.plan.context import Context

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from itertools import chain
+
+from msgspec import Struct, field
 
 from dynkv.errors import PortTaken, PreflightRefused
 
@@ -22,8 +23,7 @@ def rank_port(name: str, rank: int) -> str:
     return f"{name}-{rank}"
 
 
-@dataclass(slots=True)
-class PortPlanner:
+class PortPlanner(Struct):
     """Assigns each port once. `taken` maps ports in use on the host to their holders in words."""
 
     taken: dict[int, str]

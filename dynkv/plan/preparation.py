@@ -5,7 +5,6 @@ from __future__ import annotations
 from dynkv.plan.context import Context
 from dynkv.plan.served_model import tiny_model_path
 from dynkv.plan.steps import MakeDirectory, Run, Step
-from dynkv.profile.l2 import directory
 
 _FOR_ITS_OWNER = 0o700
 
@@ -19,7 +18,7 @@ def preparation(ctx: Context) -> tuple[Step, ...]:
 def _l2(ctx: Context) -> list[Step]:
     if not ctx.sidecar_ports:
         return []
-    paths = [path for adapter in ctx.profile.lmcache.l2 if (path := directory(adapter)) is not None]
+    paths = [path for adapter in ctx.profile.lmcache.l2 if (path := adapter.directory) is not None]
     return [MakeDirectory(ctx.expand(path), _FOR_ITS_OWNER, "L2 of the sidecar") for path in paths]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from itertools import pairwise
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dynkv.errors import PreflightRefused, UsageError
 from dynkv.plan.facts import HostFacts
@@ -65,8 +67,7 @@ def split_roles(groups: int, decode_per_prefill: int) -> tuple[int, int]:
     return groups - prefill, prefill
 
 
-@dataclass(frozen=True, slots=True)
-class Seat:
+class Seat(Struct, frozen=True):
     """A planned worker: its role, its number within the role, and its GPUs, or its CPUs if they compute."""
 
     role: Role

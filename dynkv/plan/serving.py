@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 
 class Task(StrEnum):
@@ -23,8 +24,7 @@ class Task(StrEnum):
         return self in (Task.EMBED, Task.CLASSIFY)
 
 
-@dataclass(frozen=True, slots=True)
-class Frontend:
+class Frontend(Struct, frozen=True):
     """Where clients send requests, and what proves that the deployment answers them."""
 
     host: str
@@ -41,8 +41,7 @@ class Frontend:
         return f"http://{local_address(self.host, self.port)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
+class Listener(Struct, frozen=True):
     """Where the supervisor serves metrics."""
 
     host: str
@@ -68,8 +67,7 @@ def address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Lora:
+class Lora(Struct, frozen=True):
     """A LoRA adapter, which clients request by its name, like a model."""
 
     name: str
@@ -77,8 +75,7 @@ class Lora:
     """Where a worker finds it: `file://`, `hf://` or `s3://`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """One of several machines that serve a model together."""
 
     namespace: str

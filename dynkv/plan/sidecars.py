@@ -14,6 +14,11 @@ from dynkv.profile.model import Profile
 NAME = "lmcache"
 DECODES = "lmcache-decode"
 """Decode's own sidecar, with `lmcache.layout: both`."""
+# the `lmcache` script is next to the interpreter only if both were installed together, and
+# `-m lmcache.cli.main` does nothing in 0.5.2
+LMCACHE = "from lmcache.cli.main import main; main()"
+P2P_PORT = "p2p"
+"""Where a sidecar of a cluster lends its blocks to others."""
 
 
 def sidecar_of(profile: Profile, role: Role) -> str | None:

@@ -6,8 +6,6 @@ import shlex
 
 import msgspec
 
-# no dataclasses, unlike the rest of a plan: msgspec decodes only a union of these
-
 
 class MakeDirectory(msgspec.Struct, frozen=True, tag="make_directory", tag_field="step"):
     """Make a directory and its parents. An existing one is left as it is."""

@@ -6,7 +6,8 @@ Source: ai-dynamo 1.3.1 with vllm 0.23.0 and 1.6.1 with 0.31.0, run on an H200 a
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from dynkv.plan.context import CPU_NICE, Context
 from dynkv.plan.environment import unit_environment

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import takewhile
+
+from msgspec.structs import replace
 
 from dynkv.plan.context import Context, probes
 from dynkv.plan.environment import given_environment

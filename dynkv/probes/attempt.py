@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import json
-from dataclasses import dataclass
 from urllib.parse import unquote
 
 import anyio
+from msgspec import Struct
 
 from dynkv.plan.model import HttpGet, Probe
 from dynkv.probes.http import Response, request
@@ -17,8 +17,7 @@ from dynkv.probes.words import in_words
 _NONE_LEFT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     ok: bool
     latency_s: float
     detail: str

@@ -6,10 +6,10 @@ import os
 import re
 import socket
 from contextlib import closing
-from dataclasses import dataclass
 
 import anyio
 import h11
+from msgspec import Struct
 
 _READ_BYTES = 64 * 1024
 BODY_LIMIT_BYTES = 4 * 1024**2
@@ -19,8 +19,7 @@ _STEPS_MAX = 4_000
 _WELL = re.compile(rb"HTTP/1\.[01] ([23]\d\d) ")
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Struct, frozen=True):
     status: int
     body: bytes
     is_whole: bool = True

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
 import anyio
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dynkv.plan.serving import Frontend, Task
 from dynkv.probes.attempt import reason_in
@@ -18,8 +19,7 @@ TIMEOUT_S = 180.0
 _NO_SUCH_ENDPOINT = (400, 404, 405, 501)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """An answer. `workers`: Dynamo's ids of those that served it; empty if the answer does not say."""
 
     ok: bool
@@ -29,8 +29,7 @@ class Answer:
     """The task that the answer, if ok, is for."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Endpoint:
+class _Endpoint(Struct, frozen=True):
     """An endpoint of the frontend; one that does not serve the model answers 404 (ai-dynamo 1.6.1)."""
 
     task: Task

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 import anyio
+from msgspec import Struct, field
 
 from dynkv.plan.model import HttpGet, Plan, Role, Unit
 from dynkv.plan.serving import local_host
@@ -82,16 +82,14 @@ class Figures:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Scrape:
+class _Scrape(Struct, frozen=True):
     text: str
     is_whole: bool
     at: float
     """When it arrived, by anyio's clock."""
 
 
-@dataclass
-class _UnderWay:
+class _UnderWay(Struct):
     over: anyio.Event = field(default_factory=anyio.Event)
     answer: Response | OSError | None = None
     """None if the requesting caller has given up."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from dynkv.plan.model import Probe
 
@@ -15,8 +16,7 @@ class Verdict(StrEnum):
     """Not enough equal results in a row: the earlier verdict still holds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Streak:
+class Streak(Struct, frozen=True):
     """Counts the most recent equal results in a row."""
 
     successes: int = 0

@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from io import StringIO
+
+from msgspec import Struct
 
 from dynkv.probes.finite import sum_of_known
 
@@ -30,8 +31,7 @@ _VALUE = re.compile(rf"({_NUMBER}){_TIMESTAMP}{_EXEMPLAR}[ \t\r\n]*+", re.ASCII 
 _ESCAPED = re.compile(r'\\([\\"n])')
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """A sample. `value` may be infinite or not a number, as the format allows."""
 
     name: str

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
 from enum import StrEnum
 
 import anyio
+from msgspec import Struct
 
 from dynkv.plan.model import Probe, Probes
 from dynkv.probes.attempt import Attempt, attempt
@@ -20,8 +20,7 @@ class Phase(StrEnum):
     READINESS = "readiness"
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(Struct, frozen=True):
     """A probe's result, and the verdict with those before it."""
 
     phase: Phase

@@ -7,8 +7,9 @@ What a worker of each is started with is in plan/, and plan/build.py says where.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 EngineName = Literal["vllm", "mocker"]
 """As a profile has it."""
@@ -21,8 +22,7 @@ Versions = tuple[tuple[int, ...], tuple[int, ...]]
 _UP, _DOWN = ((1, 3, 1), (1, 6, 1)), ((1, 6, 1), (1, 3, 1))
 
 
-@dataclass(frozen=True, slots=True)
-class Imports:
+class Imports(Struct, frozen=True):
     """What a standby imports in advance for workers."""
 
     dynamo: tuple[str, ...] = ()
@@ -35,8 +35,7 @@ class Imports:
     """Whether a worker starts processes that need the same imports."""
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
+class Engine(Struct, frozen=True):
     """An engine's properties. The defaults describe one that computes nothing: no model in memory, and no KV blocks."""
 
     called: str

@@ -31,7 +31,6 @@ from dynkv.profile.l2_kinds import (
 )
 from dynkv.profile.l2_nixl import (
     NixlAzureBlob,
-    NixlFileStore,
     NixlGds,
     NixlGdsMt,
     NixlHf3fs,
@@ -103,13 +102,6 @@ L2Adapter = Annotated[
     Discriminator(_kind),
     BeforeValidator(_refuse_slips),
 ]
-
-
-def directory(adapter: Adapter) -> str | None:
-    """The directory in which an adapter keeps its files, as in the profile; None if it has none."""
-    if isinstance(adapter, NixlFileStore):
-        return adapter.backend_params.file_path
-    return adapter.base_path if isinstance(adapter, FileSystem | NativeFileSystem) else None
 
 
 def capacity_gb(adapter: Adapter) -> float | None:

@@ -48,6 +48,11 @@ class Adapter(Section):
     affinity_tag: Annotated[str, Field(min_length=1, pattern=r"\S")] | None = None
     """The part of L1 that the adapter belongs to; LMCache's default is `_default`."""
 
+    @property
+    def directory(self) -> str | None:
+        """The directory in which it keeps its files, as in the profile; None if it has none."""
+        return None
+
     @model_validator(mode="after")
     def _eviction_can_work(self) -> Adapter:
         policy = self.eviction.eviction_policy if self.eviction is not None else "noop"

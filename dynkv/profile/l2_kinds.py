@@ -44,6 +44,10 @@ class FileSystem(Adapter):
     use_odirect: bool = False
     """Whether to bypass the page cache."""
 
+    @property
+    def directory(self) -> str | None:
+        return self.base_path
+
 
 class NativeFileSystem(Bounded):
     """Files, written by C++ threads; limited if it has both `max_capacity_gb` and `eviction`."""
@@ -60,6 +64,10 @@ class NativeFileSystem(Bounded):
     """Number of bytes read first to trigger the file system's read-ahead."""
     use_odirect: bool = False
     """Whether to bypass the page cache."""
+
+    @property
+    def directory(self) -> str | None:
+        return self.base_path
 
 
 class Resp(Bounded):

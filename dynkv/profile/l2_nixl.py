@@ -72,6 +72,10 @@ class NixlFileStore(NixlStore):
         return self
 
     @property
+    def directory(self) -> str | None:
+        return self.backend_params.file_path
+
+    @property
     def survives_restart(self) -> bool:
         """Whether files are found again: `nixl_store` gives its files new names at each start (lmcache 0.5.6)."""
         return self.type == "nixl_store_dynamic" and self.persist_enabled is not False

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from dynkv.profile.apart import later
 from dynkv.profile.arguments import SidecarArgs
 from dynkv.profile.cluster import CoordinatorUrl
 from dynkv.profile.environment import StackEnvironment
 from dynkv.profile.fields import Gibibytes, Period, Port, Section, WholeSeconds
-from dynkv.profile.l2 import L2Adapter
+
+
+def _of_any_type() -> Any:
+    from dynkv.profile.l2 import L2Adapter  # with thirty models
+
+    return L2Adapter
+
+
+if TYPE_CHECKING:
+    from dynkv.profile.l2 import L2Adapter
+else:
+    L2Adapter = later(_of_any_type)
 
 
 class LMCache(Section):

@@ -7,10 +7,10 @@ import json
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from pydantic import ValidationError
 
 from dynkv.documents import is_text
@@ -27,8 +27,7 @@ _LINE = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 """Line breaks. Source: YAML 1.1, which ruamel.yaml follows here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Override:
+class Override(Struct, frozen=True):
     """A value from the command line: `path` is the key, `option` how the person wrote it."""
 
     path: tuple[str, ...]
@@ -36,8 +35,7 @@ class Override:
     option: str
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedProfile:
+class LoadedProfile(Struct, frozen=True):
     name: str
     profile: Profile
     source: Source

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from dynkv.secrets import masked
 
@@ -20,8 +21,7 @@ def short(text: str, most: int = _SHOWN_MAX) -> str:
     return text if len(text) <= most else f"{text[:most]}…"
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """A position: a line of a file, or an option of the command line (then `line` is 0)."""
 
     origin: str

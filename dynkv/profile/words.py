@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Option:
+
+class Option(Struct, frozen=True):
     """An option. `name` is its first long spelling, which messages and tables use."""
 
     name: str
@@ -22,8 +22,7 @@ class Option:
     """Whether the option must be spelled in full: its parser accepts no abbreviations."""
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """One option as given: `written` is the spelling, `keys` what follows after dots."""
 
     option: Option
@@ -32,8 +31,7 @@ class Given:
     keys: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class OptionTable:
+class OptionTable(Struct, frozen=True):
     options: tuple[Option, ...]
 
     def find(self, flag: str) -> tuple[Option, str] | None:

@@ -8,8 +8,9 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from dynkv.host.files import names_in, read_regular_file
 from dynkv.host.sockets import listening_ports, ports_of, refuses
@@ -139,8 +140,7 @@ class Entries:
                 self._known[path] = _Entry(content, touched)
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     content: bytes
     touched: float
     """Seconds since the epoch."""

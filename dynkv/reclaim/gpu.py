@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import anyio
+from msgspec import Struct
 
 from dynkv.host.asking import Questions
 from dynkv.host.gpus import GpuMemory, gpu_memory
@@ -20,8 +20,7 @@ _MIB = 1024**2
 _NVML = Questions()
 
 
-@dataclass(frozen=True, slots=True)
-class Shortage:
+class Shortage(Struct, frozen=True):
     """A GPU with too little free memory."""
 
     gpu: str
@@ -38,8 +37,7 @@ class Shortage:
         return f"GPU {self.gpu} has {free}, held by {holders}"
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """A GPU whose free memory is unknown, and why."""
 
     gpu: str

@@ -7,11 +7,11 @@ server, wait for its reaper, or restart it, which loses its L1.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 import anyio
+from msgspec import Struct
 
 from dynkv.children.child import Child
 from dynkv.children.stop import kill_tree
@@ -38,8 +38,7 @@ class Outcome(StrEnum):
     UNKNOWN = "the sidecar does not answer"
 
 
-@dataclass(frozen=True, slots=True)
-class Sidecar:
+class Sidecar(Struct, frozen=True):
     """How to reach an LMCache server of a deployment, and how to run its own client."""
 
     name: str

@@ -7,8 +7,9 @@ the variables that its operator gives each container.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from dynkv.plan.environment import given_environment, unit_environment
 from dynkv.plan.model import Plan, Role, Unit
@@ -27,8 +28,7 @@ _TRACE = "DYN_REQUEST_TRACE"
 _HUB = "/models"
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
+class Cluster(Struct, frozen=True):
     """What the cluster provides, by the names it has there."""
 
     image: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dynkv.plan.model import Plan
 from dynkv.profile.model import Profile
@@ -12,8 +13,7 @@ from dynkv.profile.model import Profile
 _WIDTH = 120
 
 
-@dataclass(frozen=True, slots=True)
-class Readme:
+class Readme(Struct, frozen=True):
     title: str
     needs: Sequence[str]
     start: Sequence[str]

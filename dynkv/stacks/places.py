@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+from msgspec import Struct
 
 from dynkv.owned import read_own
 from dynkv.stacks.choice import Kind
@@ -23,8 +24,7 @@ class State(StrEnum):
     UNFINISHED = "unfinished"
 
 
-@dataclass(frozen=True, slots=True)
-class StackPlace:
+class StackPlace(Struct, frozen=True):
     """An environment with one stack. `make install` leaves the same mark in its own, but an empty one."""
 
     kind: Kind

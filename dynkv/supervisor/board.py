@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import anyio
+from msgspec.structs import replace
 
 from dynkv.plan.model import Condition, Dependency
 from dynkv.supervisor.states import State

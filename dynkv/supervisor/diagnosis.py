@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dynkv.children.child import Exit
 from dynkv.supervisor.farewells import Word
@@ -16,8 +17,7 @@ _LONGEST = 240
 """Most characters of a reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Diagnosis(Struct, frozen=True):
     reason: str
     hint: str
     permanent: bool

@@ -6,7 +6,6 @@ import os
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import anyio
 import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
+from msgspec import Struct, field
 
 from dynkv import documents
 from dynkv.children.output import copies_of, tail
@@ -27,8 +27,7 @@ _SEQ_MAX = 2**53
 """Largest sequence number: the largest exact integer in most implementations of JSON."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     seq: int
     """Continues from the previous supervisor's number, as far as events.jsonl has it."""
     at: str

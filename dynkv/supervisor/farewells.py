@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dynkv.children.lines import Level, Part, raised
 from dynkv.children.tracebacks import Traceback
@@ -61,8 +62,7 @@ _UNCAUGHT_CODE = 1
 """Exit code of Python after an uncaught exception."""
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(Struct, frozen=True):
     """A statement about the end of a process."""
 
     at: int

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
+from msgspec import Struct
 
 from dynkv.children.child import Child
 from dynkv.children.marks import marked_environment
@@ -27,8 +27,7 @@ NEVER = 2
 """Exit code of a post that should not be retried."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """A failed attempt, described without secrets."""
 
     what: str
@@ -38,8 +37,7 @@ class Failure:
     """Whether it would fail again."""
 
 
-@dataclass(frozen=True, slots=True)
-class HookRunner:
+class HookRunner(Struct, frozen=True):
     hook: Hook
     place: Place
 

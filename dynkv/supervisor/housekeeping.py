@@ -36,10 +36,11 @@ async def take_census(shared: Shared, runners: Mapping[str, Runner]) -> None:
     """Record which processes belong to each child while their descent still shows it; orphans are recognised later."""
     known, since = shared.board.incarnations, anyio.current_time()
     while True:
-        host = Host.now()
-        for runner in runners.values():
-            if runner.child is not None:
-                runner.child.tree(host)
+        children = [runner.child for runner in runners.values() if runner.child is not None]
+        if children:
+            host = Host.now()
+            for child in children:
+                child.tree(host)
         if (current := shared.board.incarnations) != known:
             known, since = current, anyio.current_time()
         is_young = anyio.current_time() < since + _YOUNG_S

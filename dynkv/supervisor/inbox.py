@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from dynkv.supervisor.states import State, is_running
 
@@ -16,8 +17,7 @@ class Ask(StrEnum):
     RESTART = "restart"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     ask: Ask
     cause: str
     final: bool = False

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
 from graphlib import CycleError
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dynkv.documents import decoded, encoded
 from dynkv.home import is_name
@@ -29,8 +30,7 @@ T = TypeVar("T")
 D = TypeVar("D")
 
 
-@dataclass(frozen=True, slots=True)
-class ChildRecord:
+class ChildRecord(Struct, frozen=True):
     pid: int
     start_ticks: int
     incarnation: str
@@ -50,8 +50,7 @@ class ChildRecord:
         return is_process and is_told and all(map(_is_port, self.ports.values()))
 
 
-@dataclass(frozen=True, slots=True)
-class JournalFile:
+class JournalFile(Struct, frozen=True):
     """The content of journal.json."""
 
     version: int
@@ -190,7 +189,7 @@ def _state(found: os.stat_result) -> _State:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-_WRITTEN = tuple(field.name for field in fields(JournalFile) if field.name != "unread")
+_WRITTEN = tuple(name for name in JournalFile.__struct_fields__ if name != "unread")
 _NOT_JSON = (ValueError, RecursionError, msgspec.MsgspecError)
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dynkv.children.lines import Part, parts
 from dynkv.children.tracebacks import read_tracebacks
@@ -21,8 +23,7 @@ _LINES_OF_AN_END = 50
 """Lines that a program may still log while it ends; the mocker 1.6.1 logs about thirty."""
 
 
-@dataclass(frozen=True, slots=True)
-class LastWords:
+class LastWords(Struct, frozen=True):
     word: Word
     root: Word | None = None
     """If `word` only says that an engine died, the engine's own reason, if it gave one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dynkv.children.marks import MARK_DEPLOYMENT, is_of
@@ -16,14 +16,14 @@ from dynkv.owned import not_own
 from dynkv.plan.facts import Leftover, LeftoverKind
 from dynkv.short_paths import holder_of, is_whole
 from dynkv.supervisor.journal import Journal, read_journal
-from dynkv.supervisor.neighbours import has_supervisor, is_supervisor, supervisor_of, supervisors
+from dynkv.supervisor.neighbours import Supervisor, has_supervisor, is_supervisor, supervisor_of, supervisors
 from dynkv.supervisor.survivors import survivors
 
 
-def leftovers(home: Path, host: Host | None = None) -> tuple[Leftover, ...]:
-    """Leftovers of every deployment without a living supervisor, in the order of their names; from the snapshot `host`,
-    else from a new one."""
-    host, living = host or Host.now(), supervisors()
+def leftovers(home: Path, host: Host | None = None, living: Sequence[Supervisor] | None = None) -> tuple[Leftover, ...]:
+    """Leftovers of every deployment without a living supervisor, in the order of their names; from the snapshot `host`
+    and the `living` supervisors, else from new ones."""
+    host, living = host or Host.now(), supervisors() if living is None else living
     known = [*(place(home, name) for name in deployments(home)), *_without_directory(home, host)]
     unsupervised = [where for where in known if not has_supervisor(where, living)]
     return tuple(left for where in unsupervised for left in _of(where, host))

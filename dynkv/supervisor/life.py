@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dynkv.cluster.view import ClusterView
 from dynkv.home import Place
@@ -27,8 +29,7 @@ WORTH_TELLING_S = 0.5
 _WAITS = (State.PENDING, State.BACKOFF)
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(Struct, frozen=True):
     """What the units of one deployment share."""
 
     place: Place

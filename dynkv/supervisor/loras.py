@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import anyio
+from msgspec.structs import replace
 
 from dynkv.plan.serving import Lora
 from dynkv.probes.loras import load, missing

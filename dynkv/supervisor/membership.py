@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Protocol
 
 import anyio
+from msgspec.structs import replace
 
 from dynkv.cluster.cards import rejections
 from dynkv.cluster.entry import Entry

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from dynkv.home import Place, is_same
 from dynkv.host.processes import Process, command_line, is_own, pids, read_process, working_directory
@@ -17,8 +18,7 @@ _MODULE = b"dynkv.daemon"
 _LOOKED_AT_BYTES = 16 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Supervisor:
+class Supervisor(Struct, frozen=True):
     """A living supervisor."""
 
     process: Process
@@ -40,9 +40,9 @@ def supervisors() -> list[Supervisor]:
     ]
 
 
-def homes() -> frozenset[Path]:
-    """Every DYNKV_HOME that a living supervisor works in."""
-    return frozenset(supervisor.home for supervisor in supervisors())
+def homes(among: Iterable[Supervisor] | None = None) -> frozenset[Path]:
+    """Every DYNKV_HOME that a living supervisor works in. `among`: the living supervisors, if already known."""
+    return frozenset(supervisor.home for supervisor in (supervisors() if among is None else among))
 
 
 def supervisor_of(place: Place, among: Iterable[Supervisor] | None = None) -> Process | None:
@@ -65,7 +65,8 @@ def is_supervisor(pid: int) -> bool:
 
 
 def _home_of(pid: int) -> Path | None:
-    words = command_line(pid, _LOOKED_AT_BYTES).split(b"\0")
+    command = command_line(pid, _LOOKED_AT_BYTES)
+    words = command.split(b"\0") if _MODULE in command else []
     if _MODULE not in words or b"--home" not in words[:-1]:
         return None
     home = Path(os.fsdecode(words[words.index(b"--home") + 1]))

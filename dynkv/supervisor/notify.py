@@ -5,10 +5,11 @@ from __future__ import annotations
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 
 import anyio
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dynkv import documents
 from dynkv.home import Place
@@ -30,8 +31,7 @@ _KEPT_MAX = 20
 """Most notices that wait behind another one."""
 
 
-@dataclass(frozen=True, slots=True)
-class NotWell:
+class NotWell(Struct, frozen=True):
     """One unit that is not well."""
 
     name: str
@@ -41,8 +41,7 @@ class NotWell:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """What has happened; hooks get it as JSON."""
 
     event: Occasion

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from dynkv.supervisor.status import DeploymentState
 
@@ -20,8 +21,7 @@ class Occasion(StrEnum):
     """All is well again after one of these."""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """What was told last. It is in the journal, so that a supervisor that takes over repeats nothing."""
 
     degraded: bool = False

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 
 import anyio
+from msgspec.structs import replace
 
 from dynkv import __version__
 from dynkv.children.tree import Host

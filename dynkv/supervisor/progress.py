@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dynkv.plan.model import Liveness
 
@@ -11,8 +12,7 @@ IDLE_CPU = 0.02
 """Share of one CPU below which a process does nothing; a waiting Python program uses less."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """Observations of a unit at one moment; None if it did not say."""
 
     at: float

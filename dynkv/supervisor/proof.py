@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 
 import anyio
+from msgspec.structs import replace
 
 from dynkv.cluster.status import ClusterStatus
 from dynkv.plan.model import Plan, Role

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dynkv.supervisor.farewells import ENGINE_DIED, Word
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """A rule. `pattern` is searched only in the statement that ended a process; its group, if any, completes the
     reason."""
 

@@ -124,6 +124,8 @@ def clear_files(place: Place, kept: Collection[str] = ()) -> None:
 def _remove(path: Path) -> None:
     """Remove the path; of a link, not its target."""
     if path.is_dir() and not path.is_symlink():
+        with suppress(OSError):  # something is in it
+            return path.rmdir()
         import shutil
 
         shutil.rmtree(path, ignore_errors=True)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterable, MutableMapping
-from dataclasses import dataclass
 
 import anyio
+from msgspec import Struct
 
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.event_kinds import EventKind
@@ -26,8 +26,7 @@ _ENDS = (DeploymentState.STOPPING, DeploymentState.STOPPED)
 _SERVES = (DeploymentState.READY, DeploymentState.DEGRADED)
 
 
-@dataclass(frozen=True, slots=True)
-class Manager:
+class Manager(Struct, frozen=True):
     address: str
     watchdog_s: float | None = None
     """Seconds without a message after which it takes the supervisor for hung; None if it has no watchdog."""

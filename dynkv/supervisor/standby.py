@@ -7,10 +7,10 @@ whose standby is missing or fails starts without it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
+from msgspec import Struct
 
 from dynkv.children.child import Child
 from dynkv.children.marks import marked_environment
@@ -37,8 +37,7 @@ _FAILURES_MAX = 2
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 5.0, 300.0
 
 
-@dataclass(frozen=True, slots=True)
-class Handed:
+class Handed(Struct, frozen=True):
     """A process that was parked for the host before, and stays parked for the next deployment."""
 
     process: StandbyProcess

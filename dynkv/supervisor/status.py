@@ -6,8 +6,9 @@ The field names are a contract: `dynkv status --json` prints them as they are.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from dynkv.cluster.status import ClusterStatus
 from dynkv.supervisor.states import State, has_ended, is_well
@@ -26,15 +27,13 @@ class DeploymentState(StrEnum):
     STOPPED = "stopped"
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeStatus:
+class ProbeStatus(Struct, frozen=True):
     ok: bool
     latency_s: float
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class LastExit:
+class LastExit(Struct, frozen=True):
     """How the previous incarnation ended; `at` is an ISO 8601 time in UTC."""
 
     code: int | None
@@ -48,8 +47,7 @@ class LastExit:
     """Whether it was told to end."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoraStatus:
+class LoraStatus(Struct, frozen=True):
     """A LoRA adapter at one worker, as of the worker's last answer."""
 
     name: str
@@ -58,8 +56,7 @@ class LoraStatus:
     """Why it is not loaded, in words."""
 
 
-@dataclass(frozen=True, slots=True)
-class UnitStatus:
+class UnitStatus(Struct, frozen=True):
     name: str
     role: str
     """`lmcache`, `frontend`, `worker`, `decode`, `prefill`, or `unit` or `job` for a custom unit."""
@@ -118,8 +115,7 @@ class StandbyState(StrEnum):
     """It is no longer needed, or could not be started."""
 
 
-@dataclass(frozen=True, slots=True)
-class StandbyStatus:
+class StandbyStatus(Struct, frozen=True):
     """A process that has done its imports and waits to become a unit that must start quickly."""
 
     name: str
@@ -135,8 +131,7 @@ class StandbyStatus:
     """Why it is not there, in words."""
 
 
-@dataclass(frozen=True, slots=True)
-class GpuStatus:
+class GpuStatus(Struct, frozen=True):
     """A GPU that units use, as NVML sees it, including its use by other processes."""
 
     id: str
@@ -151,15 +146,13 @@ class GpuStatus:
     """Temperature in degrees Celsius; None if NVML does not say."""
 
 
-@dataclass(frozen=True, slots=True)
-class SupervisorStatus:
+class SupervisorStatus(Struct, frozen=True):
     pid: int
     version: str
     uptime_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class DeploymentStatus:
+class DeploymentStatus(Struct, frozen=True):
     name: str
     profile: str
     state: DeploymentState

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from dynkv.children.marks import MARK_UNIT
 from dynkv.children.tree import Host
@@ -22,8 +23,7 @@ from dynkv.supervisor.salvage import adoptable, changed_units, clear_files, end_
 from dynkv.supervisor.survivors import spared_for, strays_of, survivors
 
 
-@dataclass(frozen=True, slots=True)
-class Inheritance:
+class Inheritance(Struct, frozen=True):
     """What the new supervisor continues with."""
 
     started_at: str

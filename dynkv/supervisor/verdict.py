@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from dynkv.children.child import Exit
 from dynkv.children.lines import telling
@@ -45,8 +46,7 @@ class Reason(StrEnum):
     """Something in dynkv went wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(Struct, frozen=True):
     """Why an incarnation must end, or has ended."""
 
     cause: str
@@ -75,8 +75,7 @@ class Ending:
         return self.request is not None and self.request.follows
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     last_exit: LastExit
     permanent: bool
     """Whether starting it again cannot help, if it has never been ready."""

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from command import QUICK, UNITS, Command, command_in, is_alive, until
 
+from dynkv.cli.bringup import _order
 from dynkv.cli.converge import _let_go
 from dynkv.cli.deployments import opened
 from dynkv.cli.planned import locate, make_plan
-from dynkv.cli.up import _order
 from dynkv.control.client import Client
 from dynkv.control.deadline import Deadline
 from dynkv.errors import UsageError
@@ -166,11 +166,11 @@ def test_the_plan_that_was_shown_is_carried_out_unless_one_of_its_ports_is_gone(
     shown = make_plan(loaded, where)
     order = partial(_order, loaded, where, Deadline(20.0), skip_checks=False, replace=False, shown=shown)
     with ExitStack() as held:
-        assert order(held).plan is shown.plan
+        assert order(held)[0].plan is shown.plan
     with Claims() as somebody_else, ExitStack() as held:
         assert somebody_else.hold(shown.plan.ports) == frozenset()
         assert shown.plan.ports
-        assert not {*order(held).plan.ports} & {*shown.plan.ports}
+        assert not {*order(held)[0].plan.ports} & {*shown.plan.ports}
 
 
 def test_what_was_stopped_rests_on(dynkv: Command, running: dict[str, int]) -> None:

@@ -8,11 +8,11 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from command import NEVER_READY, QUICK, Command, command_in, free_port, until
+from msgspec.structs import replace
 from played import supervised
 
 from dynkv.cli.attempt import where_to_look

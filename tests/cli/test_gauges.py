@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from dynkv.cli.gauges import gauges
 from dynkv.metrics.trend import Reading

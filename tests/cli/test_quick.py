@@ -6,11 +6,11 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from played import supervised
 from sample import STATUS
 
@@ -71,10 +71,11 @@ def test_nothing_large_is_imported_for_the_status_of_what_runs(home: Path, words
 
 
 def test_a_start_imports_neither_what_draws_nor_what_asks(home: Path) -> None:
-    """rich is for a terminal; asyncio, TLS and HTTP are the supervisor's, and etcd is for a cluster."""
-    script = "import sys, dynkv.cli.up; print(*sys.modules)"
+    """typer is for what is not plain, rich for a terminal, asyncio, TLS and HTTP for the supervisor, etcd for a
+    cluster."""
+    script = "import sys, dynkv.cli.bringup; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    others = {"rich", "anyio", "asyncio", "h11", "ssl", "uvicorn", "textual"}
+    others = {"typer", "rich", "anyio", "asyncio", "h11", "ssl", "uvicorn", "textual"}
     assert not {module.split(".")[0] for module in done.stdout.split()} & others
     not_yet = {"dynkv.cli.converge", "dynkv.cli.view", "dynkv.supervisor.salvage", "dynkv.supervisor.succession"}
     assert not {*done.stdout.split()} & not_yet
@@ -162,7 +163,8 @@ def test_the_one_that_runs_is_shown_and_of_two_none(home: Path, capsys: pytest.C
         ["down", "--timeout", "5"],
         ["--version", "status"],
         ["--verbose"],
-        ["up", "agg"],
+        ["up", "--name"],
+        ["restart", "worker-0"],
     ],
     ids=" ".join,
 )

@@ -6,12 +6,12 @@ import os
 import re
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from command import UNITS, Command, command_in, is_alive, until
 from lab import Lab
+from msgspec.structs import replace
 
 from dynkv.cli.launch import Order, launch
 from dynkv.cli.takeover import Orphans, orphans

@@ -7,12 +7,12 @@ import os
 import re
 import subprocess
 import threading
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from sample import STATUS
 
 from dynkv.cli.started import show_started

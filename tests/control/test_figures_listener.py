@@ -7,7 +7,6 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -16,6 +15,7 @@ import anyio
 import pytest
 from anyio import to_thread
 from lab import Lab, events_of, free_port
+from msgspec.structs import replace
 from prometheus import promtool
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import threading
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from msgspec.structs import replace
 
 from dynkv.host.gpus import GpuLoad, gpu_loads
 from dynkv.metrics import gpus

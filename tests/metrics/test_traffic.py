@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lab import Lab
+from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 from test_gather import serving
 

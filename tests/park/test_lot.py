@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
 from dynkv.park.around import around
 from dynkv.park.lot import Lot, Parked, Stage, unusable

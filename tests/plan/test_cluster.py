@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hosts import HOME, LOCAL_TINY, host, option, plan, profile
+from msgspec.structs import replace
 
 from dynkv.cluster.nodes import differences
 from dynkv.errors import DynkvError, ProfileError, UsageError

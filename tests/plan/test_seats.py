@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hosts import gpu, host, option, plan
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from dynkv.errors import PreflightRefused, UsageError
 from dynkv.plan.model import Role

@@ -7,7 +7,6 @@ import resource
 import socket
 from collections.abc import Iterator
 from contextlib import aclosing, closing, contextmanager, suppress
-from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -16,6 +15,7 @@ from answering import Answering, http, serving
 from hypothesis import given
 from hypothesis import strategies as st
 from lab import free_port
+from msgspec.structs import replace
 
 from dynkv.plan.model import HttpGet, Probe, Probes
 from dynkv.plan.serving import Frontend, Task

@@ -8,7 +8,7 @@ import pytest
 from adapters import Given, adapter, dynamic, refuse_adapter, store
 
 from dynkv.errors import ProfileError
-from dynkv.profile.l2 import L2Adapter, directory
+from dynkv.profile.l2 import L2Adapter
 from dynkv.profile.l2_generic import Adapter, Eviction, RawAdapter, Serde
 from dynkv.profile.l2_kinds import (
     S3,
@@ -162,10 +162,10 @@ def test_what_survives_a_restart(given: Given, survives: bool) -> None:
 
 
 def test_the_directory_of_an_adapter() -> None:
-    assert directory(adapter(store("GDS", file_path="/kv/gds"))) == "/kv/gds"
-    assert directory(adapter({"type": "fs", "base_path": "~/kv"})) == "~/kv"
-    assert directory(adapter(store("OBJ"))) is None
-    assert directory(adapter({"type": "mooncake_store"})) is None
+    assert adapter(store("GDS", file_path="/kv/gds")).directory == "/kv/gds"
+    assert adapter({"type": "fs", "base_path": "~/kv"}).directory == "~/kv"
+    assert adapter(store("OBJ")).directory is None
+    assert adapter({"type": "mooncake_store"}).directory is None
 
 
 def test_a_mistake_inside_the_list_is_shown_on_its_line(tmp_path: Path) -> None:

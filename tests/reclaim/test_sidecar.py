@@ -6,13 +6,13 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 from lab import free_port
+from msgspec.structs import replace
 
 from dynkv.host.processes import read_process
 from dynkv.reclaim.sidecar import Outcome, Sidecar, registered, release

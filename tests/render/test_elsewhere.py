@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from exported import TARGETS, compose, k8s
+from msgspec.structs import replace
 
 import dynkv.plan.build
 from dynkv.errors import UsageError

@@ -7,11 +7,11 @@ import shutil
 import stat
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dynkv.cli.prepare import prepare
 from dynkv.plan.build import build

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import pytest
 from answering import http
 from lab import Lab, free_port
+from msgspec.structs import replace
 
 from dynkv.plan.model import Condition, Dependency, Role
 from dynkv.reclaim.sidecar import Sidecar

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from lab import Lab, free_port, living
+from msgspec.structs import replace
 
 from dynkv.plan.model import Role
 from dynkv.supervisor.states import State

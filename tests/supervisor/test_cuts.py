@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
 import anyio
 import pytest
 from hosts import host, plan
+from msgspec.structs import replace
 
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.cuts import Cuts

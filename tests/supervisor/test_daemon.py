@@ -8,7 +8,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import msgspec
 import pytest
 from daemons import daemon, pids, status_once
 from lab import Lab
+from msgspec.structs import replace
 from processes import is_alive, until
 
 from dynkv.children.stop import kill_tree

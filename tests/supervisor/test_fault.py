@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from lab import Lab, Life, alive, living
+from msgspec.structs import replace
 from processes import is_alive
 
 from dynkv.children.child import Child

@@ -10,13 +10,13 @@ import os
 import signal
 import tempfile
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import anyio
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from lab import FAST, SERVER, Lab
+from msgspec.structs import replace
 from processes import is_alive
 
 from dynkv.children.child import Child

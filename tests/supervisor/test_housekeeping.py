@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import anyio
 import pytest
 from lab import Lab
+from msgspec.structs import replace
 
 from dynkv.host.asking import Questions
 from dynkv.plan.model import LogPolicy

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from lab import Lab, alive, living
+from msgspec.structs import replace
 from processes import is_alive, until
 
 from dynkv.children.child import Child

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import pytest
 from answering import Server, http, serving
 from lab import Lab
+from msgspec.structs import replace
 
 from dynkv.children.child import Child
 from dynkv.children.stop import kill_tree

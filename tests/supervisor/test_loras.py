@@ -6,11 +6,11 @@ import json
 import os
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from lab import Lab, alive
+from msgspec.structs import replace
 
 from dynkv.plan.model import Unit
 from dynkv.plan.serving import Lora

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import pytest
 from lab import Lab, Life, alive, living
+from msgspec.structs import replace
 from processes import is_alive
 
 from dynkv.probes.attempt import Attempt

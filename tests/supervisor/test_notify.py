@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import pytest
 from certificates import certificate
 from daemons import daemon, status_once
 from lab import Lab
+from msgspec.structs import replace
 from processes import is_alive, until
 
 from dynkv.plan.hook import Hook

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 import pytest
 from lab import Lab
+from msgspec.structs import replace
 
 from dynkv.plan.model import Condition, Dependency, Role, Unit
 from dynkv.reclaim.sidecar import Registrations, Sidecar

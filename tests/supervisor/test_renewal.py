@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import pytest
 from lab import Lab
+from msgspec.structs import replace
 
 from dynkv.plan.model import HttpGet, Probe, Role, Unit
 from dynkv.supervisor.board import Board

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import pytest
 from lab import SERVER, Lab, Life, alive
+from msgspec.structs import replace
 from processes import is_alive
 
 from dynkv.plan.model import RestartPolicy, Unit

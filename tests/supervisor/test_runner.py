@@ -6,13 +6,13 @@ import os
 import re
 import signal
 import sys
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import anyio
 import pytest
 from lab import SERVER, Lab, alive, living
+from msgspec.structs import replace
 from processes import family, is_alive
 
 from dynkv.children.child import Child

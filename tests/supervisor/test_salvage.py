@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from apart import NOBODY, as_root
 from daemons import daemon
 from lab import Lab
+from msgspec.structs import replace
 from odd import Odd, fifo, huge, link, link_to_nothing
 from processes import Family, family, is_alive, until
 
@@ -47,7 +48,7 @@ class Left:
         return self.journal.children["worker-0"]
 
     def with_record(self, **changes: object) -> JournalFile:
-        return replace(self.journal, children={"worker-0": replace(self.record, **changes)})  # type: ignore[arg-type]
+        return replace(self.journal, children={"worker-0": replace(self.record, **changes)})
 
     @property
     def pids(self) -> set[int]:

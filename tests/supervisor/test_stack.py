@@ -8,12 +8,13 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 import pytest
 from lab import Lab, events_of
+from msgspec.structs import replace
 from processes import is_alive
 
 from dynkv.host.gpus import GpuMemory

@@ -14,6 +14,7 @@ from bench.jobs import Job
 from bench.processes import RUN_MARK, wait_until_gone
 
 COMMAND_TIMEOUT_S = 180.0
+_OF_THE_PERSON = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 
 
 class SubjectError(Exception):
@@ -59,7 +60,8 @@ class Subject(ABC):
     def version(self) -> str: ...
 
     def environment(self) -> dict[str, str]:
-        env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        """This one's, except that Python keeps the bytecode of what it imports, as an installation has it."""
+        env = {name: value for name, value in os.environ.items() if name not in _OF_THE_PERSON}
         return {**env, RUN_MARK: self.token}
 
     def run(self, *words: str) -> str:

@@ -1,0 +1,26 @@
+"""Modules that others import at once and use rarely: imported at their first use instead."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+
+def postpone(name: str) -> None:
+    """Let something else stand for the module until one of its attributes is asked for. Source: PEP 562.
+
+    importlib.util.LazyLoader would not do: any further `import` of the module loads it (CPython 3.11).
+    """
+    if name in sys.modules:
+        return
+    instead = ModuleType(name)
+
+    def attribute(asked: str) -> Any:
+        if sys.modules.get(name) is instead:
+            del sys.modules[name]
+        return getattr(import_module(name), asked)
+
+    instead.__getattr__ = attribute  # type: ignore[method-assign]
+    sys.modules[name] = instead
