@@ -14,7 +14,8 @@ forked process is inherited by the nearest subreaper; it is no child of this pro
 process ends; forked processes continue.
 
 Linux only. It runs in the stack's interpreter, imports nothing of dynkv, and by itself only the standard library and
-its neighbours: standby_identity (a forked process's environment and appearance) and standby_spawns (for --spawns).
+its neighbours: standby_identity (a forked process's environment and appearance), standby_effects (what imports do
+besides) and standby_spawns (for --spawns).
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ if sys.flags.safe_path:  # otherwise its directory is already there
     sys.path.insert(0, str(Path(__file__).parent))
 
 # mypy knows them as parts of dynkv, which cannot be imported here
+from standby_effects import changes, draw_anew, repeat  # type: ignore[import-not-found]
 from standby_identity import set_environment, show  # type: ignore[import-not-found]
 from standby_spawns import serve_spawns  # type: ignore[import-not-found]
 
@@ -52,15 +54,19 @@ def main(arguments: Sequence[str]) -> None:
     del sys.path[0]  # this script's own directory, which has no module of the stack
     if not sys.flags.safe_path:
         sys.path.insert(0, str(Path.cwd()))  # as for `python -m`
+    given = dict(os.environ)
     why = import_all(options.modules) or (has_begun_with_cuda() if options.cuda else None)
     reply(channel, {"failed": why} if why else {"parked": True, "paths": [*filter(os.path.isdir, sys.path)]})
     if why:
         sys.exit(1)
+    made = changes(given, os.environ)
     # imports stay shared with every forked process, as long as nothing writes to them
     gc.collect()
     gc.freeze()
     order = orders(channel)
     if order is not None:
+        repeat(made, given)
+        draw_anew()
         become(order["argv"], spawns=options.spawns)
 
 
@@ -163,9 +169,10 @@ def wired_up(order: dict[str, Any], news: int) -> dict[str, Any]:
 
 
 def schedule(nice: int, cpus: Sequence[int]) -> None:
-    """Set both, which this process's forks inherit; failing to is not worth losing a start."""
+    """Set what is asked for, which this process's forks inherit; failing to is not worth losing a start."""
     with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, nice)
+        if nice:
+            os.setpriority(os.PRIO_PROCESS, 0, nice)
     with suppress(OSError):
         if cpus:
             os.sched_setaffinity(0, cpus)

@@ -1,0 +1,46 @@
+"""What imports do to a process besides loading modules, which a program forked from them must find too. Part of
+standby.py.
+
+Modules set environment variables for themselves and for what the program starts: vLLM's do so for torch and its
+compiler, Dynamo's mocker for Dynamo's runtime (vllm 0.31.0, env_override.py; ai-dynamo 1.6.1, mocker/main.py).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+Changes = dict[str, tuple["str | None", "str | None"]]
+"""Variables by name: the value before and after, None where there is none."""
+
+
+def changes(before: Mapping[str, str], after: Mapping[str, str]) -> Changes:
+    """What has been set, changed or removed."""
+    names = before.keys() | after.keys()
+    return {name: (before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)}
+
+
+def repeat(made: Changes, standbys: Mapping[str, str]) -> None:
+    """Make these changes in this process's environment, which is the program's own now.
+
+    A variable that the program was given and the standby was not stays as given. `standbys` is the standby's original
+    environment: a value that names one of its own paths, such as that for temporary files, is not the program's.
+    """
+    foreign = [path for name, path in standbys.items() if path[:1] == "/" and os.environ.get(name) != path]
+    for name, (old, new) in made.items():
+        if os.environ.get(name) != old:
+            continue
+        if new is None:
+            os.environ.pop(name, None)
+        elif not any(path in new for path in foreign):
+            os.environ[name] = new
+
+
+def draw_anew() -> None:
+    """Seed numpy's global generator, which would give all programs of one standby the same numbers. Python's own is
+    seeded at every fork, and torch begins with the same seed always."""
+    numbers: Any = sys.modules.get("numpy.random")
+    if numbers is not None:
+        numbers.seed()
