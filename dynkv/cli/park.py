@@ -141,8 +141,8 @@ def _until_parked(where: LotPlace) -> None:
             detail = where.why_ended or "\n".join(tail(where.log, 20))
             raise DynkvError("nothing was parked", where=str(where.place.logs), detail=f"  {detail}")
         if lot is not None and not any(it.stage is Stage.IMPORTING for it in lot.parked):
-            waiting = [it for it in lot.parked if it.stage is Stage.MISSING]
-            if not waiting or any("GB are free" in it.detail for it in waiting):
+            stages = {it.stage for it in lot.parked}
+            if Stage.MISSING not in stages or Stage.WAITING in stages:
                 return
         time.sleep(_PAUSE_S)
 

@@ -8,14 +8,14 @@ spawn method, as vLLM starts its engine, are forked from the same imports, with 
 moment, as with spawn. With --cuda the programs use GPUs, so it fails if the imports alone initialise CUDA.
 
 FD is a SOCK_SEQPACKET socket; each message is one JSON object. First this sends {"parked": true, "paths": where modules
-come from}, or {"failed": why} and ends. Then it answers each {"argv", "env", "log", "cwd"} with {"pid"} or {"failed":
-why}. Only the forked process reads an order, including secrets: nothing of it is left here when the next one comes. A
-forked process is inherited by the nearest subreaper; it is no child of this process. When the other end closes, this
-process ends; forked processes continue.
+are looked for} with a descriptor of a file that lists the modules' files, or {"failed": why} and ends. Then it answers
+each {"argv", "env", "log", "cwd"} with {"pid"} or {"failed": why}. Only the forked process reads an order, including
+secrets: nothing of it is left here when the next one comes. A forked process is inherited by the nearest subreaper; it
+is no child of this process. When the other end closes, this process ends; forked processes continue.
 
 Linux only. It runs in the stack's interpreter, imports nothing of dynkv, and by itself only the standard library and
-its neighbours: standby_identity (a forked process's environment and appearance), standby_effects (what imports do
-besides) and standby_spawns (for --spawns).
+its neighbours: standby_identity (a forked process's environment and appearance), standby_effects (what imports
+do) and standby_spawns (for --spawns).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if sys.flags.safe_path:  # otherwise its directory is already there
     sys.path.insert(0, str(Path(__file__).parent))
 
 # mypy knows them as parts of dynkv, which cannot be imported here
-from standby_effects import changes, draw_anew, repeat  # type: ignore[import-not-found]
+from standby_effects import changes, draw_anew, files_in_memory, repeat  # type: ignore[import-not-found]
 from standby_identity import set_environment, show  # type: ignore[import-not-found]
 from standby_spawns import serve_spawns  # type: ignore[import-not-found]
 
@@ -56,9 +56,10 @@ def main(arguments: Sequence[str]) -> None:
         sys.path.insert(0, str(Path.cwd()))  # as for `python -m`
     given = dict(os.environ)
     why = import_all(options.modules) or (has_begun_with_cuda() if options.cuda else None)
-    reply(channel, {"failed": why} if why else {"parked": True, "paths": [*filter(os.path.isdir, sys.path)]})
     if why:
+        reply(channel, {"failed": why})
         sys.exit(1)
+    tell_parked(channel)
     made = changes(given, os.environ)
     # imports stay shared with every forked process, as long as nothing writes to them
     gc.collect()
@@ -77,6 +78,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("fd", type=int)
     parser.add_argument("modules", nargs="+")
     return parser.parse_args(arguments)
+
+
+def tell_parked(channel: socket.socket) -> None:
+    content = json.dumps({"parked": True, "paths": [*filter(os.path.isdir, sys.path)]})
+    files = files_in_memory()
+    socket.send_fds(channel, [content.encode()], [files])
+    os.close(files)
 
 
 def reply(channel: socket.socket, content: dict[str, Any]) -> None:

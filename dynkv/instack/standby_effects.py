@@ -1,8 +1,8 @@
-"""What imports do to a process besides loading modules, which a program forked from them must find too. Part of
-standby.py.
+"""What imports do to a process: the files they load, and the variables they set. Part of standby.py.
 
 Modules set environment variables for themselves and for what the program starts: vLLM's do so for torch and its
-compiler, Dynamo's mocker for Dynamo's runtime (vllm 0.31.0, env_override.py; ai-dynamo 1.6.1, mocker/main.py).
+compiler, Dynamo's mocker for Dynamo's runtime (vllm 0.31.0, env_override.py; ai-dynamo 1.6.1, mocker/main.py). A
+program that is forked from the imports must find them too.
 """
 
 from __future__ import annotations
@@ -36,6 +36,22 @@ def repeat(made: Changes, standbys: Mapping[str, str]) -> None:
             os.environ.pop(name, None)
         elif not any(path in new for path in foreign):
             os.environ[name] = new
+
+
+def files_in_memory() -> int:
+    """A descriptor of an unnamed file with the paths of all files that modules were loaded from, each ended by a zero
+    byte: those of vLLM do not fit into one message."""
+    modules = [*sys.modules.values()]
+    found = {path for module in modules if isinstance(path := _dictionary(module).get("__file__"), str)}
+    fd = os.memfd_create("modules")
+    with os.fdopen(os.dup(fd), "wb") as file:
+        file.writelines(os.fsencode(path) + b"\0" for path in sorted(found) if path.startswith("/"))
+    return fd
+
+
+def _dictionary(module: object) -> dict[str, object]:
+    """The module's dictionary, read without running code of a lazy module."""
+    return getattr(module, "__dict__", {})
 
 
 def draw_anew() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dynkv.plan.model import Plan, Standby
@@ -14,6 +14,8 @@ LOT = "_park"
 
 class Stage(StrEnum):
     MISSING = "missing"
+    WAITING = "waiting"
+    """There is not enough memory to import it."""
     IMPORTING = "importing"
     PARKED = "parked"
     FAILED = "failed"
@@ -35,10 +37,10 @@ class Parked:
     since: str = ""
     began: float = 0.0
     """When it began, in seconds since the epoch."""
-    paths: tuple[str, ...] = ()
-    """Directories that its modules come from."""
     stamp: dict[str, str] | None = None
-    """The state of those directories after the imports."""
+    """The state of the interpreter, and of the directories in which modules are looked for, after the imports."""
+    files: dict[str, str] = field(default_factory=dict)
+    """The state of the files that its modules were loaded from."""
     failures: int = 0
     detail: str = ""
 

@@ -13,6 +13,7 @@ import selectors
 import signal
 import socket
 import sys
+import time
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -29,11 +30,11 @@ from dynkv.locks import take_lock
 from dynkv.park.files import LotPlace, from_memory, in_memory
 from dynkv.park.handover import Becoming, Descriptors, answer, receive
 from dynkv.park.lot import Lot, Parked, Stage
-from dynkv.park.stamp import changed
+from dynkv.park.stamp import changed, changed_file
 from dynkv.park.starting import ended, heard, in_time, start
 from dynkv.short_paths import address
 
-_LOOK_S = 1.0
+_LOOK_S, _LOOK_AT_ALL_S = 1.0, 60.0
 _FOR_ITS_OWNER_ALONE = 0o077
 
 
@@ -42,6 +43,8 @@ class Parker:
         self._lot = lot
         self._where = where
         self._told: Lot | None = None
+        self._looks_at = 0.0
+        """When to look at all files next, by the monotonic clock."""
 
     def run(self) -> str:
         """Run until something ends the parker; returns the reason."""
@@ -67,12 +70,22 @@ class Parker:
     def _why_over(self) -> str:
         if self._where.is_to_stop:
             return "`dynkv park --stop` was requested"
-        for it in self._lot.parked:
-            if it.stamp is not None and (what := changed(it.stamp, it.python)):
-                return f"the stack's installation has changed: {what}"
+        if what := self._change():
+            return f"the stack's installation has changed: {what}"
         if all(it.stage is Stage.FAILED for it in self._lot.parked):
             return f"nothing can be parked: {self._lot.parked[0].detail}"
         return ""
+
+    def _change(self) -> str:
+        """What has changed in the installation, in words. Looking at all files takes a while, and is rare."""
+        for it in self._lot.parked:
+            if it.stamp is not None and (what := changed(it.stamp, it.python)):
+                return what
+        if time.monotonic() < self._looks_at:
+            return ""
+        what = next(filter(None, (changed_file(it.files) for it in self._lot.parked)), "")
+        self._looks_at = 0.0 if what else time.monotonic() + _LOOK_AT_ALL_S
+        return what
 
     def _fill(self) -> None:
         """Import what is missing, one standby after the other, if there is enough memory."""
@@ -81,14 +94,16 @@ class Parker:
         if any(it.stage is Stage.IMPORTING for it in self._lot.parked):
             return
         for it in self._lot.parked:
-            if it.stage is Stage.MISSING:
-                free = memory_available_bytes()
-                if free >= it.standby.memory_bytes:
-                    self._put(it, start(it, self._where))
-                else:
-                    short = f"it takes {it.standby.memory_bytes / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free"
-                    self._put(it, replace(it, detail=short))
+            if it.stage in (Stage.MISSING, Stage.WAITING):
+                self._put(it, self._started(it))
                 return
+
+    def _started(self, it: Parked) -> Parked:
+        free = memory_available_bytes()
+        if free >= it.standby.memory_bytes:
+            return start(it, self._where)
+        short = f"it takes {it.standby.memory_bytes / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free"
+        return replace(it, stage=Stage.WAITING, detail=short)
 
     def _turn(self, listener: socket.socket) -> None:
         with selectors.DefaultSelector() as selector:
@@ -106,6 +121,7 @@ class Parker:
 
     def _serve(self, listener: socket.socket) -> None:
         connection, _ = listener.accept()
+        self._looks_at = 0.0
         with connection:
             order = receive(connection)
             why_not = "it is not an order" if order is None else self._why_over()

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from dynkv.park.stamp import changed, code, is_newer, stamp
+from dynkv.park.stamp import changed, changed_file, code, newer, stamp, states
 
 
 def test_what_pip_does_is_noticed(tmp_path: Path) -> None:
@@ -34,8 +34,26 @@ def test_an_interpreter_that_is_gone_is_noticed(tmp_path: Path) -> None:
 
 def test_what_came_while_it_imported_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "module.py").touch()
-    assert is_newer([str(tmp_path)], time.time() - 60)
-    assert not is_newer([str(tmp_path)], time.time() + 60)
+    assert newer([str(tmp_path)], [], time.time() - 60) == str(tmp_path / "module.py")
+    assert newer([], [str(tmp_path / "module.py")], time.time() - 60) == str(tmp_path / "module.py")
+    assert not newer([str(tmp_path)], [str(tmp_path / "module.py")], time.time() + 60)
+
+
+def test_an_edit_deep_within_a_package_is_noticed(tmp_path: Path) -> None:
+    (deep := tmp_path / "package" / "deep").mkdir(parents=True)
+    (module := deep / "module.py").write_text("a = 1\n")
+    by_directory, before = stamp(sys.executable, [str(tmp_path)]), states([str(module), str(tmp_path / "never.py")])
+    assert changed_file(before) == ""
+    module.write_text("a = 2\n")
+    assert changed(by_directory, sys.executable) == ""
+    assert changed_file(before) == f"{module} has changed"
+    module.unlink()
+    assert changed_file(before) == f"{module} is gone"
+
+
+def test_a_library_that_an_import_has_compiled_is_no_change(tmp_path: Path) -> None:
+    (made := tmp_path / "driver.so").touch()
+    assert not newer([], [str(made)], time.time() - 60)
 
 
 def test_dynkv_itself_is_known_by_its_files() -> None:
