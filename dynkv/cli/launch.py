@@ -105,7 +105,12 @@ def _process(order: Order, given: Descriptors, deadline: Deadline) -> Started:
         return taken
     if plainly:
         becoming = replace(becoming, argv=(*becoming.argv, "--plainly", plainly))
-    return ahead.become(becoming, given, deadline.timeout_s) or subprocess.Popen(
+    begun, why_not = ahead.become(becoming, given, deadline.timeout_s)
+    if begun is not None:
+        return begun
+    if why_not:
+        os.write(given.log, f"started anew: {why_not}\n".encode(errors="backslashreplace"))
+    return subprocess.Popen(
         becoming.command(given.plan, given.notify, given.claims),
         stdin=subprocess.DEVNULL,
         stdout=given.log,

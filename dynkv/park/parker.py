@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 from dynkv.children.output import open_log
 from dynkv.children.umask import let_children_have
@@ -45,6 +46,7 @@ class Parker:
         self._told: Lot | None = None
         self._looks_at = 0.0
         """When to look at all files next, by the monotonic clock."""
+        self._failed = ""
 
     def run(self) -> str:
         """Run until something ends the parker; returns the reason."""
@@ -70,6 +72,8 @@ class Parker:
     def _why_over(self) -> str:
         if self._where.is_to_stop:
             return "`dynkv park --stop` was requested"
+        if self._failed:
+            return self._failed
         if what := self._change():
             return f"the stack's installation has changed: {what}"
         if all(it.stage is Stage.FAILED for it in self._lot.parked):
@@ -128,12 +132,26 @@ class Parker:
             if order is None or why_not:
                 answer(connection, why_not)
             elif answer(connection):
-                self._become(*order)
+                self._become_or_tell(connection, *order)
 
-    def _become(self, becoming: Becoming, given: Descriptors) -> None:
-        """Become the supervisor; standbys that are still importing are ended, since they would belong to nobody."""
+    def _become_or_tell(self, connection: socket.socket, becoming: Becoming, given: Descriptors) -> None:
+        try:
+            self._become(becoming, given)
+        except OSError as error:
+            os.umask(_FOR_ITS_OWNER_ALONE)
+            _write_to(self._where)
+            for fd in given.all():
+                os.close(fd)
+            where = error.filename or becoming.argv[0]
+            self._failed = f"the parker cannot become a supervisor: {where}: {error.strerror}"
+            answer(connection, self._failed)
+
+    def _become(self, becoming: Becoming, given: Descriptors) -> NoReturn:
+        """Become the supervisor; standbys that are still importing are ended, since they would belong to nobody. Raises
+        OSError if that fails."""
         kept = tuple(ended(it) if it.stage is Stage.IMPORTING else it for it in self._lot.parked)
-        lot = replace(self._lot, parked=kept, deployment=becoming.deployment)
+        self._lot = replace(self._lot, parked=kept)
+        lot = replace(self._lot, deployment=becoming.deployment)
         self._where.write(lot)
         self._where.socket.unlink(missing_ok=True)
         state = in_memory(lot)
