@@ -36,12 +36,13 @@ def seen(pid: int) -> dict[str, object]:
 
 
 def open_files(pid: int) -> Counter[str]:
-    """How many of each: the paths of files, and the kinds of everything else; without what is open only while a process
-    waits for others."""
+    """How many of each: the paths of files, and the kinds of everything else; without directories and
+    what it waits with, which are open for moments."""
     found: Counter[str] = Counter()
     for fd in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(OSError):  # it has been closed meanwhile
-            found[re.sub(r"\[\d+\]", "", str(fd.readlink()))] += 1
+            if not fd.is_dir():
+                found[re.sub(r"\[\d+\]", "", str(fd.readlink()))] += 1
     del found["anon_inode:[eventpoll]"]
     return found
 

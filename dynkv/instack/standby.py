@@ -29,6 +29,7 @@ import os
 import runpy
 import socket
 import sys
+import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -39,7 +40,7 @@ if sys.flags.safe_path:  # otherwise its directory is already there
     sys.path.insert(0, str(Path(__file__).parent))
 
 # mypy knows them as parts of dynkv, which cannot be imported here
-from standby_effects import changes, draw_anew, files_in_memory, repeat  # type: ignore[import-not-found]
+from standby_effects import changes, draw_anew, list_files, repeat  # type: ignore[import-not-found]
 from standby_identity import set_environment, show  # type: ignore[import-not-found]
 from standby_spawns import serve_spawns  # type: ignore[import-not-found]
 
@@ -81,10 +82,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def tell_parked(channel: socket.socket) -> None:
-    content = json.dumps({"parked": True, "paths": [*filter(os.path.isdir, sys.path)]})
-    files = files_in_memory()
-    socket.send_fds(channel, [content.encode()], [files])
-    os.close(files)
+    """Tell where the modules come from. The files, thousands for vLLM, are listed in an unnamed file; they are left out
+    if there can be none."""
+    content = json.dumps({"parked": True, "paths": [*filter(os.path.isdir, sys.path)]}).encode()
+    try:
+        with tempfile.TemporaryFile() as file:
+            list_files(file)
+            socket.send_fds(channel, [content], [file.fileno()])
+    except OSError:
+        channel.send(content)
 
 
 def reply(channel: socket.socket, content: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 Changes = dict[str, tuple["str | None", "str | None"]]
 """Variables by name: the value before and after, None where there is none."""
@@ -38,15 +38,12 @@ def repeat(made: Changes, standbys: Mapping[str, str]) -> None:
             os.environ[name] = new
 
 
-def files_in_memory() -> int:
-    """A descriptor of an unnamed file with the paths of all files that modules were loaded from, each ended by a zero
-    byte: those of vLLM do not fit into one message."""
+def list_files(file: BinaryIO) -> None:
+    """Write the paths of all files that modules were loaded from, each ended by a zero byte."""
     modules = [*sys.modules.values()]
     found = {path for module in modules if isinstance(path := _dictionary(module).get("__file__"), str)}
-    fd = os.memfd_create("modules")
-    with os.fdopen(os.dup(fd), "wb") as file:
-        file.writelines(os.fsencode(path) + b"\0" for path in sorted(found) if path.startswith("/"))
-    return fd
+    file.writelines(os.fsencode(path) + b"\0" for path in sorted(found) if path.startswith("/"))
+    file.flush()
 
 
 def _dictionary(module: object) -> dict[str, object]:

@@ -10,6 +10,7 @@ import msgspec
 
 from dynkv.documents import decoded, encoded
 from dynkv.home import Place, is_own_directory
+from dynkv.host.descriptors import unnamed_file
 from dynkv.host.processes import Process, read_process
 from dynkv.locks import take_lock
 from dynkv.owned import read_own, write_whole
@@ -121,12 +122,8 @@ def process_of(lot: Lot) -> Process | None:
 
 
 def in_memory(lot: Lot) -> int:
-    """A descriptor, at its beginning, of an unnamed file with the lot."""
-    fd = os.memfd_create("dynkv-lot")
-    with os.fdopen(os.dup(fd), "wb") as file:
-        file.write(encoded(lot))
-    os.lseek(fd, 0, os.SEEK_SET)
-    return fd
+    """A descriptor of an unnamed file with the lot. Raises OSError."""
+    return unnamed_file(encoded(lot), LotPlace(Path(lot.home)).directory)
 
 
 def from_memory(fd: int) -> Lot:

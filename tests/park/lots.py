@@ -82,14 +82,14 @@ def parking(home: Path, *modules: str, path: Path | None = None, memory_bytes: i
             process.kill()
 
 
-def until(ask: Callable[[], T | None], limit_s: float = 20.0) -> T:
-    """What `ask` answers, as soon as it is something."""
+def until(ask: Callable[[], T | None], limit_s: float = 20.0, what: Callable[[], str] = lambda: "") -> T:
+    """What `ask` answers, as soon as it is something; `what` says what there is instead."""
     end = time.monotonic() + limit_s
     while time.monotonic() < end:
         if answer := ask():
             return answer
         time.sleep(0.01)
-    pytest.fail("it did not come in time")
+    pytest.fail(f"it did not come in time: {what()}")
 
 
 def is_gone(pid: int) -> bool:
