@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from typing import Protocol
 
 from dynkv.home import Place
@@ -12,6 +13,8 @@ from dynkv.park.files import LotPlace, process_of
 from dynkv.park.handover import Becoming, Descriptors, hand_over
 from dynkv.park.lot import unusable
 from dynkv.plan.model import Plan
+
+_PATIENCE_S, _PAUSE_S = 10.0, 0.05
 
 
 class Started(Protocol):
@@ -25,18 +28,25 @@ class Started(Protocol):
 class Taken:
     """The parker process that becomes the supervisor."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, where: LotPlace) -> None:
         from dynkv.children.held import Held
 
-        self._held = Held(process.identity, os.pidfd_open(process.pid))
+        self._held, self._where = Held(process.identity, os.pidfd_open(process.pid)), where
 
     def kill(self) -> None:
+        """End the supervisor, which makes it the parker again. The signal waits until it can be heeded."""
+        self._held.send(signal.SIGTERM)
+
+    def kill_with_all(self) -> None:
         self._held.send(signal.SIGKILL)
 
     def wait(self) -> int | None:
-        import anyio
-
-        anyio.run(self._held.ended)
+        """Return when it is the parker again, or has ended. One that hangs is killed, with what is parked."""
+        end = time.monotonic() + _PATIENCE_S
+        while self._held.is_running and (lot := self._where.read()) is not None and lot.deployment:
+            if time.monotonic() > end:
+                self.kill_with_all()
+            time.sleep(_PAUSE_S)
         return None
 
 
@@ -50,11 +60,11 @@ def by_parker(plan: Plan, place: Place, becoming: Becoming, descriptors: Descrip
 
     why = unusable(lot, plan, code(), around())
     if not why:
-        taken = Taken(process)
+        taken = Taken(process, where)
         try:
             why = hand_over(where.socket, becoming, descriptors, process.pid)
         except KeyboardInterrupt:
-            taken.kill()  # it may have begun to become the supervisor, of which nobody would know
+            taken.kill_with_all()  # it may have begun to become the supervisor, of which nobody would know
             raise
         if not why:
             where.accept()

@@ -73,7 +73,7 @@ def launch(order: Order, deadline: Deadline, *, spare: bool) -> None:
             with suppress(TimedOut):  # what it has taken over is known only once it has reported
                 _report(notify_read, Deadline(_REPORT_S))
         else:
-            process.kill()  # it starts nothing before it reports
+            process.kill()  # it starts nothing before it reports, or ends it again
             process.wait()
         raise
     finally:

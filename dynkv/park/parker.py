@@ -27,7 +27,7 @@ from dynkv.host.limits import raise_open_files
 from dynkv.host.memory import memory_available_bytes
 from dynkv.host.processes import own_children, read_process
 from dynkv.host.subreaper import set_subreaper
-from dynkv.locks import take_lock
+from dynkv.locks import is_at, take_lock
 from dynkv.park.files import LotPlace, from_memory, in_memory
 from dynkv.park.handover import Becoming, Descriptors, answer, receive
 from dynkv.park.lot import Lot, Parked, Stage
@@ -37,6 +37,8 @@ from dynkv.short_paths import address
 
 _LOOK_S, _LOOK_AT_ALL_S = 1.0, 60.0
 _FOR_ITS_OWNER_ALONE = 0o077
+_LOST = "its lock was removed"
+"""Nobody would find what is parked any more, and another parker may have begun there."""
 
 
 class Parker:
@@ -70,6 +72,8 @@ class Parker:
     # --- one turn ---
 
     def _why_over(self) -> str:
+        if not is_at(self._where.lock, self._lot.lock):
+            return _LOST
         if self._where.is_to_stop:
             return "`dynkv park --stop` was requested"
         if self._failed:
@@ -138,6 +142,7 @@ class Parker:
         try:
             self._become(becoming, given)
         except OSError as error:
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
             os.umask(_FOR_ITS_OWNER_ALONE)
             _write_to(self._where)
             for fd in given.all():
@@ -163,6 +168,8 @@ class Parker:
         os.dup2(given.log, 2)
         os.umask(lot.umask)
         os.chdir(becoming.cwd)
+        # one that ends the supervisor waits until that can heed it, and then ends the deployment alone
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         os.execve(argv[0], argv, becoming.env)
 
     # --- small parts ---
@@ -172,8 +179,9 @@ class Parker:
 
     def _tell(self) -> None:
         if self._lot != self._told:
-            self._where.write(self._lot)
-            self._told = self._lot
+            with suppress(OSError):  # a disk may be full for a while
+                self._where.write(self._lot)
+                self._told = self._lot
 
     def _reap(self) -> None:
         """Reap what the imports have left behind; a standby itself is released when its channel has closed."""
@@ -204,7 +212,8 @@ def main() -> int:
     raise_open_files()
     set_subreaper()
     why = Parker(replace(lot, deployment=""), where).run()
-    where.end(why)
+    if why is not _LOST:
+        where.end(why)
     sys.stderr.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} ended: {why}\n")
     return 0
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
 from dynkv.children.child import Child
 from dynkv.children.standby import StandbyProcess
@@ -53,8 +53,9 @@ def given(fd: int | None) -> Lot | None:
     return None if fd is None else from_memory(fd)
 
 
-def give_back(lot: Lot, standbys: Iterable[StandbyRunner]) -> NoReturn:
-    """Become the parker again, with the standbys that are still fit. Raises OSError if that fails.
+def give_back(lot: Lot, standbys: Iterable[StandbyRunner]) -> None:
+    """Become the parker again, with the standbys that are still fit; returns only if that fails, and nothing is parked
+    any more.
 
     Of this process's resources, only descriptors of the lot are kept: Python closes all others when it executes another
     program.
@@ -63,8 +64,15 @@ def give_back(lot: Lot, standbys: Iterable[StandbyRunner]) -> NoReturn:
     used = {it.handed_pid for it in standbys}
     parked = tuple(it.gone() if it.pid in used - spared else it for it in lot.parked)
     lot = replace(lot, parked=parked, deployment="")
-    LotPlace(Path(lot.home)).write(lot)
-    for fd in (state := in_memory(lot), lot.lock, *lot.channels()):
-        os.set_inheritable(fd, True)
-    command = [sys.executable, "-P", "-m", "dynkv.park.parker", "--home", lot.home, "--lot-fd", str(state)]
-    os.execve(command[0], command, lot.environ)
+    where, command = LotPlace(Path(lot.home)), [sys.executable, "-P", "-m", "dynkv.park.parker", "--home", lot.home]
+    with suppress(OSError):  # a disk may be full for a while
+        where.write(lot)
+    try:
+        for fd in (state := in_memory(lot), lot.lock, *lot.channels()):
+            os.set_inheritable(fd, True)
+        command = [*command, "--lot-fd", str(state)]
+        os.execve(command[0], command, lot.environ)
+    except OSError as error:
+        why = f"the supervisor cannot become the parker again: {error.filename or command[0]}: {error.strerror}"
+        sys.stderr.write(f"{why}\n")
+        where.end(why)

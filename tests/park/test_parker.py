@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -62,6 +63,18 @@ def test_nothing_is_left_of_one_that_is_killed(tmp_path: Path) -> None:
         standby = it.parked().pid
         it.process.kill()
         until(lambda: is_gone(standby))
+
+
+def test_one_whose_directory_is_removed_ends(tmp_path: Path) -> None:
+    """Nobody could end it otherwise; and it leaves alone what has been made there since."""
+    with parking(tmp_path / "home") as first:
+        standby = first.parked().pid
+        shutil.rmtree(tmp_path / "home")
+        with parking(tmp_path / "home") as second:
+            second.parked()
+            assert first.process.wait(20) == 0
+            assert is_gone(standby)
+            assert second.order(WAITS, tmp_path) == ""
 
 
 def test_an_edited_module_ends_it_before_a_deployment_uses_it(tmp_path: Path) -> None:

@@ -78,6 +78,24 @@ def test_a_worker_finds_the_same_as_if_nothing_had_been_parked(dynkv: Dynkv) -> 
     dynkv.do("park", "--stop")
 
 
+def test_a_changed_profile_leaves_it_parked(dynkv: Dynkv) -> None:
+    """The next supervisor of the deployment is the same process once more."""
+    dynkv.do("park", "agg", *WORDS)
+    parked = _parked(dynkv)
+    before = dynkv.up("agg", *WORDS)
+    after = dynkv.up("agg", *WORDS, "--set", "frontend.router_mode=kv")
+    assert after["supervisor"]["pid"] == parked["pid"]
+    assert unit(after, "frontend")["pid"] != unit(before, "frontend")["pid"]
+    assert unit(after, "worker-0")["pid"] == unit(before, "worker-0")["pid"]
+    os.kill(unit(after, "worker-0")["pid"], signal.SIGKILL)
+    dynkv.wait_for_restart("worker-0", after)
+    assert _starts_from_it(dynkv, "agg") == ["worker-0", "worker-0"]
+    dynkv.do("down")
+    wait_for(lambda: _parked(dynkv)["deployment"] is None, "it is parked again")
+    assert [it["pid"] for it in _parked(dynkv)["parked"]] == [it["pid"] for it in parked["parked"]]
+    dynkv.do("park", "--stop")
+
+
 def test_whoever_dies_leaves_nothing_parked(dynkv: Dynkv) -> None:
     dynkv.do("park", "agg", *WORDS)
     before = _parked(dynkv)
