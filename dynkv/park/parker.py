@@ -155,6 +155,8 @@ class Parker:
         """Become the supervisor; standbys that are still importing are ended, since they would belong to nobody. Raises
         OSError if that fails."""
         kept = tuple(ended(it) if it.stage is Stage.IMPORTING else it for it in self._lot.parked)
+        # one that ends the supervisor waits until that can heed it, and then ends the deployment alone
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         self._lot = replace(self._lot, parked=kept)
         lot = replace(self._lot, deployment=becoming.deployment)
         self._where.write(lot)
@@ -168,8 +170,6 @@ class Parker:
         os.dup2(given.log, 2)
         os.umask(lot.umask)
         os.chdir(becoming.cwd)
-        # one that ends the supervisor waits until that can heed it, and then ends the deployment alone
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         os.execve(argv[0], argv, becoming.env)
 
     # --- small parts ---

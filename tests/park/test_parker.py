@@ -13,9 +13,11 @@ import pytest
 from lots import is_gone, parking, until
 from seen import own_memory_kb, seen
 
+from dynkv.cli.by_parker import Taken
+from dynkv.host.processes import read_process
 from dynkv.park.lot import Stage
 
-PASSER = str(Path(__file__).with_name("passer.py"))
+PASSER, HEEDER = (str(Path(__file__).with_name(name)) for name in ("passer.py", "heeder.py"))
 WAITS = (sys.executable, "-c", "import time; time.sleep(60)")
 
 
@@ -63,6 +65,20 @@ def test_nothing_is_left_of_one_that_is_killed(tmp_path: Path) -> None:
         standby = it.parked().pid
         it.process.kill()
         until(lambda: is_gone(standby))
+
+
+def test_a_start_that_is_given_up_leaves_it_parked(tmp_path: Path) -> None:
+    with parking(tmp_path) as it:
+        standby = it.parked().pid
+        process = read_process(it.process.pid)
+        assert process is not None
+        taken = Taken(process, it.where, "mine")
+        assert it.order((sys.executable, "-P", HEEDER), tmp_path) == ""
+        taken.kill()
+        taken.wait()
+        until(it.where.socket.exists)
+        assert it.parked().pid == standby
+        assert it.order(WAITS, tmp_path) == ""
 
 
 def test_one_whose_directory_is_removed_ends(tmp_path: Path) -> None:
