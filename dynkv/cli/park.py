@@ -30,9 +30,8 @@ from dynkv.cli.streams import persevere
 from dynkv.documents import encoded
 from dynkv.errors import DynkvError, PreflightRefused, UsageError
 from dynkv.home import home
-from dynkv.host.processes import read_process, resident_bytes
 from dynkv.park.around import around
-from dynkv.park.files import LotPlace, in_memory
+from dynkv.park.files import LotPlace, in_memory, resident
 from dynkv.park.lot import Lot, Parked, Stage
 from dynkv.park.stamp import code
 from dynkv.plan.model import Plan
@@ -182,16 +181,11 @@ def _show(where: LotPlace, as_json: bool) -> None:
 
 def _line(it: Parked) -> str:
     modules = ", ".join(Path(name).name for name in it.standby.modules)
-    memory = f" · {_resident(it) / 1e9:.2f} GB" if it.pid else ""
+    memory = f" · {resident(it) / 1e9:.2f} GB" if it.pid else ""
     since = f" · since {it.since}" if it.since else ""
     return f"{it.standby.name}: {it.stage}{since}{memory} · {it.python} · {modules}" + (
         f" · {it.detail}" if it.detail else ""
     )
-
-
-def _resident(it: Parked) -> int:
-    process = read_process(it.pid)
-    return resident_bytes([process]) if process is not None and process.start_ticks == it.start_ticks else 0
 
 
 def _document(where: LotPlace, lot: Lot | None) -> dict[str, object]:
@@ -206,7 +200,7 @@ def _document(where: LotPlace, lot: Lot | None) -> dict[str, object]:
                 "state": it.stage,
                 "pid": it.pid or None,
                 "since": it.since or None,
-                "rss_bytes": _resident(it) if it.pid else None,
+                "rss_bytes": resident(it) if it.pid else None,
                 "python": it.python,
                 "modules": it.standby.modules,
                 "log": str(where.standby_log(it.standby.name)),

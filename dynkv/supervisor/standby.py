@@ -98,6 +98,7 @@ class StandbyRunner:
             rss_bytes=self._resident(child) if child else None,
             log=str(self.log),
             detail=self._detail,
+            is_of_host=child is not None and self._handed is not None,
         )
 
     async def settled(self) -> None:

@@ -133,6 +133,8 @@ class StandbyStatus:
     log: str = ""
     detail: str = ""
     """Why it is not there, in words."""
+    is_of_host: bool = False
+    """Whether it was parked for the host before, and stays for the next deployment."""
 
 
 @dataclass(frozen=True, slots=True)
