@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -137,7 +138,7 @@ def _until_parked(where: LotPlace) -> None:
     while True:
         lot = where.read()
         if lot is None and (where.why_ended or time.monotonic() > appeared_by):
-            detail = where.why_ended or "\n".join(tail(where.log, 20))
+            detail = where.why_ended or "\n".join(tail(where.log, 20)) or "its parker was killed"
             raise DynkvError("nothing was parked", where=str(where.place.logs), detail=f"  {detail}")
         if lot is not None and not any(it.stage is Stage.IMPORTING for it in lot.parked):
             stages = {it.stage for it in lot.parked}
@@ -163,6 +164,8 @@ def _stop(where: LotPlace) -> None:
 
 def _show(where: LotPlace, as_json: bool) -> None:
     lot = where.read()
+    if lot is not None:
+        lot = replace(lot, parked=tuple(map(_found, lot.parked)))
     if as_json:
         print(encoded(_document(where, lot)).decode())  # noqa: T201 (one document and nothing else)
         return
@@ -177,6 +180,13 @@ def _show(where: LotPlace, as_json: bool) -> None:
         say(f"it ends with {lot.deployment}")
     if where.why_refused:
         say(where.why_refused)
+
+
+def _found(it: Parked) -> Parked:
+    """Without its process if that has ended since: nobody replaces it while a deployment uses what is parked."""
+    if not it.pid or resident(it):
+        return it
+    return replace(it.gone(), detail="it has ended, and is imported again when no deployment uses what is parked")
 
 
 def _line(it: Parked) -> str:

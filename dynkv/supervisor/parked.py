@@ -13,6 +13,7 @@ from dynkv.children.child import Child
 from dynkv.children.standby import StandbyProcess
 from dynkv.children.tree import Root
 from dynkv.home import Place
+from dynkv.locks import is_at
 from dynkv.park.files import LotPlace, from_memory, in_memory
 from dynkv.park.lot import Lot, Parked
 from dynkv.plan.model import Plan
@@ -65,6 +66,8 @@ def give_back(lot: Lot, standbys: Iterable[StandbyRunner]) -> None:
     parked = tuple(it.gone() if it.pid in used - spared else it for it in lot.parked)
     lot = replace(lot, parked=parked, deployment="")
     where, command = LotPlace(Path(lot.home)), [sys.executable, "-P", "-m", "dynkv.park.parker", "--home", lot.home]
+    if not is_at(where.lock, lot.lock):
+        return  # the lot was removed, and there may be another one
     with suppress(OSError):  # a disk may be full for a while
         where.write(lot)
     try:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -65,6 +67,19 @@ def test_nothing_is_left_of_one_that_is_killed(tmp_path: Path) -> None:
         standby = it.parked().pid
         it.process.kill()
         until(lambda: is_gone(standby))
+
+
+def test_a_parked_process_that_has_ended_is_not_told_as_parked(tmp_path: Path) -> None:
+    with parking(tmp_path) as it:
+        standby = it.parked().pid
+        assert it.order(WAITS, tmp_path) == ""
+        os.kill(standby, signal.SIGKILL)
+        command = [sys.executable, "-m", "dynkv", "park", "--json"]
+        told = json.loads(subprocess.check_output(command, env={**os.environ, "DYNKV_HOME": str(tmp_path)}))
+        assert told["deployment"] == "mine"
+        (found,) = told["parked"]
+        assert (found["state"], found["pid"], found["rss_bytes"]) == ("missing", None, None)
+        assert "has ended" in found["detail"]
 
 
 def test_a_start_that_is_given_up_leaves_it_parked(tmp_path: Path) -> None:
