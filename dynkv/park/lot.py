@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from dynkv.plan.model import Plan, Standby
@@ -23,6 +23,17 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Installation:
+    """The state of the files that imports come from."""
+
+    python: str
+    directories: dict[str, str]
+    """The interpreter, and the directories in which modules are looked for."""
+    files: dict[str, str]
+    """Files that modules were loaded from."""
+
+
+@dataclass(frozen=True, slots=True)
 class Parked:
     """One standby of the lot. While it is parked `channel` is the descriptor for its orders, in the process that
     holds it."""
@@ -37,10 +48,8 @@ class Parked:
     since: str = ""
     began: float = 0.0
     """When it began, in seconds since the epoch."""
-    stamp: dict[str, str] | None = None
-    """The state of the interpreter, and of the directories in which modules are looked for, after the imports."""
-    files: dict[str, str] = field(default_factory=dict)
-    """The state of the files that its modules were loaded from."""
+    found: Installation | None = None
+    """The installation as it was after the imports."""
     failures: int = 0
     detail: str = ""
 

@@ -86,12 +86,12 @@ class Parker:
 
     def _change(self) -> str:
         """What has changed in the installation, in words. Looking at all files takes a while, and is rare."""
-        for it in self._lot.parked:
-            if it.stamp is not None and (what := changed(it.stamp, it.python)):
-                return what
+        found = [it.found for it in self._lot.parked if it.found is not None]
+        if what := next(filter(None, map(changed, found)), ""):
+            return what
         if time.monotonic() < self._looks_at:
             return ""
-        what = next(filter(None, (changed_file(it.files) for it in self._lot.parked)), "")
+        what = next(filter(None, map(changed_file, found)), "")
         self._looks_at = 0.0 if what else time.monotonic() + _LOOK_AT_ALL_S
         return what
 

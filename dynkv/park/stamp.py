@@ -11,47 +11,53 @@ import hashlib
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import dynkv
+from dynkv.children.standby_parked import Origin
+from dynkv.park.lot import Installation
 
 _INSTALLED = (".dist-info", ".egg-info", ".pth", ".egg-link", ".py", ".so")
 
 
-def stamp(python: str, paths: Iterable[str]) -> dict[str, str]:
-    """The state of an interpreter and of the directories of its modules; also that one is missing."""
-    return {python: _digest(_of_file(os.path.realpath(python))), **{path: _digest(_entries(path)) for path in paths}}
+def installation(python: str, origin: Origin) -> Installation:
+    """The state of an interpreter, of the directories of its modules, also that one is missing, and of the files."""
+    files = {path: state for path in origin.files if (state := _state(path))}
+    return Installation(python, _directories(python, origin.paths), files)
 
 
-def changed(before: dict[str, str], python: str) -> str:
-    """What has changed, in words; empty if nothing has."""
-    now = stamp(python, (path for path in before if path != python))
-    different = [path for path in before if now.get(path) != before[path]]
+def changed(before: Installation) -> str:
+    """What has changed of the interpreter and the directories, in words; empty if nothing has."""
+    then = before.directories
+    now = _directories(before.python, (path for path in then if path != before.python))
+    different = [path for path in then if now.get(path) != then[path]]
     gone = [path for path in different if not os.path.exists(path)]
     if gone:
         return f"{gone[0]} is gone"
     return f"{different[0]} has changed" if different else ""
 
 
-def states(files: Iterable[str]) -> dict[str, str]:
-    """The state of each file that exists."""
-    return {path: state for path in files if (state := _state(path))}
-
-
-def changed_file(before: Mapping[str, str]) -> str:
-    """The first file that is no longer in that state, in words; empty if there is none."""
-    for path, state in before.items():
+def changed_file(before: Installation) -> str:
+    """The first file that is no longer in its state, in words; empty if there is none."""
+    for path, state in before.files.items():
         if (now := _state(path)) != state:
             return f"{path} has changed" if now else f"{path} is gone"
     return ""
 
 
-def newer(paths: Iterable[str], files: Iterable[str], since: float) -> str:
+def change(before: Installation) -> str:
+    """The same of everything."""
+    return changed(before) or changed_file(before)
+
+
+def newer(origin: Origin, since: float) -> str:
     """Something in the directories, or among the files, that is newer than that moment, in seconds since the epoch;
     empty if there is nothing. A file that an import has compiled is new, and no change."""
-    sources = (path for path in files if path.endswith(".py"))
-    lines = (*(line for path in paths for line in _entries(path)), *(line for it in sources for line in _of_file(it)))
+    entries = (line for path in origin.paths for line in _entries(path))
+    sources = (line for path in origin.files if path.endswith(".py") for line in _of_file(path))
+    lines = chain(entries, sources)
     return next((_path_in(line) for line in lines if int(line.rpartition(" ")[2]) > since * 1e9), "")
 
 
@@ -62,6 +68,10 @@ def code() -> str:
     return _digest(
         [dynkv.__version__, sys.version, sys.executable, *_of_file(os.path.realpath(sys.executable)), *files]
     )
+
+
+def _directories(python: str, paths: Iterable[str]) -> dict[str, str]:
+    return {python: _digest(_of_file(os.path.realpath(python))), **{path: _digest(_entries(path)) for path in paths}}
 
 
 def _entries(path: str) -> Iterator[str]:

@@ -14,15 +14,15 @@ from datetime import UTC, datetime
 from dynkv.children.marks import MARK_INCARNATION, marked_environment, new_incarnation
 from dynkv.children.output import open_log
 from dynkv.children.signals import ALL_BY_DEFAULT
+from dynkv.children.standby_parked import Origin, origin_in, receive
 from dynkv.children.standby_words import ROOM, words
 from dynkv.children.umask import umask_of_children
 from dynkv.host.processes import read_process
 from dynkv.park.files import LotPlace
 from dynkv.park.lot import LOT, Parked, Stage
-from dynkv.park.stamp import newer, stamp, states
+from dynkv.park.stamp import installation, newer
 
 _CHANNEL_FD = 3
-_MESSAGE_MAX_BYTES, _LIST_MAX_BYTES = 64 * 1024, 16 * 1024 * 1024
 _LASTED_S, _IMPORTS_MAX_S = 300.0, 600.0
 FAILURES_MAX = 2
 
@@ -71,42 +71,26 @@ def start(it: Parked, where: LotPlace) -> Parked:
 
 def heard(it: Parked) -> Parked:
     """The standby after a message on its channel: it has parked, or has ended."""
-    try:
-        message, files = _received(it.channel)
-    except BlockingIOError:
-        return it
+    with socket.socket(fileno=os.dup(it.channel)) as channel:
+        try:
+            message, files = receive(channel)
+        except BlockingIOError:
+            return it
+        except OSError:
+            message, files = b"", ()
     try:
         content = json.loads(message) if message else {"failed": "it has ended"}
-        paths = tuple(map(str, content.get("paths", ())))
+        origin = origin_in(content, files)
         why = str(content["failed"]) if "failed" in content else ""
     except (ValueError, AttributeError, TypeError):
-        paths, why = (), "it gave a meaningless answer"
-    if not why and (what := newer(paths, files, it.began)):
+        origin, why = Origin(), "it gave a meaningless answer"
+    if not why and (what := newer(origin, it.began)):
         why = f"the installation changed while it imported: {what}"
     if why:
         has_lasted = it.stage is Stage.PARKED and time.time() > it.began + _LASTED_S
         return failed(ended(replace(it, failures=0) if has_lasted else it), why)
     since = datetime.now(UTC).isoformat(timespec="seconds")
-    before = stamp(it.python, paths)
-    return replace(it, stage=Stage.PARKED, since=since, detail="", stamp=before, files=states(files))
-
-
-def _received(channel: int) -> tuple[bytes, list[str]]:
-    """A message, empty at the end, and the files that are listed in the one that came with it. Raises
-    BlockingIOError."""
-    with socket.socket(fileno=os.dup(channel)) as connection:
-        try:
-            message, fds, _, _ = socket.recv_fds(connection, _MESSAGE_MAX_BYTES, 1)
-        except BlockingIOError:
-            raise
-        except OSError:
-            return b"", []
-    listed = b""
-    for fd in fds:
-        with os.fdopen(fd, "rb") as file:
-            file.seek(0)
-            listed += file.read(_LIST_MAX_BYTES)
-    return message, [os.fsdecode(path) for path in listed.split(b"\0") if path]
+    return replace(it, stage=Stage.PARKED, since=since, detail="", found=installation(it.python, origin))
 
 
 def in_time(it: Parked) -> Parked:

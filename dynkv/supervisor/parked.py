@@ -46,7 +46,9 @@ def _handed(lot: Lot, it: Parked | None, home: Path) -> Handed | None:
         return None
     child = Child.of_before(Root(it.pid, it.start_ticks, it.incarnation))
     log = LotPlace(Path(lot.home)).standby_log(it.standby.name)
-    return None if child is None else Handed(StandbyProcess.of_before(child, it.channel), log, it.since)
+    if child is None:
+        return None
+    return Handed(StandbyProcess.of_before(child, it.channel), log, it.since, it.found)
 
 
 def given(fd: int | None) -> Lot | None:
