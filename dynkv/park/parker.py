@@ -72,8 +72,9 @@ class Parker:
     # --- one turn ---
 
     def _why_over(self) -> str:
-        if not is_at(self._where.lock, self._lot.lock):
-            return _LOST
+        with suppress(OSError):  # a disk may be gone for a moment
+            if not is_at(self._where.lock, self._lot.lock):
+                return _LOST
         if self._where.is_to_stop:
             return "`dynkv park --stop` was requested"
         if self._failed:

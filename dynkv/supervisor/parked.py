@@ -68,11 +68,11 @@ def give_back(lot: Lot, standbys: Iterable[StandbyRunner]) -> None:
     parked = tuple(it.gone() if it.pid in used - spared else it for it in lot.parked)
     lot = replace(lot, parked=parked, deployment="")
     where, command = LotPlace(Path(lot.home)), [sys.executable, "-P", "-m", "dynkv.park.parker", "--home", lot.home]
-    if not is_at(where.lock, lot.lock):
-        return  # the lot was removed, and there may be another one
-    with suppress(OSError):  # a disk may be full for a while
-        where.write(lot)
     try:
+        if not is_at(where.lock, lot.lock):
+            return  # the lot was removed, and there may be another one
+        with suppress(OSError):  # a disk may be full for a while
+            where.write(lot)
         for fd in (state := in_memory(lot), lot.lock, *lot.channels()):
             os.set_inheritable(fd, True)
         command = [*command, "--lot-fd", str(state)]
