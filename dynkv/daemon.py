@@ -101,9 +101,10 @@ def main() -> int:
     place = Place(options.home, plan.name)
     lock = _take_lock(place)
     if lock is None:
-        return _refuse(options, TAKEN, AlreadyRunning(place.name))
+        return _over(_refuse(options, TAKEN, AlreadyRunning(place.name)), lot)
     if not options.replace and (found := unclear(read_journal(place.journal), plan, place)):
-        return _refuse(options, UNCLEAR, NotUnderstood(place.name, [described(it.pid) for it in found]))
+        why = NotUnderstood(place.name, [described(it.pid) for it in found])
+        return _over(_refuse(options, UNCLEAR, why), lot)
     os.chdir(place.directory)
     if problem := pidfd_problem() or subreaper_problem():
         sys.stderr.write(f"{problem}\n")
@@ -112,7 +113,13 @@ def main() -> int:
     code, standbys = anyio.run(_run, plan, place, lock, lot, options)
     if code == 0 and (left := sweep()):
         sys.stderr.write(f"ended processes that were still running: {', '.join(left)}\n")
-    if code == 0 and lot is not None:
+    return _over(code, lot, standbys)
+
+
+def _over(code: int, lot: Lot | None, standbys: tuple[StandbyRunner, ...] = ()) -> int:
+    """The exit code. A process that was the host's parker becomes it again instead, whatever became of the deployment:
+    what is parked has nothing of it, and another supervisor may want it, even one of the same deployment."""
+    if lot is not None:
         give_back(lot, standbys)
     return code
 

@@ -27,6 +27,16 @@ def take_lock(path: Path) -> int | None:
     return fd if is_taken else None
 
 
+def is_at(path: Path, lock: int) -> bool:
+    """Whether the file that this descriptor locks is still there, so that others find it locked. Raises OSError."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return False
+    held = os.fstat(lock)
+    return (found.st_dev, found.st_ino) == (held.st_dev, held.st_ino)
+
+
 @contextmanager
 def planning(home_dir: Path) -> Iterator[None]:
     """Let one `up` plan at a time, so that two never choose the same port. Raises PreflightRefused as take_lock()

@@ -17,11 +17,11 @@ from dynkv.children.child import CHANNEL_FD, Child
 from dynkv.children.marks import MARK_INCARNATION, new_incarnation
 from dynkv.children.output import open_log
 from dynkv.children.scheduling import FREE, Schedule
+from dynkv.children.standby_parked import MESSAGE_MAX_BYTES, Origin, origin_in, receive
 from dynkv.children.standby_words import ROOM, words
 from dynkv.children.tree import Host
 from dynkv.host.processes import Process
 
-_MESSAGE_MAX_BYTES = 64 * 1024
 _SHOWN_BYTES = 60
 
 
@@ -79,9 +79,14 @@ class StandbyProcess:
         """Leave it as it is, with the descriptor, for the program that this process executes next."""
         self._channel.detach()
 
-    async def parked(self) -> None:
+    async def parked(self) -> Origin:
         """Return when everything is imported. Raises StandbyFailed if that fails."""
-        await self._receive()
+        await anyio.wait_readable(self._channel)
+        try:
+            message, files = receive(self._channel)
+            return origin_in(_content(message), files)
+        except (OSError, TypeError) as error:
+            raise StandbyFailed(str(error)) from None
 
     async def launch(
         self,
@@ -141,15 +146,9 @@ class StandbyProcess:
     async def _receive(self) -> dict[str, Any]:
         await anyio.wait_readable(self._channel)
         try:
-            message = self._channel.recv(_MESSAGE_MAX_BYTES)
+            return _content(self._channel.recv(MESSAGE_MAX_BYTES))
         except OSError as error:
             raise StandbyFailed(str(error)) from None
-        if not message:
-            raise StandbyFailed("it has ended")
-        content = _decoded(message)
-        if "failed" in content:
-            raise StandbyFailed(str(content["failed"]))
-        return content
 
 
 def _here() -> str:
@@ -158,6 +157,15 @@ def _here() -> str:
         return str(Path.cwd())
     except OSError:
         return ""
+
+
+def _content(message: bytes) -> dict[str, Any]:
+    if not message:
+        raise StandbyFailed("it has ended")
+    content = _decoded(message)
+    if "failed" in content:
+        raise StandbyFailed(str(content["failed"]))
+    return content
 
 
 def _decoded(message: bytes) -> dict[str, Any]:

@@ -68,22 +68,23 @@ class Ahead:
 
     def become(
         self, becoming: Becoming, descriptors: Descriptors, timeout_s: float | None
-    ) -> subprocess.Popen[bytes] | None:
-        """The process, if it is about to become this supervisor; None if not, or not within `timeout_s` seconds."""
+    ) -> tuple[subprocess.Popen[bytes] | None, str]:
+        """The process, if it is about to become this supervisor; None and the reason if not, or not within `timeout_s`
+        seconds. The reason is empty if there is none, or its environment is not the supervisor's."""
         if self._process is None or self._channel is None or becoming.env != self.environ:
-            return None
+            return None, ""
         from dynkv.park.handover import give
 
         try:
-            why_not = give(self._channel, becoming, descriptors, timeout_s)
+            why_not = give(self._channel, becoming, descriptors, timeout_s, "the process that was begun ahead")
         except KeyboardInterrupt:
             self.end()  # otherwise it might become a supervisor that nobody knows of
             raise
         if why_not:
             self.end()
-            return None
+            return None, why_not
         process, self._process = self._process, None
-        return process
+        return process, ""
 
     def end(self) -> None:
         """End the process, unless it has become a supervisor."""

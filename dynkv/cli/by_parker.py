@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from dynkv.home import Place
     from dynkv.host.processes import Process
+    from dynkv.park.files import LotPlace
     from dynkv.park.handover import Becoming, Descriptors
     from dynkv.plan.model import Plan
+
+_PATIENCE_S, _MOMENT_S, _PAUSE_S = 10.0, 1.0, 0.05
 
 
 class Started(Protocol):
@@ -22,21 +26,41 @@ class Started(Protocol):
 
 
 class Taken:
-    """The parker process that becomes the supervisor."""
+    """The parker process that becomes this deployment's supervisor."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, where: LotPlace, deployment: str) -> None:
         from dynkv.children.held import Held
 
-        self._held = Held(process.identity, os.pidfd_open(process.pid))
+        self._held, self._where = Held(process.identity, os.pidfd_open(process.pid)), where
+        self._deployment = deployment
+
+    @property
+    def _is_it(self) -> bool:
+        """Whether it is the supervisor, or about to become it."""
+        lot = self._where.read()
+        return self._held.is_running and lot is not None and lot.deployment == self._deployment
 
     def kill(self) -> None:
-        self._held.send(signal.SIGKILL)
+        """End the supervisor, which makes it the parker again. The signal waits until it can be heeded."""
+        self._held.send(signal.SIGTERM)
 
-    def wait(self) -> int | None:
-        import anyio
+    def undo(self) -> None:
+        """End the supervisor that nobody would know of, if the parker had taken its order already: the lot says so a
+        moment later."""
+        end = time.monotonic() + _MOMENT_S
+        while time.monotonic() < end:
+            if self._is_it:
+                self.kill()
+                return self.wait()
+            time.sleep(_PAUSE_S)
 
-        anyio.run(self._held.ended)
-        return None
+    def wait(self) -> None:
+        """Return when it is the parker again, or has ended. One that hangs is killed, with what is parked."""
+        end = time.monotonic() + _PATIENCE_S
+        while self._is_it:
+            if time.monotonic() > end:
+                self._held.send(signal.SIGKILL)
+            time.sleep(_PAUSE_S)
 
 
 def by_parker(plan: Plan, place: Place, becoming: Becoming, descriptors: Descriptors) -> tuple[Taken | None, str]:
@@ -55,11 +79,11 @@ def by_parker(plan: Plan, place: Place, becoming: Becoming, descriptors: Descrip
 
     why = unusable(lot, plan, code(), around())
     if not why:
-        taken = Taken(process)
+        taken = Taken(process, where, place.name)
         try:
             why = hand_over(where.socket, becoming, descriptors, process.pid)
         except KeyboardInterrupt:
-            taken.kill()  # it may have begun to become the supervisor, of which nobody would know
+            taken.undo()
             raise
         if not why:
             where.accept()

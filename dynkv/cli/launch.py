@@ -75,7 +75,7 @@ def launch(order: Order, deadline: Deadline, *, spare: bool) -> None:
             with suppress(TimedOut):  # what it has taken over is known only once it has reported
                 _report(notify_read, Deadline(_REPORT_S))
         else:
-            process.kill()  # it starts nothing before it reports
+            process.kill()  # it starts nothing before it reports, or ends it again
             process.wait()
         raise
     finally:
@@ -107,7 +107,12 @@ def _process(order: Order, given: Descriptors, deadline: Deadline) -> Started:
         return taken
     if plainly:
         becoming = replace(becoming, argv=(*becoming.argv, "--plainly", plainly))
-    return ahead.become(becoming, given, deadline.timeout_s) or subprocess.Popen(
+    begun, why_not = ahead.become(becoming, given, deadline.timeout_s)
+    if begun is not None:
+        return begun
+    if why_not:
+        os.write(given.log, f"started anew: {why_not}\n".encode(errors="backslashreplace"))
+    return subprocess.Popen(
         becoming.command(given.plan, given.notify, given.claims),
         stdin=subprocess.DEVNULL,
         stdout=given.log,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
 from dynkv.children.output import open_log, tail
 from dynkv.cli.completion import profile_names
@@ -30,9 +31,8 @@ from dynkv.cli.streams import persevere
 from dynkv.documents import encoded
 from dynkv.errors import DynkvError, PreflightRefused, UsageError
 from dynkv.home import home
-from dynkv.host.processes import read_process, resident_bytes
 from dynkv.park.around import around
-from dynkv.park.files import LotPlace, in_memory
+from dynkv.park.files import LotPlace, in_memory, resident
 from dynkv.park.lot import Lot, Parked, Stage
 from dynkv.park.stamp import code
 from dynkv.plan.model import Plan
@@ -138,11 +138,11 @@ def _until_parked(where: LotPlace) -> None:
     while True:
         lot = where.read()
         if lot is None and (where.why_ended or time.monotonic() > appeared_by):
-            detail = where.why_ended or "\n".join(tail(where.log, 20))
+            detail = where.why_ended or "\n".join(tail(where.log, 20)) or "its parker was killed"
             raise DynkvError("nothing was parked", where=str(where.place.logs), detail=f"  {detail}")
         if lot is not None and not any(it.stage is Stage.IMPORTING for it in lot.parked):
-            waiting = [it for it in lot.parked if it.stage is Stage.MISSING]
-            if not waiting or any("GB are free" in it.detail for it in waiting):
+            stages = {it.stage for it in lot.parked}
+            if Stage.MISSING not in stages or Stage.WAITING in stages:
                 return
         time.sleep(_PAUSE_S)
 
@@ -164,6 +164,8 @@ def _stop(where: LotPlace) -> None:
 
 def _show(where: LotPlace, as_json: bool) -> None:
     lot = where.read()
+    if lot is not None:
+        lot = replace(lot, parked=tuple(map(_found, lot.parked)))
     if as_json:
         print(encoded(_document(where, lot)).decode())  # noqa: T201 (one document and nothing else)
         return
@@ -180,18 +182,20 @@ def _show(where: LotPlace, as_json: bool) -> None:
         say(where.why_refused)
 
 
+def _found(it: Parked) -> Parked:
+    """Without its process if that has ended since: nobody replaces it while a deployment uses what is parked."""
+    if not it.pid or resident(it):
+        return it
+    return replace(it.gone(), detail="it has ended, and is imported again when no deployment uses what is parked")
+
+
 def _line(it: Parked) -> str:
     modules = ", ".join(Path(name).name for name in it.standby.modules)
-    memory = f" · {_resident(it) / 1e9:.2f} GB" if it.pid else ""
+    memory = f" · {resident(it) / 1e9:.2f} GB" if it.pid else ""
     since = f" · since {it.since}" if it.since else ""
     return f"{it.standby.name}: {it.stage}{since}{memory} · {it.python} · {modules}" + (
         f" · {it.detail}" if it.detail else ""
     )
-
-
-def _resident(it: Parked) -> int:
-    process = read_process(it.pid)
-    return resident_bytes([process]) if process is not None and process.start_ticks == it.start_ticks else 0
 
 
 def _document(where: LotPlace, lot: Lot | None) -> dict[str, object]:
@@ -206,7 +210,7 @@ def _document(where: LotPlace, lot: Lot | None) -> dict[str, object]:
                 "state": it.stage,
                 "pid": it.pid or None,
                 "since": it.since or None,
-                "rss_bytes": _resident(it) if it.pid else None,
+                "rss_bytes": resident(it) if it.pid else None,
                 "python": it.python,
                 "modules": it.standby.modules,
                 "log": str(where.standby_log(it.standby.name)),

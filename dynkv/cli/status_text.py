@@ -147,7 +147,8 @@ def standby_words(standby: StandbyStatus) -> str:
         return "imports what the workers share"
     if standby.state == "ended":
         return f"{standby.launched} started from it"
-    return purpose + (f", pid {standby.pid}, {standby.rss_bytes / 1e6:.0f} MB" if standby.rss_bytes else "")
+    stays = ", parked for the host" if standby.is_of_host else ""
+    return purpose + (f", pid {standby.pid}, {standby.rss_bytes / 1e6:.0f} MB" if standby.rss_bytes else "") + stays
 
 
 def in_words(unit: UnitStatus) -> str:

@@ -69,6 +69,7 @@ CHECKS = {
     "l1-too-large": Check(_E, "L1 is larger than the memory that is free"),
     "memory-short": Check(_E, "L1 and the memory of workers on the CPU exceed the free memory"),
     "standby-memory": Check(_W, "there is no memory for a standby that stays in addition to L1"),
+    "imports-parked": Check(_I, "imports are parked for the host, which takes memory"),
     "shm-l1": Check(_W, "/dev/shm has no room for L1, which workers on the CPU reach through it"),
     "shm-ranks": Check(_W, "/dev/shm has no room for the queues between the workers' ranks"),
     "hugepages-short": Check(_E, "L1 should use huge pages, but there are too few"),

@@ -26,6 +26,7 @@ from dynkv.host.sockets import holders, listen_problem, loopback_problem
 from dynkv.host.subreaper import subreaper_problem
 from dynkv.host.whole_proc import proc_problem
 from dynkv.instack import SCRIPTS
+from dynkv.park.files import parked_bytes
 from dynkv.plan.environment import (
     dropped,
     given_environment,
@@ -84,6 +85,7 @@ def inspect(
     return replace(
         _of_this_host(own, has_gpus=profile.topology != "none"),
         taken_ports={**holders(own.pids | {own.supervisor_pid or 0}), **planned_ports},
+        parked_bytes=parked_bytes(home),
         python=python,
         python_options=interpreter.options,
         packages=interpreter.packages,

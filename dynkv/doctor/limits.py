@@ -20,6 +20,7 @@ _HUGE_PAGES = "--l1-use-hugepages"
 def checks(case: Case) -> Iterator[Finding]:
     yield from _memory(case)
     yield from _standby(case)
+    yield from _parked(case)
     yield from _shared_memory(case)
     yield from _huge_pages(case)
     yield from _open_files(case)
@@ -39,7 +40,7 @@ def _memory(case: Case) -> Iterator[Finding]:
             "l1-too-large",
             f"lmcache.l1_size_gb is {l1 / case.sidecars / _GIB:g}{each}, but {free}",
             "the sidecar would be killed, or push everything else out of memory",
-            f"set it to {max(1, int(available / _GIB / 2 / case.sidecars))} or less, or to auto",
+            f"set it to {max(1, int(available / _GIB / 2 / case.sidecars))} or less, or to auto" + _or_unpark(case),
             case.loaded.where("lmcache", "l1_size_gb"),
         )
         return
@@ -50,9 +51,14 @@ def _memory(case: Case) -> Iterator[Finding]:
             f"L1 and the workers take {(l1 + workers) / _GIB:.1f} GiB, but {free}",
             f"L1 takes {l1 / _GIB:g} GiB, weights and KV cache of {len(case.plan.workers)} workers take "
             f"{workers / _GIB:.1f} GiB, and the programs themselves come on top",
-            "lower workers.cpu_kv_cache_gb or lmcache.l1_size_gb, or use a smaller model",
+            "lower workers.cpu_kv_cache_gb or lmcache.l1_size_gb, or use a smaller model" + _or_unpark(case),
             case.loaded.where("workers", "cpu_kv_cache_gb"),
         )
+
+
+def _or_unpark(case: Case) -> str:
+    parked = case.facts.parked_bytes
+    return f"; `dynkv park --stop` frees {parked / _GIB:.1f} GiB" if parked else ""
 
 
 def _held_by_cpu_workers(case: Case) -> int:
@@ -67,8 +73,9 @@ def _held_by_cpu_workers(case: Case) -> int:
 
 
 def _standby(case: Case) -> Iterator[Finding]:
-    """Memory of a standby. It is checked again before parking, when the workers have taken theirs."""
-    kept = sum(standby.memory_bytes for standby in case.plan.standbys if standby.keep)
+    """Memory of a standby. It is checked again before parking, when the workers have taken theirs. What is parked for
+    the host has its memory already."""
+    kept = max(0, sum(standby.memory_bytes for standby in case.plan.standbys if standby.keep) - case.facts.parked_bytes)
     available = case.facts.memory_available_bytes
     if kept and kept + _l1_bytes(case) > available:
         yield finding(
@@ -78,6 +85,16 @@ def _standby(case: Case) -> Iterator[Finding]:
             "until there is enough, workers are restarted without the standby",
             "lower lmcache.l1_size_gb, or set standby to start",
             case.loaded.where("standby"),
+        )
+
+
+def _parked(case: Case) -> Iterator[Finding]:
+    if parked := case.facts.parked_bytes:
+        yield finding(
+            "imports-parked",
+            f"imports are parked for the host, with {parked / _GIB:.1f} GiB of memory",
+            "`up` starts from them if they are the ones it needs",
+            "`dynkv park` shows them, `dynkv park --stop` ends them",
         )
 
 

@@ -8,13 +8,14 @@ spawn method, as vLLM starts its engine, are forked from the same imports, with 
 moment, as with spawn. With --cuda the programs use GPUs, so it fails if the imports alone initialise CUDA.
 
 FD is a SOCK_SEQPACKET socket; each message is one JSON object. First this sends {"parked": true, "paths": where modules
-come from}, or {"failed": why} and ends. Then it answers each {"argv", "env", "log", "cwd"} with {"pid"} or {"failed":
-why}. Only the forked process reads an order, including secrets: nothing of it is left here when the next one comes. A
-forked process is inherited by the nearest subreaper; it is no child of this process. When the other end closes, this
-process ends; forked processes continue.
+are looked for} with a descriptor of a file that lists the modules' files, or {"failed": why} and ends. Then it answers
+each {"argv", "env", "log", "cwd"} with {"pid"} or {"failed": why}. Only the forked process reads an order, including
+secrets: nothing of it is left here when the next one comes. A forked process is inherited by the nearest subreaper; it
+is no child of this process. When the other end closes, this process ends; forked processes continue.
 
 Linux only. It runs in the stack's interpreter, imports nothing of dynkv, and by itself only the standard library and
-its neighbours: standby_identity (a forked process's environment and appearance) and standby_spawns (for --spawns).
+its neighbours: standby_identity (a forked process's environment and appearance), standby_effects (what imports
+do) and standby_spawns (for --spawns).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import os
 import runpy
 import socket
 import sys
+import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -38,6 +40,7 @@ if sys.flags.safe_path:  # otherwise its directory is already there
     sys.path.insert(0, str(Path(__file__).parent))
 
 # mypy knows them as parts of dynkv, which cannot be imported here
+from standby_effects import changes, draw_anew, list_files, repeat  # type: ignore[import-not-found]
 from standby_identity import set_environment, show  # type: ignore[import-not-found]
 from standby_spawns import serve_spawns  # type: ignore[import-not-found]
 
@@ -52,15 +55,20 @@ def main(arguments: Sequence[str]) -> None:
     del sys.path[0]  # this script's own directory, which has no module of the stack
     if not sys.flags.safe_path:
         sys.path.insert(0, str(Path.cwd()))  # as for `python -m`
+    given = dict(os.environ)
     why = import_all(options.modules) or (has_begun_with_cuda() if options.cuda else None)
-    reply(channel, {"failed": why} if why else {"parked": True, "paths": [*filter(os.path.isdir, sys.path)]})
     if why:
+        reply(channel, {"failed": why})
         sys.exit(1)
+    tell_parked(channel)
+    made = changes(given, os.environ)
     # imports stay shared with every forked process, as long as nothing writes to them
     gc.collect()
     gc.freeze()
     order = orders(channel)
     if order is not None:
+        repeat(made, given)
+        draw_anew()
         become(order["argv"], spawns=options.spawns)
 
 
@@ -71,6 +79,18 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("fd", type=int)
     parser.add_argument("modules", nargs="+")
     return parser.parse_args(arguments)
+
+
+def tell_parked(channel: socket.socket) -> None:
+    """Tell where the modules come from. The files, thousands for vLLM, are listed in an unnamed file; they are left out
+    if there can be none."""
+    content = json.dumps({"parked": True, "paths": [*filter(os.path.isdir, sys.path)]}).encode()
+    try:
+        with tempfile.TemporaryFile() as file:
+            list_files(file)
+            socket.send_fds(channel, [content], [file.fileno()])
+    except OSError:
+        channel.send(content)
 
 
 def reply(channel: socket.socket, content: dict[str, Any]) -> None:
@@ -163,9 +183,10 @@ def wired_up(order: dict[str, Any], news: int) -> dict[str, Any]:
 
 
 def schedule(nice: int, cpus: Sequence[int]) -> None:
-    """Set both, which this process's forks inherit; failing to is not worth losing a start."""
+    """Set what is asked for, which this process's forks inherit; failing to is not worth losing a start."""
     with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, nice)
+        if nice:
+            os.setpriority(os.PRIO_PROCESS, 0, nice)
     with suppress(OSError):
         if cpus:
             os.sched_setaffinity(0, cpus)

@@ -10,10 +10,11 @@ import msgspec
 
 from dynkv.documents import decoded, encoded
 from dynkv.home import Place, is_own_directory
-from dynkv.host.processes import Process, read_process
+from dynkv.host.descriptors import unnamed_file
+from dynkv.host.processes import Process, read_process, resident_bytes
 from dynkv.locks import take_lock
 from dynkv.owned import read_own, write_whole
-from dynkv.park.lot import LOT, Lot
+from dynkv.park.lot import LOT, Lot, Parked
 from dynkv.short_paths import remove_shortcut
 
 _MAX_BYTES = 16 * 1024 * 1024
@@ -120,13 +121,21 @@ def process_of(lot: Lot) -> Process | None:
     return process if process is not None and process.start_ticks == lot.start_ticks else None
 
 
+def resident(it: Parked) -> int:
+    """Memory of a standby in bytes; 0 if it does not live."""
+    process = read_process(it.pid) if it.pid else None
+    return resident_bytes([process]) if process is not None and process.start_ticks == it.start_ticks else 0
+
+
+def parked_bytes(home: Path) -> int:
+    """Memory of all that is parked."""
+    lot = LotPlace(home).read()
+    return sum(map(resident, lot.parked)) if lot else 0
+
+
 def in_memory(lot: Lot) -> int:
-    """A descriptor, at its beginning, of an unnamed file with the lot."""
-    fd = os.memfd_create("dynkv-lot")
-    with os.fdopen(os.dup(fd), "wb") as file:
-        file.write(encoded(lot))
-    os.lseek(fd, 0, os.SEEK_SET)
-    return fd
+    """A descriptor of an unnamed file with the lot. Raises OSError."""
+    return unnamed_file(encoded(lot), LotPlace(Path(lot.home)).directory)
 
 
 def from_memory(fd: int) -> Lot:

@@ -62,30 +62,49 @@ def hand_over(path: Path, becoming: Becoming, descriptors: Descriptors, pid: int
             _connect(connection, short)
             if not is_own_peer(connection) or _peer(connection) != pid:
                 return "another process answers at its socket"
-            return give(connection, becoming, descriptors, _PATIENCE_S)
+            return give(connection, becoming, descriptors, _PATIENCE_S, "the parker")
     except OSError as error:
-        return f"the parker does not answer: {error.strerror or error}"
+        return _unanswered("the parker", error)
 
 
-def give(connection: socket.socket, becoming: Becoming, descriptors: Descriptors, timeout_s: float | None) -> str:
-    """Send the order; returns why it was refused, or an empty text if the process at the other end is about to become
-    the supervisor."""
+def give(
+    connection: socket.socket, becoming: Becoming, descriptors: Descriptors, timeout_s: float | None, who: str
+) -> str:
+    """Send the order; returns why it was refused, or an empty text if `who` at the other end becomes the supervisor.
+
+    Becoming it closes the other end. A process that fails to says why after it has taken the order.
+    """
     try:
         document = unnamed_file(encoded(becoming), Path(becoming.cwd))
     except OSError as error:
-        return f"the order cannot be written: {error.strerror}"
+        return f"{who} cannot be told its order: {error.strerror}"
     try:
         sent = [document, *descriptors.all()]
         if len(sent) > _FDS_MAX:
-            return "it has too many ports"
+            return f"{who} cannot be given so many ports"
         connection.settimeout(timeout_s)
         socket.send_fds(connection, [b"become"], sent)
         answer = connection.recv(_ANSWER_BYTES)
     except OSError as error:
-        return f"the parker does not answer: {error.strerror or error}"
+        return _unanswered(who, error)
     finally:
         os.close(document)
-    return "" if answer == _TAKEN else answer.decode(errors="replace") or "the parker has ended"
+    return _failure(connection) if answer == _TAKEN else answer.decode(errors="replace") or f"{who} has ended"
+
+
+def _failure(connection: socket.socket) -> str:
+    """Why the process has not become the supervisor after all; empty if it has, or if it died, which its report, or the
+    lack of one, tells."""
+    try:
+        return connection.recv(_ANSWER_BYTES).decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _unanswered(who: str, error: OSError) -> str:
+    if isinstance(error, (BrokenPipeError, ConnectionResetError)):
+        return f"{who} has ended"
+    return f"{who} does not answer: {error.strerror or error}"
 
 
 def _connect(connection: socket.socket, path: str) -> None:

@@ -15,10 +15,22 @@ LOT = "_park"
 
 class Stage(StrEnum):
     MISSING = "missing"
+    WAITING = "waiting"
+    """There is not enough memory to import it."""
     IMPORTING = "importing"
     PARKED = "parked"
     FAILED = "failed"
     """It has failed too often."""
+
+
+class Installation(Struct, frozen=True):
+    """The state of the files that imports come from."""
+
+    python: str
+    directories: dict[str, str]
+    """The interpreter, and the directories in which modules are looked for."""
+    files: dict[str, str]
+    """Files that modules were loaded from."""
 
 
 class Parked(Struct, frozen=True):
@@ -35,10 +47,8 @@ class Parked(Struct, frozen=True):
     since: str = ""
     began: float = 0.0
     """When it began, in seconds since the epoch."""
-    paths: tuple[str, ...] = ()
-    """Directories that its modules come from."""
-    stamp: dict[str, str] | None = None
-    """The state of those directories after the imports."""
+    found: Installation | None = None
+    """The installation as it was after the imports."""
     failures: int = 0
     detail: str = ""
 

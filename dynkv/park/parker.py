@@ -13,9 +13,11 @@ import selectors
 import signal
 import socket
 import sys
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 from msgspec.structs import replace
 
@@ -26,16 +28,18 @@ from dynkv.host.limits import raise_open_files
 from dynkv.host.memory import memory_available_bytes
 from dynkv.host.processes import own_children, read_process
 from dynkv.host.subreaper import set_subreaper
-from dynkv.locks import take_lock
+from dynkv.locks import is_at, take_lock
 from dynkv.park.files import LotPlace, from_memory, in_memory
 from dynkv.park.handover import Becoming, Descriptors, answer, receive
 from dynkv.park.lot import Lot, Parked, Stage
-from dynkv.park.stamp import changed
+from dynkv.park.stamp import changed, changed_file
 from dynkv.park.starting import ended, heard, in_time, start
 from dynkv.short_paths import address
 
-_LOOK_S = 1.0
+_LOOK_S, _LOOK_AT_ALL_S = 1.0, 60.0
 _FOR_ITS_OWNER_ALONE = 0o077
+_LOST = "its lock was removed"
+"""Nobody would find what is parked any more, and another parker may have begun there."""
 
 
 class Parker:
@@ -43,6 +47,9 @@ class Parker:
         self._lot = lot
         self._where = where
         self._told: Lot | None = None
+        self._looks_at = 0.0
+        """When to look at all files next, by the monotonic clock."""
+        self._failed = ""
 
     def run(self) -> str:
         """Run until something ends the parker; returns the reason."""
@@ -66,14 +73,29 @@ class Parker:
     # --- one turn ---
 
     def _why_over(self) -> str:
+        with suppress(OSError):  # a disk may be gone for a moment
+            if not is_at(self._where.lock, self._lot.lock):
+                return _LOST
         if self._where.is_to_stop:
             return "`dynkv park --stop` was requested"
-        for it in self._lot.parked:
-            if it.stamp is not None and (what := changed(it.stamp, it.python)):
-                return f"the stack's installation has changed: {what}"
+        if self._failed:
+            return self._failed
+        if what := self._change():
+            return f"the stack's installation has changed: {what}"
         if all(it.stage is Stage.FAILED for it in self._lot.parked):
             return f"nothing can be parked: {self._lot.parked[0].detail}"
         return ""
+
+    def _change(self) -> str:
+        """What has changed in the installation, in words. Looking at all files takes a while, and is rare."""
+        found = [it.found for it in self._lot.parked if it.found is not None]
+        if what := next(filter(None, map(changed, found)), ""):
+            return what
+        if time.monotonic() < self._looks_at:
+            return ""
+        what = next(filter(None, map(changed_file, found)), "")
+        self._looks_at = 0.0 if what else time.monotonic() + _LOOK_AT_ALL_S
+        return what
 
     def _fill(self) -> None:
         """Import what is missing, one standby after the other, if there is enough memory."""
@@ -82,14 +104,16 @@ class Parker:
         if any(it.stage is Stage.IMPORTING for it in self._lot.parked):
             return
         for it in self._lot.parked:
-            if it.stage is Stage.MISSING:
-                free = memory_available_bytes()
-                if free >= it.standby.memory_bytes:
-                    self._put(it, start(it, self._where))
-                else:
-                    short = f"it takes {it.standby.memory_bytes / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free"
-                    self._put(it, replace(it, detail=short))
+            if it.stage in (Stage.MISSING, Stage.WAITING):
+                self._put(it, self._started(it))
                 return
+
+    def _started(self, it: Parked) -> Parked:
+        free = memory_available_bytes()
+        if free >= it.standby.memory_bytes:
+            return start(it, self._where)
+        short = f"it takes {it.standby.memory_bytes / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free"
+        return replace(it, stage=Stage.WAITING, detail=short)
 
     def _turn(self, listener: socket.socket) -> None:
         with selectors.DefaultSelector() as selector:
@@ -107,18 +131,36 @@ class Parker:
 
     def _serve(self, listener: socket.socket) -> None:
         connection, _ = listener.accept()
+        self._looks_at = 0.0
         with connection:
             order = receive(connection)
             why_not = "it is not an order" if order is None else self._why_over()
             if order is None or why_not:
                 answer(connection, why_not)
             elif answer(connection):
-                self._become(*order)
+                self._become_or_tell(connection, *order)
 
-    def _become(self, becoming: Becoming, given: Descriptors) -> None:
-        """Become the supervisor; standbys that are still importing are ended, since they would belong to nobody."""
+    def _become_or_tell(self, connection: socket.socket, becoming: Becoming, given: Descriptors) -> None:
+        try:
+            self._become(becoming, given)
+        except OSError as error:
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            os.umask(_FOR_ITS_OWNER_ALONE)
+            _write_to(self._where)
+            for fd in given.all():
+                os.close(fd)
+            where = error.filename or becoming.argv[0]
+            self._failed = f"the parker cannot become a supervisor: {where}: {error.strerror}"
+            answer(connection, self._failed)
+
+    def _become(self, becoming: Becoming, given: Descriptors) -> NoReturn:
+        """Become the supervisor; standbys that are still importing are ended, since they would belong to nobody. Raises
+        OSError if that fails."""
         kept = tuple(ended(it) if it.stage is Stage.IMPORTING else it for it in self._lot.parked)
-        lot = replace(self._lot, parked=kept, deployment=becoming.deployment)
+        # one that ends the supervisor waits until that can heed it, and then ends the deployment alone
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        self._lot = replace(self._lot, parked=kept)
+        lot = replace(self._lot, deployment=becoming.deployment)
         self._where.write(lot)
         self._where.socket.unlink(missing_ok=True)
         state = in_memory(lot)
@@ -139,8 +181,9 @@ class Parker:
 
     def _tell(self) -> None:
         if self._lot != self._told:
-            self._where.write(self._lot)
-            self._told = self._lot
+            with suppress(OSError):  # a disk may be full for a while
+                self._where.write(self._lot)
+                self._told = self._lot
 
     def _reap(self) -> None:
         """Reap what the imports have left behind; a standby itself is released when its channel has closed."""
@@ -171,7 +214,8 @@ def main() -> int:
     raise_open_files()
     set_subreaper()
     why = Parker(replace(lot, deployment=""), where).run()
-    where.end(why)
+    if why is not _LOST:
+        where.end(why)
     sys.stderr.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} ended: {why}\n")
     return 0
 

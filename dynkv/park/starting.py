@@ -15,15 +15,15 @@ from msgspec.structs import replace
 from dynkv.children.marks import MARK_INCARNATION, marked_environment, new_incarnation
 from dynkv.children.output import open_log
 from dynkv.children.signals import ALL_BY_DEFAULT
+from dynkv.children.standby_parked import Origin, origin_in, receive
 from dynkv.children.standby_words import ROOM, words
 from dynkv.children.umask import umask_of_children
 from dynkv.host.processes import read_process
 from dynkv.park.files import LotPlace
 from dynkv.park.lot import LOT, Parked, Stage
-from dynkv.park.stamp import is_newer, stamp
+from dynkv.park.stamp import installation, newer
 
 _CHANNEL_FD = 3
-_MESSAGE_MAX_BYTES = 64 * 1024
 _LASTED_S, _IMPORTS_MAX_S = 300.0, 600.0
 FAILURES_MAX = 2
 
@@ -74,24 +74,24 @@ def heard(it: Parked) -> Parked:
     """The standby after a message on its channel: it has parked, or has ended."""
     with socket.socket(fileno=os.dup(it.channel)) as channel:
         try:
-            message = channel.recv(_MESSAGE_MAX_BYTES)
+            message, files = receive(channel)
         except BlockingIOError:
             return it
         except OSError:
-            message = b""
+            message, files = b"", ()
     try:
         content = json.loads(message) if message else {"failed": "it has ended"}
-        paths = tuple(map(str, content.get("paths", ())))
+        origin = origin_in(content, files)
         why = str(content["failed"]) if "failed" in content else ""
     except (ValueError, AttributeError, TypeError):
-        paths, why = (), "it gave a meaningless answer"
-    if not why and is_newer(paths, it.began):
-        why = "the installation changed while it imported"
+        origin, why = Origin(), "it gave a meaningless answer"
+    if not why and (what := newer(origin, it.began)):
+        why = f"the installation changed while it imported: {what}"
     if why:
         has_lasted = it.stage is Stage.PARKED and time.time() > it.began + _LASTED_S
         return failed(ended(replace(it, failures=0) if has_lasted else it), why)
     since = datetime.now(UTC).isoformat(timespec="seconds")
-    return replace(it, stage=Stage.PARKED, since=since, paths=paths, stamp=stamp(it.python, paths), detail="")
+    return replace(it, stage=Stage.PARKED, since=since, detail="", found=installation(it.python, origin))
 
 
 def in_time(it: Parked) -> Parked:

@@ -87,6 +87,8 @@ class HostFacts(Struct, frozen=True):
     cpus_worth: int | None = None
     """How many of them may be busy at a time, if control groups allow fewer."""
     memory_available_bytes: int = 0
+    parked_bytes: int = 0
+    """Memory of the imports that are parked for the host: `up` needs no more for those."""
     taken_ports: dict[int, str] = field(default_factory=dict)
     """Each port that is in use or planned by another deployment, with its holder in words."""
     kept_ports: dict[str, int] = field(default_factory=dict)

@@ -8,7 +8,7 @@ import anyio
 
 from dynkv.errors import PreflightRefused
 from dynkv.home import Place
-from dynkv.locks import take_lock
+from dynkv.locks import is_at, take_lock
 from dynkv.owned import put_aside
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import EventLog
@@ -27,7 +27,7 @@ async def until_lost(place: Place, lock: int, journal: Journal, events: EventLog
     while True:
         await anyio.sleep(_PERIOD_S)
         try:
-            if not _is_there(place, lock):
+            if not is_at(place.lock, lock):
                 put_aside(place.lock)
                 place.create()
                 os.chdir(place.directory)  # children start in this process's working directory
@@ -49,12 +49,3 @@ async def _taken(place: Place) -> int | None:
             return lock
         await anyio.sleep(_PAUSE_S)
     return None
-
-
-def _is_there(place: Place, lock: int) -> bool:
-    try:
-        found = place.lock.lstat()
-    except FileNotFoundError:
-        return False
-    held = os.fstat(lock)
-    return (found.st_dev, found.st_ino) == (held.st_dev, held.st_ino)

@@ -1,19 +1,23 @@
-"""Waiting for a standby's imports, which may hang."""
+"""Waiting for a standby's imports, which may hang, and checking that they are still the ones that are installed."""
 
 from __future__ import annotations
 
 import anyio
 
 from dynkv.children.standby import StandbyFailed, StandbyProcess
+from dynkv.children.standby_parked import Origin
 from dynkv.host.processes import read_process
+from dynkv.park.lot import Installation
+from dynkv.park.stamp import change, installation
 
 _STALLED_S = 30.0
 """Imports that use almost no CPU for this long have hung, and would hang in the worker too."""
 _STALLED_TICKS = 20
 
 
-async def until_parked(standby: StandbyProcess) -> None:
-    """Return when all modules are imported. Raises StandbyFailed if that fails or hangs."""
+async def until_parked(standby: StandbyProcess, python: str) -> Installation:
+    """Return when all modules are imported, with what they come from. Raises StandbyFailed if that fails or hangs."""
+    origin = Origin()
     failure = f"its imports have not moved for {_STALLED_S:g} s"
     async with anyio.create_task_group() as tasks:
 
@@ -23,13 +27,23 @@ async def until_parked(standby: StandbyProcess) -> None:
 
         tasks.start_soon(watch_progress)
         try:
-            await standby.parked()
+            origin = await standby.parked()
             failure = ""
         except StandbyFailed as error:
             failure = str(error)
         tasks.cancel_scope.cancel()
     if failure:
         raise StandbyFailed(failure)
+    return await anyio.to_thread.run_sync(installation, python, origin)
+
+
+async def check(standby: StandbyProcess, found: Installation | None) -> None:
+    """Raises StandbyFailed if a program must not start from it now. It has imported what was `found`, if that is
+    known."""
+    if standby.child.is_stopped:
+        raise StandbyFailed("it was stopped by a signal")
+    if found and (what := await anyio.to_thread.run_sync(change, found)):
+        raise StandbyFailed(f"the stack's installation has changed: {what}")
 
 
 async def _stall(standby: StandbyProcess) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
 
 from msgspec.structs import replace
 
@@ -14,6 +14,7 @@ from dynkv.children.child import Child
 from dynkv.children.standby import StandbyProcess
 from dynkv.children.tree import Root
 from dynkv.home import Place
+from dynkv.locks import is_at
 from dynkv.park.files import LotPlace, from_memory, in_memory
 from dynkv.park.lot import Lot, Parked
 from dynkv.plan.model import Plan
@@ -46,7 +47,9 @@ def _handed(lot: Lot, it: Parked | None, home: Path) -> Handed | None:
         return None
     child = Child.of_before(Root(it.pid, it.start_ticks, it.incarnation))
     log = LotPlace(Path(lot.home)).standby_log(it.standby.name)
-    return None if child is None else Handed(StandbyProcess.of_before(child, it.channel), log, it.since)
+    if child is None:
+        return None
+    return Handed(StandbyProcess.of_before(child, it.channel), log, it.since, it.found)
 
 
 def given(fd: int | None) -> Lot | None:
@@ -54,8 +57,9 @@ def given(fd: int | None) -> Lot | None:
     return None if fd is None else from_memory(fd)
 
 
-def give_back(lot: Lot, standbys: Iterable[StandbyRunner]) -> NoReturn:
-    """Become the parker again, with the standbys that are still fit. Raises OSError if that fails.
+def give_back(lot: Lot, standbys: Iterable[StandbyRunner]) -> None:
+    """Become the parker again, with the standbys that are still fit; returns only if that fails, and nothing is parked
+    any more.
 
     Of this process's resources, only descriptors of the lot are kept: Python closes all others when it executes another
     program.
@@ -64,8 +68,17 @@ def give_back(lot: Lot, standbys: Iterable[StandbyRunner]) -> NoReturn:
     used = {it.handed_pid for it in standbys}
     parked = tuple(it.gone() if it.pid in used - spared else it for it in lot.parked)
     lot = replace(lot, parked=parked, deployment="")
-    LotPlace(Path(lot.home)).write(lot)
-    for fd in (state := in_memory(lot), lot.lock, *lot.channels()):
-        os.set_inheritable(fd, True)
-    command = [sys.executable, "-P", "-m", "dynkv.park.parker", "--home", lot.home, "--lot-fd", str(state)]
-    os.execve(command[0], command, lot.environ)
+    where, command = LotPlace(Path(lot.home)), [sys.executable, "-P", "-m", "dynkv.park.parker", "--home", lot.home]
+    try:
+        if not is_at(where.lock, lot.lock):
+            return  # the lot was removed, and there may be another one
+        with suppress(OSError):  # a disk may be full for a while
+            where.write(lot)
+        for fd in (state := in_memory(lot), lot.lock, *lot.channels()):
+            os.set_inheritable(fd, True)
+        command = [*command, "--lot-fd", str(state)]
+        os.execve(command[0], command, lot.environ)
+    except OSError as error:
+        why = f"the supervisor cannot become the parker again: {error.filename or command[0]}: {error.strerror}"
+        sys.stderr.write(f"{why}\n")
+        where.end(why)

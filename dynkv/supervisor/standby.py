@@ -20,11 +20,12 @@ from dynkv.children.stop import kill_tree
 from dynkv.home import Place
 from dynkv.host.memory import memory_available_bytes
 from dynkv.host.processes import read_process, resident_bytes
+from dynkv.park.lot import Installation
 from dynkv.plan.model import Role, Standby
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.events import EventLog
-from dynkv.supervisor.importing import until_parked
+from dynkv.supervisor.importing import check, until_parked
 from dynkv.supervisor.states import State, has_ended
 from dynkv.supervisor.status import StandbyState, StandbyStatus
 
@@ -43,6 +44,8 @@ class Handed(Struct, frozen=True):
     process: StandbyProcess
     log: Path
     since: str
+    found: Installation | None
+    """What it has imported."""
 
 
 class StandbyRunner:
@@ -69,6 +72,7 @@ class StandbyRunner:
         self._board = board
         self._events = events
         self._process: StandbyProcess | None = None
+        self._found = handed.found if handed else None
         self._settled = anyio.Event()
         self._given_up = anyio.Event()
         self._gone = anyio.Event()
@@ -97,6 +101,7 @@ class StandbyRunner:
             rss_bytes=self._resident(child) if child else None,
             log=str(self.log),
             detail=self._detail,
+            is_of_host=child is not None and self._handed is not None,
         )
 
     async def settled(self) -> None:
@@ -112,8 +117,7 @@ class StandbyRunner:
             return None
         began = anyio.current_time()
         try:
-            if standby.child.is_stopped:
-                raise StandbyFailed("it was stopped by a signal")
+            await check(standby, self._found)
             child = await standby.launch(argv, env, log, schedule=schedule, deadline_s=_ORDER_DEADLINE_S)
         except StandbyFailed as error:
             self._tell(f"{what} starts without the standby", cause=str(error))
@@ -207,7 +211,7 @@ class StandbyRunner:
         began = anyio.current_time()
         try:
             if self._handed is None:
-                await until_parked(standby)
+                self._found = await until_parked(standby, self._python)
         except StandbyFailed as error:
             self._fail(str(error))
             return

@@ -129,6 +129,8 @@ class StandbyStatus(Struct, frozen=True):
     log: str = ""
     detail: str = ""
     """Why it is not there, in words."""
+    is_of_host: bool = False
+    """Whether it was parked for the host before, and stays for the next deployment."""
 
 
 class GpuStatus(Struct, frozen=True):

@@ -97,7 +97,7 @@ def test_one_that_has_died_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     found, pid = ahead(tmp_path, monkeypatch)
     os.kill(pid, 9)
     becoming = Becoming((), found.environ, str(tmp_path), "mine")
-    assert found.become(becoming, descriptors, 30.0) is None
+    assert found.become(becoming, descriptors, 30.0) == (None, "the process that was begun ahead has ended")
     assert not is_alive(pid)
 
 
@@ -106,8 +106,18 @@ def test_nobody_waits_for_one_longer_than_there_is_time(
 ) -> None:
     found, pid = ahead(tmp_path, monkeypatch)
     os.kill(pid, 19)  # SIGSTOP
-    assert found.become(Becoming((), found.environ, str(tmp_path), "mine"), descriptors, 0.1) is None
+    process, why_not = found.become(Becoming((), found.environ, str(tmp_path), "mine"), descriptors, 0.1)
+    assert (process, why_not) == (None, "the process that was begun ahead does not answer: timed out")
     assert not is_alive(pid)
+
+
+def test_a_supervisor_s_log_says_why_it_was_started_anew(dynkv: Command) -> None:
+    profile = dynkv.profile(QUICK)
+    with dynkv.begun("up", profile) as process:
+        os.kill(until(lambda: begun(dynkv.home))[0], 9)
+        assert process.wait(30) == 0
+    told = dynkv.place().supervisor_log.read_text()
+    assert "started anew: the process that was begun ahead has ended" in told
 
 
 @pytest.mark.parametrize("words", [["status"], [], ["up", "--help"], ["up", "agg", "--foreground"], ["down", "up"]])

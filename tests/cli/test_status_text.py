@@ -11,9 +11,9 @@ from sample import STATUS
 
 from dynkv.cli.ink import Ink
 from dynkv.cli.report import say, show_error
-from dynkv.cli.status_text import kv_words, lora_words, status_text
+from dynkv.cli.status_text import kv_words, lora_words, standby_words, status_text
 from dynkv.errors import DynkvError
-from dynkv.supervisor.status import LoraStatus
+from dynkv.supervisor.status import LoraStatus, StandbyState, StandbyStatus
 
 
 def without_colours(text: str) -> str:
@@ -144,3 +144,11 @@ def test_in_a_pipe_a_line_stays_whole(capsys: pytest.CaptureFixture[str], monkey
 def test_other_names_of_the_model_stand_behind_it() -> None:
     head = status_text(replace(STATUS, model_aliases=("chat", "chat-2")), Ink(io.StringIO())).splitlines()[0]
     assert head == "agg is degraded  http://127.0.0.1:8000  model tiny (also chat, chat-2)"
+
+
+def test_a_standby_of_the_host_is_told_apart() -> None:
+    own = StandbyStatus("standby", ("decode",), StandbyState.PARKED, 78, rss_bytes=600_000_000)
+    assert standby_words(own) == "decode can start from it, pid 78, 600 MB"
+    assert (
+        standby_words(replace(own, is_of_host=True)) == "decode can start from it, pid 78, 600 MB, parked for the host"
+    )

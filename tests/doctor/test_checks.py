@@ -163,6 +163,12 @@ def test_memory_for_a_standby_that_stays(mode: str, free_gib: float, fires: bool
     assert ids("agg", facts, settings) == (["standby-memory"] if fires else [])
 
 
+def test_what_is_parked_is_told_where_memory_is_short() -> None:
+    facts = replace(HOST, memory_available_bytes=64 * GIB, parked_bytes=2 * GIB)
+    (found,) = judged(loaded("agg", {"lmcache.l1_size_gb": 65}), facts)
+    assert "; `dynkv park --stop` frees 2.0 GiB" in found.hint
+
+
 class TestL1:
     @pytest.mark.parametrize(
         ("settings", "free_gib", "fires"),

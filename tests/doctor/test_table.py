@@ -174,6 +174,13 @@ TABLE = [
     Row("l1-too-large", {}, {"memory_available_bytes": 400 * GIB}, {"lmcache.l1_size_gb": 300}),
     Row("memory-short", {**CPU_HOST, "memory_available_bytes": 17 * GIB}, CPU_HOST, {**CPU, "model.max_length": 4096}),
     Row("standby-memory", {"memory_available_bytes": 22 * GIB}, {}, {"standby": "always", "lmcache.l1_size_gb": 20}),
+    Row(
+        "standby-memory",
+        {"memory_available_bytes": 22 * GIB, "parked_bytes": GIB // 10},
+        {"memory_available_bytes": 22 * GIB, "parked_bytes": GIB},
+        {"standby": "always", "lmcache.l1_size_gb": 20},
+    ),
+    Row("imports-parked", {"parked_bytes": GIB}),
     Row("shm-l1", {**CPU_HOST, "shm_free_bytes": 64 * 1024**2}, CPU_HOST, {**CPU, "model.max_length": 4096}),
     Row("shm-ranks", {"shm_free_bytes": 64 * 1024**2}, {}, TP),
     Row("hugepages-short", {"hugepages_free_bytes": 19 * GIB}, {"hugepages_free_bytes": 20 * GIB}, HUGE),

@@ -395,6 +395,76 @@ await end(it)
     assert json.loads(said["told"]) == [[7, [max(os.sched_getaffinity(0))]]] * 2
 
 
+SETS = """
+import os, tempfile
+os.environ["FORCED"] = "1"
+os.environ.setdefault("BY_DEFAULT", "0")
+os.environ["OF_TMPDIR"] = tempfile.gettempdir() + "/cache"
+os.environ.pop("UNWANTED", None)
+"""
+
+ASKS = """
+import json, os
+import sets
+kept = "BY_DEFAULT FORCED OF_TMPDIR UNWANTED".split()
+print(json.dumps({name: os.environ[name] for name in kept if name in os.environ}))
+"""
+
+
+def test_what_imports_set_for_the_program_is_set_in_each(tmp_path: Path) -> None:
+    """As if it had imported them itself; what it was given stays, and nothing names the standby's own directory."""
+    said = story(
+        tmp_path,
+        """
+ENV.update({"TMPDIR": str(here), "UNWANTED": "x", "FORCED": "0"})
+it = standby("sets")
+await it.parked()
+given = {"TMPDIR": "/tmp", "UNWANTED": "x", "FORCED": "0"}
+for name, more in (("first", {"BY_DEFAULT": "own"}), ("second", {})):
+    log = here / name
+    await over(await it.launch([sys.executable, "-m", "asks"], {**given, **more}, log))
+    said[name] = json.loads(log.read_text())
+await end(it)
+""",
+        sets=SETS,
+        asks=ASKS,
+    )
+    assert said["first"] == {"BY_DEFAULT": "own", "FORCED": "1"}
+    assert said["second"] == {"BY_DEFAULT": "0", "FORCED": "1"}
+
+
+def test_programs_draw_other_random_numbers(tmp_path: Path) -> None:
+    said = story(
+        tmp_path,
+        """
+it = standby("numpy.random")
+await it.parked()
+draws = "import random, numpy; print(random.random(), numpy.random.random())"
+for name in "first", "second":
+    await over(await it.launch([sys.executable, "-c", draws], {}, here / name))
+    said[name] = (here / name).read_text().split()
+await end(it)
+""",
+    )
+    assert not {*said["first"]} & {*said["second"]}
+
+
+def test_a_program_without_a_priority_of_its_own_has_that_of_its_supervisor(tmp_path: Path) -> None:
+    said = story(
+        tmp_path,
+        """
+os.nice(5)
+it = standby("colorsys")
+await it.parked()
+tells = "import os; print(os.nice(0))"
+await over(await it.launch([sys.executable, "-c", tells], {}, here / "log"))
+said["nice"] = int((here / "log").read_text()) - os.nice(0)
+await end(it)
+""",
+    )
+    assert said == {"nice": 0}
+
+
 def test_what_it_spawns_is_bound_to_its_cores_as_openmp_would_have_bound_it(tmp_path: Path) -> None:
     said = story(
         tmp_path,

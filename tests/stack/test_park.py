@@ -8,10 +8,13 @@ import re
 import signal
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import pytest
+from seen import own_memory_kb, seen
+
+from dynkv.children.marks import MARK_INCARNATION
 
 from .census import lives
 from .harness import MOCKER, Dynkv, unit, wait_for
@@ -57,6 +60,42 @@ def test_nothing_of_one_deployment_reaches_the_next(
     _is_over(dynkv, parked)
 
 
+def test_a_worker_finds_the_same_as_if_nothing_had_been_parked(dynkv: Dynkv) -> None:
+    """For the second deployment in a row, too; and what is parked has not grown."""
+    usual = dynkv.up("agg", *WORDS, "--set", "standby=off")
+    plainly = _view(usual)
+    dynkv.do("down")
+    dynkv.do("park", "agg", *WORDS)
+    parked = _parked(dynkv)["parked"][0]["pid"]
+    before = own_memory_kb(parked), seen(parked)
+    for _ in range(2):
+        status = dynkv.up("agg", *WORDS)
+        assert _starts_from_it(dynkv, "agg")[-1] == "worker-0"
+        assert _view(status) == plainly
+        dynkv.do("down")
+        wait_for(lambda: _parked(dynkv)["deployment"] is None, "it is parked again")
+        assert (own_memory_kb(parked), seen(parked)) == before
+    dynkv.do("park", "--stop")
+
+
+def test_a_changed_profile_leaves_it_parked(dynkv: Dynkv) -> None:
+    """The next supervisor of the deployment is the same process once more."""
+    dynkv.do("park", "agg", *WORDS)
+    parked = _parked(dynkv)
+    before = dynkv.up("agg", *WORDS)
+    after = dynkv.up("agg", *WORDS, "--set", "frontend.router_mode=kv")
+    assert after["supervisor"]["pid"] == parked["pid"]
+    assert unit(after, "frontend")["pid"] != unit(before, "frontend")["pid"]
+    assert unit(after, "worker-0")["pid"] == unit(before, "worker-0")["pid"]
+    os.kill(unit(after, "worker-0")["pid"], signal.SIGKILL)
+    dynkv.wait_for_restart("worker-0", after)
+    assert _starts_from_it(dynkv, "agg") == ["worker-0", "worker-0"]
+    dynkv.do("down")
+    wait_for(lambda: _parked(dynkv)["deployment"] is None, "it is parked again")
+    assert [it["pid"] for it in _parked(dynkv)["parked"]] == [it["pid"] for it in parked["parked"]]
+    dynkv.do("park", "--stop")
+
+
 def test_whoever_dies_leaves_nothing_parked(dynkv: Dynkv) -> None:
     dynkv.do("park", "agg", *WORDS)
     before = _parked(dynkv)
@@ -91,6 +130,14 @@ def test_it_ends_when_the_installation_changes(dynkv: Dynkv, monkeypatch: pytest
 def _parked(dynkv: Dynkv) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(dynkv.do("park", "--json").stdout)
     return found
+
+
+def _view(status: dict[str, Any]) -> dict[str, object]:
+    """What its worker finds, without its own incarnation's mark. The kinds of open files are those of its work."""
+    found = seen(unit(status, "worker-0")["pid"])
+    environment, files = cast(dict[str, str], found["environment"]), cast(dict[str, int], found["open files"])
+    assert environment.pop(MARK_INCARNATION)
+    return {**found, "open files": {*files}}
 
 
 def _starts_from_it(dynkv: Dynkv, name: str) -> list[str]:

@@ -50,7 +50,11 @@ def test_agg_answers_the_same_however_its_worker_started(dynkv: Dynkv, random_mo
 
 
 def test_disagg_comes_back_from_one_standby_for_both_roles(dynkv: Dynkv) -> None:
-    status = dynkv.up("disagg", "--device", "cpu", "--model", "tiny", "--set", "standby=always", timeout_s=START_S)
+    words = ("disagg", "--device", "cpu", "--model", "tiny", "--set", "standby=always")
+    dynkv.do("park", *words, timeout_s=START_S)
+    parked = _parked(dynkv)
+    status = dynkv.up(*words, timeout_s=START_S)
+    assert {standby["pid"] for standby in status["standbys"]} == parked.keys(), "the imports were parked for the host"
     assert _starts_from_standby(dynkv, "disagg") == ["decode-0", "prefill-0"]
     assert _spare(status)["roles"] == ["decode", "prefill"]
     first = _answers(dynkv, "tiny")
@@ -62,6 +66,17 @@ def test_disagg_comes_back_from_one_standby_for_both_roles(dynkv: Dynkv) -> None
     assert _starts_from_standby(dynkv, "disagg") == ["decode-0", "prefill-0"] * 2
     helped = [event for event in dynkv.events("disagg") if "what tells the sidecar starts from it" in event["message"]]
     assert len(helped) == 1, "prefill alone is registered at the sidecar"
+
+    dynkv.do("down")
+    after = _parked(dynkv)
+    assert after.keys() == parked.keys()
+    assert all(after[pid] < parked[pid] * 1.1 for pid in parked), f"they have grown: {parked}, {after}"
+    dynkv.do("park", "--stop")
+
+
+def _parked(dynkv: Dynkv) -> dict[int, int]:
+    """The memory of each that is parked for the host."""
+    return {it["pid"]: it["rss_bytes"] for it in json.loads(dynkv.do("park", "--json").stdout)["parked"]}
 
 
 def _keep_to_cpus_of_their_own(status: Status) -> None:

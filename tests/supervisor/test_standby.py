@@ -112,6 +112,19 @@ def lab(tmp_path: Path) -> Lab:
     return Lab(tmp_path)
 
 
+async def test_after_an_edit_a_worker_starts_with_the_edited_module(lab: Lab) -> None:
+    (lab.directory / "package").mkdir()
+    (module := lab.directory / "package" / "edited.py").write_text("word = 'before'\n")
+    async with scene(lab, worker(lab), modules=(*IMPORTS, "package.edited")) as it:
+        first, standby = await it.ready_as(), it.standby.status().pid
+        module.write_text("word = 'after it'\n")
+        it.runner.ask(Request(Ask.RESTART, "the test asks"))
+        await it.ready_as(not_pid=first.pid)
+        assert await it.starts_from_it() == 1
+        assert any(f"{module} has changed" in event.message + event.cause for event in await it.told())
+        await it.reaches(StandbyState.PARKED, not_pid=standby)
+
+
 async def test_a_worker_starts_from_it_and_so_does_its_successor(lab: Lab) -> None:
     async with scene(lab, worker(lab)) as it:
         first = await it.ready_as()

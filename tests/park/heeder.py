@@ -1,0 +1,15 @@
+"""Stands for a supervisor that is asked to end before it could heed that, and becomes the parker again."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+
+from dynkv.supervisor.parked import give_back, given
+
+time.sleep(0.3)
+assert signal.sigwait({signal.SIGTERM}) == signal.SIGTERM
+lot = given(int(sys.argv[sys.argv.index("--parked-fd") + 1]))
+assert lot is not None
+give_back(lot, ())
