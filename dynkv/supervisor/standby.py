@@ -289,8 +289,7 @@ class StandbyRunner:
 
     def _resident(self, child: Child) -> int:
         """Memory of its own process: a process just forked from it belongs to its tree only for a moment."""
-        process = read_process(child.pid)
-        return 0 if process is None else resident_bytes([process])
+        return resident_bytes(filter(None, [read_process(child.pid)]))
 
     def _fail(self, why: str) -> None:
         self._detail = why
