@@ -100,19 +100,21 @@ class _Run(Struct, frozen=True):
         status = self.site.status()
         if status is None or not status.get("endpoint") or not status.get("metrics_url"):
             raise NotMeasured("it has no endpoint")
+        before = self.site.counters_at_rest(status["metrics_url"])
         for point in points:
             self.tell(visit, f"is measured{f' at {point} times the KV cache' if point else ''}")
-            self._point(visit, point, status)
+            before = self._point(visit, point, status, before)
 
-    def _point(self, visit: Visit, point: str, status: Mapping[str, Any]) -> None:
-        url = status["metrics_url"]
-        before = self.site.counters(url)
+    def _point(self, visit: Visit, point: str, status: Mapping[str, Any], before: Samples) -> Samples:
+        """Measure one; returns the counters after it."""
         number = visit.round * len(self.task.points) + self.task.points.index(point)
         load = self._load(visit, self._workload(point, before), number, status)
         if not load.answered:
             raise NotMeasured(f"no request was answered: {load.error}")
-        figures = {**figures_of(load, self.task.limits), **counted(before, self.site.counters_at_rest(url))}
+        after = self.site.counters_at_rest(status["metrics_url"])
+        figures = {**figures_of(load, self.task.limits), **counted(before, after)}
         self.diary.note_round(Round(visit.round, visit.variant.name, point, figures, first_tokens(load.answered)))
+        return after
 
     def _workload(self, point: str, counters: Samples) -> Workload:
         if not point:

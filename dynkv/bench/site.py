@@ -17,10 +17,11 @@ from urllib.parse import urlsplit
 from dynkv.bench.counters import NAMES
 from dynkv.children.output import tail
 from dynkv.errors import DynkvError
+from dynkv.metrics.whole import OLDEST_S
 from dynkv.probes.text import Samples, read
 
 _METRICS_S = 30.0
-_STEADY_S, _STEADY_PAUSE_S = 5.0, 0.5
+_STEADY_S = 10.0
 _SAID_LINES = 40
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -75,10 +76,13 @@ class Site:
             connection.close()
 
     def counters_at_rest(self, url: str) -> Samples:
-        """The counters after a load, once two looks agree, since units count some of it a moment later."""
+        """The counters after a load, once two looks agree, since units count some of it a moment later.
+
+        Looks are so far apart that the second cannot be of the load's time.
+        """
         before, until = self.counters(url), time.monotonic() + _STEADY_S
         while time.monotonic() < until:
-            time.sleep(_STEADY_PAUSE_S)
+            time.sleep(OLDEST_S)
             if (now := self.counters(url)) == before:
                 break
             before = now
