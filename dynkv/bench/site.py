@@ -78,7 +78,7 @@ class Site:
     def counters_at_rest(self, url: str) -> Samples:
         """The counters after a load, once two looks agree, since units count some of it a moment later.
 
-        Looks are so far apart that the second cannot be of the load's time.
+        Looks are far enough apart that the second cannot date from the load.
         """
         before, until = self.counters(url), time.monotonic() + _STEADY_S
         while time.monotonic() < until:

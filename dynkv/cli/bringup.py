@@ -52,7 +52,7 @@ def bring_up(
     no_rollback: bool = False,
 ) -> None:
     """Carry out `dynkv up`, whose arguments these are, and report."""
-    postpone("importlib.metadata")  # for pydantic's plugins, of which none is used; with a parser of mail
+    postpone("importlib.metadata")  # pydantic wants it for plugins, which are disabled; it imports an email parser
     let_signals_come()
     persevere()
     deadline = Deadline(timeout)
@@ -73,7 +73,7 @@ def bring_up(
     else:
         status = _start(plan, where, deadline, wait=wait)
     if status is not None:
-        from dynkv.cli.started import show_started  # that much later
+        from dynkv.cli.started import show_started  # not needed until now
 
         show_started(status, where.directory)
 
@@ -131,7 +131,7 @@ def _order(
             raise AlreadyRunning(where.name)
         is_free = shown is not None and not claims.hold(shown.plan.ports)
         planned = shown if shown and is_free else _plan(loaded, where, claims, skip_checks=skip_checks)
-        before = orphans(where) if planned is shown else planned.before  # the supervisor of then has let go
+        before = orphans(where) if planned is shown else planned.before  # its supervisor has released it since
         replace = replace or _asked_about(planned, before)
         join(planned.plan)
         prepare(planned.plan.prepare)

@@ -117,7 +117,7 @@ def told_by(python: str, words: Sequence[str], timeout_s: float) -> bytes:
 
 
 def _own_version(name: str) -> str | None:
-    from importlib import metadata  # with a parser of mail
+    from importlib import metadata  # which imports an email parser
 
     try:
         return metadata.version(name)

@@ -174,9 +174,7 @@ def effective_user(pid: int) -> int | None:
 
 def _user(pid: int, which: int) -> int | None:
     try:
-        uids = read_file(f"/proc/{pid}/status").partition(b"\nUid:")[
-            2
-        ]  # the name, which is before it, has no line break
+        _, _, uids = read_file(f"/proc/{pid}/status").partition(b"\nUid:")  # no name before it has a line break
         return int(uids.split(maxsplit=which + 1)[which])
     except (OSError, ValueError, LookupError):
         return None

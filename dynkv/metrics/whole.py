@@ -32,7 +32,7 @@ SCRAPE_FAMILIES = {
 _TIMEOUT_S = 2.0
 _FRESH_S = 1.0
 OLDEST_S = 2 * _FRESH_S
-"""Greatest age of a figure: a text is served for some time, and made of units' texts that were kept as long."""
+"""Greatest age of a figure in seconds: a text is served for a while, and made of units' texts of up to that age."""
 _LONGEST = 2 * 1024**2
 """Most characters of one unit: a vLLM worker has some 200,000."""
 

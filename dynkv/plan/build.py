@@ -102,8 +102,10 @@ def _refuse_strangers(profile: Profile, workers: list[Seat]) -> None:
 
 def _refuse_bytes(profile: Profile, facts: HostFacts, home: str) -> None:
     """Raise PreflightRefused for paths that the Rust parts of the stack cannot handle (ai-dynamo 1.6.1, tokenizers)."""
+    if profile.topology == "none":
+        return
     for what, path in {"DYNKV_HOME": home, "the model": facts.model.path, "the interpreter": facts.python}.items():
-        if profile.topology != "none" and not is_text(path):
+        if not is_text(path):
             raise PreflightRefused(
                 f"the path of {what} contains bytes that are not valid UTF-8, which the stack cannot handle: {path}",
                 hint="rename it, or use a link with another name",

@@ -23,9 +23,11 @@ _AUTO_L1_GB = 20.0
 _FIRST_PINNED_GB = 1.0
 """GiB of L1 to pin before it answers; the rest is pinned while it serves. LMCache's default of 20 takes 7 s."""
 _HUGE_PAGES = {"THP_MEM_ALLOC_ENABLE": "1"}
-"""Makes torch ask for transparent huge pages, where the host allows them (torch 2.13, c10/core/impl/alloc_cpu.cpp). L1
-is such memory, and pinned: of 20 GiB, pinning took 3.9 s instead of 8.8, and the death of their process 0.6 s instead
-of 1.9, during which it holds the workers' GPU memory (H200, means of two)."""
+"""Makes torch ask for transparent huge pages, where the host allows them (torch 2.13, c10/core/impl/alloc_cpu.cpp).
+
+torch allocates L1, which is then pinned: pinning 20 GiB took 3.9 s instead of 8.8. The dying process, which holds the
+workers' GPU memory meanwhile, was gone after 0.6 s instead of 1.9 (H200, means of two).
+"""
 _POLLING_NICE = CPU_NICE + 5
 """Niceness of a sidecar that others read from: it polls without pause, as NIXL does, and a worker on the same CPUs
 must compute too."""
