@@ -6,6 +6,8 @@ of the stack, and nothing that only the command line needs.
 
 from __future__ import annotations
 
+import dynkv.without_openssl  # noqa: F401  # isort: skip  (before anything imports it)
+
 import gc
 import os
 import signal
