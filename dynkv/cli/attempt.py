@@ -16,6 +16,7 @@ from dynkv.control.deadline import Deadline
 from dynkv.errors import DynkvError, PreflightRefused, UnitFailed
 from dynkv.plan.model import Role
 from dynkv.supervisor.journal import JournalFile
+from dynkv.supervisor.moments import seconds_of
 from dynkv.supervisor.states import State, is_well
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, LastExit, UnitStatus
 
@@ -28,8 +29,8 @@ _SETTLED_S, _CHANGED_S = 0.05, 0.95
 
 _FOUND_S = 10.0
 """Ample time for a frontend to find a ready worker, in seconds."""
-_ROUNDED_S, _SHORTLY_S = 0.05, 0.001
-"""Seconds: the rounding error of reported times, and the least to wait."""
+_SHORTLY_S = 0.001
+"""The least to wait, in seconds."""
 
 
 class _TakenDown(DynkvError):
@@ -96,7 +97,8 @@ class Attempt(Struct, frozen=True):
         if unit.pid is None or self.order.plan.unit(unit.name).probes.readiness.checks:
             return 0.0
         settled_s = _CHANGED_S if self.before.processes else _SETTLED_S
-        ran_s = max((unit.uptime_s or 0.0) - _ROUNDED_S, seen_s)  # at least
+        since = None if unit.started_at is None else seconds_of(unit.started_at)
+        ran_s = seen_s if since is None else max(time.time() - since, seen_s)
         return 0.0 if ran_s >= settled_s else max(settled_s - ran_s, _SHORTLY_S)
 
     def _outdated(self, journal: JournalFile | None) -> frozenset[str]:

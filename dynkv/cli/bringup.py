@@ -14,7 +14,6 @@ from dynkv.cli.inherited import let_signals_come
 from dynkv.cli.joining import certificates, join
 from dynkv.cli.launch import Order, become_supervisor
 from dynkv.cli.planned import Planned, locate, make_plan, overrides
-from dynkv.cli.postponed import postpone
 from dynkv.cli.prepare import prepare
 from dynkv.cli.report import say
 from dynkv.cli.streams import persevere
@@ -52,7 +51,6 @@ def bring_up(
     no_rollback: bool = False,
 ) -> None:
     """Carry out `dynkv up`, whose arguments these are, and report."""
-    postpone("importlib.metadata")  # pydantic wants it for plugins, which are disabled; it imports an email parser
     let_signals_come()
     persevere()
     deadline = Deadline(timeout)

@@ -15,7 +15,8 @@ from dynkv.cli.options import JsonOption, NameArgument, SinceOption
 from dynkv.cli.since import moment
 from dynkv.documents import encoded
 from dynkv.errors import DynkvError
-from dynkv.supervisor.events import Event, decoded, seconds_of
+from dynkv.supervisor.events import Event, decoded
+from dynkv.supervisor.moments import seconds_of
 
 
 def events(

@@ -7,6 +7,10 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+RARELY_USED = ("importlib.metadata", "base64", "ctypes", "difflib", "glob", "hashlib", "shutil", "tempfile")
+"""Modules that `up` can do without until a supervisor starts, or altogether: pydantic wants the first one for plugins,
+which are disabled, and it imports an email parser."""
+
 
 def postpone(name: str) -> None:
     """Let something else stand for the module until one of its attributes is asked for. Source: PEP 562.

@@ -9,6 +9,10 @@ import os
 
 from dynkv import __version__
 
+TYPE_CHECKING = False  # a quick verb does without the import of typing
+if TYPE_CHECKING:
+    from typing import Any
+
 _COMPLETION = "_DYNKV_COMPLETE"
 """Set by the shell to ask for completions. Source: click, "Shell Completion"."""
 _NO_VERB = 2
@@ -41,11 +45,19 @@ def quick(words: list[str]) -> int | None:
             from dynkv.cli.plain import UP, plainly
 
             if (parameters := plainly(rest, "profile", UP)) is not None:
-                from dynkv.cli.bringup import bring_up
-
-                bring_up(**parameters)
+                _bring_up(parameters)
                 return 0
     return None
+
+
+def _bring_up(parameters: dict[str, Any]) -> None:
+    from dynkv.cli.postponed import RARELY_USED, postpone
+
+    for name in RARELY_USED:
+        postpone(name)
+    from dynkv.cli.bringup import bring_up
+
+    bring_up(**parameters)
 
 
 def _help() -> None:

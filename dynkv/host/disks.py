@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from contextlib import suppress
 from itertools import islice
@@ -17,9 +16,10 @@ def free_bytes(path: Path) -> int | None:
     """Free bytes on the disk that `path` is on, or would be; None if unknown."""
     there = next((parent for parent in (path, *path.parents) if os.path.exists(parent)), Path("/"))
     try:
-        return shutil.disk_usage(there).free
+        disk = os.statvfs(there)
     except OSError:
         return None
+    return disk.f_bavail * disk.f_frsize
 
 
 def room_bytes(path: Path) -> int | None:

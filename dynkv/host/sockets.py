@@ -8,11 +8,12 @@ import socket
 import time
 from collections.abc import Container, Iterable
 from contextlib import suppress
-from typing import NamedTuple
 
+from dynkv.host import sock_diag
 from dynkv.host.described import described, user_name
 from dynkv.host.files import read_file, with_descriptor
 from dynkv.host.processes import open_files, pids
+from dynkv.host.sock_diag import Listener
 
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _CONNECT_TIMEOUT_S = 0.2
@@ -21,17 +22,6 @@ _LOOPBACK_S = 5.0
 _LISTENING = re.compile(rb":([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} 0A (?:\S+ +){3}(\d{1,20}) +\d+ +(\d{1,20}) ")
 """Port, user and inode of a socket in the state 0A, which is TCP_LISTEN. Source: proc_net(5),
 include/net/tcp_states.h."""
-
-
-class _Listener(NamedTuple):
-    port: int
-    uid: int
-    inode: int
-
-    @property
-    def link(self) -> str:
-        """The link by which /proc shows a descriptor of it."""
-        return f"socket:[{self.inode}]"
 
 
 def listen_problem(address: str) -> str:
@@ -74,17 +64,24 @@ def ports_of(pids: Iterable[int], max_age_s: float = 0.0) -> frozenset[int]:
     return frozenset(listener.port for listener in _listeners(max_age_s) if listener.link in own)
 
 
-_lately: tuple[float, list[_Listener]] | None = None
+_lately: tuple[float, list[Listener]] | None = None
 
 
-def _listeners(max_age_s: float = 0.0) -> list[_Listener]:
+def _listeners(max_age_s: float = 0.0) -> list[Listener]:
     """Every listening socket."""
     global _lately
     if _lately is None or time.monotonic() >= _lately[0] + max_age_s:
-        rows = (row for table in _TABLES for row in _LISTENING.findall(read_table(table)))
-        found = [_Listener(int(port, 16), int(uid), int(inode)) for port, uid, inode in rows]
+        try:
+            found = with_descriptor(sock_diag.listeners)
+        except OSError:  # a kernel without it, or one that may not be asked
+            found = _in_tables()
         _lately = (time.monotonic(), found)
     return _lately[1]
+
+
+def _in_tables() -> list[Listener]:
+    rows = (row for table in _TABLES for row in _LISTENING.findall(read_table(table)))
+    return [Listener(int(port, 16), int(uid), int(inode)) for port, uid, inode in rows]
 
 
 def read_table(table: str) -> bytes:

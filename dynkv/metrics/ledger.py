@@ -11,7 +11,8 @@ from msgspec import Struct, field
 
 from dynkv.probes.text import Sample
 from dynkv.supervisor.event_kinds import EventKind
-from dynkv.supervisor.events import Event, seconds_of
+from dynkv.supervisor.events import Event
+from dynkv.supervisor.moments import seconds_of
 from dynkv.supervisor.states import State
 from dynkv.supervisor.verdict import Reason
 

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from dynkv.host.gpus import GpuLoad
 from dynkv.metrics.exposition import unit_labels
 from dynkv.probes.text import Sample
-from dynkv.supervisor.events import seconds_of
+from dynkv.supervisor.moments import seconds_of
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, StandbyState
 
 PRESENT_FAMILIES = {

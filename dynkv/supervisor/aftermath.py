@@ -13,8 +13,8 @@ from dynkv.reclaim.ports import wait_for_ports
 from dynkv.reclaim.shared_memory import remove_of
 from dynkv.reclaim.sidecar import Outcome, Registrations, Sidecar, release
 from dynkv.supervisor.event_kinds import EventKind
-from dynkv.supervisor.events import seconds_of
 from dynkv.supervisor.life import Life, Shared
+from dynkv.supervisor.moments import seconds_of
 from dynkv.supervisor.turns import Turn
 
 Kept = Mapping[str, str]

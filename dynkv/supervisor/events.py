@@ -6,7 +6,6 @@ import os
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from dynkv.children.output import copies_of, tail
 from dynkv.owned import open_own
 from dynkv.secrets import masked
 from dynkv.supervisor.event_kinds import EventKind
+from dynkv.supervisor.moments import utc_now
 
 _REMEMBERED = 1000
 _BUFFER = 1000
@@ -125,15 +125,3 @@ def _last_seq(path: Path) -> int:
         if numbers := [seq for seq in found if 0 < seq < _SEQ_MAX]:
             return max(numbers)
     return 0
-
-
-def seconds_of(moment: str) -> float | None:
-    """Seconds since 1970 of a time from utc_now(); None if it is not such a time."""
-    try:
-        return datetime.fromisoformat(moment).timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
-def utc_now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

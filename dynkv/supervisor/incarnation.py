@@ -24,12 +24,12 @@ from dynkv.reclaim.sidecar import Registrations, registrations_in
 from dynkv.supervisor.background import goes_on_without
 from dynkv.supervisor.boundary import outliving
 from dynkv.supervisor.event_kinds import EventKind
-from dynkv.supervisor.events import seconds_of, utc_now
 from dynkv.supervisor.inbox import Ask, Request
 from dynkv.supervisor.journal import ChildRecord
 from dynkv.supervisor.life import Life, secrets_of
 from dynkv.supervisor.liveness import until_hung, until_idle
 from dynkv.supervisor.loras import with_loras
+from dynkv.supervisor.moments import seconds_of, utc_now
 from dynkv.supervisor.slot import Slot
 from dynkv.supervisor.standby import StandbyRunner
 from dynkv.supervisor.states import State, is_running

@@ -18,9 +18,10 @@ from dynkv.plan.model import Plan
 from dynkv.supervisor.board import Board
 from dynkv.supervisor.boundary import outliving
 from dynkv.supervisor.event_kinds import EventKind
-from dynkv.supervisor.events import EventLog, utc_now
+from dynkv.supervisor.events import EventLog
 from dynkv.supervisor.hooks import Failure, HookRunner
 from dynkv.supervisor.journal import Journal
+from dynkv.supervisor.moments import utc_now
 from dynkv.supervisor.occasions import Occasion, occasions
 from dynkv.supervisor.states import State, is_well
 from dynkv.supervisor.status import DeploymentState, UnitStatus

@@ -13,8 +13,8 @@ from dynkv.children.tree import Host
 from dynkv.host.processes import resident_bytes
 from dynkv.plan.model import Plan
 from dynkv.supervisor.cuts import Cuts
-from dynkv.supervisor.events import seconds_of
 from dynkv.supervisor.life import Shared
+from dynkv.supervisor.moments import seconds_of
 from dynkv.supervisor.proof import Proof
 from dynkv.supervisor.restart import restarts_left
 from dynkv.supervisor.runner import Runner

@@ -15,11 +15,11 @@ from dynkv.supervisor import admission, incarnation
 from dynkv.supervisor.aftermath import bury, give_back, let_go, purge_discovery
 from dynkv.supervisor.boundary import described, tell_fault
 from dynkv.supervisor.event_kinds import EventKind
-from dynkv.supervisor.events import utc_now
 from dynkv.supervisor.inbox import Ask, Request
 from dynkv.supervisor.incarnation import Incarnation
 from dynkv.supervisor.journal import ChildRecord
 from dynkv.supervisor.life import Life
+from dynkv.supervisor.moments import utc_now
 from dynkv.supervisor.peers import Nobody, Peers
 from dynkv.supervisor.restart import backoff_s
 from dynkv.supervisor.salvage import registrations_of

@@ -19,8 +19,8 @@ from dynkv.plan.model import Plan, Role, Unit
 from dynkv.plan.order import stop_stages
 from dynkv.reclaim.sidecar import Registrations, registrations_in
 from dynkv.short_paths import remove_shortcut
-from dynkv.supervisor.events import seconds_of
 from dynkv.supervisor.journal import ChildRecord, JournalFile
+from dynkv.supervisor.moments import seconds_of
 from dynkv.supervisor.renewal import kept_as_they_were
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import DeploymentState, DeploymentStatus, UnitStatus

@@ -16,8 +16,9 @@ from dynkv.plan.model import SIDECARS_STANDBY, WORKERS_STANDBY, Plan, Role, Unit
 from dynkv.reclaim.discovery import purge
 from dynkv.reclaim.sidecar import Registrations
 from dynkv.supervisor.event_kinds import EventKind
-from dynkv.supervisor.events import EventLog, utc_now
+from dynkv.supervisor.events import EventLog
 from dynkv.supervisor.journal import ChildRecord, JournalFile, read_journal, set_aside
+from dynkv.supervisor.moments import utc_now
 from dynkv.supervisor.occasions import NOTHING, Told
 from dynkv.supervisor.salvage import adoptable, changed_units, clear_files, end_all_but, registrations_left
 from dynkv.supervisor.survivors import spared_for, strays_of, survivors

@@ -25,8 +25,8 @@ from dynkv.plan.model import Role
 from dynkv.plan.serving import Listener
 from dynkv.probes.scrape import Figures, sources
 from dynkv.supervisor.boundary import outliving
-from dynkv.supervisor.events import utc_now
 from dynkv.supervisor.life import Shared
+from dynkv.supervisor.moments import utc_now
 from dynkv.supervisor.stack import Stack
 
 

@@ -16,7 +16,8 @@ from dynkv.metrics.ledger import Ledger
 from dynkv.metrics.present import PRESENT_FAMILIES, Beside, present
 from dynkv.probes.text import Sample
 from dynkv.supervisor.event_kinds import EventKind
-from dynkv.supervisor.events import EventLog, utc_now
+from dynkv.supervisor.events import EventLog
+from dynkv.supervisor.moments import utc_now
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import (
     DeploymentState,

@@ -13,9 +13,9 @@ from processes import is_alive, until
 
 from dynkv.children.child import Child
 from dynkv.plan.model import Condition, Dependency, Probe, Probes, Role, Unit
-from dynkv.supervisor.events import utc_now
 from dynkv.supervisor.inbox import Ask, Request
 from dynkv.supervisor.journal import ChildRecord, read_journal
+from dynkv.supervisor.moments import utc_now
 from dynkv.supervisor.salvage import orphaned_status
 from dynkv.supervisor.states import State
 
