@@ -10,12 +10,15 @@ number (700) looking through them takes a tenth of what a quick verb does."""
 
 def main() -> int:
     gc.set_threshold(_NEW_OBJECTS)
-    from dynkv.cli.inherited import shed
+    try:
+        from dynkv.cli.inherited import shed
 
-    shed()
-    from dynkv.cli.app import main as run
+        shed()
+        from dynkv.cli.app import main as run
 
-    code = run()
+        code = run()
+    except KeyboardInterrupt:  # while the command itself was still imported
+        code = 130
     gc.freeze()  # all of it goes with the process: Python would look through it for garbage, which takes up to 0.1 s
     return code
 

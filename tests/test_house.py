@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parents[1] / "dynkv"
 ROWS = (
     "__main__ cli bench daemon control metrics supervisor reclaim render observe init bash doctor stacks cluster "
     "probes park children host plan profile instack home short_paths locks owned documents readable "
-    "secrets surroundings without_openssl extras errors"
+    "secrets interrupts surroundings without_openssl extras errors"
 ).split()
 """From top to bottom. `dynkv/__init__.py` holds the version and belongs to no row."""
 FILES = sorted(PACKAGE.rglob("*.py"))

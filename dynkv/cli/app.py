@@ -16,10 +16,13 @@ def main() -> int:
     """Run the command line. The exit codes are part of the contract: 0 to 5, and 130 for Ctrl-C."""
     prepare()
     words = [word for word in sys.argv[1:] if word != _DEBUG]  # wherever it is
-    ahead.begin(words)
     try:
+        ahead.begin(words)
         code = quick(words)
         if code is None:
+            from dynkv.interrupts import hold_back
+
+            hold_back()
             from dynkv.cli.commands import run
 
             code = run(words)

@@ -17,6 +17,7 @@ from dynkv.errors import ProfileError, ScriptError, UsageError
 from dynkv.init.advice import DEFAULT_MODEL, Wish, advice
 from dynkv.init.draft import Draft
 from dynkv.init.script import converted
+from dynkv.interrupts import held_back
 from dynkv.profile.explain import explain
 from dynkv.profile.model import Profile
 from dynkv.profile.source import Source
@@ -90,7 +91,8 @@ def validated(draft: Draft) -> None:
     """Raise ProfileError if the profile is invalid."""
     data = draft.data()
     try:
-        Profile.model_validate_json(json.dumps(data))
+        with held_back():
+            Profile.model_validate_json(json.dumps(data))
     except ValidationError as error:
         raise explain(error, Source(data, {}), "the resulting profile") from None
 

@@ -37,6 +37,9 @@ def quick(words: list[str]) -> int | None:
 
             return 0 if glance(*given, as_json="--json" in rest) else None
         case ["down", *rest] if (given := _name(rest)) is not None:
+            from dynkv.interrupts import hold_back
+
+            hold_back()
             from dynkv.cli.takedown import bring_down
 
             bring_down(*given)
@@ -52,7 +55,9 @@ def quick(words: list[str]) -> int | None:
 
 def _bring_up(parameters: dict[str, Any]) -> None:
     from dynkv.cli.postponed import RARELY_USED, postpone
+    from dynkv.interrupts import hold_back
 
+    hold_back()
     for name in RARELY_USED:
         postpone(name)
     from dynkv.cli.bringup import bring_up

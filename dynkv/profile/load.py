@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from dynkv.documents import is_text
 from dynkv.errors import ProfileError, UnknownProfile, UsageError
+from dynkv.interrupts import held_back
 from dynkv.profile.document import DEPTH_MAX, Unfit, parse
 from dynkv.profile.explain import explain
 from dynkv.profile.model import Profile
@@ -83,7 +84,8 @@ def load(name_or_path: str, overrides: Iterable[Override] = ()) -> LoadedProfile
         source = source.merged(_as_source(override))
     try:
         # strict JSON mode accepts an array for a tuple and an integer for a float, and coerces nothing else
-        profile = Profile.model_validate_json(json.dumps(source.data))
+        with held_back():
+            profile = Profile.model_validate_json(json.dumps(source.data))
     except ValidationError as error:
         raise explain(error, source, path.name) from None
     return LoadedProfile(path.stem, profile, source)

@@ -1,0 +1,64 @@
+"""Ctrl-C while a command is still importing, or while an extension module works, ends it like any other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dynkv.interrupts import held_back
+
+PROFILE = "topology: none\nunits: [{name: a, argv: [sleep, '1000']}]\n"
+
+WHILE_IMPORTING = """
+import os, signal, sys
+
+class Presses:
+    def __init__(self, module):
+        self.module = module
+
+    def find_spec(self, name, path=None, target=None):
+        if name == self.module:
+            self.module = None
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Presses(sys.argv.pop(1)))
+from dynkv.cli.app import main
+sys.exit(main())
+"""
+
+
+def test_what_arrives_meanwhile_takes_effect_at_the_end() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), held_back():
+        os.kill(os.getpid(), signal.SIGINT)
+        done.append("work")
+    assert done == ["work"]
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+@pytest.mark.parametrize(
+    ("verb", "module"),
+    [
+        ("up", "datetime"),
+        ("up", "_decimal"),
+        ("up", "pydantic_core.core_schema"),
+        ("down", "datetime"),
+        ("plan", "typer"),
+        ("plan", "datetime"),
+    ],
+)
+def test_an_import_is_not_broken_off(verb: str, module: str, tmp_path: Path) -> None:
+    """msgspec ignores that its import of datetime has failed, and crashes later."""
+    profile, home = tmp_path / "mine.yaml", tmp_path / "home"
+    profile.write_text(PROFILE)
+    words = [verb, *([str(profile)] if verb != "down" else [])]
+    env = {**os.environ, "DYNKV_HOME": str(home), "PYTHONPATH": ":".join(filter(None, sys.path))}
+    command = [sys.executable, "-P", "-c", WHILE_IMPORTING, module, *words]
+    run = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert (run.returncode, run.stdout, run.stderr) == (130, "", "")
+    assert not (home / "mine" / "journal.json").exists()
