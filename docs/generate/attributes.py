@@ -19,6 +19,7 @@ _IN_JSON = {
     "None": "`null`",
     "dict[str, Any]": "object",
     "dict[str, int]": "object of whole numbers",
+    "dict[str, str]": "object of texts",
     "dict[str, float | int | None]": "object of numbers or `null`",
 }
 """Python's types, as they come over the wire."""

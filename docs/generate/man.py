@@ -18,6 +18,7 @@ from dynkv.cli.commands import command_line
 from dynkv.cli.manual import EXAMPLES
 from dynkv.cli.verbs import VERBS
 from dynkv.errors import EXIT_CODES
+from generate.cli import value_of
 
 SCRIPTS = {
     "bash": "bash-completion/completions/dynkv",
@@ -96,7 +97,7 @@ def _parameters(command: Any) -> Iterator[str]:
             yield f".I {escaped(str(parameter.metavar).strip('[]'))}"
         else:
             names = ", ".join(f"\\fB{escaped(name)}\\fR" for name in [*parameter.opts, *parameter.secondary_opts])
-            value = "" if parameter.is_flag else f" \\fI{escaped(parameter.metavar or parameter.name.upper())}\\fR"
+            value = "" if parameter.is_flag else f" \\fI{escaped(value_of(parameter))}\\fR"
             yield names + value
         yield escaped(parameter.help or "")
 

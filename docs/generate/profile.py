@@ -127,11 +127,16 @@ class _Sections:
         for one in (items, *items.get("oneOf", ())):
             if "$ref" in one:
                 found = self._found(one)
-                kind = found["properties"].get("backend", found["properties"].get("type", {})).get("const")
+                kind = next((it["const"] for key in ("backend", "type") if "const" in (it := _key(found, key))), "")
                 yield "[]" + (f" ({kind})" if kind else " (any other)" if "oneOf" in items else ""), found
 
     def _found(self, key: Schema) -> Schema:
         return self._definitions[key["$ref"].rpartition("/")[2]]
+
+
+def _key(section: Schema, name: str) -> Schema:
+    found: Schema = section["properties"].get(name, {})
+    return found
 
 
 _NAMES = {"integer": "whole number", "string": "text", "boolean": "`true` or `false`"}
@@ -148,7 +153,7 @@ def _range(key: Schema) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.10g}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.10g}"
 
 
 def _default(value: Any) -> str:
