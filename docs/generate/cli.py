@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import EnumType
 from typing import Any, get_args
 
@@ -87,6 +87,6 @@ def _parameter(parameter: Any) -> tuple[str, str]:
 def value_of(parameter: Any) -> str:
     """The placeholder for an option's value: its own, else the choices, else the option's name."""
     kind = parameter.type_descriptor.annotation
-    choices = [it.value for it in kind] if isinstance(kind, EnumType) else get_args(kind)
-    words = [it for it in choices if isinstance(it, str)]
+    choices: Iterable[Any] = kind.__members__.values() if isinstance(kind, EnumType) else get_args(kind)
+    words = [f"{it}" for it in choices if isinstance(it, str)]
     return str(parameter.metavar or "|".join(words) or parameter.name.upper())
