@@ -73,7 +73,7 @@ def _limited(which: int, to: int) -> Callable[[], None]:
 
 
 HOSTS = [
-    Host("one as most are"),
+    Host("an ordinary host"),
     # the kernel
     Host("no memfd_create", "the plan is passed in an unnamed file", partial(refuse, MEMFD_CREATE)),
     Host("no sendfile", "logs are copied by other means", partial(refuse, SENDFILE)),
@@ -186,5 +186,5 @@ HOSTS = [
         lives_in=("unshare", "--pid", "--mount", "--fork", "--mount-proc"),
     ),
     Host("a user namespace, as rootless containers have", before=("unshare", "--user", "--map-root-user")),
-    Host("no network, not even loopback", before=("unshare", "--net")),
+    Host("no network, not even loopback", "it is supported with `topology: none`; the stack needs loopback", before=("unshare", "--net")),
 ]
