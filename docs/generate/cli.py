@@ -34,7 +34,7 @@ def page() -> str:
 
 
 def _groups() -> str:
-    """The verbs as `dynkv --help` has them."""
+    """The table of verbs, grouped as in `dynkv --help`."""
     rows = [(verb.group, f"[{verb.name}](#dynkv-{verb.name})", verb.short) for verb in VERBS]
     return table(("group", "verb", "what it is for"), rows)
 

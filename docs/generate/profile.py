@@ -67,13 +67,14 @@ def _instead(key: str) -> str:
 
 
 class _Sections:
-    """One section of the page for each object in the schema."""
+    """Makes a section of the page for each object in the schema."""
 
     def __init__(self, definitions: Mapping[str, Schema]) -> None:
         self._definitions = definitions
 
     def of(self, path: str, section: Schema, defaults: Mapping[str, Any]) -> Iterator[str]:
-        """`defaults`: what the section has where it is used, which may differ from what its keys have anywhere."""
+        """The section and those inside it. `defaults`: the defaults where the section is used, which may differ from
+        those of its keys."""
         if path:
             yield f"## {path}"
         if path and section.get("description"):
@@ -116,7 +117,7 @@ class _Sections:
         return "$ref" in key
 
     def _inside(self, key: Schema) -> Iterator[tuple[str, Schema]]:
-        """The objects that a key holds, each with what its path ends in."""
+        """The objects inside a key, each with the suffix of its path."""
         for one in (key, *key.get("anyOf", ())):
             if "$ref" in one:
                 yield "", self._found(one)

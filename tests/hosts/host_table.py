@@ -186,5 +186,9 @@ HOSTS = [
         lives_in=("unshare", "--pid", "--mount", "--fork", "--mount-proc"),
     ),
     Host("a user namespace, as rootless containers have", before=("unshare", "--user", "--map-root-user")),
-    Host("no network, not even loopback", "it is supported with `topology: none`; the stack needs loopback", before=("unshare", "--net")),
+    Host(
+        "no network, not even loopback",
+        "it is supported with `topology: none`; the stack needs loopback",
+        before=("unshare", "--net"),
+    ),
 ]
