@@ -185,7 +185,7 @@ def fresh_ids(count: int) -> list[int]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Serves both kinds of registration, as for workers on a CPU."""
+    """A server with both kinds of registration, as for workers on a CPU."""
     with lmcache_server(tmp_path_factory.mktemp("lmcache") / "log", "auto") as started:
         yield started
 
