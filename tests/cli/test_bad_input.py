@@ -289,6 +289,21 @@ class TestLooking:
         assert plan["python"] == stack.removeprefix("python=")
         assert not (tmp_path / "home").exists(), "looking leaves nothing behind"
 
+    @pytest.mark.parametrize(
+        ("words", "engine"),
+        [
+            (("disagg", *MOCKER), "disagg, mocker"),
+            (("agg", "--device", "cpu", "--model", "tiny"), "agg, vllm on cpu"),
+            (("infra",), "none"),
+        ],
+    )
+    def test_plan_names_a_device_only_where_something_computes(
+        self, dynkv: Dynkv, stack: str, words: tuple[str, ...], engine: str
+    ) -> None:
+        done = dynkv("plan", *words, "--set", stack)
+        assert done.code == 0, done.err
+        assert done.out.splitlines()[0] == f"{words[0]}: {engine}, {stack.removeprefix('python=')}"
+
     def test_plan_as_a_script(self, dynkv: Dynkv, stack: str) -> None:
         done = dynkv("plan", "agg", *MOCKER, "--set", stack, "--shell")
         assert (done.code, done.err) == (0, "")
