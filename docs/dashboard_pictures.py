@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def _use(dynkv: Dynkv) -> None:
-    """Three clients; the worker dies in the middle."""
+    """Run three clients; the worker is killed halfway."""
     over = Event()
     clients = [Thread(target=_ask, args=(dynkv, over, 0.3 + 0.4 * number)) for number in range(3)]
     for client in clients:
@@ -93,7 +93,7 @@ def _ask(dynkv: Dynkv, over: Event, pause_s: float) -> None:
         try:
             complete(dynkv.endpoint, "tiny", prompt(_PROMPT_TOKENS, seed=number % _PROMPTS))
         except openai.OpenAIError:
-            time.sleep(1.0)  # the worker is on its way back
+            time.sleep(1.0)  # the worker is restarting
 
 
 def _curves(query: Query, prometheus: Prometheus, since: float, until: float) -> Iterator[Curve]:
@@ -157,7 +157,7 @@ def _lines(panel: Panel, curves: list[Curve], span: tuple[float, float], size: t
     for number, curve in enumerate(curves[: len(_COLOURS)]):
         steps, before = [], -math.inf
         for moment, value in curve.points:
-            goes_on = moment - before <= _STEP_S * 1.5  # where nothing was said, there is a gap
+            goes_on = moment - before <= _STEP_S * 1.5  # a gap where there is no sample
             steps.append(f"{'L' if goes_on else 'M'}{left + (moment - span[0]) * across:.1f} {bottom - value * up:.1f}")
             before = moment
         path = "".join(steps)

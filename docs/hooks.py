@@ -1,4 +1,4 @@
-"""Hooks of mkdocs: the pages of the reference are made from the code, when the documentation is built."""
+"""Hooks of mkdocs: make the pages of the reference from the code during the build."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mkdocs.structure.files import File, Files
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-from generate import PAGES  # noqa: E402 (found beside this file)
+from generate import PAGES  # noqa: E402 (needs the path above)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

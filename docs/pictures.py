@@ -33,13 +33,13 @@ from rich.text import Text
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from terminal.screen import Terminal  # noqa: E402 (found beside the tests)
+from terminal.screen import Terminal  # noqa: E402 (needs the path above)
 
 PICTURES = ROOT / "docs" / "pictures"
 WIDE, LOW = 110, 16
 _WATCHED_S = 45.0
 _NAMES = {"brown": "yellow", "brightbrown": "bright_yellow"}
-"""What pyte calls otherwise than rich."""
+"""Colours that pyte and rich name differently."""
 
 
 def main() -> None:
@@ -78,7 +78,7 @@ class Photographer:
         self._snap("doctor", ["doctor", "agg", "--device", "cpu", "--model", "tiny", "--set", "lmcache.l1_size_gb=200"])
 
     def _snap(self, name: str, words: list[str], shown: Callable[[str], bool] | None = None, rows: int = LOW) -> None:
-        """What a verb prints; or, when it is to be left at some moment, what is on the screen then."""
+        """Keep the output of a verb or, with `shown`, the screen some time after that holds."""
         with self._typed(*words, rows=rows) as terminal:
             if shown is None:
                 terminal.finish()
@@ -102,7 +102,7 @@ class Photographer:
 
 @contextmanager
 def asking(endpoint: str) -> Iterator[None]:
-    """Somebody who asks again and again, so that there is something to see."""
+    """Send requests until the block ends, so that the pictures show some activity."""
     over = threading.Event()
 
     def ask() -> None:
@@ -126,7 +126,7 @@ def asking(endpoint: str) -> Iterator[None]:
 
 
 def svg(name: str, words: list[str], rows: list[list[Char]]) -> str:
-    """The picture of a screen, below the command that was typed."""
+    """The screen as a picture, below the command line."""
     with Path(os.devnull).open("w") as nowhere:
         console = Console(record=True, width=WIDE, file=nowhere, force_terminal=True, color_system="truecolor")
         console.print(Text.assemble(("$ ", "dim"), (" ".join(["dynkv", *words]), "bold")), soft_wrap=True)
@@ -138,7 +138,7 @@ def svg(name: str, words: list[str], rows: list[list[Char]]) -> str:
 
 
 def line(row: list[Char]) -> Text:
-    """Cells that look the same are one piece."""
+    """The row, with adjacent cells of the same style as one piece."""
     text = Text()
     for (fg, bg, bold, reverse), cells in groupby(row, lambda cell: (cell.fg, cell.bg, cell.bold, cell.reverse)):
         style = Style(color=colour(fg), bgcolor=colour(bg), bold=bold, reverse=reverse)
@@ -155,12 +155,12 @@ def colour(name: str) -> str | None:
 
 
 def without_fonts(template: str) -> str:
-    """rich's template without fonts from the network: those that the reader has will do."""
+    """rich's template without fonts from the network: the reader's own are good enough."""
     head, _, rest = template.partition("    @font-face")
     _, _, body = rest.rpartition("@font-face")
     made = head + body.partition("    }}\n")[2]
     made = made.replace("Fira Code, monospace", "ui-monospace, Menlo, Consolas, monospace")
-    return made.replace("<svg ", '<svg xml:space="preserve" ', 1)  # or blanks at the beginning of a piece are lost
+    return made.replace("<svg ", '<svg xml:space="preserve" ', 1)  # otherwise leading spaces of a piece are lost
 
 
 def is_in_the_middle(text: str) -> bool:
@@ -171,7 +171,7 @@ def is_in_the_middle(text: str) -> bool:
 
 
 def is_private(text: str) -> bool:
-    """Whether a path or the name of this machine is seen."""
+    """Whether the text contains a path or the name of this machine."""
     return any(word in text for word in (str(ROOT), sys.prefix, str(Path.home()) + "/", os.uname().nodename + " "))
 
 

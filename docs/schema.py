@@ -13,11 +13,11 @@ def rendered() -> str:
     pydantic collects a field's text when its class is made, from the source: too slow for every command.
     """
     Section.model_config["use_attribute_docstrings"] = True
-    from dynkv.profile import l2  # noqa: F401 (a profile imports it only when it has an adapter)
+    from dynkv.profile import l2  # noqa: F401 (a profile imports it only if it has an adapter)
     from dynkv.profile.model import Profile
 
     for section in _all(Section):
-        section.model_rebuild()  # each shows its defaults
+        section.model_rebuild()  # for the default values
     made = Profile.model_json_schema()
     made["properties"]["extends"] = {"type": "string", "description": "A shipped profile or a file to begin with."}
     whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "dynkv profile", **made}

@@ -23,8 +23,8 @@ _INSTALLATION = frozenset(
 _OF_THE_LOGIN = frozenset("XDG_RUNTIME_DIR PWD OLDPWD".split())
 """Variables of the login session, which the supervisor may outlive."""
 NO_PLUGINS = "PYDANTIC_DISABLE_PLUGINS", "__all__"
-"""pydantic looks through all that is installed beside it for what might change what a profile means: nothing is to, and
-in an environment with the stack that takes longer than to read the profile. Source: pydantic 2.13, "Plugins"."""
+"""pydantic searches all installed packages for plugins, which could change the meaning of a profile: none may, and in
+an environment with the stack the search takes longer than reading the profile. Source: pydantic 2.13, "Plugins"."""
 
 
 def absolute(environ: "Mapping[str, str]") -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Certificates for servers of tests."""
+"""Certificates for the tests' servers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def certificate(directory: Path, name: str, *, by: str | None = None) -> tuple[str, str]:
-    """A certificate for 127.0.0.1 with its key, by itself or by another one."""
+    """A certificate for 127.0.0.1 with its key, self-signed or signed by another one."""
     key, cert = directory / f"{name}.key", directory / f"{name}.pem"
     words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}"]
     signed = [] if by is None else ["-CA", str(directory / f"{by}.pem"), "-CAkey", str(directory / f"{by}.key")]

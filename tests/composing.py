@@ -1,4 +1,4 @@
-"""Programs that read a Compose file as it is meant for them; none of them needs an engine for it."""
+"""Programs that read a Compose file; none of them needs a container engine for that."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pytest
 
 
 def podman_compose(directory: Path) -> str:
-    """What podman-compose makes of it; it is of the development list, and needs no podman to read a file."""
+    """The file as podman-compose reads it; it is in the development list, and needs no podman to read a file."""
     pytest.importorskip("podman_compose", reason="requirements/dev.txt has it")
     return _config(sys.executable, "-m", "podman_compose", "--dry-run", directory=directory)
 
 
 def docker_compose(directory: Path) -> str:
-    """What docker compose makes of it, or Debian's docker-compose."""
+    """The file as docker compose reads it, or Debian's docker-compose."""
     if (words := docker_compose_words()) is None:
         pytest.skip("docker compose is not here, and cannot be installed")
     return _config(*words, directory=directory)
@@ -27,7 +27,7 @@ def docker_compose(directory: Path) -> str:
 
 @cache
 def docker_compose_words() -> tuple[str, ...] | None:
-    """How it is called here; Debian's is installed where it lacks and may be had."""
+    """The command for it on this host; Debian's is installed if it is missing and available."""
     if shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
         return ("docker", "compose")
     if shutil.which("docker-compose") is None and os.geteuid() == 0 and shutil.which("apt-get"):

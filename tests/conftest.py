@@ -1,4 +1,4 @@
-"""What all tests share: asyncio for the async ones, and the helpers beside the tests of six folders."""
+"""Shared by all tests: asyncio for the async ones, and the helper modules in six folders."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ sys.path += [
     str(Path(__file__).parent / folder) for folder in ("children", "hosts", "observe", "plan", "probes", "supervisor")
 ]
 
-# a machine that others work on too is slow at times
+# a machine with other work is sometimes slow
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
 
-# a run in the background, or under nohup, is to ignore these, and so would all that it starts
+# a run in the background, or under nohup, ignores these, and so would everything that it starts
 for number in (signal.SIGHUP, signal.SIGQUIT):
     signal.signal(number, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -27,7 +27,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.fixture(scope="session", autouse=True)
 def short_paths(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Those to deployments that no test has taken down are gone with the run."""
+    """Shortcuts to deployments that no test has taken down are removed after the run."""
     yield
     for link in Path("/tmp").glob("dynkv-????????/d"):
         with suppress(OSError):  # another user's

@@ -1,4 +1,4 @@
-"""Debian's programs for tests: installed where they are missing and can be had."""
+"""Debian's programs for tests: installed if they are missing and available."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 
 
 def program(name: str, *packages: str) -> str:
-    """Its path, installed with these packages if need be; skips the test where there is none."""
+    """Its path; installs these packages if necessary, and skips the test if it remains missing."""
     if shutil.which(name) is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        # RUNLEVEL: a container has no init that could start it, and a host should not
+        # RUNLEVEL: in a container there is no init to start it, and on a host it must not be started
         env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
         for words in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
             subprocess.run(["apt-get", *words], capture_output=True, timeout=300, check=False, env=env)

@@ -1,4 +1,4 @@
-"""What /proc shows of a process that it may have from its parent, or from whoever it was before."""
+"""The properties in /proc that a process may have inherited from its parent, or kept from an earlier program."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _FILES = "limits oom_score_adj cgroup personality timerslack_ns coredump_filter 
 
 
 def seen(pid: int) -> dict[str, object]:
-    """Environment, working directory, kinds of open files, signals, limits, priority and the like; no numbers that
+    """Environment, working directory, kinds of open files, signals, limits, priority and so on, without numbers that
     differ for every process."""
     proc = Path("/proc", str(pid))
     lines = (line.partition(":") for line in (proc / "status").read_text().splitlines())
     found: dict[str, object] = {name: value.split() for name, _, value in lines if name in _STATUS}
     for name in _FILES:
-        with suppress(OSError):  # a kernel without it
+        with suppress(OSError):  # an older kernel
             found[name] = (proc / name).read_text()
     found["environment"] = environment_of(pid)
     found["cwd"] = str((proc / "cwd").readlink())
@@ -36,8 +36,8 @@ def seen(pid: int) -> dict[str, object]:
 
 
 def open_files(pid: int) -> Counter[str]:
-    """How many of each: the paths of files, and the kinds of everything else; without directories and
-    what it waits with, which are open for moments."""
+    """How many of each: the paths of files, and the kinds of everything else, without directories and what it waits
+    with, which are open only briefly."""
     found: Counter[str] = Counter()
     for fd in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(OSError):  # it has been closed meanwhile
@@ -48,6 +48,6 @@ def open_files(pid: int) -> Counter[str]:
 
 
 def own_memory_kb(pid: int) -> int:
-    """Memory that it has written itself. Files that it maps count as long as somebody uses them."""
+    """Memory that it has written itself. Mapped files count as long as somebody uses them."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))

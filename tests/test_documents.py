@@ -1,4 +1,4 @@
-"""JSON, whatever is in it, and back."""
+"""JSON of anything, and back."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_snapshot_keeps_its_fields() -> None:
 
 
 def test_recording_an_event_never_fails(tmp_path: Path) -> None:
-    """What a process is called comes from the host: it may be no text."""
+    """A process's name comes from the host and may not be text."""
     log = EventLog(tmp_path / "events.jsonl")
     log.record(EventKind.PORT, "held by caf\udce9", cause=str(tmp_path), holder=Path("/caf\udce9"), error=OSError("x"))
     told = json.loads((tmp_path / "events.jsonl").read_text())

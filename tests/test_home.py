@@ -1,4 +1,4 @@
-"""DYNKV_HOME: where it is, what lies in it, and who holds its locks."""
+"""DYNKV_HOME: where it is, what it contains, and who holds its locks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HOLD = "import sys; from pathlib import Path; from dynkv.locks import {what}; {
 
 @contextmanager
 def another_process(code: str, *args: Path) -> Iterator[subprocess.Popen[str]]:
-    """Runs until the end of the block, and has printed a line when it begins."""
+    """A process that runs until the block ends, and has printed a line."""
     command = [sys.executable, "-c", code, *map(str, args)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -98,7 +98,7 @@ class TestSocketPath:
 
 @pytest.fixture
 def parent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where short paths are made; short itself."""
+    """The directory for short paths, with a short path itself."""
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="s") as directory:
         monkeypatch.setattr("dynkv.short_paths._PARENTS", (directory,))
         yield Path(directory)
@@ -226,7 +226,7 @@ class TestLock:
         os.close(fd)
 
     def test_one_plans_at_a_time(self, tmp_path: Path) -> None:
-        """The second waits for the first: what it writes comes after what the first wrote."""
+        """The second one waits for the first: what it writes comes later."""
         hold = (
             "\nwith planning(Path(sys.argv[1])):"
             "\n    print('held', flush=True); sys.stdin.readline(); Path(sys.argv[2]).write_text('first')"
@@ -256,7 +256,7 @@ def test_a_disk_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr("fcntl.flock", flock)
-    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (numbers alone)
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (only their number is needed)
     with pytest.raises(PreflightRefused, match="files on this disk cannot be locked: No locks available") as refused:
         take_lock(tmp_path / "lock")
     assert refused.value.where == str(tmp_path / "lock")
@@ -268,7 +268,7 @@ def test_a_disk_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
 def test_whether_there_is_a_supervisor_is_asked_as_nfs_wants_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An exclusive lock is one of a file that is open for writing there. Source: flock(2), "NFS details"."""
+    """Only a file that is open for writing can be locked exclusively there. Source: flock(2), "NFS details"."""
     flock = fcntl.flock
 
     def nfs(fd: int, how: int) -> None:

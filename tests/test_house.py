@@ -1,4 +1,4 @@
-"""The house of docs/explanation/architecture.md: imports go downwards only, and the supervisor stays small."""
+"""The house of docs/explanation/architecture.md: imports only go downwards, and the supervisor stays small."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ ROWS = (
     "probes park children host plan profile instack home short_paths locks owned documents readable "
     "secrets interrupts surroundings without_openssl extras errors"
 ).split()
-"""From top to bottom. `dynkv/__init__.py` holds the version and belongs to no row."""
+"""The rows from top to bottom. `dynkv/__init__.py` has the version and belongs to no row."""
 FILES = sorted(PACKAGE.rglob("*.py"))
 PURE = set(
     "__future__ ast collections dataclasses difflib enum fnmatch functools graphlib hashlib ipaddress itertools json "
     "math msgspec operator pathlib pydantic pydantic_core re ruamel shlex textwrap typing urllib".split()
 )
-"""What may be imported where nothing is done but to decide."""
+"""Modules that code may import if it only decides."""
 LOOKS_AT_THE_HOST = {"urllib.request", *(f"pydantic.{name}Path" for name in ("File", "Directory", "New", "Socket"))}
 HIDDEN = {"__import__", "exec", "eval", "compile"}
-"""Behind these anything could be imported."""
+"""Functions that could import anything."""
 FILE_LINES_MAX, FUNCTION_LINES_MAX = 300, 40
 NOT_FOR_EVERY_PLAN = {
     *"argparse shutil tempfile zipfile email http".split(),
     *"dynkv.plan.facts dynkv.plan.build dynkv.cluster.etcd dynkv.supervisor.membership dynkv.doctor dynkv.cli".split(),
 }
-"""What a supervisor of a simple plan does without: each costs a tenth of a megabyte or more."""
+"""Modules that the supervisor of a simple plan does not import: each costs a tenth of a megabyte or more."""
 NOT_IN_THE_SUPERVISOR = "torch vllm lmcache dynamo pydantic typer rich ruamel psutil httpx pynvml".split()
 
 
@@ -58,7 +58,7 @@ def imported(file: Path) -> Iterator[tuple[str, str]]:
 
 
 def imported_modules(file: Path) -> set[str]:
-    """Modules of dynkv that a file imports, with `from dynkv.cli import view` taken as the module view."""
+    """Modules of dynkv that a file imports; `from dynkv.cli import view` counts as the module view."""
     names = {f"{module}.{name}" if f"{module}.{name}" in MODULES else module for module, name in imported(file)}
     return {name for name in names if name in MODULES}
 
@@ -73,7 +73,7 @@ def shown(file: Path) -> str:
 
 @pytest.mark.parametrize("file", FILES, ids=shown)
 def test_values_are_structs(file: Path) -> None:
-    """dataclasses.replace fails for them, which mypy does not see."""
+    """dataclasses.replace does not work for them, and mypy does not notice."""
     assert not {*imported(file)} & {("dataclasses", name) for name in ("", "replace", "fields", "asdict", "astuple")}
 
 
@@ -126,7 +126,7 @@ def test_only_the_lowest_row_looks_at_the_gpus() -> None:
 
 
 def test_only_one_file_reads_what_proc_says_of_a_process() -> None:
-    """The scripts of the stack read only what it says of themselves; an autogroup is written."""
+    """Scripts for the stack only read about themselves; an autogroup is written."""
     readers = {shown(file) for file in FILES if names_a_process_in_proc(file)}
     assert {file for file in readers if not file.startswith("instack/")} == {
         "host/processes.py",
@@ -146,7 +146,7 @@ def test_scripts_for_the_stack_import_nothing_of_dynkv(file: Path) -> None:
 
 
 def with_what_they_import(modules: Iterable[str]) -> set[str]:
-    """These modules of dynkv and all that they need of it."""
+    """These modules of dynkv, and all modules that they import."""
     found: set[str] = set()
     left = list(modules)
     while left:
@@ -164,7 +164,7 @@ def with_what_they_import(modules: Iterable[str]) -> set[str]:
     ),
 )
 def test_the_plan_and_what_is_made_with_it_do_no_io(module: str) -> None:
-    """Nor does anything that it calls. What the host is, and where the person stands on it, comes in as facts."""
+    """The same is true of everything that it calls. The host and the working directory are passed in as facts."""
     file = MODULES[module]
     for name, member in imported(file):
         assert name.split(".")[0] in {"dynkv", *PURE}, f"{module} imports {name}"
@@ -176,14 +176,14 @@ def test_the_plan_and_what_is_made_with_it_do_no_io(module: str) -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=shown)
 def test_what_an_engine_can_do_stands_in_one_table(file: Path) -> None:
-    """Whoever asks which engine it is would be forgotten when the next one comes."""
+    """Code that compares the engine's name would be forgotten when another engine is added."""
     asking = [f"line {line}" for line in sorted(asks_which_engine(ast.parse(file.read_text(encoding="utf-8"))))]
-    allowed = {"profile/engines.py", "plan/build.py"}  # the table, and the makers, which a test holds to it
+    allowed = {"profile/engines.py", "plan/build.py"}  # the table, and the makers, which a test compares with it
     assert not asking or shown(file) in allowed, f"{shown(file)}: ask ENGINES of profile/engines.py what it can do"
 
 
 def asks_which_engine(tree: ast.Module) -> Iterator[int]:
-    """Lines with an `engine` compared to a text, or with a table by the names of several."""
+    """Lines that compare an `engine` with a text, or look it up in a table with several engines' names."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
@@ -198,7 +198,7 @@ def asks_which_engine(tree: ast.Module) -> Iterator[int]:
 
 
 def texts_in(node: ast.expr) -> list[str]:
-    """A text, or those of a tuple, list or set."""
+    """A text literal, or those in a tuple, list or set."""
     parts = node.elts if isinstance(node, ast.Tuple | ast.List | ast.Set) else [node]
     return [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
 

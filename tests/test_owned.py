@@ -1,4 +1,4 @@
-"""Only regular files of this user's are opened, and nothing is waited for."""
+"""Only regular files of this user are opened, without waiting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rule of what a terminal may get."""
+"""The rule for text that may reach a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a release needs to hang together: one version, lists that agree, and a tag only when all is as it should be."""
+"""Conditions for a release: one version, lists that agree, and a tag only if everything is in order."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class TestManualPages:
         assert all(f".BR dynkv\\-{verb.name} (1)" in made["dynkv.1"] for verb in VERBS)
 
     def test_requests_are_those_of_the_macros(self) -> None:
-        """A line of text that began with a dot would be taken for one, and be gone."""
+        """A line of text that begins with a dot would be taken for a request, and vanish."""
         for name, page in pages().items():
             requests = {line.split()[0] for line in page.splitlines() if line.startswith((".", "'"))}
             assert requests <= {".TH", ".SH", ".SS", ".TP", ".PP", ".B", ".BR", ".I"}, name
@@ -98,7 +98,7 @@ def test_what_is_missing_is_brought_as_dynkv_was(tmp_path: Path, trace: str, com
 
 
 class TestTag:
-    """`.ci/release`, in a repository of its own."""
+    """`.ci/release`, in a separate repository."""
 
     @pytest.fixture
     def repository(self, tmp_path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What of an environment goes on: to a command itself, to its supervisor, to the stack's interpreter."""
+"""Which environment variables are passed on: to a command itself, to its supervisor, to the stack's interpreter."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def test_a_known_value_wherever_it_stands() -> None:
     ],
 )
 def test_looking_for_secrets_costs_nothing(text: str) -> None:
-    """With a pattern that tries each letter anew it takes minutes."""
+    """A pattern that restarts at each letter would take minutes."""
     began = time.process_time()
     masked(text)
     assert time.process_time() - began < 2

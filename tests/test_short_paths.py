@@ -1,4 +1,4 @@
-"""Short ways to long paths: that they lead there, are made again, and never through what somebody else has made."""
+"""Shortcuts to long paths: they lead there, are made again, and never go through what somebody else has made."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can play anoth
 
 @pytest.fixture
 def parent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """In place of /tmp: everybody's, and sticky."""
+    """A directory in place of /tmp: writable for everybody, and sticky."""
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="s") as directory:
         Path(directory).chmod(0o1777)
         monkeypatch.setattr("dynkv.short_paths._PARENTS", (directory,))

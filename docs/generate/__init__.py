@@ -1,4 +1,4 @@
-"""The pages of the reference, each made from the code that it is about."""
+"""The pages of the reference, each made from the code that it describes."""
 
 from __future__ import annotations
 
@@ -17,4 +17,4 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/metrics.md": metrics.page,
     "reference/http-api.md": http_api.page,
 }
-"""By their path in the documentation."""
+"""The function that makes each page, by the page's path in the documentation."""

@@ -1,4 +1,4 @@
-"""What the code says about the attributes of its classes, in the text below each."""
+"""The fields of classes and their descriptions: the text below each field in the source."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ _IN_JSON = {
     "None": "`null`",
     "dict[str, Any]": "object",
     "dict[str, int]": "object of whole numbers",
+    "dict[str, str]": "object of texts",
     "dict[str, float | int | None]": "object of numbers or `null`",
 }
-"""Python's types, as they come over the wire."""
+"""JSON's names of Python's types."""
 _SPELT = {"None": "null", "True": "true", "False": "false"}
 
 
@@ -29,17 +30,17 @@ _SPELT = {"None": "null", "True": "true", "False": "false"}
 class Attribute:
     name: str
     kind: str
-    """As JSON has it."""
+    """The JSON type."""
     description: str
 
 
 def attributes(module: ModuleType) -> dict[str, list[Attribute]]:
-    """Of each class of a module, in its order."""
+    """The attributes of each class of a module, in the module's order."""
     return {name: list(_of_class(body)) for name, body in _classes(module)}
 
 
 def members(module: ModuleType, enumeration: str) -> dict[str, str]:
-    """What stands below each member; empty where nothing does."""
+    """The text below each member of an enumeration; empty if there is none."""
     body = dict(_classes(module))[enumeration]
     return {ast.unparse(it.targets[0]): text for it, text in _with_text(body) if isinstance(it, ast.Assign)}
 
@@ -49,7 +50,7 @@ def fields(found: Sequence[Attribute]) -> str:
 
 
 def docstring(thing: object) -> str:
-    """As one line."""
+    """The docstring as one line."""
     return one_line(inspect.getdoc(thing) or "")
 
 
@@ -78,7 +79,7 @@ def _in_json(kind: str) -> str:
 
 
 def _with_text(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, str]]:
-    """Each statement with the text that stands alone below it."""
+    """Each statement with the string literal below it, or with an empty text."""
     for statement, below in zip(body, [*body[1:], None], strict=True):
         if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
             yield statement, _as_json(sentence(str(below.value.value)))
@@ -87,5 +88,5 @@ def _with_text(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, str]]:
 
 
 def _as_json(text: str) -> str:
-    """With the values that Python spells in a way of its own."""
+    """The text with Python's constants spelled as in JSON."""
     return re.sub(r"\b(None|True|False)\b", lambda found: code(_SPELT[found[0]]), text)

@@ -1,4 +1,4 @@
-"""What `dynkv doctor` looks for, from its catalogue."""
+"""The checks of `dynkv doctor`, from its catalogue."""
 
 from __future__ import annotations
 

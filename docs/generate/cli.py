@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from enum import EnumType
+from typing import Any, get_args
 
 from typer.main import get_command
 
@@ -33,7 +34,7 @@ def page() -> str:
 
 
 def _groups() -> str:
-    """The verbs as `dynkv --help` has them."""
+    """The table of verbs, grouped as in `dynkv --help`."""
     rows = [(verb.group, f"[{verb.name}](#dynkv-{verb.name})", verb.short) for verb in VERBS]
     return table(("group", "verb", "what it is for"), rows)
 
@@ -68,22 +69,24 @@ def _argument(parameter: Any) -> str:
 
 
 def _parameters(command: Any) -> str:
-    return table(("argument or option", "meaning"), [_parameter(it) for it in command.params if not it.hidden])
+    rows = [_parameter(it) for it in command.params if not it.hidden]
+    return table(("argument or option", "meaning"), rows) if rows else ""
 
 
 def _parameter(parameter: Any) -> tuple[str, str]:
-    meaning = sentence(parameter.help or "")
+    meaning, default = sentence(parameter.help or ""), parameter.default
+    if default not in (None, False, "", ...) and not parameter.multiple:
+        meaning += f" {code(f'{default:g}' if isinstance(default, float) else default)} if omitted."
     if parameter.param_type_name == "argument":
         return code(parameter.metavar), meaning
-    value = "" if parameter.is_flag else " " + (parameter.metavar or _value(parameter))
+    value = "" if parameter.is_flag else " " + value_of(parameter)
     names = ", ".join(code(f"{name}{value}") for name in parameter.opts)
-    default = parameter.default
-    if default not in (None, False) and not parameter.multiple:
-        meaning += f" {code(f'{default:g}' if isinstance(default, float) else default)} if omitted."
     return names, meaning
 
 
-def _value(parameter: Any) -> str:
-    """What stands for an option's value that names none itself."""
-    choices = getattr(parameter.bare_type, "__members__", None)
-    return "|".join(choice.value for choice in choices.values()) if choices else parameter.name.upper()
+def value_of(parameter: Any) -> str:
+    """The placeholder for an option's value: its own, else the choices, else the option's name."""
+    kind = parameter.type_descriptor.annotation
+    choices: Iterable[Any] = kind.__members__.values() if isinstance(kind, EnumType) else get_args(kind)
+    words = [f"{it}" for it in choices if isinstance(it, str)]
+    return str(parameter.metavar or "|".join(words) or parameter.name.upper())

@@ -1,6 +1,6 @@
 """Grafana's JSON of the dashboards that `dynkv observe` writes: `make dashboards` writes it into the package.
 
-It is made with grafana-foundation-sdk, which nobody needs who only uses dynkv.
+It needs grafana-foundation-sdk, which is not needed to use dynkv.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What each exit code means, and which errors end in it."""
+"""The exit codes, and the errors that lead to each."""
 
 from __future__ import annotations
 

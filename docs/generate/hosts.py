@@ -1,4 +1,4 @@
-"""The hosts that dynkv is tried on, from the table of its tests."""
+"""The hosts on which dynkv is tested, from the tests' table."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dynkv.cluster import status as cluster
 from dynkv.control.routes import ROUTES, Route
 from dynkv.supervisor import status
 from generate.attributes import attributes, docstring, fields
@@ -32,12 +33,18 @@ def page() -> str:
     parts.append("## The status document")
     classes = attributes(status)
     parts.append(fields(classes["DeploymentStatus"]))
-    for name in ("UnitStatus", "ProbeStatus", "LastExit", "SupervisorStatus", "StandbyStatus", "GpuStatus"):
-        parts += [f"### {name}", docstring(getattr(status, name)) if name in _TOLD else "", fields(classes[name])]
+    inner = {name: getattr(status, name) for name in _INNER} | {name: getattr(cluster, name) for name in _OF_A_CLUSTER}
+    classes |= attributes(cluster)
+    for name, it in inner.items():
+        parts += [f"### {name}", docstring(it), fields(classes[name])]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
-_TOLD = ("LastExit", "StandbyStatus", "GpuStatus")
+_INNER = (
+    *("UnitStatus", "ProbeStatus", "LastExit", "LoraStatus"),
+    *("SupervisorStatus", "StandbyStatus", "GpuStatus"),
+)
+_OF_A_CLUSTER = ("ClusterStatus", "PeerStatus")
 
 
 def _row(route: Route) -> tuple[str, str, str]:

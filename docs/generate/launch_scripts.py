@@ -44,7 +44,7 @@ def _profile(base: str, settings: Mapping[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
-    """As JSON, which is YAML; of units, their command lines."""
+    """The value as JSON, which is also YAML; for units, their command lines."""
     if isinstance(value, list) and value and isinstance(value[0], Mapping) and "argv" in value[0]:
         return "; ".join(shlex.join(unit["argv"]) for unit in value)
     return json.dumps(value)

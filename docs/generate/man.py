@@ -1,6 +1,7 @@
-"""Manual pages and scripts for shells, from typer's commands: `make man` writes them into a directory like `share`.
+"""Manual pages and completion scripts, from typer's commands: `make man` writes them into a directory laid out like
+`share`.
 
-A page is written in man(7), the older macros, which every viewer knows.
+The pages use man(7), the older macros, which every viewer supports.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from dynkv.cli.commands import command_line
 from dynkv.cli.manual import EXAMPLES
 from dynkv.cli.verbs import VERBS
 from dynkv.errors import EXIT_CODES
+from generate.cli import value_of
 
 SCRIPTS = {
     "bash": "bash-completion/completions/dynkv",
     "zsh": "zsh/site-functions/_dynkv",
     "fish": "fish/vendor_completions.d/dynkv.fish",
 }
-"""Where shells look for what completes a command. Source: bash-completion 2.11; zsh 5.9, zshcompsys(1); fish 3.6."""
+"""Where each shell looks for completion scripts. Source: bash-completion 2.11; zsh 5.9, zshcompsys(1); fish 3.6."""
 _FILES = """.TP
 .I $DYNKV_HOME
 Everything that dynkv writes.
@@ -33,7 +35,7 @@ When it is not set, \\fIdynkv\\fR in the XDG state directory, \\fI~/.local/state
 
 
 def pages() -> dict[str, str]:
-    """Each page by its file's name: one of dynkv, and one of each verb."""
+    """The pages by file name: one for dynkv, and one for each verb."""
     root: Any = get_command(command_line([]))
     found = {"dynkv.1": _overview(root)}
     return found | {f"dynkv-{verb}.1": _page(verb, command) for verb, command in root.commands.items()}
@@ -96,7 +98,7 @@ def _parameters(command: Any) -> Iterator[str]:
             yield f".I {escaped(str(parameter.metavar).strip('[]'))}"
         else:
             names = ", ".join(f"\\fB{escaped(name)}\\fR" for name in [*parameter.opts, *parameter.secondary_opts])
-            value = "" if parameter.is_flag else f" \\fI{escaped(parameter.metavar or parameter.name.upper())}\\fR"
+            value = "" if parameter.is_flag else f" \\fI{escaped(value_of(parameter))}\\fR"
             yield names + value
         yield escaped(parameter.help or "")
 
@@ -119,7 +121,7 @@ def _text(paragraphs: str) -> Iterator[str]:
 
 
 def escaped(text: str) -> str:
-    """As roff shows it as it is: its own letters, and a dot or a quote that would begin a request."""
+    """The text escaped for roff: its special letters, and a leading dot or quote, which would begin a request."""
     plain = text.replace("\\", "\\e").replace("-", "\\-").replace("·", "\\(pc").replace("…", "...")
     return f"\\&{plain}" if plain.startswith((".", "'")) else plain
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Cells may hold Markdown; what would end a cell is escaped."""
+    """A table. Cells may contain Markdown; only what would end a cell is escaped."""
     lines = [_row(columns), _row(["---"] * len(columns)), *map(_row, rows)]
     return "\n".join(lines) + "\n"
 
 
 def code(text: object) -> str:
-    """As code within a line; nothing for nothing."""
+    """The text as inline code; empty for an empty text."""
     return f"`{text}`" if f"{text}" else ""
 
 
@@ -21,7 +21,7 @@ def one_line(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """With a capital letter and a full stop."""
+    """The text with a capital letter and a full stop."""
     text = one_line(text)
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", ":", "!")) else ".") if text else ""
 

@@ -67,13 +67,14 @@ def _instead(key: str) -> str:
 
 
 class _Sections:
-    """One section of the page for each object in the schema."""
+    """Makes a section of the page for each object in the schema."""
 
     def __init__(self, definitions: Mapping[str, Schema]) -> None:
         self._definitions = definitions
 
     def of(self, path: str, section: Schema, defaults: Mapping[str, Any]) -> Iterator[str]:
-        """`defaults`: what the section has where it is used, which may differ from what its keys have anywhere."""
+        """The section and those inside it. `defaults`: the defaults where the section is used, which may differ from
+        those of its keys."""
         if path:
             yield f"## {path}"
         if path and section.get("description"):
@@ -116,7 +117,7 @@ class _Sections:
         return "$ref" in key
 
     def _inside(self, key: Schema) -> Iterator[tuple[str, Schema]]:
-        """The objects that a key holds, each with what its path ends in."""
+        """The objects inside a key, each with the suffix of its path."""
         for one in (key, *key.get("anyOf", ())):
             if "$ref" in one:
                 yield "", self._found(one)
@@ -127,11 +128,16 @@ class _Sections:
         for one in (items, *items.get("oneOf", ())):
             if "$ref" in one:
                 found = self._found(one)
-                kind = found["properties"].get("backend", found["properties"].get("type", {})).get("const")
+                kind = next((it["const"] for key in ("backend", "type") if "const" in (it := _key(found, key))), "")
                 yield "[]" + (f" ({kind})" if kind else " (any other)" if "oneOf" in items else ""), found
 
     def _found(self, key: Schema) -> Schema:
         return self._definitions[key["$ref"].rpartition("/")[2]]
+
+
+def _key(section: Schema, name: str) -> Schema:
+    found: Schema = section["properties"].get(name, {})
+    return found
 
 
 _NAMES = {"integer": "whole number", "string": "text", "boolean": "`true` or `false`"}
@@ -148,7 +154,7 @@ def _range(key: Schema) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.10g}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.10g}"
 
 
 def _default(value: Any) -> str:

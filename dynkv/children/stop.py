@@ -15,7 +15,7 @@ from dynkv.children.tree import Host
 from dynkv.host.processes import Identity, Process, command_line
 
 KILL_DEADLINE_S = 10.0
-"""How long a process may take to vanish after SIGKILL; one stuck in the kernel takes longer, or for ever."""
+"""How long a process may take to vanish after SIGKILL; one stuck in the kernel takes longer, or forever."""
 CLEAN_UP_S = 5.0
 """How long a process that cleans up after dead ones may take; measured: 2 s."""
 _LOOKED_AT_BYTES = 4096

@@ -30,6 +30,7 @@ from dynkv.children.output import tail
 from dynkv.cli.status_text import STATE_STYLE, age, in_full, probe_words, standby_words
 from dynkv.cli.streams import moving
 from dynkv.plan.steps import in_words
+from dynkv.profile.engines import ENGINES
 from dynkv.readable import readable
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import DeploymentStatus, StandbyState
@@ -86,11 +87,17 @@ def show_findings(findings: Iterable[Finding], *, stderr: bool = True) -> None:
         console.print(f"  [cyan]hint:[/] {escape(finding.hint)}")
 
 
+def _engine(plan: Plan) -> tuple[str, ...]:
+    """What the workers run, and on what if it computes; empty without workers."""
+    if plan.topology == "none":
+        return ()
+    return (f"{plan.engine} on {plan.device}" if ENGINES[plan.engine].computes else plan.engine,)
+
+
 def show_plan(plan: Plan) -> None:
     console = _console()
-    console.print(
-        f"[bold]{escape(plan.name)}[/]: {plan.topology}, {plan.engine} on {plan.device}, {escape(plan.python)}"
-    )
+    parts = (plan.topology, *_engine(plan), escape(plan.python))
+    console.print(f"[bold]{escape(plan.name)}[/]: {', '.join(parts)}")
     if plan.frontend is not None:
         console.print(Text(f"endpoint {plan.endpoint}, model {in_full(plan.model, plan.model_aliases)}"))
     if plan.metrics_url:

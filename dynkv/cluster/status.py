@@ -15,6 +15,7 @@ class PeerStatus(Struct, frozen=True):
     state: str
     """The state of the deployment there, as it reports it."""
     detail: str
+    """What that state is about, in words."""
     endpoint: str
     """The frontend's address for clients on that machine; empty without one."""
     units: dict[str, int]
@@ -28,6 +29,7 @@ class ClusterStatus(Struct, frozen=True):
     """The cluster as this node sees it."""
 
     namespace: str
+    """The name under which the nodes find each other."""
     advertise: str
     """This node's address for the others."""
     problem: str = ""
@@ -41,6 +43,7 @@ class ClusterStatus(Struct, frozen=True):
     rejected: dict[str, str] = field(default_factory=dict)
     """Workers of this node to which no frontend routes anything, by unit, with the reason."""
     peers: tuple[PeerStatus, ...] = ()
+    """The other nodes."""
 
     @property
     def rejections(self) -> str:

@@ -1,5 +1,5 @@
-"""Asking questions that may never be answered, such as of a driver whose GPU fell off the bus, without waiting for
-ever."""
+"""Asking questions that may never be answered, such as of a driver whose GPU fell off the bus, without waiting
+forever."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ SCRAPE_FAMILIES = {
 _TIMEOUT_S = 2.0
 _FRESH_S = 1.0
 OLDEST_S = 2 * _FRESH_S
-"""Greatest age of a figure in seconds: a text is served for a while, and made of units' texts of up to that age."""
+"""Greatest age of a value in seconds: a text is served for _FRESH_S, and made of units' texts that may be as old."""
 _LONGEST = 2 * 1024**2
 """Most characters of one unit: a vLLM worker has some 200,000."""
 
@@ -44,7 +44,7 @@ class _Said(Struct, frozen=True):
 
 
 class Whole:
-    """Gathers everything. Callers that ask meanwhile, or a moment later, get the same: many cost no more than one."""
+    """Gathers everything. Requests within a second get the same text, so that many cost no more than one."""
 
     def __init__(self, plan: Plan, figures: Figures, own: Callable[[], Awaitable[Families]]) -> None:
         """`own`: dynkv's own metrics."""

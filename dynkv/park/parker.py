@@ -159,7 +159,7 @@ class Parker:
         """Become the supervisor; standbys that are still importing are ended, since they would belong to nobody. Raises
         OSError if that fails."""
         kept = tuple(ended(it) if it.stage is Stage.IMPORTING else it for it in self._lot.parked)
-        # one that ends the supervisor waits until that can heed it, and then ends the deployment alone
+        # a SIGTERM for the supervisor waits until that can handle it, and then ends only the deployment
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         self._lot = replace(self._lot, parked=kept)
         lot = replace(self._lot, deployment=becoming.deployment)

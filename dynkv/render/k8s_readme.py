@@ -37,7 +37,7 @@ def _needs(profile: Profile, plan: Plan, cluster: Cluster) -> Iterable[str]:
     )
     gpus = sum(len(unit.gpus) for unit in plan.workers)
     if gpus:
-        yield f"Nodes with {gpus} GPUs in all, as `nvidia.com/gpu`: each worker has its own."
+        yield f"Nodes with {gpus} GPU{'s' if gpus > 1 else ''} in all, as `nvidia.com/gpu`: each worker has its own."
     if has_sidecar(plan):
         yield (
             "LMCache's operator (https://github.com/LMCache/LMCache, operator/) with the CRD LMCacheEngine, version "

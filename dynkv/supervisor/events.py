@@ -33,13 +33,15 @@ class Event(Struct, frozen=True):
     at: str
     """Time in ISO 8601, UTC."""
     kind: str
-    """A kind of EventKind, or one from another version of dynkv."""
+    """One of the kinds below, or one of another version of dynkv."""
     unit: str | None
     """None for the deployment as a whole."""
     message: str
+    """What happened, in words."""
     cause: str = ""
-    """Empty if there is none."""
+    """Why; empty if there is no reason to give."""
     duration_s: float | None = None
+    """How long it took, in seconds; None if it took no time."""
     data: dict[str, Any] = field(default_factory=dict)
     """Details for programs, by kind."""
 

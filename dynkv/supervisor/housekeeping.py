@@ -25,8 +25,8 @@ _YOUNG_S = 120.0
 all of /proc takes some 10 ms."""
 _ROTATE_PERIOD_S = 2.0
 _PATIENCE_S = 300.0
-"""Most seconds for a rotation. Copying the largest log takes seconds, but a network disk that is gone may block for
-ever."""
+"""Most seconds for a rotation. Copying the largest log takes seconds, but a network disk that is gone may block
+forever."""
 _REQUESTS = LogPolicy(16 * 1024 * 1024, keep=0)
 """Policy for the requests that a recordable frontend writes: they matter only to a reader that follows along."""
 _DISK = Questions()

@@ -263,8 +263,8 @@ class StandbyRunner:
     # --- small parts ---
 
     def _nothing_starts(self) -> bool:
-        """Whether nothing is starting. Custom units may come and go, and what waits for an ended unit may wait for
-        ever."""
+        """Whether nothing is starting. Custom units may come and go, and what waits for an ended unit may wait
+        forever."""
         units = [unit for unit in self._board.units if not Role(unit.role).is_own]
         calm = [State.READY, State.UNREADY, State.STOPPED, State.FAILED]
         if any(has_ended(unit.state) for unit in units):

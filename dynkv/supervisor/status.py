@@ -24,23 +24,35 @@ class DeploymentState(StrEnum):
     FAILED = "failed"
     """A unit failed before the deployment ever answered."""
     STOPPING = "stopping"
+    """It is being taken down."""
     STOPPED = "stopped"
+    """It has been taken down; nothing of it runs."""
 
 
 class ProbeStatus(Struct, frozen=True):
+    """One attempt of a unit's probe."""
+
     ok: bool
+    """Whether it passed."""
     latency_s: float
+    """How long it took, in seconds."""
     detail: str
+    """What was answered, or why there was no answer."""
 
 
 class LastExit(Struct, frozen=True):
-    """How the previous incarnation ended; `at` is an ISO 8601 time in UTC."""
+    """How the previous incarnation ended."""
 
     code: int | None
+    """Its exit code; None unless it exited."""
     signal: int | None
+    """The number of the signal that ended it; None unless one did."""
     reason: str
+    """Why it ended, in words."""
     hint: str
+    """What to do about it; may be empty."""
     at: str
+    """When it ended; ISO 8601, UTC."""
     log_tail: tuple[str, ...] = ()
     """The last lines of that incarnation's log."""
     asked: bool = False
@@ -51,17 +63,24 @@ class LoraStatus(Struct, frozen=True):
     """A LoRA adapter at one worker, as of the worker's last answer."""
 
     name: str
+    """The name that clients use."""
     loaded: bool
+    """Whether the worker has loaded it."""
     detail: str = ""
     """Why it is not loaded, in words."""
 
 
 class UnitStatus(Struct, frozen=True):
+    """One unit, as of its last change or probe."""
+
     name: str
+    """Its name, such as `worker-0`."""
     role: str
     """`lmcache`, `frontend`, `worker`, `decode`, `prefill`, or `unit` or `job` for a custom unit."""
     state: State
+    """See [the states of a unit](events.md#states-of-a-unit)."""
     pid: int | None = None
+    """Its main process; None if it has none."""
     gpus: tuple[str, ...] = ()
     """Indices, UUIDs or MIG ids."""
     ports: dict[str, int] = field(default_factory=dict)
@@ -111,6 +130,7 @@ class StandbyState(StrEnum):
     PARKING = "parking"
     """It imports."""
     PARKED = "parked"
+    """It has imported, and waits to be forked."""
     ENDED = "ended"
     """It is no longer needed, or could not be started."""
 
@@ -119,14 +139,21 @@ class StandbyStatus(Struct, frozen=True):
     """A process that has done its imports and waits to become a unit that must start quickly."""
 
     name: str
+    """Its name, such as `standby`."""
     roles: tuple[str, ...]
+    """Roles whose units start from it."""
     state: StandbyState
+    """`waiting`, `parking`, `parked` or `ended`."""
     pid: int | None = None
+    """Its process; None if there is none."""
     parked_after_s: float | None = None
+    """Seconds that its imports took; None until they are done."""
     launched: int = 0
     """How many units have started from it."""
     rss_bytes: int | None = None
+    """Its memory, much of it shared with the units that have started from it."""
     log: str = ""
+    """The path of its log."""
     detail: str = ""
     """Why it is not there, in words."""
     is_of_host: bool = False
@@ -139,7 +166,9 @@ class GpuStatus(Struct, frozen=True):
     id: str
     """The id that the units have: index, UUID or MIG id."""
     memory_used_bytes: int
+    """Memory in use, by any process."""
     memory_total_bytes: int
+    """All of its memory."""
     utilisation: float | None = None
     """Share of the last moment in which it computed, 0 to 1; None if NVML does not say, as for a MIG slice."""
     power_w: float | None = None
@@ -149,29 +178,39 @@ class GpuStatus(Struct, frozen=True):
 
 
 class SupervisorStatus(Struct, frozen=True):
+    """The process that supervises the deployment."""
+
     pid: int
+    """Its process."""
     version: str
+    """The version of dynkv that it runs."""
     uptime_s: float
+    """Seconds since it started; a takeover begins anew."""
 
 
 class DeploymentStatus(Struct, frozen=True):
     name: str
+    """The deployment's name."""
     profile: str
+    """The name of its profile."""
     state: DeploymentState
+    """See [the states of a deployment](events.md#states-of-a-deployment)."""
     endpoint: str
     """The address of the OpenAI-compatible API; empty without a frontend."""
     model: str
     """The model's name for clients."""
     started_at: str
-    """Time in ISO 8601, UTC."""
+    """When the deployment was started; ISO 8601, UTC."""
     supervisor: SupervisorStatus | None
     """None without a supervisor."""
     units: tuple[UnitStatus, ...]
+    """All units, in the order of the plan."""
     kv: dict[str, float | int | None] = field(default_factory=dict)
     """Figures of the KV caches; each is None while it is unknown."""
     detail: str = ""
     """What the state is about, in words: what it is waiting for, or which units are not well."""
     standbys: tuple[StandbyStatus, ...] = ()
+    """The processes from which workers and the sidecar start."""
     spares: tuple[StandbyStatus, ...] = ()
     """The former name of `standbys`, for one more version."""
     gpus: tuple[GpuStatus, ...] = ()

@@ -1,4 +1,4 @@
-"""What is read of a script is what bash itself does with it. `show` stands for any program that it starts."""
+"""The reader of scripts agrees with bash itself. `show` stands for any program that a script starts."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_a_script_starts_what_bash_starts(name: str, tmp_path: Path) -> None:
 
 
 def run_by_bash(script: Path, given: list[str], directory: Path) -> list[tuple[list[str], list[str]]]:
-    """Arguments and three variables of each `show`."""
+    """The arguments and three variables of each call of `show`."""
     (directory / "bin").mkdir()
     (directory / "bin" / "show").write_text(SHOW)
     (directory / "bin" / "show").chmod(0o755)

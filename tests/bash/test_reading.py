@@ -1,4 +1,4 @@
-"""What bash alone cannot show: what stays unknown, what is remarked, and what is no script."""
+"""Reading scripts where bash cannot be compared: what stays unknown, what is remarked on, and what is not a script."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_what_is_no_script(text: str, line: int, words: str) -> None:
 
 
 def test_what_stands_before_a_mistake_is_run() -> None:
-    """As bash does, which reads on only when it has run what it has read."""
+    """bash, too, executes a command before it reads the next one."""
     record = read("run 1\nif run 2; then run 3; fi\nfi\nrun 4\n")
     assert [started.argv[1] for started in record.started] == ["1", "2", "3"]
     assert record.unread is not None

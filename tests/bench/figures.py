@@ -1,4 +1,4 @@
-"""What is measured, and the samples of one run."""
+"""The figures that are measured, and the samples of one run."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One row of the table. In each, less is better, unless it says otherwise."""
+    """One row of the table. Less is better, unless it says otherwise."""
 
     key: str
     title: str
     digits: int = 2
     note: str = ""
-    """How it was measured, for below the table."""
+    """How it was measured, for the notes below the table."""
 
 
 @dataclass
 class Samples:
-    """Values by figure and subject, and what could not be measured."""
+    """Samples by figure and subject, and what could not be measured."""
 
     values: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
     failures: list[str] = field(default_factory=list)
-    """In words, each with its subject."""
+    """What could not be measured, in words, each with its subject."""
 
     def add(self, key: str, subject: str, value: float) -> None:
         self.values[key, subject].append(value)
@@ -34,7 +34,7 @@ def _sized(key: str, title: str, sizes: tuple[int, ...], digits: int, note: str 
 
 
 def supervisor_figures(sizes: tuple[int, ...]) -> list[Figure]:
-    """The rows of the supervisors' table, for these numbers of children."""
+    """The rows of the supervisors' table for these numbers of children."""
     return [
         *_sized("pss", "memory with {} children, MB", sizes, 1, MEMORY),
         Figure("idle_cpu", f"idle CPU with {sizes[0]} children, ms in a second", 2, IDLE),

@@ -1,4 +1,4 @@
-"""Installs the other supervisors from their packages, in fixed versions, into a cache that later runs use again."""
+"""Installs the other supervisors from their packages, in fixed versions, into a cache for later runs."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _TIMEOUT_S = 300.0
 
 @dataclass(frozen=True)
 class Peers:
-    """Where the others' commands are. `missing` says of each that could not be installed why."""
+    """Where the other programs' commands are. `missing` says why a program could not be installed."""
 
     python: Path
-    """The environment of those from PyPI; node as well, where the host has none."""
+    """The environment of the programs from PyPI, including node if the host has none."""
     npm: Path
-    """The prefix of those from npm."""
+    """The prefix of the programs from npm."""
     missing: dict[str, str] = field(default_factory=dict)
 
     @property
     def path(self) -> str:
-        """PATH on which the commands of npm find node: the host's before the installed one."""
+        """A PATH on which npm's commands find node: the host's own before the installed one."""
         return os.pathsep.join([os.environ.get("PATH", os.defpath), str(self.python / "bin")])
 
 
 def install_peers() -> Peers:
-    """Never raises because of a package that cannot be had: it is `missing` then."""
+    """Install what is possible. Does not raise if a package is unavailable: it is listed in `missing`."""
     cache = _cache()
     peers = Peers(python=cache / "python", npm=cache / "npm")
     for name, package in FROM_PYPI.items():
@@ -53,7 +53,8 @@ def _cache() -> Path:
 
 
 def _pip_commands(peers: Peers, package: str) -> list[list[str]]:
-    """uv where it can be had, else pip, as for the project's own environments."""
+    """Commands that install a package from PyPI: with uv if it is available, else pip, as for the project's
+    environments."""
     make = [str(ROOT / "requirements" / "install.sh"), str(peers.python), "uv"]
     python = str(peers.python / "bin" / "python")
     install = 'if [ -x "$1/bin/uv" ]; then "$1/bin/uv" pip install --quiet --python "$2" "$3"; \

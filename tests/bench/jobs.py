@@ -1,7 +1,7 @@
-"""What is supervised: small shell scripts that tell the benchmark, over a FIFO, that they run.
+"""The jobs to supervise: small shell scripts that report to the benchmark, over a FIFO, that they run.
 
-A FIFO costs every supervisor the same and no polling: the moment at which a child runs its first line is the moment
-at which the benchmark's `read` returns.
+A FIFO costs every supervisor the same and needs no polling: the benchmark's `read` returns when a child runs its first
+line.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Self
 
 STOP_TIMEOUT_S = 5
-"""For every supervisor: so long after SIGTERM it may kill."""
+"""How long after SIGTERM every supervisor may kill."""
 
 _SLEEP = 'echo "$2 $$" >"$1"; exec sleep 86400'
 _SAME_GROUP = 'sleep 86400 & echo "$2 $$ $!" >"$1"; exec sleep 86400'
@@ -35,14 +35,14 @@ SCRIPTS = {"sleep": _SLEEP, "same_group": _SAME_GROUP, "own_session": _OWN_SESSI
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One child that a supervisor is to keep running."""
+    """One child that a supervisor should keep running."""
 
     name: str
     argv: tuple[str, ...]
 
 
 def make_jobs(kind: str, count: int, directory: Path, *more: str) -> list[Job]:
-    """`count` jobs of a kind of SCRIPTS, which report to `directory`'s FIFO."""
+    """`count` jobs of one kind of SCRIPTS, which report to the FIFO in `directory`."""
     script = directory / f"{kind}.sh"
     script.write_text(SCRIPTS[kind])
     names = [f"{kind.replace('_', '-')}-{number}" for number in range(count)]
@@ -51,18 +51,18 @@ def make_jobs(kind: str, count: int, directory: Path, *more: str) -> list[Job]:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """A child that has begun to run. `at` is monotonic, in seconds."""
+    """A child that has started. `at` is monotonic, in seconds."""
 
     name: str
     pid: int
     told: int | None
-    """A grandchild's pid; of a flood, how many nanoseconds it took, by its own clock."""
+    """The pid of a grandchild; for a flood, its duration in nanoseconds by the child's own clock."""
     at: float
 
 
 @dataclass
 class Announcements:
-    """All that children said since the FIFO was opened, in order."""
+    """The reports of all children since the FIFO was opened, in order."""
 
     heard: list[Announcement] = field(default_factory=list)
     _news: threading.Condition = field(default_factory=threading.Condition)
@@ -70,10 +70,10 @@ class Announcements:
     @classmethod
     @contextmanager
     def listening(cls, directory: Path) -> Iterator[Self]:
-        """Makes the FIFO and listens, for the length of the `with`."""
+        """Create the FIFO and listen until the block ends."""
         os.mkfifo(directory / "fifo")
         os.mkfifo(directory / "fifo.go")
-        # opened for writing too, so that it never ends between two children
+        # also opened for writing, so that it does not end between two children
         descriptor = os.open(directory / "fifo", os.O_RDWR | os.O_NONBLOCK)
         over = threading.Event()
         self = cls()
@@ -87,13 +87,13 @@ class Announcements:
             os.close(descriptor)
 
     def wait_for(self, what: Callable[[list[Announcement]], bool], timeout_s: float) -> None:
-        """Until `what` holds of all that was heard. Raises TimeoutError."""
+        """Return when `what` holds for the reports. Raises TimeoutError."""
         with self._news:
             if not self._news.wait_for(lambda: what(self.heard), timeout_s):
                 raise TimeoutError(f"children are missing after {timeout_s:g} s: {len(self.heard)} were heard")
 
     def wait_for_names(self, names: set[str], since: int, timeout_s: float) -> list[Announcement]:
-        """The newest of each name after the first `since` announcements, once all have announced themselves."""
+        """The newest report of each name after the first `since` reports, once all names have reported."""
         self.wait_for(lambda heard: names <= {one.name for one in heard[since:]}, timeout_s)
         return [one for one in self.latest(since).values() if one.name in names]
 

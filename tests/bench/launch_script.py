@@ -26,7 +26,7 @@ done
 
 
 def launch_script(plan: dict[str, Any]) -> str:
-    """`plan` as `dynkv plan --json` prints it, of topology agg or disagg, with a sidecar."""
+    """`plan` as `dynkv plan --json` prints it, with topology agg or disagg and a sidecar."""
     by_role = {unit["role"]: unit for unit in plan["units"]}
     sidecar = by_role["lmcache"]
     parts = [_HEAD, _command(sidecar), _WAIT.format(port=sidecar["ports"]["http"]), _command(by_role["frontend"])]
@@ -38,7 +38,7 @@ def launch_script(plan: dict[str, Any]) -> str:
 
 
 def _command(unit: dict[str, Any]) -> str:
-    """In a restart loop, in the background; with the unit's priority and CPUs, which the scripts do not care for."""
+    """A unit in a restart loop in the background, with its priority and CPUs, which the original scripts do not set."""
     environment = [f"{name}={value}" for name, value in sorted(unit["env"].items())]
     bound = ["taskset", "-c", ",".join(map(str, unit["cpus"]))] if unit["cpus"] else []
     words = [*bound, "nice", "-n", str(unit["nice"]), "env", "-i", *environment, *unit["argv"]]

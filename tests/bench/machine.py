@@ -1,4 +1,4 @@
-"""Where a run took place."""
+"""The machine of a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def machine() -> dict[str, str]:
-    """In words, without names of hosts or paths."""
+    """A description without names of hosts or paths."""
     cpus = len(os.sched_getaffinity(0))
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
@@ -22,7 +22,7 @@ def machine() -> dict[str, str]:
 
 
 def versions(packages: tuple[str, ...]) -> dict[str, str]:
-    """Of the packages of this environment; those that it lacks are left out."""
+    """The versions of these packages in this environment, without those that are missing."""
     found = {}
     for package in packages:
         try:

@@ -1,4 +1,4 @@
-"""What /proc tells of processes. Linux only, like all that is compared here."""
+"""What /proc says of processes. Linux only, like everything that is compared here."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import psutil
 from dynkv.children.tree import Host
 
 RUN_MARK = "DYNKV_BENCH_RUN"
-"""Stands in the environment of all that one trial starts."""
+"""A variable in the environment of everything that one trial starts."""
 
 
 def pss_bytes(pids: Iterable[int]) -> int:
-    """Proportional set size of them together: each shared page is counted once, divided among its users."""
+    """Their total proportional set size: each shared page is divided among its users."""
     return sum(_pss(pid) for pid in pids)
 
 
@@ -32,7 +32,7 @@ def _pss(pid: int) -> int:
 
 
 def cpu_s(pids: Iterable[int]) -> float:
-    """Time on a CPU of all their living threads, to the nanosecond where the kernel has schedstats."""
+    """CPU time of all their living threads, to the nanosecond if the kernel has schedstats."""
     return sum(_cpu_s(pid) for pid in pids)
 
 
@@ -50,7 +50,7 @@ def _cpu_s(pid: int) -> float:
 
 
 def supervisor_processes(pid: int, children: Iterable[int]) -> list[int]:
-    """The supervisor and all below it, but for the children's own trees."""
+    """The supervisor and its descendants, without the children's own trees."""
     found, skip, todo = [pid], set(children), [pid]
     below: dict[int, list[int]] = {}
     for process in Host.now().processes.values():
@@ -74,7 +74,7 @@ def alive(pids: Iterable[int]) -> list[int]:
 
 
 def wait_until_gone(pids: Iterable[int], timeout_s: float) -> list[int]:
-    """Those of them that are still there after `timeout_s`. Waits on pidfds, so that waiting costs nothing."""
+    """Those that are still alive after `timeout_s`. Waits on pidfds, so that waiting costs nothing."""
     deadline = time.monotonic() + timeout_s
     with ExitStack() as stack:
         descriptors = {}
@@ -94,7 +94,7 @@ def wait_until_gone(pids: Iterable[int], timeout_s: float) -> list[int]:
 
 
 def marked(token: str) -> list[int]:
-    """All processes that began with this mark in their environment."""
+    """All processes that were started with this mark in their environment."""
     needle = f"{RUN_MARK}={token}".encode()
     found = []
     for entry in Path("/proc").iterdir():
@@ -106,7 +106,7 @@ def marked(token: str) -> list[int]:
 
 
 def sweep(token: str) -> int:
-    """Kill all that carry the mark, again and again until there are none: how many there were at first."""
+    """Kill all processes with the mark until none is left. Returns how many there were at first."""
     first = left = marked(token)
     for _ in range(50):
         for pid in left:

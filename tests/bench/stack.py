@@ -1,4 +1,4 @@
-"""The real programs on the CPU, under dynkv and under a launch script: until the first request is answered."""
+"""The real programs on the CPU, under dynkv and under a launch script, until the first request is answered."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .launch_script import launch_script
 from .processes import alive, wait_until_gone
 
 PROFILES = {"agg": "worker-0", "disagg": "decode-0"}
-"""And which worker is killed in each."""
+"""The profiles, and the worker that is killed in each."""
 SUBJECTS = ("dynkv, standby always", "dynkv, standby off", "launch script")
 FIGURES = [
     Figure(f"{what}_{profile}", title.format(profile), 1, note)
@@ -60,7 +60,7 @@ _CALM_S = 5.0
 
 
 class Launcher(ABC):
-    """One way to start a profile. Its DYNKV_HOME, or what takes its place, is `home`."""
+    """One way to run a profile. `home` is its DYNKV_HOME, or the equivalent."""
 
     def __init__(self, home: Path, profile: str) -> None:
         self.home = home
@@ -72,25 +72,25 @@ class Launcher(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Returns at once."""
+        """Start it, and return at once."""
 
     @abstractmethod
     def calm_down(self) -> None:
-        """Until it has done all that it does ahead of a crash."""
+        """Wait until it has done everything that it does ahead of a crash."""
 
     @abstractmethod
     def pid_of(self, unit: str) -> int: ...
 
     def story(self) -> str:
-        """What it did in vain, for the note about a start or a recovery that did not succeed."""
+        """The output of an unsuccessful start or recovery, for a note."""
         return ""
 
     @abstractmethod
     def stop(self) -> None:
-        """All of it, by whatever means."""
+        """End all of it, by any means."""
 
     def dynkv(self, *words: str) -> str:
-        """What it printed. Raises RuntimeError when it fails."""
+        """The output of a command. Raises RuntimeError if it fails."""
         done = subprocess.run(
             [sys.executable, "-m", "dynkv", *words],
             env=_environment(self.home),
@@ -125,7 +125,7 @@ class UnderDynkv(Launcher):
             )
 
     def calm_down(self) -> None:
-        """Until `up` has returned and a one, if there is to be one, is parked."""
+        """Return when `up` has returned and the standby, if there is to be one, is parked."""
         self._up.wait(_UP_LIMIT_S)
         deadline = time.monotonic() + _UP_LIMIT_S
         while self.standby == "always" and "parked" not in {one["state"] for one in self._status()["standbys"]}:
@@ -163,7 +163,7 @@ class UnderScript(Launcher):
             )
 
     def calm_down(self) -> None:
-        """It does nothing ahead."""
+        """Return at once: a script does nothing ahead of a crash."""
 
     def pid_of(self, unit: str) -> int:
         return next(pid for pid in self._session() if command_line(pid) == self._commands[unit])
@@ -173,7 +173,7 @@ class UnderScript(Launcher):
         return f"; by then its loops had started something again {again} times"
 
     def stop(self) -> None:
-        """By session: `kill 0` reaches no orphan that has a group of its own."""
+        """End it by session: `kill 0` does not reach an orphan with its own group."""
         while pids := self._session():
             for pid in pids:
                 with suppress(ProcessLookupError):
@@ -187,7 +187,7 @@ class UnderScript(Launcher):
 
 
 def measure_stack(rounds: int, samples: Samples, say: Callable[[str], None]) -> None:
-    """Round by round, one launcher after the other."""
+    """Measure round by round, one launcher after the other."""
     for number in range(rounds):
         for profile in PROFILES:
             for subject in SUBJECTS:
@@ -216,7 +216,7 @@ def _one(subject: str, profile: str) -> Iterator[tuple[str, float]]:
 
 @contextmanager
 def _told(launcher: Launcher) -> Iterator[None]:
-    """A TimeoutError leaves with the launcher's story."""
+    """Add the launcher's output to a TimeoutError."""
     try:
         yield
     except TimeoutError as error:
@@ -228,7 +228,7 @@ class Client:
     port: int
 
     def wait_for_answer(self, began: float, limit_s: float, when: str) -> None:
-        """Raises TimeoutError when none came within `limit_s` of `began`."""
+        """Return at the first answer. Raises TimeoutError if there was none within `limit_s` of `began`."""
         while not self.is_answered():
             if time.monotonic() - began > limit_s:
                 raise TimeoutError(f"no request was answered within {limit_s:g} s {when}")
@@ -240,7 +240,7 @@ class Client:
                 raise TimeoutError(f"no request failed within {limit_s:g} s")
 
     def is_answered(self) -> bool:
-        """One request for one token."""
+        """Whether one request for one token is answered."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_ASK_TIMEOUT_S)
         body = json.dumps({"model": "tiny", "prompt": "Hello there", "max_tokens": 1})
         try:
@@ -256,7 +256,8 @@ class Client:
 
 @contextmanager
 def _started(subject: str, profile: str) -> Iterator[tuple[Launcher, float, Client]]:
-    """With the moment of the command. The model is there before; it is the same for all."""
+    """Start a launcher; yields it, the time of the command, and a client. The model is made before, the same for
+    all."""
     home = Path(tempfile.mkdtemp(prefix="dynkv-bench-", dir="/tmp"))
     launcher: Launcher
     if subject == "launch script":
@@ -278,7 +279,7 @@ def _started(subject: str, profile: str) -> Iterator[tuple[Launcher, float, Clie
 
 
 def _free_port() -> int:
-    """Below what the kernel gives to outgoing connections."""
+    """A free port below those that the kernel gives to outgoing connections."""
     while True:
         port = random.randrange(18000, 32000)
         with socket.socket() as one, suppress(OSError):

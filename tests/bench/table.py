@@ -1,4 +1,4 @@
-"""A run as JSON, and as Markdown: whole, its medians for the page of measurements, and a few rows for README.md."""
+"""A run as JSON and as Markdown: all of it, its medians for the page of measurements, and a few rows for README.md."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from .figures import Figure, Samples
 
 Part = dict[str, Any]
-"""One part of the results as it lies in results.json."""
+"""One part of the results, as stored in results.json."""
 
 
 def part(
@@ -24,7 +24,7 @@ def part(
     versions: dict[str, str],
     notes: Sequence[str],
 ) -> Part:
-    """`subjects` in the order of the columns."""
+    """`subjects` are in the order of the columns."""
     return {
         "date": date,
         "machine": machine,
@@ -50,7 +50,8 @@ def part(
 
 
 def write(directory: Path, parts: dict[str, Part]) -> None:
-    """Into results.json, results.md and the pages that show it; a part not measured now stays as it was."""
+    """Write results.json, results.md and the pages that show them; parts that were not measured now stay as they
+    were."""
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / "results.json"
     before: dict[str, Part] = json.loads(file.read_text()) if file.exists() else {}
@@ -88,11 +89,11 @@ _IN_SHORT = (
     "children twice, of 10, after it was started again",
 )
 SHOWN: dict[str, tuple[str, ...] | None] = {"docs/explanation/measurements.md": None, "README.md": _IN_SHORT}
-"""Pages with medians between two marks: all of them, or these rows, each once."""
+"""The pages with medians between two marks, and which rows they show: all, or these, each once."""
 
 
 def with_medians(page: str, parts: dict[str, Part], chosen: Collection[str] | None) -> str:
-    """The page with medians between its two marks: of all figures, or of those whose titles are `chosen`."""
+    """The page with new medians between its two marks: of all figures, or of those whose titles are `chosen`."""
     before, rest = page.split(BEGIN)
     after = rest.split(END, 1)[1]
     tables = [_medians(parts[name], chosen) for name in _TITLES if name in parts]
@@ -100,7 +101,7 @@ def with_medians(page: str, parts: dict[str, Part], chosen: Collection[str] | No
 
 
 def _medians(one: Part, chosen: Collection[str] | None) -> str:
-    """Empty where none is chosen."""
+    """Empty if no figure is chosen."""
     figures = {it["title"]: it for it in reversed(one["figures"]) if chosen is None or it["title"] in chosen}
     rows = one["figures"] if chosen is None else [*reversed(figures.values())]
     lines = [

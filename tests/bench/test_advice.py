@@ -1,4 +1,4 @@
-"""Which sizes are asked for, and what is said of the rates; and LMCache's own simulator on a small trace."""
+"""Which sizes are computed and how the rates are worded; and LMCache's own simulator on a small trace."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_sentence_says_from_where_on_more_gains_little() -> None:
 
 def test_lmcaches_simulator_finds_what_fits() -> None:
     pytest.importorskip("lmcache")
-    each = 64  # bytes of a token: a prompt of 512 tokens takes 32 KiB
+    each = 64  # bytes per token: a prompt of 512 tokens takes 32 KiB
     found = hit_rates([sys.executable, "-P"], trace(), each, {64: [32 * 1024, 64 * 1024], 512: [64 * 1024]})
     assert found == {64: [0.0, 0.5], 512: [0.5]}
     assert capacity_bytes(Size("no limit", None), trace(), each) > 64 * 1024

@@ -1,4 +1,4 @@
-"""What aiperf is told, where it is found, and what it reports."""
+"""aiperf's command line, where it is found, and its report."""
 
 from __future__ import annotations
 
@@ -112,7 +112,8 @@ SINGLE = {
 }
 ERROR = {"code": 404, "type": "Not Found", "message": '{"message":"Model not found","type":"Not Found","code":404}'}
 RECORDS = [record(2, SINGLE), record(0, MANY), record(1, MANY), record(3, {}, error=ERROR)]
-"""Of aiperf 0.13.0 before mockers, of what is read the whole; it writes them down as they end."""
+"""Shortened output of aiperf 0.13.0 with mockers, complete in the fields that are read; requests are in the order of
+their end."""
 
 
 def load_of(records: list[str]) -> Any:
@@ -158,7 +159,7 @@ def test_nothing_cannot_be_asked_for(request_: Request) -> None:
 
 @pytest.fixture
 def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where an interpreter of the stack is; nothing is on PATH."""
+    """Where the stack's interpreter is; nothing is on PATH."""
     monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
     (tmp_path / "stack").mkdir()
     return tmp_path / "stack"
@@ -208,7 +209,7 @@ def test_a_run_is_a_process_that_finds_the_directory_in_the_cache(tmp_path: Path
     model.mkdir()
     (model / "tokenizer.json").write_text("{}")
     entry = hub / "models--dynkv--tokenizer"
-    for _ in range(2):  # each round makes it anew
+    for _ in range(2):  # each round makes a new one
         assert ran(str(hub), str(model), "cat", str(entry / "snapshots" / "local" / "tokenizer.json")) == "\n"
     assert (entry / "refs" / "main").read_text() == "local"
     assert [it.name for it in model.iterdir()] == ["tokenizer.json"]

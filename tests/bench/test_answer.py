@@ -1,4 +1,4 @@
-"""From rounds to what a person can act on."""
+"""From rounds to an answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOISE = (1.0, 1.01, 0.99, 1.005, 0.995)
 
 
 def notes(*variants: str, points: Sequence[str] = ("",), ttft: Callable[[str, str], float]) -> Notes:
-    """Five rounds of each, of whose figures only the first token differs."""
+    """Five rounds of each variant, which differ only in the first token."""
     rounds = [
         Round(number, name, point, {"ttft_p50_s": ttft(name, point) * noise, "output_tokens_per_s": 500.0 / noise})
         for number, noise in enumerate(NOISE, 1)

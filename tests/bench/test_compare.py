@@ -1,4 +1,4 @@
-"""Whether two series differ: what noise is called equal, and what is not."""
+"""Whether two series differ: what counts as noise, and what does not."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_there_is_no_ratio_to_what_is_no_positive_number(other: list[float]) -> 
 
 
 def test_of_equal_variants_19_in_20_comparisons_find_nothing() -> None:
-    """Five rounds, five figures at four points: all twenty have to be called equal."""
+    """Five rounds, five figures at four points: all twenty must be called equal."""
     noise = random.Random(7)
 
     def series() -> list[float]:
@@ -81,7 +81,7 @@ def test_a_difference_of_a_half_is_found_in_noise_of_a_twentieth() -> None:
 
 
 def test_two_rounds_that_differ_by_half_are_not_called_equal() -> None:
-    """Seen on two H200: 0.202 and 0.205 s against 0.289 and 0.367 s."""
+    """Measured on two H200: 0.202 and 0.205 s against 0.289 and 0.367 s."""
     found = difference([0.205, 0.202], [0.289, 0.367], comparisons=5)
     assert found is not None
     assert found.verdict is Verdict.UNKNOWN

@@ -1,4 +1,4 @@
-"""What units counted in a round."""
+"""The units' counters over a round."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""That `make bench` works: all figures come out, and none is absurd. What they say is for a quiet machine to tell."""
+"""`make bench` works: all figures are measured, and none is absurd. Precise ones need a quiet machine."""
 
 from __future__ import annotations
 

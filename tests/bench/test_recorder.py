@@ -1,4 +1,4 @@
-"""What a frontend writes is read as it comes, and a trace is written as it goes."""
+"""Reading the frontend's file as it grows, and writing the trace meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what the frontend writes of a request to a line of a trace."""
+"""From the frontend's record of a request to a line of a trace."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SALT = bytes(range(32))
 
 
 def line(*hashes: int, **changes: Any) -> str:
-    """As ai-dynamo 1.6.1 writes it, shortened."""
+    """A record of ai-dynamo 1.6.1, shortened."""
     replay = {"trace_block_size": 64, "input_length": 64 * len(hashes), "input_sequence_hashes": hashes}
     request = {"request_received_ms": 1795810970765, "output_tokens": 8, "cached_tokens": 0, "replay": replay}
     event = {

@@ -1,4 +1,4 @@
-"""What LMCache's simulator is given."""
+"""The input of LMCache's simulator."""
 
 from __future__ import annotations
 

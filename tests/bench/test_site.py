@@ -1,4 +1,4 @@
-"""Reading the counters of a deployment whose listener serves what it has read for a while."""
+"""Reading a deployment's counters from a listener that caches its readings for a while."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dynkv.probes.text import total
 
 @pytest.fixture
 def stale() -> Iterator[str]:
-    """The address of metrics that are as old as they may be: the load's last request is counted only then."""
+    """The address of metrics that may be some seconds old: the load's last request appears only then."""
     began = time.monotonic()
 
     class Metrics(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""The pages say what was measured last."""
+"""The pages show the newest results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What load generators are told, and what they report."""
+"""The command lines and reports of load generators."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REQUESTS = [
 
 
 def given(arguments: list[str]) -> dict[str, str]:
-    """The options with a value."""
+    """The options that have a value."""
     pairs = zip(arguments, [*arguments[1:], "--"], strict=True)
     return {name: value for name, value in pairs if name.startswith("--") and not value.startswith("--")}
 

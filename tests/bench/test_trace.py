@@ -1,4 +1,4 @@
-"""A trace as a file: what is read, what is refused and how, and what it adds up to."""
+"""A trace as a file: what is read, what is refused and how, and its sums."""
 
 from __future__ import annotations
 

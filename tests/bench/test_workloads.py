@@ -1,4 +1,4 @@
-"""The requests of each workload: which prompts share blocks, and with what."""
+"""The requests of each workload: which prompts share blocks, and how many."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def asked(workload: Workload, round: int = 1) -> list[Asked]:
 
 
 def shared(one: Asked, other: Asked) -> int:
-    """Tokens of the prefix that both have."""
+    """Tokens of the prefix that both prompts share."""
     pairs = zip(one.blocks, other.blocks, strict=False)
     return 16 * next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one.blocks), len(other.blocks)))
 
@@ -73,7 +73,7 @@ def test_pressure_is_the_working_set_over_the_cache(kind: Kind) -> None:
     pressed = Workload(kind, context_tokens=1600).under_pressure(2.0, 100_000)
     assert pressed.working_set_tokens == pytest.approx(200_000, rel=0.05)
     held = {block for it in asked(pressed) for block in it.blocks}
-    assert 16 * len(held) == pytest.approx(200_000, rel=0.25)  # with the questions, and what is shared once
+    assert 16 * len(held) == pytest.approx(200_000, rel=0.25)  # with the questions; the shared part counts once
 
 
 def test_there_is_no_pressure_where_nothing_comes_again() -> None:

@@ -1,4 +1,4 @@
-"""The experiments with supervisors. Each begins with a fresh one and ends with nothing left of it."""
+"""The experiments with supervisors. Each begins with a fresh one and leaves nothing running."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MB = 1e6
 _CHILDREN_TIMEOUT_S = 120.0
 _RESTART_TIMEOUT_S = 20.0
 _GONE_TIMEOUT_S = 180.0
-"""supervisord stops one program after the other, and at times waits a second for each."""
+"""supervisord stops one program after the other, and sometimes waits a second for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +36,18 @@ class Effort:
 
     rounds: int = 5
     sizes: tuple[int, ...] = (10, 100, 500)
-    """The first is the one with which idling, restarts and status are measured."""
+    """Numbers of children; the first is used for idling, restarts and status."""
     long_rounds: int = 3
-    """For sizes above 100, and for idling."""
+    """Number of rounds above 100 children, and for idling."""
     settle_s: float = 2.0
     idle_s: float = 32.0
-    """pm2 looks at its children each 30 s."""
+    """pm2 checks its children every 30 s."""
     restarts: int = 5
-    """In each round."""
+    """Restarts in each round."""
     statuses: int = 5
     flood_bytes: int = 500_000_000
     at_once: bool = False
-    """All supervisors at the same time: for a run whose figures nobody reads."""
+    """Whether all supervisors run at the same time: for a run whose figures nobody reads."""
 
 
 QUICK = Effort(
@@ -57,7 +57,7 @@ QUICK = Effort(
 
 @dataclass
 class Trial:
-    """A supervisor with jobs of one kind, and what its children said."""
+    """A supervisor with jobs of one kind, and its children's reports."""
 
     subject: Subject
     names: set[str]
@@ -65,7 +65,7 @@ class Trial:
     directory: Path
 
     def start(self) -> float:
-        """Until the command has returned and all children have announced themselves; in seconds."""
+        """Seconds until the command has returned and all children have reported."""
         began, heard = time.monotonic(), len(self.children.heard)
         self.subject.start()
         returned = time.monotonic()
@@ -73,9 +73,9 @@ class Trial:
         return max(returned, *(child.at for child in newest)) - began
 
     def stop(self) -> float:
-        """Until the command has returned and the newest children and the supervisor are gone; in seconds.
+        """Seconds until the command has returned and the newest children and the supervisor are gone.
 
-        Raises TimeoutError with those that stay.
+        Raises TimeoutError, which names those that remain.
         """
         pids = [*self.child_pids(), self.subject.pid()]
         began = time.monotonic()
@@ -93,7 +93,7 @@ class Trial:
 
 @contextmanager
 def trial(subject: type[Subject], peers: Peers, kind: str, count: int, *more: str) -> Iterator[Trial]:
-    """Not started yet. Whatever it started is killed in the end."""
+    """A trial that has not started yet. Everything that it starts is killed at the end."""
     directory = Path(tempfile.mkdtemp(prefix="dynkv-bench-", dir="/tmp"))
     token = uuid4().hex
     try:
@@ -111,7 +111,8 @@ def trial(subject: type[Subject], peers: Peers, kind: str, count: int, *more: st
 def measure_all(
     subjects: list[type[Subject]], peers: Peers, effort: Effort, samples: Samples, say: Callable[[str], None]
 ) -> None:
-    """Round by round, and within each one supervisor after the other, so that a slow minute hits all of them."""
+    """Measure round by round, and in each round one supervisor after the other, so that a slow minute affects all of
+    them."""
     for number in range(effort.rounds):
         measures = [Measure(subject, peers, effort, number, samples, say).all for subject in subjects]
         with ThreadPoolExecutor(len(measures) if effort.at_once else 1) as pool:
@@ -121,7 +122,7 @@ def measure_all(
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """All experiments with one supervisor in one round. One that fails is noted, and the next goes on."""
+    """Run all experiments with one supervisor for one round. If one fails, that is noted, and the next one runs."""
 
     subject: type[Subject]
     peers: Peers
@@ -183,7 +184,7 @@ class Measure:
             with _highest_pss(pids) as highest:
                 (run.directory / "fifo.go").write_text("go\n")
                 (end,) = run.children.wait_for_names({"flood-0-ends"}, 0, _CHILDREN_TIMEOUT_S)
-                time.sleep(self.effort.settle_s)  # what is still in its buffers costs it memory and CPU, too
+                time.sleep(self.effort.settle_s)  # what is still buffered costs memory and CPU, too
             assert end.told is not None
             self._add("flood_rate", size / MB / (end.told / 1e9))
             self._add("flood_pss", highest[0] / MB)
@@ -228,14 +229,14 @@ def grandchildren(children: Iterable[Announcement]) -> list[int]:
 
 
 def _idle_cpu(pids: Sequence[int], interval_s: float) -> float:
-    """As a share of one CPU."""
+    """CPU time as a share of one CPU."""
     began, before = time.monotonic(), cpu_s(pids)
     time.sleep(interval_s)
     return (cpu_s(pids) - before) / (time.monotonic() - began)
 
 
 def _restart(run: Trial, name: str) -> float:
-    """In seconds, from the kill to the successor's first line."""
+    """Seconds from the kill to the first line of the successor."""
     time.sleep(random.uniform(0.5, 1.5))
     victim, heard = run.children.latest()[name], len(run.children.heard)
     began = time.monotonic()
@@ -246,7 +247,7 @@ def _restart(run: Trial, name: str) -> float:
 
 @contextmanager
 def _highest_pss(pids: Sequence[int]) -> Iterator[list[int]]:
-    """Looks twenty times a second; the highest that it saw stands in the list."""
+    """Sample twenty times a second; the list contains the highest value."""
     highest, over = [0], threading.Event()
 
     def watch() -> None:

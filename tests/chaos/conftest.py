@@ -19,7 +19,7 @@ def dynkv() -> Iterator[Dynkv]:
 
 @pytest.fixture
 def report(request: pytest.FixtureRequest) -> Report:
-    """Shows a text in the summary of the run, under the test's name."""
+    """Show a text in the summary of the run, under the test's name."""
     reports = request.config.stash.setdefault(_REPORTS, [])
     return lambda text: reports.append(f"{request.node.name}\n{text}")
 

@@ -1,4 +1,4 @@
-"""Something that ends, stops or floods processes of a deployment at random, and waits until all is well again."""
+"""Kills, stops or floods processes of a deployment at random, and waits until all is well again."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ SUPERVISOR = "supervisor"
 WORKERS = frozenset({"worker-0", "worker-1"})
 NOBODY_RESTS: Worlds = frozenset({frozenset()})
 BACK_S = 240.0
-"""The longest that a deployment may take to serve again: a worker of the real stack starts in 30 to 60 s here."""
+"""How long a deployment may take until it serves again: a worker of the real stack starts in 30 to 60 s here."""
 
 _BREATH_S = 0.3
-"""Between two rounds, so that a request that fails belongs to one of them."""
+"""Pause between two rounds, so that a failed request belongs to one of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blow:
-    """One round: what was done to whom, and how long until the deployment was ready again."""
+    """One round: what was done to which targets, and how long until the deployment was ready again."""
 
     victims: tuple[str, ...]
     kills: int
     at: float
     ready_after_s: float
     wishes: tuple[str, ...] = ()
-    """What was asked for meanwhile, as command lines."""
+    """Requests made meanwhile, as command lines."""
 
 
 @dataclass
 class Monkey:
-    """`up` is the command line that brought the deployment up: after the supervisor's death it is given again."""
+    """`up` is the command line that started the deployment; it is run again after the supervisor's death."""
 
     dynkv: Dynkv
     name: str
@@ -54,10 +54,12 @@ class Monkey:
         return sum(blow.kills for blow in self.blows)
 
     def strike(self, targets: list[str], *, stop: bool = False, flood: int = 0, wishes: int = 0) -> Blow:
-        """Kill -9 (or SIGSTOP) one process of each target at the same moment, and wait until all serve again.
+        """Kill (SIGKILL) or stop (SIGSTOP) one process of each target at the same moment, and wait until all serve
+        again.
 
-        A target is a unit, `unit/NAME` for a process below its first one whose name begins so, or the supervisor.
-        What rests is spared. So many `wishes` are uttered before and after; what was asked last is what runs then.
+        A target is a unit, `unit/NAME` for a process below its main process whose name begins with NAME, or the
+        supervisor. Units that rest are spared. `wishes` is the number of requests made before and after; the last ones
+        determine what must run in the end.
         """
         time.sleep(_BREATH_S)
         before = self.dynkv.wait_until(self._is_as_asked, self.name, BACK_S)
@@ -67,7 +69,7 @@ class Monkey:
         began = time.monotonic()
         uttered = self._utter(wishes // 2)
         for _, process in victims:
-            with suppress(ProcessLookupError):  # what it was asked for has ended it
+            with suppress(ProcessLookupError):  # a request has ended it
                 os.kill(process.pid, signal.SIGSTOP if stop else signal.SIGKILL)
         if SUPERVISOR in targets:
             psutil.wait_procs([process for target, process in victims if target == SUPERVISOR], timeout=10)
@@ -83,13 +85,13 @@ class Monkey:
         return self._is_as_asked(now) and all(unit(now, name)["pid"] != unit(before, name)["pid"] for name in hit)
 
     def all_run(self) -> None:
-        """Nobody is to rest any more."""
+        """Start every unit that rests."""
         self.dynkv.do("scale", "worker=2")
         self.worlds = NOBODY_RESTS
         self.dynkv.wait_until(self._is_as_asked, self.name, BACK_S)
 
     def _is_as_asked(self, now: Status) -> bool:
-        """What was asked for last is what runs, and it is well."""
+        """Whether the state last requested has been reached, and all is well."""
         resting = frozenset(one["name"] for one in now["units"] if one["state"] == "stopped")
         if resting not in self.worlds or any(one["state"] not in ("ready", "stopped") for one in now["units"]):
             return False

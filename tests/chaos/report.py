@@ -1,4 +1,4 @@
-"""The table of what the monkey did."""
+"""The table of the monkey's rounds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .traffic import Request
 
 
 def table(blows: Sequence[Blow], requests: Sequence[Request]) -> str:
-    """Rounds by kind of victim: how many, time to ready in seconds, and requests that failed meanwhile."""
+    """Rounds by kind of target: how many, time to ready in seconds, and requests that failed meanwhile."""
     by_kind: dict[str, list[Blow]] = defaultdict(list)
     for blow in blows:
         kinds = sorted({victim.split("/")[-1].rstrip("-0123456789") for victim in blow.victims})
@@ -33,6 +33,6 @@ def _line(kind: str, blows: Sequence[Blow], requests: Sequence[Request]) -> str:
 
 
 def failed_during(blow: Blow, requests: Sequence[Request]) -> list[Request]:
-    """Requests that failed, and were under way at some moment between the blow and ready."""
+    """Failed requests that were in progress at some moment between the kill and ready."""
     until = blow.at + blow.ready_after_s
     return [one for one in requests if one.error is not None and one.began <= until and one.ended >= blow.at]

@@ -1,6 +1,6 @@
-"""Whatever is killed, the deployment serves again by itself, and nothing is left over.
+"""Whatever is killed, the deployment recovers by itself and leaves nothing behind.
 
-DYNKV_CHAOS_KILLS and DYNKV_CHAOS_SEED make a longer run, or another one. The census of the host is in the fixture:
+DYNKV_CHAOS_KILLS and DYNKV_CHAOS_SEED make a longer run, or another one. The fixture takes a census of the host:
 processes, ports, shared memory and files (stack/census.py).
 """
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.stack
 SEED = int(os.environ.get("DYNKV_CHAOS_SEED", "20"))
 KILLS = int(os.environ.get("DYNKV_CHAOS_KILLS", "96"))
 CRASH_WINDOW_S = 10.0
-"""For so long the frontend of ai-dynamo 1.6.1 may route to a worker that was killed, if its entries stay."""
+"""How long the frontend of ai-dynamo 1.6.1 may route to a killed worker whose entries stay."""
 UNTIRING = (
     *("--set", "restart.max_restarts=100000", "--set", "restart.backoff_initial_s=0.1"),
     *("--set", "restart.backoff_max_s=0.5", "--set", "probes.worker.liveness.period_seconds=1"),
@@ -43,7 +43,7 @@ UNTIRING = (
 
 @pytest.mark.parametrize("standby", ["start", "always"])
 def test_mockers_survive_anything(dynkv: Dynkv, report: Report, standby: str) -> None:
-    """Two mocker workers, the real frontend, the real sidecar; half of the kills with each way of starting again."""
+    """Two mocker workers, the real frontend and the real sidecar; half of the kills with each setting of `standby`."""
     up = (*dynkv.up_words("agg-router", *MOCKER, *UNTIRING, "--set", f"standby={standby}"), "--timeout", "120")
     dynkv.do(*up, timeout_s=180)
     before = _processes(dynkv)
@@ -68,7 +68,7 @@ def test_mockers_survive_anything(dynkv: Dynkv, report: Report, standby: str) ->
 
 
 def test_the_real_stack_survives_too(dynkv: Dynkv, report: Report) -> None:
-    """One vLLM worker on the CPU, which comes back from the standby."""
+    """One vLLM worker on the CPU, which restarts from the standby."""
     words = ("--device", "cpu", "--model", "tiny", "--set", "standby=always", *UNTIRING)
     up = (*dynkv.up_words("agg", *words), "--timeout", "240")
     dynkv.do(*up, timeout_s=300)
@@ -89,7 +89,8 @@ def test_the_real_stack_survives_too(dynkv: Dynkv, report: Report) -> None:
 
 
 def _fail_only_while_down(monkey: Monkey) -> None:
-    """Ready means ready; and one of two workers killed costs requests for less than the frontend needs to notice."""
+    """Ready means ready; and if one of two workers is killed, requests fail for less time than the frontend needs to
+    notice."""
     explained = [one for blow in monkey.blows for one in failed_during(blow, monkey.traffic.requests)]
     assert [one for one in monkey.traffic.failed() if one not in explained] == []
     for blow in monkey.blows:
@@ -101,7 +102,7 @@ def _fail_only_while_down(monkey: Monkey) -> None:
 
 
 def _processes(dynkv: Dynkv) -> Counter[str]:
-    """How many processes the deployment has, by name, when its standbys wait."""
+    """The number of processes of the deployment, by name, once its standbys wait."""
     dynkv.wait_until(
         lambda s: all(standby["state"] in ("parked", "ended") for standby in s["standbys"]), dynkv.names()[0]
     )
@@ -109,7 +110,7 @@ def _processes(dynkv: Dynkv) -> Counter[str]:
 
 
 def _settle() -> None:
-    """What is on its way out has gone: a helper that told the sidecar of a death, say."""
+    """Return when processes that are about to exit are gone, such as a helper that reports a death to the sidecar."""
     time.sleep(2.0)
 
 
@@ -117,8 +118,8 @@ def _settle() -> None:
 
 
 def test_a_crash_costs_less_than_with_a_restart_loop(dynkv: Dynkv, report: Report) -> None:
-    """The same programs, started by hand from the same plan, each in a loop that starts it again when it dies."""
-    without_migration = ("--set", "frontend.migration_limit=0")  # with it, neither fails a request
+    """The same programs, started from the same plan, each in a loop that restarts it when it dies."""
+    without_migration = ("--set", "frontend.migration_limit=0")  # with migration, no request fails either way
     words = ("agg-router", *MOCKER, "--no-lmcache", "--set", f"frontend.port={dynkv.port}", *without_migration)
     dynkv.do("up", *words, "--set", "restart.backoff_initial_s=0.1", timeout_s=90)
 
@@ -136,7 +137,7 @@ def test_a_crash_costs_less_than_with_a_restart_loop(dynkv: Dynkv, report: Repor
 
 
 def _crashes(port: int, kill: Any, rounds: int) -> dict[str, float]:
-    """How long after a kill requests still failed, at worst, and how many of how many."""
+    """For how long after a kill requests still failed in the worst case, and how many of how many."""
     window = 0.0
     with Traffic(port, "tiny", clients=4).running() as traffic:
         for number in range(rounds):
@@ -156,7 +157,7 @@ def _in_words(name: str, figures: dict[str, float]) -> str:
 
 
 class _Loop:
-    """One program, started again as often as it ends."""
+    """One program in a restart loop."""
 
     def __init__(self, unit: dict[str, Any], log: Path) -> None:
         self._unit, self._log, self._over = unit, log, False
@@ -182,7 +183,7 @@ class _Loop:
 
 @contextmanager
 def _restart_loops(planned: dict[str, Any]) -> Iterator[list[_Loop]]:
-    """The plan's programs by hand; yields the workers when two of them serve."""
+    """The plan's programs without a supervisor; yields the workers when two of them serve."""
     directory = Path(planned["discovery_dir"])
     directory.mkdir()
     loops = {unit["name"]: _Loop(unit, directory.parent / f"{unit['name']}.log") for unit in planned["units"]}

@@ -1,4 +1,4 @@
-"""A disk that is full costs log lines, and no request. Needs to mount a small file system: root."""
+"""A full disk costs log lines, but no request. Needs root to mount a small file system."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _ready_again(dynkv: Dynkv, name: str, before: Status) -> Status:
 
 
 def _serves_for_longer_than_an_entry_lives(dynkv: Dynkv) -> None:
-    """Discovery entries are files, which their writers touch every 3 s and lose after 10."""
+    """Discovery entries are files; workers touch them every 3 s and lose them after 10."""
     for number in range(24):
         assert chat(dynkv.endpoint, "tiny", f"Hello {number}")
         time.sleep(0.5)
@@ -66,7 +66,7 @@ def _serves_for_longer_than_an_entry_lives(dynkv: Dynkv) -> None:
 
 @contextmanager
 def _kept_full(path: Path) -> Iterator[None]:
-    """Whatever becomes free meanwhile is taken at once."""
+    """Fill the disk, and again whatever becomes free, until the block ends."""
     over = threading.Event()
     fd = os.open(path, os.O_WRONLY | os.O_CREAT)
 
@@ -81,7 +81,7 @@ def _kept_full(path: Path) -> Iterator[None]:
     filler = threading.Thread(target=fill)
     filler.start()
     try:
-        time.sleep(1.0)  # it takes 0.1 s
+        time.sleep(1.0)  # this takes 0.1 s
         yield
     finally:
         over.set()

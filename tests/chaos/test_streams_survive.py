@@ -1,4 +1,4 @@
-"""Streams that run on and on while one of two workers after the other is killed: none is cut."""
+"""Endless streams while two workers are killed in turn: none is cut."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ pytestmark = pytest.mark.stack
 
 CLIENTS = 6
 OFTEN = ("--set", "frontend.migration_limit=100")
-"""A stream lives through several kills here, more than the three that the profile allows."""
+"""A stream survives several kills here, more than the profile's default of three."""
 
 
 def test_one_of_two_workers_after_the_other(dynkv: Dynkv, report: Report) -> None:
-    """Each time as soon as both are ready; at last they are restarted, and changed."""
+    """Kill each time as soon as both are ready; in the end restart and change them."""
     words = (*MOCKER, "--no-lmcache", *UNTIRING, *OFTEN, "--set", "standby=always")
     dynkv.up("agg-router", *words)
     chance, over, ended = random.Random(SEED), threading.Event(), list[Stream]()

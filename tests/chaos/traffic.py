@@ -1,4 +1,4 @@
-"""Clients that ask all along, and what became of each request. Loopback only, and never longer than its `with`."""
+"""Clients that send requests continuously, and the result of each. Loopback only; they end with their `with` block."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from typing import Self
 _TIMEOUT_S = 60.0
 _PAUSE_S = 0.02
 _PAUSE_AFTER_ERROR_S = 0.2
-"""Refused connections cost nothing: without it they would be most of all requests."""
+"""Pause after a failure: refused connections take no time, and would be most of all requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Times are monotonic."""
+    """One request and its result. Times are monotonic."""
 
     began: float
     ended: float
@@ -55,7 +55,7 @@ class Traffic:
         return [one for one in self.requests if one.error is not None]
 
     def flood(self, requests: int) -> None:
-        """So many more at once; returns without waiting for their answers."""
+        """Send this many more requests at once; return without waiting for the answers."""
         for _ in range(requests):
             threading.Thread(target=self._ask_once, daemon=True).start()
 
@@ -71,7 +71,7 @@ class Traffic:
         return error is None
 
     def _ask(self, number: int) -> str | None:
-        """What went wrong; a reply without text is an error too."""
+        """What went wrong, or None; a reply without text is an error too."""
         prompt = " ".join(f"{number} {word}" for word in range(self.prompt_words))
         body = json.dumps({"model": self.model, "prompt": prompt, "max_tokens": 4})
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_TIMEOUT_S)

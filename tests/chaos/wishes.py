@@ -1,4 +1,4 @@
-"""What was asked of a deployment's workers, and which of them may rest after it."""
+"""Requests to a deployment's workers, and which of them may rest afterwards."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import random
 from dataclasses import dataclass
 
 Worlds = frozenset[frozenset[str]]
-"""The sets of units that may be resting: after `scale`, which of them stay is not said."""
+"""The sets of units that may be resting: `scale` does not say which ones stay."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A command line, and what it leaves resting of what rested before."""
+    """A command line, and the sets that may rest after it, given those before."""
 
     words: tuple[str, ...]
     stops: frozenset[str] = frozenset()
     starts: frozenset[str] = frozenset()
     running: int | None = None
-    """With `scale`, how many are to run."""
+    """With `scale`, how many should run."""
 
     def after(self, worlds: Worlds, units: frozenset[str]) -> Worlds:
         if self.running is None:
@@ -28,7 +28,7 @@ class Wish:
 
 
 def random_wish(chance: random.Random, worlds: Worlds, units: frozenset[str]) -> Wish:
-    """Of two units, one that leaves at least one of them running."""
+    """A random request, for two units, that leaves at least one of them running."""
     one = chance.choice(sorted(units))
     one_set = frozenset({one})
     wishes = [

@@ -1,4 +1,4 @@
-"""Scripts that give up rights, descriptors or system calls for good: each runs in a process of its own."""
+"""Scripts that give up rights, descriptors or system calls for good; each runs in a separate process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def become_nobody():
     os.setresuid({NOBODY}, {NOBODY}, {NOBODY})
     ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # PR_SET_DUMPABLE: /proc shows it its own parts again
 """
-"""Called after all imports: where the interpreter lies, nobody else may be able to read."""
+"""Call after all imports: the interpreter's directory may be readable only by root."""
 
 FORBID = """
 import ctypes, struct
@@ -33,30 +33,30 @@ def forbid(call, errno):
     filters = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(program))
     assert libc.prctl(22, 2, filters) == 0, ctypes.get_errno()  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
 """
-"""`forbid(call, errno)`: from then on this system call fails."""
+"""`forbid(call, errno)`: make this system call fail from now on."""
 PIDFD_SEND_SIGNAL, PIDFD_OPEN = 424, 434
-"""The same on every architecture. Source: asm-generic/unistd.h."""
+"""Numbers of system calls that are the same on every architecture. Source: asm-generic/unistd.h."""
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run processes of several users")
 
 
 def told(script: str, *words: str, under: tuple[str, ...] = ()) -> Any:
-    """What a script prints as JSON on its last line; `under` is what it is started with."""
+    """The JSON on the last line of a script's output; `under` is the command that runs it."""
     done = subprocess.run([*under, sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def with_hidden_processes(level: int) -> tuple[str, ...]:
-    """What to start a script with, so that its /proc keeps the processes of other users to itself.
+    """A command that runs a script with a /proc that hides the processes of other users.
 
-    A new mount: to mount the one that is there anew would change it for the whole host. Source: proc(5), hidepid.
+    It is a new mount: remounting the existing one would change it for the whole host. Source: proc(5), hidepid.
     """
     return in_a_mount_namespace(f"mount -t proc -o hidepid={level} proc /proc")
 
 
 def in_a_mount_namespace(command: str) -> tuple[str, ...]:
-    """What to start a script with, so that a command of the shell runs before it, whose mounts nobody else sees."""
+    """A command that runs a script in its own mount namespace, after a shell command."""
     alone = ("unshare", "--mount", "--propagation", "private")
     tried = subprocess.run([*alone, "true"], capture_output=True, text=True)
     if tried.returncode != 0:
@@ -65,6 +65,6 @@ def in_a_mount_namespace(command: str) -> tuple[str, ...]:
 
 
 def without(call: int, errno: int) -> tuple[str, ...]:
-    """What to start a program with, so that this system call fails."""
+    """A command that runs a program in which this system call fails."""
     script = f"{FORBID}\nimport os, sys\nforbid({call}, {errno})\nos.execvp(sys.argv[1], sys.argv[1:])"
     return (sys.executable, "-c", script)

@@ -30,7 +30,7 @@ def wait():
 
 
 def until(ask: Callable[[], T], deadline_s: float = 15.0) -> T:
-    """What `ask` answers, as soon as it is something."""
+    """The first truthy result of `ask`."""
     end = time.monotonic() + deadline_s
     while time.monotonic() < end:
         if answer := ask():
@@ -46,7 +46,7 @@ def is_alive(pid: int) -> bool:
 
 @dataclass
 class Family:
-    """A child that runs a script, and the file into which its processes write who they are."""
+    """A child that runs a script, and the file in which its processes list themselves."""
 
     child: Child
     said: Path
@@ -71,7 +71,7 @@ class Family:
 
 @contextmanager
 def family(directory: Path, script: str, env: dict[str, str] | None = None) -> Iterator[Family]:
-    """A running child; at the end everything that it has named is killed."""
+    """A running child; at the end every process that it has listed is killed."""
     said = directory / "said"
     argv = [sys.executable, "-c", HEAD + script, str(said)]
     child = Child.spawn(argv, env or {}, directory / "log")

@@ -1,4 +1,4 @@
-"""What is started is known: a start that fails after the fork leaves no process, not even a grandchild."""
+"""A start that fails after the fork leaves no process, not even a grandchild."""
 
 from __future__ import annotations
 

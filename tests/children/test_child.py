@@ -1,4 +1,4 @@
-"""One incarnation: spawned with exactly what it is given, watched, signalled, reaped."""
+"""One incarnation: spawned with exactly what was given, watched, signalled, reaped."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ print("to stderr", file=sys.stderr)
 
 
 async def run(argv: list[str], log: Path, env: dict[str, str] | None = None) -> Child:
-    """A child that has ended."""
+    """Run a child to its end."""
     child = Child.spawn(argv, env or {}, log)
     with anyio.fail_after(20):
         await child.watch()
@@ -55,7 +55,7 @@ def read_report(log: Path) -> dict[str, object]:
 
 
 def signal_sets(pid: int) -> dict[str, int]:
-    """Source: proc_pid_status(5)."""
+    """The signal masks of a process. Source: proc_pid_status(5)."""
     status = Path(f"/proc/{pid}/status").read_text()
     pairs = [line.split(":\t", 1) for line in status.splitlines() if line.startswith("Sig")]
     return {name: int(value, 16) for name, value in pairs if name != "SigQ"}

@@ -1,4 +1,4 @@
-"""Lines of logs that are JSON, as a person reads them."""
+"""JSON lines in logs, as text for people."""
 
 from __future__ import annotations
 

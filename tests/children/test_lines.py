@@ -1,4 +1,4 @@
-"""Lines as the stack's programs write them, and what is read from them."""
+"""Reading log lines in the formats of the stack's programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Log files: their end, and their rotation."""
+"""Log files: reading their end, and rotation."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ with tempfile.TemporaryDirectory(dir="/tmp") as directory:
 
 
 def test_one_that_may_not_be_emptied_costs_no_copy() -> None:
-    """Of a file that another user has made: the copies would all be the same before long."""
+    """With a file of another user that cannot be truncated, all copies would soon be the same."""
     assert told(NOT_OURS) == [7, ["log", "log.1"], 200]
 
 

@@ -1,4 +1,4 @@
-"""The supervisor as a subreaper. In a process of its own: it is for life."""
+"""The supervisor as a subreaper, in a separate process because that cannot be undone."""
 
 from __future__ import annotations
 
@@ -87,6 +87,6 @@ for pid in [*map(int, Path(f"/proc/{inherited}/task/{inherited}/children").read_
 
 
 def test_at_its_end_nothing_that_it_has_started_is_left() -> None:
-    """What was its child before it was a supervisor goes on, with its own children."""
+    """Children from before it became a supervisor keep running, with their own children."""
     sleeps = [f"sleep {number}" for number in (101, 102, 103, 104)]
     assert told(SWEEP) == [sleeps, True, []]

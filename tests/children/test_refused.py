@@ -1,4 +1,4 @@
-"""What may not be signalled, cannot be opened or was reaped by others ends nothing but itself."""
+"""A process that may not be signalled, cannot be opened or was reaped by others affects only itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dynkv.host.processes import Process, read_process
 
 
 def test_the_first_process_is_never_held() -> None:
-    """Only held, here: whoever signals it ends all that there is."""
+    """The test only opens it: whoever signalled it would end everything."""
     first = read_process(1)
     assert first is not None
     assert hold(first.identity) is None
@@ -168,7 +168,7 @@ def test_with_few_descriptors_or_none_a_whole_tree_ends(left: int) -> None:
 async def test_one_that_somebody_else_has_reaped_is_dead_of_nobody_knows_what(tmp_path: Path) -> None:
     child = Child.spawn(["sleep", "60"], {"PATH": os.environ["PATH"]}, tmp_path / "log")
     os.kill(child.pid, signal.SIGKILL)
-    os.waitid(os.P_PID, child.pid, os.WEXITED)  # noqa: ASYNC222 (it is dead)
+    os.waitid(os.P_PID, child.pid, os.WEXITED)  # noqa: ASYNC222 (it has exited)
     with anyio.fail_after(10):
         await child.watch()
     assert (child.exit, child.is_running) == (Exit(), False)

@@ -1,4 +1,4 @@
-"""Which children the kernel serves first, and on which CPUs."""
+"""The scheduling priority and the CPUs of children."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tracebacks as Python prints them, and as they stand in the logs of the stack."""
+"""Tracebacks in Python's own format, and in the stack's logs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read(lines: Iterable[str]) -> list[Traceback]:
 
 
 def run(program: str) -> list[Traceback]:
-    """What Python writes to stderr, read."""
+    """The tracebacks that Python writes to stderr."""
     done = subprocess.run([sys.executable, "-c", dedent(program)], capture_output=True, text=True)
     return read(done.stderr.splitlines())
 

@@ -1,4 +1,4 @@
-"""A child is a marked tree: whatever its processes do, they are found; whatever others do, theirs are not."""
+"""A child's tree is found by its mark, whatever its processes do; processes of others are not in it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ wait()
 
 @contextmanager
 def bystander(env: dict[str, str], *, session: bool = True) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is none of anyone's child; it has said that it runs, so its environment can be read."""
+    """A process outside of every tree; it has reported that it runs, so its environment can be read."""
     argv = [sys.executable, "-S", "-c", "import time; print('up', flush=True); time.sleep(60)"]
     with subprocess.Popen(argv, env=env, start_new_session=session, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -95,7 +95,7 @@ def test_one_that_hides_after_it_was_seen_is_still_known(tmp_path: Path) -> None
             os.kill(pid, signal.SIGKILL)
         until(lambda: (process := read_process(hidden)) is not None and process.ppid not in (between, it.child.pid))
         until(lambda: not is_alive(it.child.pid))
-        # no group, no session, no descent, no marker: only the memory of it
+        # no group, session, descent or marker: the supervisor only remembers it
         assert environment_of(hidden) is None or MARK_INCARNATION not in (environment_of(hidden) or {})
         assert it.found == {hidden}
         assert tree_of(it.child.root, Host.now()) == []
@@ -119,7 +119,7 @@ def test_a_bystander_in_the_supervisors_own_group_is_not_found(tmp_path: Path) -
 
 
 def test_a_root_with_another_start_time_owns_nobody(tmp_path: Path) -> None:
-    """Its pid has gone to someone else, with a group and children of their own."""
+    """Another process now has its pid, with a group and children of its own."""
     with family(tmp_path, IN_GROUP) as it:
         it.pid()
         root = it.child.root
@@ -153,7 +153,7 @@ def at(pid: int, ppid: int = 1, pgid: int | None = None, ticks: int = 60, state:
 def found_in(
     *processes: Process, known: frozenset[Identity] = frozenset(), marks: Mapping[int, str] | None = None
 ) -> list[int]:
-    """`marks`: incarnations by pid; everyone else's environment cannot be read."""
+    """`marks` has incarnations by pid; no other environment can be read."""
     env = {pid: {MARK_INCARNATION: mark} for pid, mark in (marks or {}).items()}
     return [process.pid for process in tree_of(ROOT, Host(processes, env.get), known)]
 
@@ -176,7 +176,7 @@ def test_descendants_of_the_marked_are_found_however_deep() -> None:
 
 @pytest.mark.parametrize("pid", [0, -1, 1])
 def test_what_is_nobodys_child_has_no_tree(pid: int) -> None:
-    """Of all processes: the group and session of the kernel's, and of the first, are 0, and all descend from that."""
+    """The group and session of the kernel and of the first process are 0, and every process descends from the first."""
     kernels = [at(2, pgid=0, ticks=0), at(3, ppid=2, pgid=0)]
     host = Host([at(1, pgid=0, ticks=0), *kernels, at(500, ppid=1), LEADER], lambda pid: None)
     assert tree_of(Root(pid, 0, "mine"), host) == []
@@ -207,7 +207,8 @@ def test_a_known_pid_with_another_start_time_is_someone_else() -> None:
 
 
 def test_the_supervisor_itself_is_never_found() -> None:
-    """It would be, by descent, were a child's process its parent; and by its marker, run inside another deployment."""
+    """It would be found by descent if a child's process were its parent, and by its marker inside another
+    deployment."""
     own = os.getpid()
     assert found_in(LEADER, at(own, ppid=100), marks={own: "mine"}) == [100]
 

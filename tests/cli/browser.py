@@ -1,4 +1,4 @@
-"""Debian's Chromium without a window, driven by the Chrome DevTools Protocol."""
+"""Headless Chromium from Debian, driven by the Chrome DevTools Protocol."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 
 
 def chromium() -> str:
-    """Installed where that is possible; the test is left out where it is not."""
+    """The path of Chromium, which is installed if possible; otherwise the test is skipped."""
     if shutil.which("chromium") is None and os.geteuid() == 0 and shutil.which("apt-get"):
         for words in (("update",), ("install", "--yes", "--no-install-recommends", "chromium")):
             subprocess.run(["apt-get", *words], capture_output=True, timeout=600, check=False)
@@ -27,7 +27,7 @@ def chromium() -> str:
 
 
 class Tab:
-    """`terminal` is what an emulator makes of the bytes that the page has received: it paints them into a canvas."""
+    """`terminal` is an emulator that is given the bytes that the page receives: the page draws them on a canvas."""
 
     def __init__(self, line: Any) -> None:
         self._line = line
@@ -58,10 +58,10 @@ class Tab:
             self._stream.feed(base64.b64decode(frame["payloadData"]) if frame["opcode"] == 2 else b"")
 
     async def until(self, shows: Callable[[str], bool], deadline_s: float = 60.0) -> None:
-        """Return when the terminal shows that."""
+        """Return when `shows` holds for the terminal."""
         async with asyncio.timeout(deadline_s):
             while not shows("\n".join(self._screen.display)):
-                await self.value("0")  # meanwhile its news are heard
+                await self.value("0")  # meanwhile its events are received
                 await asyncio.sleep(0.05)
 
     async def screenshot(self, path: Path) -> None:
@@ -70,7 +70,7 @@ class Tab:
 
 @asynccontextmanager
 async def tab(directory: Path, width: int, height: int) -> AsyncIterator[Tab]:
-    """One empty tab of a browser with a profile of its own in `directory`."""
+    """An empty tab of a browser with a new profile in `directory`."""
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
     options += [f"--user-data-dir={directory}", "--remote-debugging-port=0", f"--window-size={width},{height}"]
     with (directory / "chromium.log").open("wb") as log:

@@ -1,4 +1,4 @@
-"""The command line with a DYNKV_HOME and profiles of its own; its deployments are tiny programs, and end with it."""
+"""The command line with its own DYNKV_HOME and profiles; its deployments are tiny programs that end with it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ units:
     ports: {{http: {port}}}
     probes: {{http_get: {{port: http, path: /health}}}}
 """
-"""One unit that is there at once, and one that never is."""
+"""One unit that is ready at once, and one that never is."""
 SERVER = """\
 import os, sys, time
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -44,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
 while not os.path.exists(sys.argv[2]): time.sleep(0.01)
 HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
-"""Serves as soon as the file is there that its second argument names."""
+"""A server that serves once the file named by its second argument exists."""
 UNITS = "topology: none\nunits:\n"
 QUICK = UNITS + "  - {name: first, argv: [sleep, '1000']}\n  - {name: second, argv: [sleep, '1000']}\n"
 
@@ -57,7 +57,7 @@ def free_port() -> int:
 
 
 def until(ask: Callable[[], T], limit_s: float = 30.0) -> T:
-    """What `ask` answers, as soon as it is something."""
+    """The first truthy result of `ask`."""
     end = time.monotonic() + limit_s
     while time.monotonic() < end:
         if answer := ask():
@@ -75,7 +75,7 @@ def is_alive(pid: int) -> bool:
 class Command:
     directory: Path
     home: Path = Path()
-    """`state` in the directory when left out."""
+    """`state` in the directory by default."""
 
     def __post_init__(self) -> None:
         if self.home == Path():
@@ -93,7 +93,7 @@ class Command:
 
     @contextmanager
     def begun(self, *words: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
-        """While it runs; killed at the end if it still does."""
+        """Yields the running command; it is killed at the end if it still runs."""
         argv = [sys.executable, "-m", "dynkv", *words]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "errors": "backslashreplace"}
         with self.popen(argv, environ, **pipes) as process:
@@ -126,12 +126,12 @@ class Command:
         return Place(self.home, name)
 
     def pids(self, name: str = "mine") -> dict[str, int]:
-        """Of the units that run, by the journal."""
+        """The pids of running units, from the journal."""
         journal = read_journal(self.place(name).journal)
         return {} if journal is None else {unit: child.pid for unit, child in journal.children.items()}
 
     def supervisor(self, name: str = "mine") -> int:
-        """Its pid, as soon as there is one."""
+        """The supervisor's pid, once there is one."""
         place = self.place(name)
         journal = until(lambda: place.has_supervisor() and read_journal(place.journal))
         assert journal
@@ -145,13 +145,13 @@ class Command:
         return msgspec.json.decode(self("status", name, "--json").stdout)
 
     def left_running(self) -> list[str]:
-        """What still carries this DYNKV_HOME."""
+        """Processes that still have this DYNKV_HOME."""
         mark, found = f"DYNKV_HOME={self.home}".encode(), []
         for entry in Path("/proc").iterdir():
             try:
                 if entry.name.isdigit() and mark in (entry / "environ").read_bytes().split(b"\0"):
                     found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-            except OSError:  # it has ended, or is another user's
+            except OSError:  # it has exited, or is another user's
                 continue
         return found
 
@@ -162,7 +162,7 @@ class Command:
 
 @contextmanager
 def command_in(directory: Path) -> Iterator[Command]:
-    """What still runs is taken down, after a failure too."""
+    """Yields the command; takes down whatever still runs at the end, after a failure too."""
     command = Command(directory)
     try:
         yield command

@@ -1,4 +1,4 @@
-"""A supervisor that is played: it has the lock and the socket, and says one thing or nothing."""
+"""A simulated supervisor: it holds the lock and the socket, and always gives the same answer, or none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 @contextmanager
 def supervised(home: Path, answer: bytes | None, name: str = "agg") -> Iterator[None]:
-    """A deployment whose supervisor, played by this process, gives one answer to all, or none at all."""
+    """A deployment whose supervisor is this process, which gives every client the same answer, or none."""
     directory = home / name
     directory.mkdir()
     path = str(directory / "control.sock")

@@ -1,4 +1,4 @@
-"""A deployment of two units and two standbys, for what shows a status."""
+"""A deployment of two units and two standbys, for tests of what shows a status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`up` of one unit under circumstances, and what /proc shows of what it started."""
+"""`up` of one unit in unusual surroundings, and what /proc shows of its processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ONE = UNITS + "  - {name: one, argv: [sleep, '1000']}\n"
 
 
 def started(dynkv: Command, *words: str, **more: Any) -> subprocess.CompletedProcess[str]:
-    """`more` is for subprocess; the profile is mine.yaml in the command's directory."""
+    """`more` is passed to subprocess; the profile is mine.yaml in the command's directory."""
     profile = dynkv.directory / "mine.yaml"
     profile.write_text(ONE)
     options = {"cwd": dynkv.directory, "env": dynkv.env, "timeout": 90, **more}
@@ -23,7 +23,7 @@ def started(dynkv: Command, *words: str, **more: Any) -> subprocess.CompletedPro
 
 
 def unit_of(dynkv: Command) -> int:
-    """Its pid, as soon as it is journalled."""
+    """The unit's pid, once the journal has it."""
     return until(lambda: dynkv.pids().get("one", 0))
 
 

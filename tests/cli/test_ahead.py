@@ -1,4 +1,4 @@
-"""A supervisor's process that is begun before there is a plan."""
+"""A supervisor's process that is started before there is a plan."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def descriptors() -> Iterator[Descriptors]:
 
 
 def begun(home: Path) -> list[int]:
-    """Processes that were begun for this home."""
+    """Processes that were started ahead for this home."""
     return [pid for pid in pids() if AHEAD in (words := command_line(pid).split(b"\0")) and os.fsencode(home) in words]
 
 
@@ -87,7 +87,7 @@ def test_one_that_runs_already_needs_none(dynkv: Command) -> None:
 def test_without_its_command_it_ends(dynkv: Command) -> None:
     script = (
         "import os\nfrom dynkv.cli.ahead import Ahead\n"
-        "ahead = Ahead()\nahead.begin(['up', 'x'])\nos._exit(0)"  # as a command does that is killed
+        "ahead = Ahead()\nahead.begin(['up', 'x'])\nos._exit(0)"  # as if the command had been killed
     )
     subprocess.run([sys.executable, "-c", script], env=dynkv.env, check=True, timeout=30)
     until(lambda: not begun(dynkv.home))

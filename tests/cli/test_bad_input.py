@@ -1,4 +1,4 @@
-"""What a person gets for each slip: the exit code, one error, a hint, and nothing that runs."""
+"""The response to each mistake: the exit code, one error, a hint, and nothing left running."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Dynkv = Callable[..., Done]
 
 @pytest.fixture
 def dynkv(tmp_path: Path) -> Dynkv:
-    """Run the command line in a DYNKV_HOME of its own, in which nothing may be left running."""
+    """Run the command line in its own DYNKV_HOME; nothing may be left running in it."""
 
     def run(*args: str, home: Path = tmp_path / "home") -> Done:
         environ = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "CUDA_VISIBLE_DEVICES")}
@@ -62,14 +62,14 @@ def running_with(home: Path) -> list[str]:
         try:
             if process.environ().get("DYNKV_HOME") == str(home):
                 found.append(" ".join(process.cmdline()))
-        except psutil.Error:  # it ended, or is another user's
+        except psutil.Error:  # it has exited, or is another user's
             continue
     return found
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """`--set python=…` for an environment that says it has the stack: nothing here gets as far as running it."""
+    """`--set python=…` for an environment that claims to have the stack: no test gets as far as running it."""
     folder = tmp_path_factory.mktemp("stack")
     venv.create(folder, with_pip=False, symlinks=True)
     packages = next(folder.glob("lib/python*/site-packages"))
@@ -82,12 +82,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def free() -> tuple[str, ...]:
-    """A port for the frontend that nobody has: what is refused is then nothing but what the test is about."""
+    """A free port for the frontend, so that only what the test is about is refused."""
     return ("--set", f"frontend.port={free_port()}")
 
 
 def refused(done: Done, code: int) -> tuple[str, str]:
-    """The error and its hint, after a look at the shape of it all."""
+    """The error and its hint, after checking the format of both."""
     assert done.code == code, done.err
     assert done.out == ""
     assert "Traceback" not in done.err
@@ -224,7 +224,7 @@ class TestPreflight:
 
 class TestHistory:
     def test_a_line_that_was_cut_off_costs_only_itself(self, dynkv: Dynkv, tmp_path: Path) -> None:
-        """As a full disk leaves it."""
+        """As after a full disk."""
         directory = tmp_path / "home" / "agg"
         directory.mkdir(parents=True)
         (directory / "journal.json").write_text("{}")
@@ -288,6 +288,21 @@ class TestLooking:
         assert [unit["name"] for unit in plan["units"]] == ["lmcache", "frontend", "decode-0", "prefill-0"]
         assert plan["python"] == stack.removeprefix("python=")
         assert not (tmp_path / "home").exists(), "looking leaves nothing behind"
+
+    @pytest.mark.parametrize(
+        ("words", "engine"),
+        [
+            (("disagg", *MOCKER), "disagg, mocker"),
+            (("agg", "--device", "cpu", "--model", "tiny"), "agg, vllm on cpu"),
+            (("infra",), "none"),
+        ],
+    )
+    def test_plan_names_a_device_only_where_something_computes(
+        self, dynkv: Dynkv, stack: str, words: tuple[str, ...], engine: str
+    ) -> None:
+        done = dynkv("plan", *words, "--set", stack)
+        assert done.code == 0, done.err
+        assert done.out.splitlines()[0] == f"{words[0]}: {engine}, {stack.removeprefix('python=')}"
 
     def test_plan_as_a_script(self, dynkv: Dynkv, stack: str) -> None:
         done = dynkv("plan", "agg", *MOCKER, "--set", stack, "--shell")

@@ -1,4 +1,4 @@
-"""What the shell offers after Tab, asked for as each shell asks."""
+"""The candidates that a shell offers after Tab, requested as each shell does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With one deployment that was there, of two workers."""
+    """A home with one deployment that has run, with two workers."""
     home = tmp_path_factory.mktemp("home")
     words = ("plan", "agg", "--engine", "mocker", "--model", "tiny", "--set", "workers.replicas=2", "--json")
     plan = msgspec.json.decode(run(home, *words), type=Plan)
@@ -44,7 +44,7 @@ def run(home: Path, *words: str, cwd: Path | None = None, **environ: str) -> str
 
 
 def offered(home: Path, shell: str, line: str, cwd: Path | None = None) -> set[str]:
-    """Of the last word of the line."""
+    """The candidates for the last word of the line."""
     environ = {"_DYNKV_COMPLETE": f"complete_{shell}"}
     if shell == "bash":
         environ |= {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
@@ -86,7 +86,7 @@ def test_profiles_are_files_too(home: Path, tmp_path: Path) -> None:
 
 
 def test_bash_offers_it_after_the_script(home: Path, tmp_path: Path) -> None:
-    """As `complete -F` calls it. The command is found on the PATH."""
+    """As `complete -F` calls it. The command is found on PATH."""
     command = tmp_path / "dynkv"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m dynkv "$@"\n')
     command.chmod(0o755)

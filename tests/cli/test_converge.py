@@ -1,4 +1,4 @@
-"""`up` on a deployment that runs: only what has changed is restarted, and what comes to nothing is taken back."""
+"""`up` on a running deployment: only what has changed is restarted, and a failed change is rolled back."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class TestAChangeThatFails:
         assert dynkv.status()["state"] == "ready"
 
     def test_keeps_the_secrets_of_before(self, dynkv: Command) -> None:
-        """They are in no file; the supervisor that lets go had them."""
+        """They are in no file; the supervisor that released the deployment had them."""
         secret = "env: {DB_PASSWORD: of-before}\n"
         assert dynkv("up", dynkv.profile(secret + QUICK)).returncode == 0
         failing = units(first="no", second="1000").replace("'no']", "'no'], env: {A: b}")
@@ -191,7 +191,7 @@ def test_a_supervisor_lets_go_and_another_takes_over(dynkv: Command, running: di
 
 
 def test_one_in_the_foreground_does_not(dynkv: Command) -> None:
-    """A service manager ends what its service leaves."""
+    """A service manager would end what its service leaves."""
     with dynkv.begun("up", dynkv.profile(QUICK), "--foreground") as foreground:
         until(lambda: dynkv.pids().keys() == {"first", "second"})
         done = dynkv("up", dynkv.profile(units(first="1001", second="1000")))
@@ -206,7 +206,7 @@ def test_one_in_the_foreground_does_not(dynkv: Command) -> None:
 def test_a_supervisor_that_cannot_let_go_yet_is_killed_and_nothing_else(
     dynkv: Command, running: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As one of a version before there was such a request answers it."""
+    """It answers like a version from before that request existed."""
 
     def release(client: Client) -> None:
         raise UsageError("there is no POST /v1/release")

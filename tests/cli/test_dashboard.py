@@ -37,7 +37,7 @@ REQUESTS = 'dynamo_frontend_requests_total{{status="success"}} {}\n'
 
 @dataclass
 class Planned:
-    """A source of looks that were thought of before, one second apart; the last one is seen again and again."""
+    """A source of prepared looks, one second apart; the last one repeats."""
 
     looks: list[Look | DynkvError]
     asked: list[tuple[str, object]] = field(default_factory=list)
@@ -97,7 +97,7 @@ def tiles(pilot: Pilot[None]) -> list[str]:
 
 
 def screen(pilot: Pilot[None]) -> list[str]:
-    """What the terminal shows, line by line."""
+    """The lines on the terminal."""
     return ["".join(part.text for part in strip).rstrip() for strip in pilot.app.screen._compositor.render_strips()]
 
 
@@ -108,7 +108,7 @@ def rows(pilot: Pilot[None]) -> list[list[str]]:
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """textual's own."""
+    """textual needs asyncio."""
     return "asyncio"
 
 

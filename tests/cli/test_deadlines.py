@@ -1,4 +1,4 @@
-"""The deadline of every verb that waits counts always: also while the supervisor is silent, and before there is one."""
+"""Every verb that waits keeps to its deadline, even when the supervisor is silent or not there yet."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def dynkv(tmp_path: Path) -> Iterator[Command]:
 
 
 def refused(done: subprocess.CompletedProcess[str], code: int) -> str:
-    """The error, of which there is one, with what else was said."""
+    """The only error, with the rest of the output."""
     assert done.returncode == code, done.stderr
     assert done.stderr.count("error: ") == 1
     assert "hint: " in done.stderr
@@ -141,7 +141,7 @@ class TestASupervisorThatIsStopped:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
-    """A deployment that is ready, of two units."""
+    """A deployment of two units that is ready."""
     with command_in(tmp_path_factory.mktemp("running")) as command:
         assert command("up", command.profile(QUICK)).returncode == 0
         yield command
@@ -157,7 +157,7 @@ class TestOneThatTakesConnectionsAndSaysNothing:
 
 
 def test_down_without_a_supervisor_has_a_deadline_too(dynkv: Command) -> None:
-    """Of a unit that takes no notice of SIGTERM, and may take its time."""
+    """With a unit that ignores SIGTERM and has a long timeout."""
     unit = f"{{name: deaf, argv: [python3, -c, {DEAF!r}], stop_timeout_s: 600}}"
     assert dynkv("up", dynkv.profile(f"topology: none\nunits:\n  - {unit}\n")).returncode == 0
     until(lambda: "deaf" in (dynkv.place().logs / "deaf.log").read_text())

@@ -1,4 +1,4 @@
-"""What a profile would change of the deployment that runs."""
+"""What a profile would change in the running deployment."""
 
 from __future__ import annotations
 

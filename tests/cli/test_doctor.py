@@ -1,4 +1,4 @@
-"""`doctor` and the checks before `up`, as a person meets them: output, exit codes, and what --clean removes."""
+"""`doctor` and the checks before `up` from a user's point of view: output, exit codes, and what --clean removes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def home(tmp_path: Path) -> Path:
 
 
 def dynkv(home: Path, *words: str, under: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-    """`under` is what the command line is started with."""
+    """Run the command line; `under` is a command that runs it."""
     environ = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "FORCE_COLOR")}
     return subprocess.run(
         [*under, sys.executable, "-m", "dynkv", *words],
@@ -53,7 +53,7 @@ def past(home: Path, name: str) -> Path:
 
 @contextmanager
 def orphan(home: Path, name: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that carries a deployment's marks, as the child of a dead supervisor does."""
+    """A process with a deployment's marks, like the child of a dead supervisor."""
     marks = {"DYNKV_HOME": str(home), "DYNKV_DEPLOYMENT": name, "DYNKV_UNIT": "worker-0", "DYNKV_INCARNATION": "x1"}
     child = subprocess.Popen(["sleep", "300"], env={**os.environ, **marks}, start_new_session=True)
     try:

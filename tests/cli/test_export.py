@@ -1,4 +1,4 @@
-"""`export` and `import` as they are typed: where they write, what they refuse, and no secret in what they wrote."""
+"""`export` and `import` as commands: where they write, what they refuse, and that their files contain no secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What dynkv and the stack's interpreter import comes from their installation, wherever somebody stands."""
+"""dynkv and the stack's interpreter import only from their installation, wherever the command is run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 OWN_MODULES = "anyio json msgspec typing signal enum socket pathlib h11 pydantic typer rich torch vllm".split()
 AT_THE_START = "sitecustomize usercustomize __future__".split()
 KEPT = ("PYTHONDONTWRITEBYTECODE", "PYTHONNOUSERSITE", "PYTHONHOME")
-"""What the supervisor imports depends on them, or how it may write beside that."""
+"""Variables that the supervisor needs to import its modules, or that say whether it may write bytecode."""
 
 
 @pytest.fixture
@@ -27,7 +27,8 @@ def dynkv(tmp_path: Path) -> Iterator[Command]:
 
 
 def where_others_put_files(directory: Path) -> Path:
-    """A directory in which every module that might be wanted is a trap; the file where it notes who fell into it."""
+    """A directory with a trap for every module that might be imported; returns the file that records which ones
+    were."""
     note = directory / "fell"
     for name in (*OWN_MODULES, *AT_THE_START):
         (directory / f"{name}.py").write_text(
@@ -38,7 +39,7 @@ def where_others_put_files(directory: Path) -> Path:
 
 
 class TestImports:
-    """No module comes from where a person happens to be."""
+    """No module comes from the directory in which the command is run."""
 
     @pytest.mark.parametrize(
         ("how", "path"),
@@ -137,7 +138,7 @@ class TestPythonsOwnVariables:
     )
     def test_break_nothing(self, dynkv: Command, given: dict[str, str]) -> None:
         site = next(path for path in sys.path if path.endswith("site-packages"))
-        # with a home of its own Python looks for no virtual environment
+        # with PYTHONHOME Python does not look for a virtual environment
         env = {**dynkv.env, "PYTHONPATH": f"{ROOT}:{site}", **given}
         done = started(dynkv, env=env, stdin=subprocess.DEVNULL)
         assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr

@@ -1,4 +1,4 @@
-"""`init`: where it writes, what it refuses, and that what it writes for this host passes `doctor` here."""
+"""`init`: where it writes, what it refuses, and that its profile for this host passes `doctor` here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`logs`: which lines it shows, of which files, and in which order."""
+"""`logs`: which lines of which files it shows, and in which order."""
 
 from __future__ import annotations
 

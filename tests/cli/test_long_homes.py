@@ -1,4 +1,4 @@
-"""Deployments whose directory is too deep for sockets, and whose login has ended meanwhile."""
+"""Deployments whose directory is too deep for sockets, and whose login has ended."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOBODY = 65534
 LONG_NAME = "n" * 63
 AS_NOBODY = [
     *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
-    # it may read everything, as the interpreter may lie in root's home
+    # as root, because the interpreter may be in root's home
     *("--inh-caps=-all,+dac_read_search", "--ambient-caps=+dac_read_search", "--bounding-set=-all,+dac_read_search"),
 ]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can play another user")
@@ -34,7 +34,7 @@ with_setpriv = pytest.mark.skipif(shutil.which("setpriv") is None, reason="there
 
 @pytest.fixture(params=[150, 250])
 def dynkv(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Command]:
-    """Whose DYNKV_HOME is that many bytes long at least."""
+    """The command line with a DYNKV_HOME of at least that many bytes."""
     with command_in(tmp_path) as command:
         more = request.param - len(os.fsencode(command.home))
         command.home = command.home / ("h" * max(1, more - 1))
@@ -48,7 +48,7 @@ def journalled_socket(dynkv: Command) -> str:
 
 
 def asked_plainly(path: str) -> str:
-    """The deployment's state, by a client that knows nothing but a path."""
+    """The deployment's state, read by a client that knows only a path."""
     connection = http.client.HTTPConnection("dynkv")
     connection.sock = socket.socket(socket.AF_UNIX)
     try:
@@ -64,7 +64,7 @@ def tmpdir_of(pid: int) -> Path:
 
 
 def binds(directory: Path) -> bool:
-    """Whether there is room in it for a socket named by a UUID."""
+    """Whether a socket named by a UUID fits into the directory's path."""
     path = directory / ("u" * 36)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
@@ -94,7 +94,7 @@ def test_every_verb_works_and_nothing_is_left(dynkv: Command) -> None:
 
 
 def test_it_outlives_the_login(dynkv: Command) -> None:
-    """The runtime directory goes with the last logout."""
+    """The runtime directory is removed at the last logout."""
     run = dynkv.directory / "run"
     run.mkdir(mode=0o700)
     assert started(dynkv, env={**dynkv.env, "XDG_RUNTIME_DIR": str(run)}).returncode == 0
@@ -149,7 +149,7 @@ def test_a_name_that_was_taken_meanwhile_is_another_ones(tmp_path: Path, by: str
         assert holder is not None
         trap = tmp_path / "trap"
         trap.mkdir(mode=0o777)
-        # at once: the supervisor looks every two seconds
+        # at once: the supervisor checks every two seconds
         holder.rename(tmp_path / "away")
         holder.symlink_to(trap) if by == "a link" else holder.mkdir(mode=0o777)
         holder.chmod(0o777)
@@ -206,7 +206,7 @@ def test_what_a_dead_deployment_has_left_is_shown_and_removed(tmp_path: Path) ->
 
 @contextmanager
 def public_directory() -> Iterator[Path]:
-    """One that every user can reach, unlike those of the tests."""
+    """A directory that every user can reach, unlike those of the tests."""
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="long-") as directory:
         Path(directory).chmod(0o755)
         yield Path(directory)
@@ -215,7 +215,7 @@ def public_directory() -> Iterator[Path]:
 @as_root
 @with_setpriv
 class TestAnotherUser:
-    """As after `su`, which leaves the runtime directory pointing at the first user's."""
+    """As after `su`, which leaves the first user's runtime directory in the environment."""
 
     @pytest.mark.parametrize("depth", [1, 150])
     def test_a_runtime_directory_of_somebody_else(self, depth: int) -> None:

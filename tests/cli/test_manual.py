@@ -1,4 +1,4 @@
-"""What a verb's help says: every example in it is one that dynkv takes."""
+"""The help of each verb: dynkv understands every example in it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_every_verb_has_examples() -> None:
 
 
 def leaf(command: Any, words: list[str]) -> Any:
-    """The context in which the words would be run; raises what a wrong command line raises."""
+    """The context in which the command would run; raises the error of a wrong command line."""
     context = command.make_context(command.name, words)
     if rest := context._protected_args:
         return leaf(command.commands[rest[0]], [*rest[1:], *context.args])

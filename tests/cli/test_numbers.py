@@ -1,4 +1,4 @@
-"""Numbers on the command line and in its environment: taken or refused, whatever stands there."""
+"""Numbers on the command line and in the environment: accepted or refused, whatever they contain."""
 
 from __future__ import annotations
 

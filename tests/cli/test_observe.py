@@ -1,4 +1,4 @@
-"""`observe`: for what runs or a profile, and it overwrites nothing that somebody has changed."""
+"""`observe`: for running deployments or a profile, without overwriting changed files."""
 
 from __future__ import annotations
 

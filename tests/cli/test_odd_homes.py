@@ -1,4 +1,4 @@
-"""Whatever lies in a DYNKV_HOME, each verb ends soon, and says in a sentence what it cannot do."""
+"""Whatever is in a DYNKV_HOME, each verb ends soon, and reports in one sentence what it cannot do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A state directory that is not what it was: copied, moved, linked, without its lock, or with a journal that lies."""
+"""A changed state directory: copied, moved, linked, without its lock, or with a false journal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def dynkv(tmp_path: Path) -> Iterator[Command]:
 
 @pytest.fixture
 def up(dynkv: Command) -> dict[str, int]:
-    """Two units that run; their pids."""
+    """Start two units; their pids."""
     assert dynkv("up", "mine.yaml").returncode == 0
     return dynkv.pids()
 
@@ -187,7 +187,7 @@ def test_a_socket_that_is_a_link_to_anothers_asks_nothing_of_that(dynkv: Command
 
 @pytest.mark.parametrize("is_asked", [False, True])
 def test_a_home_that_is_moved_while_its_supervisor_lives(dynkv: Command, up: dict[str, int], is_asked: bool) -> None:
-    """At once it is the same deployment; later there is one where it was, and what was moved is a copy."""
+    """At first it is the same deployment; later a new one is at the old path, and the moved one is a copy."""
     moved, supervisor = at(dynkv.directory / "moved", dynkv), dynkv.supervisor()
     dynkv.home.rename(moved.home)
     if is_asked:
@@ -215,7 +215,8 @@ Lie = Callable[[dict[str, Any], int], dict[str, Any]]
     ids=["a stranger", "ports", "registrations"],
 )
 def test_a_child_that_can_be_none(dynkv: Command, up: dict[str, int], lie: Lie) -> None:
-    """It reaches nobody but those who carry the deployment's markers. Of pids that are everybody's, see the salvage."""
+    """Only processes with the deployment's markers are affected. For pids that exist on every host, see
+    test_salvage.py."""
     with dynkv.popen(["sleep", "1000"]) as stranger:
         dynkv.kill_supervisor()
         children = json.loads(dynkv.place().journal.read_bytes())["children"]

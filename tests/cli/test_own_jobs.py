@@ -1,4 +1,4 @@
-"""Jobs, as a person has them: custom units that run once."""
+"""Jobs on the command line: custom units that run once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is understood without typer is understood as typer does."""
+"""A command line that is understood without typer means the same as with it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ DEFAULTS = {name: it.default for name, it in inspect.signature(up.up).parameters
 
 @pytest.fixture
 def understood(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The parameters of each `up` that typer has called."""
+    """The parameters of each call of `up` by typer."""
     found: list[dict[str, Any]] = []
     monkeypatch.setattr(up, "bring_up", lambda *given: found.append(dict(zip(DEFAULTS, given, strict=True))))
     return found
 
 
 def lines() -> list[list[str]]:
-    """Command lines of up to five words, always the same."""
+    """Random command lines of up to five words, the same in each run."""
     chance = random.Random(5)
     vocabulary = [*UP, *ODD, "agg", "mine.yaml"]
     short = [[one] for one in vocabulary] + [[one, other] for one in vocabulary for other in vocabulary]

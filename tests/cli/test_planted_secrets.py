@@ -1,4 +1,5 @@
-"""Secrets planted in every way in, and looked for in all that dynkv writes, prints, serves and runs."""
+"""Secrets planted in every possible place, and searched for in everything that dynkv writes, prints, serves and
+runs."""
 
 from __future__ import annotations
 
@@ -167,13 +168,13 @@ def test_no_command_line_holds_one(command: Command) -> None:
     for process in psutil.process_iter():
         try:
             shown += _shows(" ".join(process.cmdline()))
-        except psutil.Error:  # it has ended
+        except psutil.Error:  # it has exited
             continue
     assert shown == []
 
 
 def test_nothing_that_is_written_holds_one_and_nobody_else_may_read_it(command: Command) -> None:
-    logs = {command.place().logs / "dies.log"}  # what a program itself says is its own
+    logs = {command.place().logs / "dies.log"}  # a program may log its own secrets
     files = [path for path in command.home.rglob("*") if path.is_file() and path not in logs]
     assert command.place().journal in files
     for path in files:

@@ -1,4 +1,4 @@
-"""A postponed module is imported at its first use, whoever has imported what stands for it."""
+"""A postponed module is imported at its first use, even if another module has imported its placeholder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan's steps, carried out."""
+"""Carrying out a plan's steps."""
 
 from __future__ import annotations
 

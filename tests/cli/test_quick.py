@@ -1,4 +1,4 @@
-"""What is answered before anything large is imported, and that it is the same answer."""
+"""What is answered before anything large is imported; and the answer is the same."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def test_nothing_large_is_imported_for_the_status_of_what_runs(home: Path, words
 
 
 def test_a_start_imports_neither_what_draws_nor_what_asks(home: Path) -> None:
-    """typer is for what is not plain, rich for a terminal, asyncio, TLS and HTTP for the supervisor, etcd for a
-    cluster."""
+    """typer is for unusual command lines, rich for terminals, asyncio, TLS and HTTP for the supervisor, etcd for
+    clusters."""
     script = "import sys, dynkv.cli.bringup; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     others = {"typer", "rich", "anyio", "asyncio", "h11", "ssl", "uvicorn", "textual"}

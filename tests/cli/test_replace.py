@@ -1,4 +1,4 @@
-"""What nobody understands is ended by nobody unasked: `up` refuses or asks, and `--replace` is the answer."""
+"""Processes that no journal explains are never ended unasked: `up` refuses or asks, or is told by `--replace`."""
 
 from __future__ import annotations
 

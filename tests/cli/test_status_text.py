@@ -1,4 +1,4 @@
-"""How a status looks in a pipe, in a terminal, and in a narrow one."""
+"""The status in a pipe, in a terminal, and in a narrow one."""
 
 from __future__ import annotations
 

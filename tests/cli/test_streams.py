@@ -1,4 +1,4 @@
-"""What only informs ends nothing: closed streams, readers and terminals that go away, full disks, poor encodings."""
+"""Failures of output end nothing: closed streams, readers and terminals that go away, full disks, poor encodings."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def dynkv(tmp_path: Path) -> Iterator[Command]:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
-    """A deployment that is ready, with arrows in what there is to tell of it."""
+    """A deployment that is ready, whose messages contain arrows."""
     with command_in(tmp_path_factory.mktemp("→")) as command:
         assert command("up", command.profile(QUICK)).returncode == 0
         (command.place().logs / "first.log").write_text("größer → 日本 \udcff\n", "utf-8", "surrogateescape")
@@ -52,7 +52,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
 
 
 def in_shell(dynkv: Command, words: str, redirection: str) -> subprocess.CompletedProcess[str]:
-    """Its exit code is that of dynkv, whatever it is piped to."""
+    """The exit code is dynkv's, whatever its output is piped to."""
     script = f"{sys.executable} -m dynkv {words} {redirection}\nexit ${{PIPESTATUS[0]}}"
     with dynkv.popen(["bash", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as shell:
         out, err = shell.communicate(timeout=60)
@@ -64,7 +64,7 @@ def streams_of(pid: int) -> list[str]:
 
 
 def waiting_bytes(pipe: int) -> int:
-    """How much nobody has read yet."""
+    """The number of bytes that nobody has read yet."""
     count = fcntl.ioctl(pipe, termios.FIONREAD, struct.pack("i", 0))
     return int(struct.unpack("i", count)[0])
 
@@ -84,7 +84,7 @@ class TestVerbsThatAct:
         assert dynkv.left_running() == []
 
     def test_a_file_that_is_opened_gets_no_output(self, dynkv: Command) -> None:
-        """The first file would have the number of the stream that is closed."""
+        """The first file to be opened would get the number of the closed stream."""
         in_shell(dynkv, f"up {dynkv.profile(QUICK)}", "<&- >&- 2>&-")
         log = str(dynkv.place().supervisor_log)
         assert streams_of(dynkv.supervisor()) == ["/dev/null", log, log]
@@ -119,7 +119,7 @@ class TestVerbsThatAct:
             os.chdir(dynkv.directory)
             os.execve(sys.executable, [sys.executable, "-m", "dynkv", "up", profile], dynkv.env)
         until(lambda: "late" in dynkv.pids())
-        os.close(terminal)  # which sends SIGHUP, and makes every write fail from now on
+        os.close(terminal)  # this sends SIGHUP, and makes every later write fail
         dynkv.let_go("late")
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
         assert dynkv.status()["state"] == "ready"

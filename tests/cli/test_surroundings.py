@@ -1,4 +1,4 @@
-"""Nothing that surrounds a command leaks into what it starts: looked at in /proc, of the supervisor and of a unit."""
+"""No property of a command's surroundings leaks into its processes: checked in /proc, for the supervisor and a unit."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class TestSignals:
         assert not dynkv.left_running()
 
     def test_what_a_command_runs_is_seen_to_fail(self, dynkv: Command, tmp_path: Path) -> None:
-        """Where SIGCHLD is ignored, the kernel keeps no exit status."""
+        """If SIGCHLD is ignored, the kernel keeps no exit status."""
         broken = tmp_path / "python"
         broken.write_text("#!/bin/sh\necho '[[3, 12], {}]'; exit 1\n")
         broken.chmod(0o755)

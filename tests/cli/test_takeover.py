@@ -1,4 +1,4 @@
-"""`up` after a supervisor's death: what ran before it, no start that comes to nothing ends."""
+"""`up` after a supervisor's death: a failed start does not end what ran before it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def orphaned(dynkv: Command) -> dict[str, int]:
 
 
 def are_supervised(dynkv: Command, pids: dict[str, int], *names: str) -> bool:
-    """Whether these are the processes that ran before, and somebody looks after them."""
+    """Whether these are the processes that ran before, and a supervisor watches them."""
     units = {unit["name"]: unit["pid"] for unit in dynkv.status()["units"]}
     assert dynkv.status()["supervisor"] is not None
     return all(is_alive(pids[name]) and units[name] == pids[name] for name in names)
@@ -55,7 +55,7 @@ def until_taken_over(dynkv: Command) -> None:
 
 class TestWhatRestedBefore:
     def test_rests_on(self, dynkv: Command) -> None:
-        """What was asked last counts beyond the supervisor that was asked, also in the moment before its death."""
+        """The newest request outlives the supervisor that received it, even just before its death."""
         profile = dynkv.profile(UNITS + dynkv.server("one") + dynkv.server("two") + dynkv.server("three"))
         assert dynkv("up", profile).returncode == 0
         pids = dynkv.pids()
@@ -165,7 +165,7 @@ def test_when_none_of_it_could_be_taken_over_nothing_is_left(dynkv: Command, orp
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the supervisor outlives the call
 def test_ended_before_it_has_reported_a_supervisor_takes_over_all_the_same(tmp_path: Path) -> None:
-    """As when time is up between planning and its first word."""
+    """As if time were up between planning and the supervisor's first report."""
     lab = Lab(tmp_path)
     plan = lab.plan(lab.unit())
     launch(Order(plan, lab.place), Deadline(60), spare=False)
@@ -183,7 +183,7 @@ def test_ended_before_it_has_reported_a_supervisor_takes_over_all_the_same(tmp_p
 
 
 class TestBy:
-    """What tells that a deployment was taken over: the journal that the new supervisor has written."""
+    """A takeover is recognised by the journal that the new supervisor has written."""
 
     CHILD = ChildRecord(7, 70, "seven", "digest", {}, "2026-01-01T00:00:01+00:00")
     BEFORE = JournalFile(1, "boot", 5, 50, "2026-01-01T00:00:00+00:00", "/s", None, {"one": CHILD})

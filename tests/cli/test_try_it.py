@@ -1,4 +1,4 @@
-"""The command that `up` proposes, typed as it stands."""
+"""The command that `up` suggests, run as printed."""
 
 from __future__ import annotations
 

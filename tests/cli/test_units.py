@@ -1,4 +1,4 @@
-"""Verbs of several units: all of them, or none."""
+"""Verbs for several units: all of them are affected, or none."""
 
 from __future__ import annotations
 

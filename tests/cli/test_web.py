@@ -1,4 +1,4 @@
-"""`dynkv top --web`, in a real browser and to those who have no token."""
+"""`dynkv top --web` in a real browser, and for clients without the token."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PROFILE = UNITS + "  - {name: steady, argv: [sleep, '1000']}\n  - {name: shaky, 
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """aiohttp's."""
+    """aiohttp needs asyncio."""
     return "asyncio"
 
 
@@ -78,9 +78,9 @@ async def test_a_browser_sees_a_unit_die_and_come_back(command: Command, tmp_pat
             os.kill(command.pids()["shaky"], signal.SIGKILL)
             await page.until(lambda text: bool(re.search(r"shaky +ready +- +\S+ +1 .*killed by SIGKILL", text)))
             await page.until(lambda text: "shaky: killed by SIGKILL" in text)
-            assert await page.value("location.search") == ""  # the token is no more in the address bar
+            assert await page.value("location.search") == ""  # the token is gone from the address bar
             if picture := os.environ.get("UPDATE_PICTURES"):
-                await asyncio.sleep(1)  # the page fades in
+                await asyncio.sleep(1)  # wait until the page has faded in
                 await page.screenshot(Path(picture) / "top-web.png")
 
 

@@ -1,4 +1,4 @@
-"""One etcd for the tests that only talk to it."""
+"""One etcd for tests that only read and write it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @contextmanager
 def etcd_in(directory: Path, client: str, *options: str) -> Iterator[str]:
-    """One that listens at `client`, which is given back."""
+    """An etcd that listens at `client`; yields that address."""
     peer = f"http://127.0.0.1:{free_port()}"
     urls = [f"--listen-client-urls={client}", f"--advertise-client-urls={client}"]
     urls += [f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}"]

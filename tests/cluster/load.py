@@ -1,6 +1,6 @@
-"""Streams without a pause, in this network namespace, until the standard input ends.
+"""Streams without a pause, in this network namespace, until standard input ends.
 
-`python tests/cluster/load.py PORT CLIENTS` prints a list of what became of each: when it began and ended (monotonic,
+`python tests/cluster/load.py PORT CLIENTS` prints a list with the result of each: when it began and ended (monotonic,
 s), and what was wrong with it, or null.
 """
 

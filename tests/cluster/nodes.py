@@ -1,4 +1,4 @@
-"""Two machines, as far as a network goes: namespaces of their own, joined by a pair of veth."""
+"""Two machines, as far as the network is concerned: network namespaces joined by a pair of veth."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _CLONE = ("unshare", "--net", "sleep", "infinity")
 
 @dataclass(frozen=True)
 class Machine:
-    """One network namespace with a home of dynkv in it."""
+    """One network namespace with its own DYNKV_HOME."""
 
     pid: int
-    """Of the process that keeps it."""
+    """The pid of the process that keeps the namespace."""
     address: str
     home: Path
     bound: tuple[str, ...] = ()
-    """A command before the others, such as `taskset`: two engines on the same CPUs starve each other."""
+    """A command that runs the others, such as `taskset`: two engines on the same CPUs starve each other."""
 
     def command(self, *words: str) -> list[str]:
         return [*self.bound, "nsenter", "--net", f"--target={self.pid}", *words]
@@ -40,14 +40,14 @@ class Machine:
             return subprocess.Popen(self.command(*words), stdout=out, stderr=out, start_new_session=True)
 
     def link(self, state: str) -> None:
-        """`up` or `down`: the cable to the other machine."""
+        """Set the link to the other machine `up` or `down`."""
         done = self.run("ip", "link", "set", "eth0", state)
         assert done.returncode == 0, done.stderr
 
 
 @contextmanager
 def two_machines(directory: Path) -> Iterator[tuple[Machine, Machine]]:
-    """Their namespaces go with the processes that keep them."""
+    """The namespaces disappear with the processes that keep them."""
     keepers = [subprocess.Popen(_CLONE) for _ in ADDRESSES]
     try:
         machines = []
@@ -70,7 +70,7 @@ def two_machines(directory: Path) -> Iterator[tuple[Machine, Machine]]:
 
 
 def _until_apart(pid: int) -> None:
-    """`unshare` makes the namespace before it becomes what it is to run."""
+    """`unshare` creates the namespace before it executes its command."""
     own = Path("/proc/self/ns/net").readlink()
     deadline = time.monotonic() + 10
     while Path(f"/proc/{pid}/ns/net").readlink() == own:

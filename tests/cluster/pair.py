@@ -1,4 +1,4 @@
-"""One deployment of mockers on two nodes, which meet in what `dynkv up infra` runs on the first."""
+"""One deployment of mockers on two nodes, with etcd and NATS from `dynkv up infra` on the first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nodes import Machine, two_machines
 
 DYNKV = str(Path(sys.executable).with_name("dynkv"))
 START_S = 300.0
-"""Of an engine; mockers take a few."""
+"""For an engine; mockers take a few seconds."""
 MOCKER = ("--engine", "mocker", "--model", "tiny", "--no-lmcache")
 PREFILL = ["workers.decode.replicas=0"]
 DECODE = ["workers.prefill.replicas=0", "frontend.enabled=false"]
@@ -28,12 +28,12 @@ QUESTION = {"model": "tiny", "messages": [{"role": "user", "content": "Hello"}],
 @dataclass(frozen=True)
 class Nodes:
     first: Machine
-    """With etcd, NATS, the frontend and prefill."""
+    """It has etcd, NATS, the frontend and prefill."""
     second: Machine
-    """With decode."""
+    """It has decode."""
 
     engine: tuple[str, ...] = MOCKER
-    """Options of `up` that say what runs."""
+    """Options of `up` that choose the engine."""
 
     def up(self, machine: Machine, roles: list[str], *more: str, name: str = "both") -> tuple[int, str]:
         meets = f"cluster.etcd=[http://{self.first.address}:2379]"
@@ -62,7 +62,7 @@ class Nodes:
         return [base64.b64decode(it["key"]).decode() for it in json.loads(done.stdout).get("kvs", [])]
 
     def ask(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Raises ValueError where the frontend does not answer."""
+        """The answer to a request. Raises ValueError if the frontend does not answer."""
         url = "http://127.0.0.1:8000/v1/chat/completions"
         head = ["-H", "Content-Type: application/json", "-d", json.dumps(question)]
         done = self.first.run("curl", "-s", "--noproxy", "*", "-m", "10", *head, url)
@@ -76,7 +76,7 @@ class Nodes:
             return False
 
     def answered_by(self, requests: int) -> dict[str, int]:
-        """How many workers of each role it took to answer so many."""
+        """How many workers of each role have answered that many requests."""
         seen: dict[str, set[int]] = {"decode": set(), "prefill": set()}
         for number in range(requests):
             asked = {**QUESTION, "messages": [{"role": "user", "content": f"Hello {number}"}]}
@@ -91,7 +91,7 @@ class Nodes:
             assert done.returncode == 0, done.stderr
 
     def processes(self) -> list[str]:
-        """Command lines of everything that runs for this deployment on either machine, by the markers of children."""
+        """Command lines of all processes of this deployment on both machines, found by their markers."""
         homes, found = {str(self.first.home), str(self.second.home)}, []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
@@ -101,7 +101,7 @@ class Nodes:
         return found
 
     def lose_each_other(self) -> None:
-        """What one sends to the other goes nowhere, and neither is told."""
+        """Drop the packets between the two, without telling either."""
         for one, other in ((self.first, self.second), (self.second, self.first)):
             words = ("lladdr", "02:00:00:00:00:01", "nud", "permanent", "dev", "eth0")
             assert one.run("ip", "neigh", "replace", other.address, *words).returncode == 0
@@ -111,7 +111,7 @@ class Nodes:
             assert one.run("ip", "neigh", "del", other.address, "dev", "eth0").returncode == 0
 
     def told(self, machine: Machine) -> str:
-        """All messages of events of a cluster."""
+        """The messages of all events about the cluster."""
         events = map(json.loads, machine.run(DYNKV, "events", "both", "--json").stdout.splitlines())
         return "\n".join(event["message"] for event in events if event["kind"] == "cluster")
 
@@ -129,7 +129,7 @@ class Nodes:
 
 @contextmanager
 def with_infra(directory: Path) -> Iterator[Nodes]:
-    """Two machines, of which the first runs etcd and NATS; what comes up on them is taken down with them."""
+    """Two machines, of which the first runs etcd and NATS; everything on them is taken down at the end."""
     program("ip", "iproute2")
     program("etcd", "etcd-server")
     program("nats-server", "nats-server")

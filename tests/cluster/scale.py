@@ -1,4 +1,4 @@
-"""How much etcd carries for many workers: mockers of one node, and what they leave and ask there.
+"""How much load many workers put on etcd: mockers on one node, their entries and their requests.
 
 `python tests/cluster/scale.py 16 64` prints a line for each number of workers. It measures, and asserts nothing.
 """

@@ -45,7 +45,7 @@ async def test_a_key_goes_with_its_lease(etcd: str) -> None:
     await client.revoke(lease)
     assert await client.entries("leased/") == []
     assert not await client.renew(lease)
-    await client.revoke(lease)  # that it is gone is what was wanted
+    await client.revoke(lease)  # it is gone already, as intended
 
 
 async def test_what_it_refuses_is_told(etcd: str) -> None:

@@ -1,4 +1,4 @@
-"""What Dynamo writes into etcd, as it was read there (ai-dynamo 1.6.1)."""
+"""Entries that Dynamo writes into etcd, as they were read there (ai-dynamo 1.6.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a node has in its hands before it starts anything."""
+"""What a node knows before it starts anything."""
 
 from __future__ import annotations
 

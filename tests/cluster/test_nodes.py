@@ -1,4 +1,4 @@
-"""What nodes tell each other, and what they must have in common."""
+"""What nodes announce to each other, and what they must have in common."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_what_only_one_of_them_names_is_no_difference() -> None:
 
 
 def test_whose_node_is_there_is_tended_by_it_at_its_own_ports_alone() -> None:
-    """Two nodes may have one address: when one of them dies, the other tells nothing of its workers."""
+    """Two nodes may have the same address: if one of them dies, the other knows nothing of its workers."""
     one = NodeRecord("10.0.0.1", "one", {}, requests=(21001, 21003))
     other = NodeRecord("10.0.0.2", "other", {}, requests=(21001,))
     assert tended([one, other]) == {("10.0.0.1", 21001), ("10.0.0.1", 21003), ("10.0.0.2", 21001)}

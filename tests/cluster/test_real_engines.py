@@ -1,6 +1,6 @@
 """Prefill on one node and decode on the other with real vLLM: blocks go through NIXL over TCP.
 
-Two engines with a CPU each take minutes, so this runs only where it is asked for: `DYNKV_LONG_TESTS=1`.
+Two engines with a CPU each take minutes, so this runs only on request: `DYNKV_LONG_TESTS=1`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ pytestmark = [
 ]
 ENGINE = ("--device", "cpu", "--model", "tiny", "--no-lmcache", "--set", "standby=off")
 OVER_TCP = ("--set", 'env={"UCX_TLS":"tcp,self"}')
-"""By itself UCX would find that both are on one host, and share memory."""
+"""By default UCX would notice that both are on one host, and use shared memory."""
 MOVED = "vllm:nixl_bytes_transferred_sum"
 
 
 @pytest.fixture
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
-    """Each engine has a CPU to itself: on the same ones they starve each other."""
+    """Each engine has its own CPU: on the same ones they starve each other."""
     with with_infra(tmp_path_factory.mktemp("engines")) as found:
         first, second = (
             replace(machine, bound=("taskset", "--cpu-list", cpu))

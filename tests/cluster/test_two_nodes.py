@@ -93,7 +93,7 @@ def test_no_worker_is_lost_while_etcd_and_nats_are_away(nodes: Nodes) -> None:
     assert stopped.returncode == 0, stopped.stderr
     nodes.until("it is told", lambda: bool(nodes.status(nodes.second)["cluster"]["problem"]))
     assert nodes.answers(), "what is known already is enough to go on"
-    time.sleep(12)  # longer than Dynamo's own leases last
+    time.sleep(12)  # longer than Dynamo's default leases last
     started = nodes.first.run(DYNKV, "start", "etcd", "nats", "--name", "infra")
     assert started.returncode == 0, started.stderr
     nodes.until("etcd answers again", lambda: not nodes.status(nodes.second)["cluster"]["problem"])

@@ -1,4 +1,4 @@
-"""Both roles on both nodes, and one of them fails while many ask: no request is lost, and all are answered."""
+"""Both roles on both nodes, and one node fails under load: no request is lost, and all are answered."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NO_FRONTEND = ["frontend.enabled=false"]
 
 
 class Load:
-    """What was asked while it ran."""
+    """Requests made while it ran."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[float, float, str | None]] = []
@@ -47,7 +47,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
 
 @contextmanager
 def asking(nodes: Nodes) -> Iterator[Load]:
-    """Eight clients with a stream each, which are under way when this begins."""
+    """Eight clients with a stream each, which have started when the block begins."""
     load = Load()
     words = nodes.first.command(sys.executable, str(LOAD), "8000", str(CLIENTS))
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -61,7 +61,7 @@ def asking(nodes: Nodes) -> Iterator[Load]:
 
 
 def test_both_nodes_answer(nodes: Nodes) -> None:
-    """Else all of this would be seen by one node alone."""
+    """Otherwise the other tests would involve only one node."""
     assert nodes.answered_by(20) == {"decode": 2, "prefill": 2}
 
 
@@ -89,7 +89,7 @@ def test_etcd_is_restarted(nodes: Nodes) -> None:
 
 
 def test_a_node_is_gone_without_a_word(nodes: Nodes) -> None:
-    """As when a machine loses its power: no connection is closed, and nobody says anything."""
+    """As when a machine loses power: no connection is closed, and no message is sent."""
     before = nodes.pids()
     with asking(nodes) as load:
         nodes.lose_each_other()
@@ -105,7 +105,7 @@ def test_a_node_is_gone_without_a_word(nodes: Nodes) -> None:
 
 
 def test_nothing_is_left_over_on_either(nodes: Nodes) -> None:
-    """After all of that. What it looks for is there before."""
+    """After all other tests. The entries that it looks for existed before."""
     assert {"dynamo.mocker" in line for line in nodes.processes()} == {True, False}
     nodes.down()
     assert nodes.processes() == []

@@ -17,7 +17,7 @@ def own() -> OwnInstances:
 
 
 def found(*at: tuple[int, int], host: str = HERE) -> tuple[list[Entry], list[Instance]]:
-    """Workers by lease and port; later ones came later."""
+    """Workers by lease and port, in the order in which they appeared."""
     entries = [
         it for created, (lease, port) in enumerate(at, 1) for it in worker("backend", lease, f"{host}:{port}", created)
     ]

@@ -46,13 +46,13 @@ class Served:
     path: Path
 
     async def ask(self, call: Callable[..., T], *args: object) -> T:
-        """The client blocks, and the server runs in this loop."""
+        """Run the blocking client in a thread while the server runs in this loop."""
         with anyio.fail_after(20):
             return await to_thread.run_sync(lambda: call(*args))
 
     async def until(self, state: str) -> None:
         with anyio.fail_after(20):
-            while self.stack.state != state:  # noqa: ASYNC110 (no event tells it)
+            while self.stack.state != state:  # noqa: ASYNC110 (no event announces it)
                 await anyio.sleep(0.01)
 
 
@@ -87,7 +87,7 @@ async def served(lab: Lab) -> AsyncIterator[Served]:
 
 
 def get(path: Path, target: str, method: str = "GET", headers: str = "") -> tuple[int, str]:
-    """Status and body, asked by hand."""
+    """Status and body of a request without the client."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(20)
         connection.connect(str(path))
@@ -161,7 +161,7 @@ def asking(target: str, method: str = "GET") -> bytes:
 
 
 def exchanged(path: Path, request: bytes) -> str:
-    """All that comes back, read only when all has been sent."""
+    """The whole response, read only when everything has been sent."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(20)
         connection.connect(str(path))
@@ -302,7 +302,7 @@ async def test_events_come_as_they_happen_and_from_where_one_left_off(lab: Lab) 
 async def test_a_socket_whose_directory_was_removed_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the end of a login does with the one for short paths."""
+    """As happens to the directory of short paths at the end of a login."""
     monkeypatch.setattr(listening, "_PERIOD_S", 0.01)
     path = tmp_path / "run" / "control.sock"
     path.parent.mkdir(mode=0o700)
@@ -315,7 +315,7 @@ async def test_a_socket_whose_directory_was_removed_is_made_again(
             tasks.start_soon(keep_serving, answer, made)
             shutil.rmtree(path.parent)
             with anyio.fail_after(20):
-                while not path.is_socket():  # noqa: ASYNC110 (a directory tells nobody)
+                while not path.is_socket():  # noqa: ASYNC110 (no event announces it)
                     await anyio.sleep(0.01)
             assert await to_thread.run_sync(get, path, "/healthz") == (200, "here\n")
             assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700

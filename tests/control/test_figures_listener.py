@@ -1,4 +1,4 @@
-"""The listener for figures, on a real port: it can be read, and nothing else."""
+"""The listener for metrics, on a real port: it can only be read."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from dynkv.supervisor.stack import Stack
 async def listening(
     tmp_path: Path, host: str = "127.0.0.1", port: int | None = None
 ) -> AsyncIterator[tuple[int, Shared]]:
-    """The port of one that reads a deployment which has not started."""
+    """The port of a listener for a deployment that has not started."""
     lab = Lab(tmp_path)
     port = port or free_port()
     plan = replace(lab.plan(lab.unit(role=Role.WORKER)), metrics=Listener(host, port))
@@ -61,7 +61,7 @@ async def ask(port: int, path: str, method: str = "GET", **headers: str) -> tupl
             try:
                 return await to_thread.run_sync(partial(_asked, port, method, path, headers))
             except ConnectionRefusedError:
-                await anyio.sleep(0.02)  # nothing tells when it listens
+                await anyio.sleep(0.02)  # no event announces that it listens
 
 
 @pytest.mark.anyio

@@ -1,4 +1,4 @@
-"""What a web page could make a browser send, through a TCP forwarder before the socket."""
+"""Requests that a web page could make a browser send, through a TCP forwarder in front of the socket."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_what_is_asked_on_this_host(method: str, host: str) -> None:
 @pytest.mark.parametrize("host", FOREIGN)
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
 def test_a_name_that_somebody_has_let_lead_here(route: Route, host: str) -> None:
-    """DNS rebinding: to the browser, the page and this are the same origin, so that it adds nothing else."""
+    """DNS rebinding: for the browser, the page has the same origin, so that it adds no other header."""
     assert "the Host is" in forged(route.method, {b"host": host.encode()})
 
 

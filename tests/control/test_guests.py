@@ -1,4 +1,4 @@
-"""Connections that want nothing, that never end, or are another user's: all of them cost somebody else nothing."""
+"""Connections without a request, without an end, or of another user do not affect others."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def plan(lab: Lab) -> Plan:
 
 @pytest.mark.parametrize("says", [IDLE, HALF, STREAM], ids=["idle", "half", "stream"])
 def test_many_who_stay_starve_nobody(lab: Lab, plan: Plan, says: bytes) -> None:
-    """Where no more than 64 files may be open: others are answered, and a unit that dies is started again."""
+    """With at most 64 open files: other clients are answered, and a unit that dies is restarted."""
     with daemon(lab, plan, open_files=(64, 64)) as (process, _):
         status_once(lab)
         with connected(lab.place.socket, 100, says):
@@ -160,7 +160,7 @@ except DynkvError as error:
 @as_root
 @pytest.mark.anyio
 async def test_neither_does_another_user_ask_nor_answer(lab: Lab) -> None:
-    """Whatever the mode of the socket has become; and a socket where ours should be says nothing."""
+    """Whatever the mode of the socket; and a foreign socket in its place is not trusted."""
     lab.directory.chmod(0o755)
     for path in (lab.place.directory, *lab.directory.parents):
         path.chmod(path.stat().st_mode | 0o055)

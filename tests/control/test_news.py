@@ -1,4 +1,4 @@
-"""Hearing of events, and the end of every wait: on real sockets, with a server that says what the test wants."""
+"""Learning of events, and the end of every wait, on real sockets with a scripted server."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class TestNews:
 
 class TestRequests:
     def test_an_answer_that_trickles_is_late_as_well(self, tmp_path: Path) -> None:
-        """Each byte comes in good time; all of them would take for ever."""
+        """Each byte comes in time, but all of them would take forever."""
         over = threading.Event()
 
         def trickle(server: socket.socket) -> None:
@@ -117,7 +117,7 @@ class TestRequests:
 
 
 class TestWhatAnswersIsNoSupervisor:
-    """Of this version; whatever it says, that is told in a sentence."""
+    """Any answer that does not come from a supervisor of this version is reported in one sentence."""
 
     BODIES = (b"", b"{}", b"[]", b"nonsense", b"[" * 100_000, b"\xff", b'{"error": 3}', b'"error"', b"1e400")
 
@@ -155,7 +155,7 @@ class TestWhatAnswersIsNoSupervisor:
 
 @contextmanager
 def answering(path: Path, answer: bytes) -> Iterator[Client]:
-    """A client of what gives this one answer."""
+    """A client of a server that always gives this answer."""
 
     def serve() -> None:
         server, _ = listener.accept()

@@ -1,4 +1,4 @@
-"""Which route a request means."""
+"""The route that a request means."""
 
 from __future__ import annotations
 

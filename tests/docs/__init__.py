@@ -1,1 +1,1 @@
-"""The documentation: what it says is so."""
+"""Tests that the documentation is true."""

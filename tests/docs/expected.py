@@ -1,4 +1,4 @@
-"""Output as a page shows it, and whether that is what came out."""
+"""Whether the output of a command is what the page shows."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _ANYTHING = "…"
 _NOT_THE_SAME_TWICE = (
     (r"\b(\d+h)?(\d+m)?\d+s\b", "Ns"),  # an age
     (r"\d+(\.\d+)?", "N"),
-    (r", with N warnings?$", ""),  # every host has its own
+    (r", with N warnings?$", ""),  # different on every host
     (r"[ \t]+", " "),
 )
-"""What is replaced by what, on both sides, before they are compared."""
+"""Replacements made on both sides before they are compared."""
 
 
 def is_as_shown(output: str, shown: str) -> bool:

@@ -1,4 +1,4 @@
-"""Every command and every profile on a page is one that dynkv understands, though not all are run."""
+"""dynkv understands every command and every profile on the pages, even those that are not run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PROFILES = [block for page in pages() for block in blocks(page) if block.langua
 
 
 def commands(text: str) -> Iterator[list[str]]:
-    """The words behind each `dynkv` in a shell script, wherever it stands, up to what the shell itself reads."""
+    """The words after each `dynkv` in a shell script, up to the next operator of the shell."""
     joined = text.replace("\\\n", " ")
     for found in re.finditer(r"(?:^|(?<!-u)[\s(=/])dynkv (?P<words>[a-z-][^\n]*)", joined, re.MULTILINE):
         lexer = shlex.shlex(found["words"], posix=True, punctuation_chars="|&;()<>")
@@ -37,7 +37,7 @@ def commands(text: str) -> Iterator[list[str]]:
 
 
 def understand(words: list[str]) -> None:
-    """Raises what the command line would, without doing anything."""
+    """Raise what the command line would, without running it."""
     root: Any = get_command(command_line([]))
     if words[0].startswith("-"):
         return

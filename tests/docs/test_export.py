@@ -1,4 +1,4 @@
-"""Every shell block of the page on `export` and `import`, run in its order, and what the page shows of an import."""
+"""Every shell block of the page on `export` and `import`, run in order, and the import that the page shows."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ spec:
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with `dynkv`, and with a `docker` whose `compose` is podman-compose: it reads without an engine."""
+    """A directory with `dynkv`, and with a `docker` whose `compose` is podman-compose: it needs no engine to read a
+    file."""
     pytest.importorskip("podman_compose", reason="requirements/dev.txt has it")
     directory = tmp_path_factory.mktemp("programs")
     for name, words in {"dynkv": "-m dynkv", "docker": "-m podman_compose --dry-run"}.items():

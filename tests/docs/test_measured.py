@@ -1,4 +1,4 @@
-"""The tables of measurements.md that `dynkv bench` made say what its rounds say."""
+"""The tables of measurements.md that `dynkv bench` made agree with its rounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The terminal pictures hold what is on the screen, and nothing of the machine or the network."""
+"""The terminal pictures contain what is on the screen, and nothing of this machine or from the network."""
 
 from __future__ import annotations
 

@@ -36,6 +36,45 @@ def test_every_verb_check_kind_code_and_metric_has_its_line() -> None:
     assert all(f"## {section}" in made["reference/profile.md"] for section in ("lmcache.l2[] (fs)", "units[]"))
 
 
+def test_every_part_of_a_document_that_a_page_refers_to_is_below() -> None:
+    for path, page in PAGES.items():
+        text = page()
+        for part in re.findall(r"([^ |]+) \(below\)", text):
+            assert f"\n### {part}\n" in text, path
+
+
+def meanings(page: str) -> Iterator[tuple[str, str]]:
+    """The first cell of each row, and the one in the column `meaning` of its table."""
+    columns: list[str] = []
+    for line in page.splitlines():
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if not cells:
+            columns = []
+        elif not columns:
+            columns = cells
+        elif "meaning" in columns and cells[0] != "---":
+            yield cells[0], cells[columns.index("meaning")]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_row_is_without_a_meaning(path: str) -> None:
+    assert not [name for name, meaning in meanings(PAGES[path]()) if not meaning]
+
+
+def test_the_page_of_the_command_line_names_choices_and_each_default_once() -> None:
+    text = PAGES["reference/cli.md"]()
+    assert "| `--for ready\\|down` |" in text
+    assert "| `--workload chat\\|rag\\|prefix\\|random` |" in text
+    assert "| The profile to check the host for. `agg` if omitted. |" in text
+    assert "if omitted. if omitted" not in text
+    assert "| --- | --- |\n\n" not in text, "a table without rows"
+
+
+def test_every_section_of_a_profile_has_a_heading_of_its_own() -> None:
+    headings = re.findall("^## .*", PAGES["reference/profile.md"](), re.MULTILINE)
+    assert len(headings) == len({*headings})
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_engine_is_on_the_pages_that_list_them(engine: str) -> None:
     options, words = ((ROOT / "docs" / page).read_text(encoding="utf-8") for page in ("howto/profiles.md", "index.md"))

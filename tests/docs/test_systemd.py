@@ -1,4 +1,4 @@
-"""The unit files of the documentation: understood by systemd, and run by a real manager of it."""
+"""The unit files of the documentation: understood by systemd, and run by a real service manager."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dynkv.render.systemd import TEMPLATE, systemd_files, template_text, unit_te
 from .pages import DOCS, ROOT
 
 UNITS = {"dynkv.service": (), "dynkv-user.service": ("--user",)}
-"""By file, what tells systemd's programs whose manager it is for."""
+"""The options by file that tell systemd's programs which manager it is for."""
 TWO = "topology: none\nunits:\n  - {name: first, argv: [sleep, '1000']}\n  - {name: second, argv: [sleep, '1000']}\n"
 PROGRAM = Path("/usr/lib/systemd/systemd")
 _CGROUPS = (Path("/sys/fs/cgroup/systemd"), Path("/sys/fs/cgroup"))
@@ -29,7 +29,7 @@ _CGROUPS = (Path("/sys/fs/cgroup/systemd"), Path("/sys/fs/cgroup"))
 
 @pytest.fixture(scope="module")
 def systemd() -> None:
-    """Its programs; where they lack and may be had, they are installed."""
+    """Installs systemd's programs if they are missing and available."""
     if shutil.which("systemd-analyze") is None and os.geteuid() == 0 and shutil.which("apt-get"):
         for words in (["update"], ["install", "--yes", "--no-install-recommends", "systemd"]):
             subprocess.run(["apt-get", *words], capture_output=True, timeout=300, check=False)
@@ -47,7 +47,7 @@ def test_systemd_understands_every_line(systemd: None, unit: str, tmp_path: Path
 
 
 def verified(text: str, file: Path, *manager: str) -> tuple[int, str]:
-    """What systemd says of a unit in that file, with a program in it that is there."""
+    """What systemd says of the unit in that file, with an existing program in it."""
     file.write_text(re.sub(r"(?m)^ExecStart=\S+", f"ExecStart={sys.executable}", text))
     done = subprocess.run(
         ["systemd-analyze", *manager, "verify", "--man=no", "--recursive-errors=no", str(file)],
@@ -61,7 +61,7 @@ def verified(text: str, file: Path, *manager: str) -> tuple[int, str]:
 
 
 class TestExported:
-    """By `dynkv export systemd`: the same unit, for any profile."""
+    """`dynkv export systemd` writes the same unit, for any profile."""
 
     @pytest.mark.parametrize("manager", UNITS.values(), ids=UNITS)
     def test_systemd_understands_every_line(self, systemd: None, manager: tuple[str, ...], tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_the_page_shows_the_file(unit: str) -> None:
 
 @dataclass
 class Service:
-    """The unit of the documentation with two processes in it, under a manager of its own."""
+    """The unit of the documentation with two processes, under its own manager."""
 
     directory: Path
 
@@ -160,7 +160,7 @@ class Service:
 
 @pytest.fixture
 def service(systemd: None, tmp_path: Path) -> Iterator[Service]:
-    """Like the user's own, with less patience: a watchdog of 3 s, and 0.2 s before it starts again."""
+    """Like the user's unit, with less patience: a watchdog of 3 s, and a restart after 0.2 s."""
     for name in ("run", "home", "units"):
         (tmp_path / name).mkdir(mode=0o700)
     (tmp_path / "two.yaml").write_text(TWO)
@@ -182,7 +182,7 @@ def service(systemd: None, tmp_path: Path) -> Iterator[Service]:
 
 
 class Manager:
-    """A user's manager in mounts and a control group of its own, where this host lets one run."""
+    """A user's manager in its own mount namespace and control group, if this host allows one."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -199,7 +199,7 @@ class Manager:
         directory = self._service.directory
         script = (
             f"echo $$ > {self._group}/cgroup.procs && mount --make-rprivate / && mount -t tmpfs tmpfs /run"
-            " && mkdir -p /run/systemd/system"  # the manager looks whether the host is systemd's
+            " && mkdir -p /run/systemd/system"  # the manager checks whether systemd has started the host
             f" && exec {PROGRAM} --user --unit=default.target --log-target=console"
         )
         env = {**self._service.env, "SYSTEMD_UNIT_PATH": f"{directory}/units", "HOME": f"{directory}/home"}
@@ -239,7 +239,7 @@ class TestUnderAManager:
         service.systemctl("start", "dynkv.service")
         service.dynkv("down")
         service.reaches(lambda: service.shows("ActiveState") == "inactive")
-        time.sleep(1.0)  # five times as long as it waits before it starts again
+        time.sleep(1.0)  # five times the pause before a restart
         assert (service.shows("ActiveState"), service.shows("NRestarts")) == ("inactive", "0")
 
     def test_the_next_supervisor_takes_over_what_serves(self, service: Service) -> None:

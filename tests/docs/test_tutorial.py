@@ -24,7 +24,7 @@ PAGES = ("laptop", "one-gpu", "two-gpus")
 _PROFILE = r"dynkv (up|plan|doctor) (\S+)"
 SUBSTITUTIONS = {
     "every page": (
-        # the environment that the tests run in has it; only what make would do is looked up
+        # the tests' environment has it already; only what make would do is looked up
         (r"make install", f"make --directory {ROOT} --dry-run install"),
         (r"\$PWD/\.venv/bin", str(Path(sys.executable).parent)),
         # something else may listen on the port
@@ -42,20 +42,20 @@ SUBSTITUTIONS = {
         (r"Qwen/Qwen3-0\.6B", "tiny"),
     ),
 }
-"""By page: what is replaced by what, in commands and in what is shown of their output."""
+"""Replacements for each page, in its commands and in the output that it shows."""
 _BLOCK_S = 300.0
 
 
 @dataclass
 class Reader:
-    """Someone who types what a page says, block after block, into one shell."""
+    """A reader who types what a page says, block after block, into one shell."""
 
     page: str
     dynkv: Dynkv
     directory: Path
 
     def types(self, block: Block) -> str:
-        """What stands in the terminal then. What a block exports, the next one has."""
+        """The output of a block. What it exports, the next block has."""
         state = self.directory / ".exported"
         script = f'. "{state}"\n{self.here(block.text)}\nexport -p > "{state}"\n'
         state.touch()
@@ -74,13 +74,13 @@ class Reader:
         return done.stdout
 
     def here(self, text: str) -> str:
-        """As it is run on this machine."""
+        """The text as it applies to this machine."""
         for pattern, replacement in (*SUBSTITUTIONS["every page"], *SUBSTITUTIONS.get(self.page, ())):
             text = re.sub(pattern, replacement.replace("{port}", str(self.dynkv.port)), text)
         return text
 
     def look_around(self) -> None:
-        """Remember what runs, to look for it in the end."""
+        """Remember what runs, to look for it at the end."""
         if self.dynkv.run("status", "--json").returncode == 0:
             self.dynkv.status()
 

@@ -38,7 +38,7 @@ def loaded(name: str, settings: dict[str, Any] | None = None) -> LoadedProfile:
 
 
 def judged(profile: LoadedProfile, facts: HostFacts) -> list[Finding]:
-    """Without what is only good to know."""
+    """The findings without infos."""
     plan = build(profile.profile, facts, name="d", profile_name=profile.name, home="/state")
     return [finding for finding in findings(profile, plan, facts) if finding.severity is not Severity.INFO]
 

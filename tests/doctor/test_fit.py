@@ -1,4 +1,4 @@
-"""KV bytes per token against figures worked out by hand from the models' config.json."""
+"""KV bytes per token, compared with figures calculated by hand from the models' config.json."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ DEEPSEEK = {
         (LLAMA_8B, 1, [], 131072),  # 2 * 32 layers * 8 heads * 128 * 2 bytes
         (LLAMA_8B, 2, [], 65536),  # 4 heads on each rank
         (LLAMA_8B, 8, [], 16384),  # 1 head on each rank
-        (LLAMA_8B, 16, [], 16384),  # still 1: two ranks keep the same one
+        (LLAMA_8B, 16, [], 16384),  # still 1: two ranks have the same one
         (LLAMA_8B, 1, ["--kv-cache-dtype", "fp8"], 65536),
         (LLAMA_8B, 1, ["--dtype=float32"], 262144),
-        ({**LLAMA_8B, "torch_dtype": "float32"}, 1, [], 131072),  # vLLM takes it down
+        ({**LLAMA_8B, "torch_dtype": "float32"}, 1, [], 131072),  # vLLM reduces it to 16 bits
         (QWEN_06B, 1, [], 114688),  # 2 * 28 * 8 * 128 * 2: head_dim is not hidden / heads
         ({"text_config": QWEN_06B}, 1, [], 114688),
-        ({**LLAMA_8B, "num_key_value_heads": None}, 1, [], 524288),  # every head has its own
+        ({**LLAMA_8B, "num_key_value_heads": None}, 1, [], 524288),  # each head has its own
         (DEEPSEEK, 1, [], 70272),  # 61 * (512 + 64) * 2
-        (DEEPSEEK, 8, [], 70272),  # latent: whole on every rank
+        (DEEPSEEK, 8, [], 70272),  # latent: complete on every rank
         ({**LLAMA_8B, "quantization_config": {"kv_cache_scheme": {"num_bits": 8}}}, 1, [], 65536),
     ],
 )

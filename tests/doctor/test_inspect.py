@@ -1,4 +1,4 @@
-"""Looking at this host: sockets, interpreters, models, directories. Everything here is real."""
+"""Inspecting this host: sockets, interpreters, models, directories. Everything here is real."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class TestSockets:
             port = server.getsockname()[1]
             with socket.create_connection(("127.0.0.1", port)) as client:
                 accepted, _ = server.accept()
-                accepted.close()  # the side that closes first keeps TIME_WAIT
+                accepted.close()  # the side that closes first stays in TIME_WAIT
                 assert client.recv(1) == b""
         assert is_free(port)
         assert port not in listening_ports()

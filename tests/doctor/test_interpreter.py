@@ -1,4 +1,4 @@
-"""The stack's interpreter, and what is installed for it. Everything here is real."""
+"""The stack's interpreter and its packages. Everything here is real."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looking at models on the disk. Everything here is real files."""
+"""Inspecting model directories, with real files."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_revision_that_is_not_there(tmp_path: Path, revision: str) -> None:
 
 
 def test_what_mistral_publishes(tmp_path: Path) -> None:
-    """Its own format, and beside it the usual one: of the same weights only one set is loaded."""
+    """Its own format next to the usual one: only one of the two sets of weights is loaded."""
     (tmp_path / "params.json").write_text("{}")
     (tmp_path / "tekken.json").write_text("{}")
     (tmp_path / "consolidated.safetensors").write_bytes(b"x" * 20)

@@ -1,4 +1,4 @@
-"""Reasons why a profile's model cannot be where it is, and what it says to write instead."""
+"""Why a profile's model cannot be where the profile says, and what the finding suggests instead."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ HOST = HostFacts(
 )
 LOCAL = ModelFacts(is_local=True, has_config=True, path="/m")
 UNTRIED: tuple[dict[str, str], ...] = (*({**STACK, "ai-dynamo": version} for version in ("1.3.1", "1.7.0")), {})
-"""Of these nobody knows."""
+"""Stacks whose behaviour is unknown."""
 OFFLINE = {"HF_HUB_OFFLINE": "1"}
 OWN_TOKENIZER = ["--use-vllm-tokenizer"]
 
 
 def found(path: str, settings: dict[str, Any] | None = None, **facts: Any) -> list[Finding]:
-    """Those of the model itself."""
+    """The findings about the model itself."""
     given_settings = {"model.path": path, **(settings or {})}
     overrides = [Override(tuple(key.split(".")), value, f"--set {key}") for key, value in given_settings.items()]
     loaded = load("agg", overrides)

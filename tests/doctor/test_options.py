@@ -1,4 +1,4 @@
-"""Asking a stack what its workers' parsers know. The interpreter is a script that answers as one would."""
+"""Asking a stack what its workers' parsers know. The interpreter is a script with prepared answers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def home(tmp_path: Path) -> Path:
 
 
 def interpreter(folder: Path, says: str, code: int = 0) -> str:
-    """It notes each time it is asked."""
+    """An interpreter that records each call."""
     file = folder / "python"
     file.write_text(f"#!/bin/sh\necho asked >> {folder}/asked\necho '{says}'\nexit {code}\n")
     file.chmod(0o755)

@@ -1,6 +1,6 @@
 """The table of the reference: each check of the catalogue with a host on which it fires, and one on which it does not.
 
-In a row, `fires` and `silent` are what differs from HOST, which has everything.
+In a row, `fires` and `silent` are the differences from HOST, which has everything.
 """
 
 from __future__ import annotations
@@ -87,9 +87,9 @@ class Row:
     fires: Mapping[str, Any]
     silent: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Of the profile in both cases, by dotted key."""
+    """Settings of the profile in both cases, by dotted key."""
     silent_settings: Mapping[str, Any] | None = None
-    """Of the profile where the check is silent, if they differ."""
+    """Settings of the profile for which the check is silent, if they differ."""
     profile: str = "agg"
 
 
@@ -105,7 +105,7 @@ def sized(size: str) -> dict[str, Any]:
 
 
 WHOLE = {"workers.decode.gpu_memory_fraction": 0.75, "workers.prefill.gpu_memory_fraction": 0.75}
-"""What has to be free when each starts, of a GPU that both have."""
+"""Shares of one GPU that must be free when each of its two workers starts."""
 
 
 def versions(**change: str | None) -> dict[str, Any]:
@@ -268,7 +268,7 @@ TABLE = [
     Row("leftover-files", left(LeftoverKind.FILES, "e")),
 ]
 WITHOUT_A_PLAN = {"plan-refused", "port-taken", "gpu-driver"}
-"""Shown below: on their hosts nothing can be planned."""
+"""Tested below: on their hosts nothing can be planned."""
 
 
 def judged(profile: str, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> list[Finding]:

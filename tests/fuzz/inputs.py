@@ -1,8 +1,7 @@
-"""What nobody should have to expect: strategies that the fuzz tests share, how many examples they try, and what one of
-them may cost.
+"""Unexpected input: strategies that the fuzz tests share, the number of examples, and what one example may cost.
 
-In CI the examples are few and always the same, so that it fails only for what was changed. By hand, `make fuzz` tries
-others each time, DYNKV_FUZZ_EXAMPLES of them in each test, and remembers what failed.
+In CI the examples are few and always the same, so that it fails only because of a change. By hand, `make fuzz` tries
+new ones each time, DYNKV_FUZZ_EXAMPLES in each test, and remembers what failed.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ BY_HAND = int(os.environ.get("DYNKV_FUZZ_EXAMPLES", "0"))
 EXAMPLES = BY_HAND or 60
 SECONDS_MAX, BYTES_MAX = 2.0, 200 * 1024**2
 PLAIN_WORK_S = 0.11
-"""What a million numbers as text take where a log of 200,000 lines is read in 0.7 s."""
+"""Seconds for a million numbers as text, on a machine on which a log of 200,000 lines is read in 0.7 s."""
 fuzz = settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -34,10 +33,10 @@ fuzz = settings(
     print_blob=True,
 )
 slow = settings(fuzz, max_examples=max(10, EXAMPLES // 10))
-"""Of what takes a tenth of a second and more."""
+"""For tests whose examples take a tenth of a second or more."""
 
 DIGITS = "9" * 5000
-"""More than Python reads as a number."""
+"""More digits than Python reads as a number."""
 NUMBERS = (
     st.sampled_from(
         "0 -1 1 1e10 1e-308 1e-9 1e300 1e400 -0.0 nan inf .inf .nan 0x10 0o17 010 1_000 1:30 ² ٣ 1e".split()
@@ -61,13 +60,13 @@ BYTES = st.binary(max_size=200) | TEXTS.map(lambda text: text.encode("utf-8", "s
 
 
 def soup(pieces: list[bytes], *, max_size: int = 14) -> st.SearchStrategy[bytes]:
-    """Pieces of what belongs there in any order, with anything between them."""
+    """Valid pieces in any order, with anything between them."""
     return st.lists(st.sampled_from(pieces) | BYTES, max_size=max_size).map(b"".join)
 
 
 @st.composite
 def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
-    """What is right but for one place, where something is lost, added or another."""
+    """Valid content, except in one place, where something is lost, added or replaced."""
     start = draw(st.integers(0, len(whole)))
     end = draw(st.integers(start, min(len(whole), start + 40)))
     return whole[:start] + draw(BYTES) + whole[end:]
@@ -75,7 +74,7 @@ def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
 
 @st.composite
 def with_another_value(draw: st.DrawFn, document: Any) -> Any:
-    """A document of JSON with one value, at any depth, that is another one, or gone."""
+    """A JSON document in which one value, at any depth, is replaced or missing."""
     if isinstance(document, dict) and document and draw(st.integers(0, 5)):
         key = draw(st.sampled_from(sorted(document)))
         rest = {name: value for name, value in document.items() if name != key}
@@ -87,15 +86,15 @@ def with_another_value(draw: st.DrawFn, document: Any) -> Any:
 
 
 def as_json(document: Any) -> bytes:
-    """As Python writes it, with NaN and half characters where there are any."""
+    """The document as Python writes it, with NaN and lone surrogates if there are any."""
     return json.dumps(document).encode()
 
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """Fails where the work inside takes longer, or more memory, than anything that comes from outside may.
+    """Fail if the work inside takes longer, or more memory, than any outside input may cost.
 
-    Longer is by the machine's own pace: what other work leaves of it may halve from one minute to the next.
+    The time limit follows the machine's current speed, which other work may halve from one minute to the next.
     """
     before = _peak_bytes()
     began = time.process_time()
@@ -106,7 +105,7 @@ def bounded() -> Iterator[None]:
 
 
 def _slowness() -> float:
-    """How many times as long as on the machine for which SECONDS_MAX was chosen plain work takes at this moment."""
+    """The time for plain work at this moment, relative to the machine for which SECONDS_MAX was chosen."""
     began = time.process_time()
     sum(len(str(number)) for number in range(1_000_000))
     return (time.process_time() - began) / PLAIN_WORK_S

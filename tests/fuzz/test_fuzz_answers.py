@@ -1,4 +1,4 @@
-"""What units answer to probes: any framing, any body."""
+"""Answers of units to probes: any framing, any body."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: whatever is typed, one error in one shape, or what was asked for; and never a fault."""
+"""The command line: any input leads to one error in the usual format, or to the requested result; never to a fault."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dynkv.cli.quick import quick
 from dynkv.errors import DynkvError
 
 VERBS = "status wait down logs events restart start stop scale profiles".split()
-"""Those that look at no host."""
+"""Verbs that do not inspect the host."""
 OPTIONS = (
     "--timeout --name --since -n --grep --level --unit --kind --for --json -f --rolling --wait --help -h --".split()
 )
@@ -103,7 +103,7 @@ def test_the_real_command_with_any_profile(tmp_path_factory: pytest.TempPathFact
 
 
 def test_the_real_command_stays_small(tmp_path: Path) -> None:
-    """With all that the worst profile costs, and within 200 MB of address space more than it has without one."""
+    """Even with the worst profile, within 200 MB of address space more than without one."""
     (tmp_path / "mine.yaml").write_text("a: &a [" + "x," * 29_000 + "]\nb: [" + ", ".join(["*a"] * 9) + "]\n")
     script = (
         "import resource, runpy, sys; import dynkv.cli.commands, dynkv.cli.plan;"

@@ -1,4 +1,4 @@
-"""Dynamo's discovery: whatever lies in the directory, entries of the dead go and those of others stay."""
+"""Dynamo's discovery: whatever is in the directory, entries of the dead are removed and those of others stay."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def put(path: Path, what: str, content: bytes) -> None:
         with socket.socket(socket.AF_UNIX) as made:
             try:
                 made.bind(os.fspath(path))
-            except OSError:  # a path too long for one
+            except OSError:  # the path is too long
                 path.touch()
     elif what in ("link", "loop"):
         path.symlink_to("/dev/zero" if what == "link" else path)

@@ -1,4 +1,4 @@
-"""Journals, and events as they lie in a file: whatever is in them, they are read as far as they can be."""
+"""Journals and files of events: whatever they contain, they are read as far as possible."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dynkv.supervisor.journal import ChildRecord, read_journal
 from dynkv.supervisor.salvage import adoptable, orphaned_status, registrations_left
 
 CHILD = ChildRecord(2**22 + 1, 12345, "ab" * 16, "0123456789abcdef", {"system": 9000}, "2026-01-01T00:00:00+00:00", 17)
-"""A pid that no process has."""
+"""A child whose pid no process has."""
 EVENT = {"seq": 1, "at": "2026-01-01T00:00:00.000+00:00", "kind": "state", "unit": "a", "message": "m", "cause": "c"}
 
 
@@ -40,7 +40,7 @@ def journal(lab: Lab) -> Any:
 
 
 def seen_from_outside(lab: Lab, content: bytes) -> None:
-    """All that is done with a journal of which nothing runs."""
+    """Do everything that is done with a journal of which nothing runs."""
     path = lab.place.journal
     path.write_bytes(content)
     with bounded():

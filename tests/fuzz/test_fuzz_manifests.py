@@ -1,4 +1,4 @@
-"""Manifests for Kubernetes: whatever is given for one, it is refused in words or made a profile of, in bounded time."""
+"""Kubernetes manifests: any input is refused in words or becomes a profile, in bounded time."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ ODD: st.SearchStrategy[Any] = (
 
 
 def paths(value: Any, here: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
-    """To everything in it."""
+    """The paths of all values in it."""
     inner: list[tuple[str | int, Any]] = []
     if isinstance(value, dict):
         inner = list(value.items())

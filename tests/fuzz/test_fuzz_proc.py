@@ -1,4 +1,4 @@
-"""What /proc shows: names with newlines and parentheses, lines that are cut short, anything else."""
+"""The contents of /proc: names with newlines and parentheses, truncated lines, anything else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Profiles and `--set`: whatever is written can be planned, written, read and shown, or is a mistake."""
+"""Profiles and `--set`: any input can be planned, written, read and shown, or is reported as a mistake."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ PIECES += [
 
 
 def keys(schema: Any, definitions: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """Every key of a profile, those of its sections too."""
+    """Every key of a profile, including those of its sections."""
     found = []
     for name, key in schema["properties"].items():
         found.append((*path, name))
@@ -54,7 +54,7 @@ def keys(schema: Any, definitions: Any, path: tuple[str, ...] = ()) -> list[tupl
 
 
 SCHEMA = json.loads(shipped_schema())
-SCHEMA["properties"].pop("extends")  # which is read before the models are
+SCHEMA["properties"].pop("extends")  # it is read before the models
 KEYS = [".".join(path) for path in keys(SCHEMA, SCHEMA["$defs"])]
 FULL = {
     "topology": "disagg",
@@ -87,7 +87,7 @@ FULL = {
 
 
 def carried_through(loaded: LoadedProfile) -> None:
-    """All that becomes of a profile before anything is started."""
+    """Do everything that happens to a profile before anything is started."""
     for facts in (host(2, model=LOCAL_TINY), host(0, model=LOCAL_TINY)):
         try:
             plan = build(loaded.profile, facts, name="mine", profile_name=loaded.name, home="/state")

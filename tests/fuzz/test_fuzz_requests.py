@@ -55,7 +55,7 @@ class _NoEvents:
 
 
 async def answered(request: Request) -> Reply:
-    """By the routes, but for what a supervisor would do."""
+    """The reply by the routes, without the supervisor's part."""
     found = find(ROUTES, request.method, request.path)
     if isinstance(found, Refused):
         return error_reply(found.status, found.why, allow=found.allow)

@@ -1,4 +1,4 @@
-"""Launch scripts: whatever is given for one, it is read in bounded time, and refused in words or made a profile of."""
+"""Launch scripts: any input is read in bounded time, and refused in words or made into a profile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asking what may never answer."""
+"""Questions that may never be answered."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def test_many_ask_one_after_the_other() -> None:
     questions, at_once = Questions(), set[int]()
 
     def look(number: int) -> int:
-        time.sleep(0.005)  # as NVML takes its time
+        time.sleep(0.005)  # NVML needs some time, too
         at_once.add([it.name for it in threading.enumerate()].count("question"))
         return number
 

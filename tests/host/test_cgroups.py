@@ -1,4 +1,4 @@
-"""What control groups leave: from trees as hosts have them, and from the kernel where this host lets us make one."""
+"""What control groups leave: from trees of real hosts, and from the kernel if this host allows a new group."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ Host = Callable[[str, str, dict[str, str]], tuple[str, str]]
 
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
-    """Writes a host's files: /proc/self/cgroup, /proc/self/mountinfo and the groups'. Gives where /proc is, and /."""
+    """Writes a host's files: /proc/self/cgroup, /proc/self/mountinfo and those of the groups. Returns the paths of
+    /proc and /."""
 
     def write(cgroup: str, mountinfo: str, files: dict[str, str]) -> tuple[str, str]:
         texts = {"/proc/self/cgroup": cgroup, "/proc/self/mountinfo": mountinfo, **files}
@@ -41,7 +42,7 @@ def host(tmp_path: Path) -> Host:
 
 
 def memory(group: str, limit: str, used: int, cached: int = 0, high: str = "max") -> dict[str, str]:
-    """A group's files as version 2 has them; `cached` by halves what was read once and what was read again."""
+    """A group's files in version 2; half of `cached` is inactive, the other half active."""
     stat = f"anon 1\nfile {cached}\ninactive_file {cached // 2}\nactive_file {cached // 2}\n"
     files = {"max": limit, "high": high, "current": str(used), "stat": stat}
     return {f"{group}/memory.{name}": text + "\n" for name, text in files.items()}
@@ -174,14 +175,14 @@ def made() -> Iterator[Callable[[str, dict[str, str]], Hierarchy]]:
 
 
 def inside(group: Hierarchy, question: str) -> str:
-    """What a process in that group finds."""
+    """The answer that a process in that group gets."""
     enter = f"import os; open({group.directories[0] + '/cgroup.procs'!r}, 'w').write(str(os.getpid()))\n"
     done = subprocess.run([sys.executable, "-c", enter + question], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
 def test_the_kernels_own_limit_of_memory(made: Callable[[str, dict[str, str]], Hierarchy], tmp_path: Path) -> None:
-    """A file of 64 MB that was read lies in the cache, and takes nothing away."""
+    """A file of 64 MB that was read is in the page cache, and does not reduce the free memory."""
     file = tmp_path / "cached"
     file.write_bytes(bytes(64 * 1024**2))
     found = hierarchy("memory")

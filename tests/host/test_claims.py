@@ -17,7 +17,7 @@ from dynkv.host.claims import Claims, claimed_ports
 from dynkv.host.files import names_in
 
 PORTS = (64001, 64002, 64003)
-"""No deployment would plan them."""
+"""Ports that no deployment would plan."""
 HOLD = f"""
 import sys
 from dynkv.host.claims import Claims

@@ -1,4 +1,4 @@
-"""How a process is named wherever dynkv names one."""
+"""The words with which dynkv names a process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OWN = pwd.getpwuid(os.geteuid()).pw_name
 
 
 def words_of(*words: str) -> str:
-    """Of a process with these words; its pid is written PID."""
+    """The description of a process with this command line; its pid is written PID."""
     argv, pipe = ["tool", "-c", "echo; read line", *words], subprocess.PIPE
     with subprocess.Popen(argv, executable="/bin/sh", stdin=pipe, stdout=pipe) as process:
         assert process.stdout is not None

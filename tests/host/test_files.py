@@ -1,4 +1,4 @@
-"""Files that others write: whole, never waited for, and also with no descriptor left."""
+"""Files that others write: read whole, without waiting, and even with no descriptor left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A /proc that shows processes and nothing else of the host, as a mount with `subset=pid` does."""
+"""A /proc that shows only processes, and nothing else of the host, like a mount with `subset=pid`."""
 
 from __future__ import annotations
 

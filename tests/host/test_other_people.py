@@ -1,4 +1,4 @@
-"""Who else has processes on this host."""
+"""Which other people have processes on this host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A host that lets no process be held by a pidfd, with real seccomp filters."""
+"""A host on which pidfds are refused, with real seccomp filters."""
 
 from __future__ import annotations
 

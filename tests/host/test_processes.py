@@ -1,4 +1,4 @@
-"""What /proc says of processes: all of it, and nothing of those that it hides."""
+"""What /proc says of processes, including those that it hides."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ print(json.dumps([len(found), sorted(found) == sorted(spawned), own_children()])
 
 @contextmanager
 def sleeper(env: dict[str, str] | None = None, *words: str) -> Iterator[int]:
-    """A program that runs: before, while the kernel makes it, /proc shows nothing of its words."""
+    """A running program: while the kernel is still starting it, /proc shows nothing of its command line."""
     script = "import sys; print(flush=True); sys.stdin.read()"
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, "-S", "-c", script, *words], env=env or {}, stdin=pipe, stdout=pipe) as it:

@@ -1,4 +1,4 @@
-"""Whether a process can be given the orphans among its descendants."""
+"""Whether a process can become the parent of its orphaned descendants."""
 
 from __future__ import annotations
 

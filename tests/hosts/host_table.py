@@ -1,6 +1,7 @@
-"""One table of hosts, each a real one: what is done to a command to put it there, and what dynkv does in it.
+"""One table of real hosts: how to put a command on each, and what dynkv does there.
 
-Read by the tests, which run every verb on every host, by `surround.py`, which does it, and by the documentation.
+Read by the tests, which run every verb on every host, by `surround.py`, which puts a command there, and by the
+documentation.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from functools import partial
 from refusing import FLOCK, MEMFD_CREATE, PIDFD_OPEN, PRCTL, SENDFILE, refuse
 
 SERVED_UID, LIMITED_UID = 54321, 54322
-"""That no list of users has; the processes of the second are counted."""
+"""Users without an entry in the list of users; the processes of the second are limited in number."""
 SERVED = "it is supported like any other"
 _MIB = 1024**2
 _ALL_SIGNALS = set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}
@@ -36,21 +37,21 @@ class Host:
     does: str = SERVED
     """What dynkv does there, in words."""
     surround: Callable[[], object] = lambda: None
-    """Done in the process that is to run a verb, before it does."""
+    """Called in the process of the verb before it starts."""
     environ: Mapping[str, str | None] = field(default_factory=dict)
-    """None for a variable that is not set."""
+    """Variables; None unsets one."""
     is_bare: bool = False
-    """Nothing is set but DYNKV_HOME, and what finds dynkv."""
+    """Whether the environment is empty except for DYNKV_HOME and the variables that find dynkv."""
     before: tuple[str, ...] = ()
-    """A command that runs the verb; only root can."""
+    """A command that runs the verb; only root can run it."""
     lives_in: tuple[str, ...] = ()
-    """A command that runs `sleep` in namespaces of its own, in which all verbs run; only root can."""
+    """A command that runs `sleep` in its own namespaces, in which all verbs run; only root can run it."""
     refused: str = ""
-    """What `up` says where it cannot serve."""
+    """Part of what `up` says if it refuses."""
     home: str = "state"
-    """In the directory that the verbs run in."""
+    """The DYNKV_HOME, relative to the directory of the test."""
     directory: str = ""
-    """In it, too."""
+    """The working directory, relative to it."""
 
     @property
     def needs_root(self) -> bool:
@@ -58,7 +59,7 @@ class Host:
 
 
 def mounting(script: str, *then: str) -> tuple[str, ...]:
-    """A command that runs another in a mount namespace of its own, after `script`."""
+    """A command that runs another in its own mount namespace, after `script`."""
     return ("unshare", "--mount", "sh", "-c", f'{script} && exec "$@"', "-", *then)
 
 
@@ -73,7 +74,7 @@ def _limited(which: int, to: int) -> Callable[[], None]:
 
 
 HOSTS = [
-    Host("one as most are"),
+    Host("an ordinary host"),
     # the kernel
     Host("no memfd_create", "the plan is passed in an unnamed file", partial(refuse, MEMFD_CREATE)),
     Host("no sendfile", "logs are copied by other means", partial(refuse, SENDFILE)),
@@ -129,7 +130,7 @@ HOSTS = [
     Host("a home that is a symbolic link", "it is supported, by either path", home="link"),
     Host("a home whose name is not UTF-8", "it is supported; documents show the byte as `\\udce9`", home="caf\udce9"),
     Host("a working directory whose name is not UTF-8", directory="caf\udce9"),
-    # users and what surrounds them
+    # users and their surroundings
     Host("a user without an entry in the list of users", "it is supported", environ={"HOME": None}, before=AS_NOBODY),
     Host(
         "such a user, and no DYNKV_HOME",
@@ -186,5 +187,9 @@ HOSTS = [
         lives_in=("unshare", "--pid", "--mount", "--fork", "--mount-proc"),
     ),
     Host("a user namespace, as rootless containers have", before=("unshare", "--user", "--map-root-user")),
-    Host("no network, not even loopback", before=("unshare", "--net")),
+    Host(
+        "no network, not even loopback",
+        "it is supported with `topology: none`; the stack needs loopback",
+        before=("unshare", "--net"),
+    ),
 ]

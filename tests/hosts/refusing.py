@@ -1,4 +1,4 @@
-"""A kernel that refuses system calls, as old ones, sandboxes and strict containers do: a seccomp filter does it.
+"""A kernel that refuses system calls, as old ones, sandboxes and strict containers do, by a seccomp filter.
 
 Source: seccomp(2), linux/filter.h, linux/seccomp.h; numbers of x86-64's system calls, asm/unistd_64.h.
 """
@@ -23,7 +23,7 @@ class _Program(ctypes.Structure):
 
 
 def refuse(*calls: int, why: int = errno.ENOSYS) -> None:
-    """From now on, for this process and all that it starts. Raises OSError."""
+    """Refuse these calls from now on, in this process and all its descendants. Raises OSError."""
     steps = [struct.pack("HBBI", _LOAD_NUMBER, 0, 0, 0)]
     for left, call in zip(range(len(calls) - 1, -1, -1), calls, strict=True):
         steps.append(struct.pack("HBBI", _JUMP_IF_EQUAL, left + 1, 0, call))

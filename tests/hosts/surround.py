@@ -1,4 +1,4 @@
-"""`surround.py TITLE COMMAND…`: become the command, on the host of that title."""
+"""`surround.py TITLE COMMAND…`: execute the command on the host with that title."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every verb on every host of the table: dynkv serves there, or says in a sentence what stands in the way."""
+"""Every verb on every host of the table: dynkv works there, or says in one sentence why it cannot."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from refusing import IS_POSSIBLE, refuse
 
 ROOT = Path(__file__).parents[2]
 PYTHON = "/usr/bin/python3"
-"""Debian's, which other users can run where the tests' own lies in root's home."""
+"""Debian's interpreter, which other users can run even if the tests' own is in root's home."""
 PROFILE = "topology: none\nunits:\n  - {name: one, argv: [sleep, '1000']}\n"
 VERBS: tuple[tuple[str, ...], ...] = (
     ("profiles",),
@@ -41,17 +41,18 @@ VERBS: tuple[tuple[str, ...], ...] = (
     ("top",),
     ("down",),
 )
-"""In the order of a day."""
+"""In the order in which a user would run them."""
 NOT_HERE = ("scale", "top")
-"""There is no worker, and no terminal: that is what these say, on every host."""
+"""There are no workers and no terminal, so these verbs refuse on every host."""
 AT_ONCE = 3
-"""Hosts that are tried side by side: much of a verb is waiting."""
+"""Number of hosts that are tested in parallel: verbs mostly wait."""
 Said = dict[tuple[str, ...], subprocess.CompletedProcess[str]]
 
 
 @contextmanager
 def directory() -> Iterator[Path]:
-    """Where anybody may write, and where nothing runs in the end; outside of /tmp, which some hosts hide."""
+    """A directory in which every user may write, and in which nothing may be left running; outside of /tmp, which some
+    hosts hide."""
     path = Path(tempfile.mkdtemp(prefix="dynkv-", dir="/srv" if os.access("/srv", os.W_OK) else "/tmp"))
     path.chmod(0o777)
     (path / "real").mkdir(mode=0o700)
@@ -75,7 +76,7 @@ def _environ(process: psutil.Process) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def said(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Said]]]:
-    """What every verb said on each host that was asked for, as soon as it has."""
+    """What every verb printed on each requested host, as soon as it is known."""
     wanted = {host.title for item in request.session.items if isinstance(host := _parameters(item).get("host"), Host)}
     with ThreadPoolExecutor(AT_ONCE) as pool:
         futures = {host.title: pool.submit(a_day, host) for host in HOSTS if host.title in wanted and not why_not(host)}
@@ -90,7 +91,7 @@ def _parameters(item: pytest.Item) -> dict[str, object]:
 
 
 def why_not(host: Host) -> str:
-    """What of this machine keeps it from being such a host; empty if nothing does."""
+    """Why this machine cannot imitate that host; empty if it can."""
     if host.needs_root and os.geteuid() != 0:
         return "only root can"
     if "setpriv" in host.before and not is_like_ours(PYTHON):
@@ -139,7 +140,7 @@ def a_day(host: Host) -> Said:
 
 @contextmanager
 def living_in(host: Host, where: Path) -> Iterator[tuple[str, ...]]:
-    """What runs a command in the namespaces that the host has for as long as the block lasts."""
+    """A command that runs another in the host's namespaces, which last until the block ends."""
     if not host.lives_in:
         yield ()
         return
@@ -154,7 +155,7 @@ def living_in(host: Host, where: Path) -> Iterator[tuple[str, ...]]:
 
 
 def is_like_ours(python: str) -> bool:
-    """Whether it can use the packages that are installed for this one."""
+    """Whether it can use the packages that are installed for the tests' interpreter."""
     try:
         done = subprocess.run([python, "-c", "import sys; print(sys.version_info[:2])"], capture_output=True, text=True)
     except OSError:

@@ -1,4 +1,4 @@
-"""What `dynkv init` writes for hosts and models, as a table; each of its profiles passes `doctor` on its host."""
+"""The profiles of `dynkv init` for hosts and models, as a table; each of them passes `doctor` on its host."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ MINE = Wish("/models/mine")
 class Row:
     facts: HostFacts
     values: Mapping[str, Any]
-    """By dotted key, among what is written; None for what is not."""
+    """Some of the values written, by dotted key; None for a key that is not written."""
     wish: Wish = MINE
     says: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    """Checks of `doctor` that warn all the same."""
+    """Checks of `doctor` that still warn."""
     errors: tuple[str, ...] = ()
 
 

@@ -1,6 +1,6 @@
-"""From DynamoGraphDeployments to profiles. The manifests are of this file's own, in the shapes of Dynamo's examples and
-LMCache's: https://github.com/ai-dynamo/dynamo/tree/main/examples/backends/vllm/deploy (v1alpha1 and v1beta1) and
-https://github.com/LMCache/LMCache/tree/dev/examples/dynamo_integration/kubernetes."""
+"""From DynamoGraphDeployments to profiles. The manifests were written for these tests, in the form of Dynamo's and
+LMCache's examples: https://github.com/ai-dynamo/dynamo/tree/main/examples/backends/vllm/deploy (v1alpha1 and v1beta1)
+and https://github.com/LMCache/LMCache/tree/dev/examples/dynamo_integration/kubernetes."""
 
 from __future__ import annotations
 
@@ -273,7 +273,7 @@ def test_a_script_that_cannot_be_read_has_the_line_of_its_component() -> None:
 
 @pytest.mark.parametrize("profile", [name for name in shipped() if name != "infra"])
 def test_there_and_back_again(profile: str, tmp_path: Path) -> None:
-    """The one thing of a shipped profile that a cluster lacks is a shared GPU: there each worker has its own."""
+    """Only a shared GPU of a shipped profile is lost in a cluster: there each worker has its own."""
     settings = {"workers.gpus": "all", "workers.share_gpus": False} if profile == "disagg-1gpu" else {}
     facts = host(fewest_gpus(load(profile).profile) + (profile == "disagg-1gpu"))
     before = _plan(profile, facts, settings)

@@ -1,4 +1,4 @@
-"""From launch scripts to profiles. The scripts are of this file's own, in the constructs that Dynamo's have."""
+"""From launch scripts to profiles. The scripts were written for these tests, with the constructs of Dynamo's own."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_lmcache_within_the_worker_becomes_a_sidecar() -> None:
 
 
 def roles(decode: str, prefill: str) -> str:
-    """Two decode workers and a prefill worker, with words before and after each."""
+    """A script with two decode workers and a prefill worker, with text before and after each."""
     return "".join(
         f"CUDA_VISIBLE_DEVICES={gpu} python3 -m dynamo.vllm --model m --enforce-eager {words} &\n"
         for gpu, words in ((0, decode), (1, decode), (2, prefill))
@@ -335,7 +335,7 @@ my-exporter --port 9 &
 
 
 def test_what_no_profile_may_give_is_told() -> None:
-    """Or the profile that comes of it would be no valid one."""
+    """Otherwise the resulting profile would be invalid."""
     text = """\
 lmcache server --l1-manager '{}' --no-such &
 python -m dynamo.frontend --tls-cert-path x &
@@ -369,7 +369,7 @@ def test_gpus_that_only_a_run_would_tell() -> None:
 
 
 AFTERWARDS = 'curl x/v1/models | jq .\n{\n  "choices": {\n    "n": null\n  }\n}\n'
-"""What a person is shown below the last command, which runs until somebody ends it."""
+"""Instructions after the last command, which runs until somebody ends it."""
 
 
 def test_what_stands_behind_a_server_in_the_foreground_does_not_count() -> None:
@@ -431,7 +431,7 @@ def test_what_single_workers_of_a_role_have_is_theirs() -> None:
 
 
 def test_what_prefill_and_decode_must_agree_on_is_told_where_they_do_not() -> None:
-    """No profile is valid with it."""
+    """With it no profile would be valid."""
     text = ROUTER + roles("--disaggregation-mode decode", "--disaggregation-mode prefill --dtype half")
     assert data(text)["model"] == {"path": "m", "args": ["--enforce-eager"]}
     assert left_out(text) == ["4: --dtype half: prefill and decode must agree on it"]

@@ -1,6 +1,6 @@
 """Programs forked from a process that has done their imports, with tiny programs instead of vLLM.
 
-Each story runs in a process of its own, which is a subreaper as the supervisor is.
+Each story runs in a separate process, which is a subreaper like the supervisor.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ await end(it)
 def test_with_a_safe_path_nothing_comes_from_where_it_runs(
     tmp_path: Path, words: str, options: tuple[str, ...]
 ) -> None:
-    """A program has one or not by its own arguments, whatever the standby itself has."""
+    """Whether a program has a safe path depends on its own arguments, not on the standby's."""
     (tmp_path / "somewhere").mkdir()
     (tmp_path / "somewhere" / "tells.py").write_text("import json, sys\nprint(json.dumps(sys.path))\n")
     said = story(
@@ -412,7 +412,7 @@ print(json.dumps({name: os.environ[name] for name in kept if name in os.environ}
 
 
 def test_what_imports_set_for_the_program_is_set_in_each(tmp_path: Path) -> None:
-    """As if it had imported them itself; what it was given stays, and nothing names the standby's own directory."""
+    """As if it had imported the modules itself; given variables stay, and nothing names the standby's own directory."""
     said = story(
         tmp_path,
         """

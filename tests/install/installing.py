@@ -1,4 +1,4 @@
-"""A wheel as `make dist` builds it, and an empty environment beside it, as on a machine without make or a checkout."""
+"""A wheel as `make dist` builds it, and an empty environment, as on a machine without make or a checkout."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def own_uv() -> Path | None:
 
 
 def made_dist(into: Path) -> Path:
-    """What `make dist` leaves in dist/ of a copy of this checkout."""
+    """What `make dist` leaves in dist/ in a copy of this checkout."""
     for name in _IN_A_RELEASE.split():
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, into / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / name, into / name)
-    installed = [f"{sys.prefix}/.installed-dynkv", f"{sys.prefix}/.installed-dev"]  # by whoever runs this
+    installed = [f"{sys.prefix}/.installed-dynkv", f"{sys.prefix}/.installed-dev"]  # done already
     old = [word for stamp in installed for word in ("--old-file", stamp)]
     asked = ["make", "dist", "STACK=mocker", f"CPU_VENV={sys.prefix}", *old]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
@@ -42,7 +42,7 @@ def made_dist(into: Path) -> Path:
 
 
 def run(command: Sequence[str], cwd: Path, env: dict[str, str]) -> Done:
-    """stdout has both, as in a terminal."""
+    """Run a command; stdout contains stderr too, as in a terminal."""
     return subprocess.run(
         command,
         cwd=cwd,
@@ -57,7 +57,7 @@ def run(command: Sequence[str], cwd: Path, env: dict[str, str]) -> Done:
 
 @dataclass
 class Machine:
-    """Someone's machine: a home, a few programs, uv with the packages that it has seen before, and dist/."""
+    """A user's machine: a home, a few programs, uv with the packages in its cache, and dist/."""
 
     directory: Path
     uv: Path
@@ -103,10 +103,10 @@ class Machine:
         }
 
     def types(self, text: str) -> Done:
-        """Into a shell that stops at the first failure.
+        """Type this into a shell that stops at the first failure.
 
-        Packages come from uv's cache, and are asked for only if they are not all there; without them and without a
-        network the test is skipped.
+        Packages come from uv's cache, and from the index only if some are missing; without them and without a network
+        the test is skipped.
         """
         command = ["bash", "-euo", "pipefail", "-c", text]
         done = run(command, self.directory, {**self.env, "UV_OFFLINE": "1"})

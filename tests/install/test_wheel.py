@@ -1,4 +1,4 @@
-"""A stranger's way: the wheel, into an empty environment on a machine without make, then what the README says."""
+"""The way of a stranger: the wheel, in an empty environment on a machine without make, then what README says."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = [
 LIGHT = set("anyio h11 msgspec nvidia-ml-py pydantic rich ruamel-yaml typer".split())
 LIGHT |= set("annotated-types pydantic-core typing-extensions typing-inspection idna".split())
 LIGHT |= set("markdown-it-py mdurl pygments shellingham annotated-doc click sniffio ruamel-yaml-clib".split())
-"""What dynkv needs, and what that needs."""
+"""What dynkv requires, directly and indirectly."""
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +85,7 @@ def test_pip_installs_it(wheel: Path, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def machine(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """With dist/ and nothing of dynkv yet."""
+    """A machine with dist/, but without dynkv."""
     assert UV is not None
     made = Machine(tmp_path_factory.mktemp("machine"), UV)
     (made.directory / "dist").mkdir()
@@ -95,7 +95,7 @@ def machine(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[M
 
 
 def block() -> list[str]:
-    """The README's lines for a machine without make."""
+    """README's lines for a machine without make."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     found = next(it for it in re.findall(r"(?ms)^```sh\n(.*?)^```$", readme) if "dynkv stack install" in it)
     lines: list[str] = found.splitlines()
@@ -103,7 +103,7 @@ def block() -> list[str]:
 
 
 def quickly(line: str) -> str:
-    """Of the three stacks the one that is installed in seconds; and at a port that is free."""
+    """The line with the mocker's stack, which is installed in seconds, and with a free port."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     line = line.replace("stack install cpu", "stack install mocker").replace(
@@ -113,7 +113,7 @@ def quickly(line: str) -> str:
 
 
 def test_the_readme_on_a_machine_without_make(machine: Machine) -> None:
-    """In this order: install, be told of the stack that is missing, bring it, use it, and take everything away."""
+    """In this order: install, be told of the missing stack, install it, use it, and remove everything."""
     assert shutil.which("make", path=machine.env["PATH"]) is None
     get, bring, up, *rest = [quickly(line) for line in block()]
 

@@ -1,4 +1,4 @@
-"""What Prometheus reads, read by its own parser."""
+"""The metrics that Prometheus reads, parsed by its own parser."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def served(name: str = "agg") -> str:
 
 
 def parsed(name: str = "agg", label: str = "unit") -> dict[tuple[str, str], dict[str, float]]:
-    """Values by metric and unit; the states' by their names."""
+    """Values by metric and unit; for states, by their names."""
     found: dict[tuple[str, str], dict[str, float]] = {}
     for it in text_string_to_metric_families(served(name)):
         assert it.documentation
@@ -71,7 +71,7 @@ def test_labels_are_escaped() -> None:
 
 
 LABEL_NAMES = st.from_regex(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]{0,5}", fullmatch=True)
-"""Prometheus keeps names that begin with two underscores for itself."""
+"""Prometheus reserves names that begin with two underscores."""
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 SERIES = st.builds(Sample, st.just("x"), st.dictionaries(LABEL_NAMES, TEXTS, max_size=3), st.floats(allow_nan=False))
 

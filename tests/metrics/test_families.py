@@ -1,4 +1,4 @@
-"""What several programs say, as one exposition that Prometheus' own parsers read."""
+"""The metrics of several programs as one exposition that Prometheus' own parsers can read."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def families(*told: tuple[str, Source]) -> Families:
 
 
 def read(*told: tuple[str, Source]) -> dict[str, Metric]:
-    """By name, as the text says it."""
+    """The families by name."""
     return {it.name: it for it in read_text(as_text(families(*told)))}
 
 

@@ -1,4 +1,4 @@
-"""The sidecar's and the workers' own figures."""
+"""The metrics of sidecar and workers."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ async def test_whatever_they_say_the_status_stays_json(said: bytes, status: byte
 
 
 async def gather_from(directory: Path, metrics: bytes, status: bytes) -> KvFigures:
-    """What is gathered when the sidecar and a worker both say this."""
+    """What is gathered if the sidecar and a worker both answer this."""
     lab = Lab(directory)
     async with answering.serving(lambda path: answering.http(200, status if path == "/status" else metrics)) as server:
         sidecar = replace(lab.unit("lmcache", role=Role.LMCACHE), ports={"zmq": free_port(), "http": server.port})

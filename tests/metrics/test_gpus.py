@@ -1,4 +1,4 @@
-"""GPU figures of the units, with an NVML that stands for one: the tests' host has no GPU."""
+"""GPU metrics of the units, with a fake NVML: the tests' host has no GPU."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class NvmlError(Exception):
 
 
 class FakeNvml(SimpleNamespace):
-    """One whole GPU and one MIG slice, of which NVML knows no utilisation."""
+    """One whole GPU and one MIG slice, whose utilization NVML does not know."""
 
     NVMLError = NvmlError
     NVML_TEMPERATURE_GPU = 0

@@ -1,4 +1,4 @@
-"""Histories of events, and what they add up to."""
+"""Histories of events, and their sums."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LABELS = {"worker-0": {"unit": "worker-0"}}
 
 
 class History:
-    """Events of one worker, at seconds since it began."""
+    """Events of one worker, in seconds since it began."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -41,7 +41,7 @@ class History:
 
 
 def _told_apart(sample: Sample) -> str:
-    """What tells this one from others of its family."""
+    """What distinguishes the sample from others of its family."""
     return next((sample.labels[name] for name in ("reason", "state", "step", "le") if name in sample.labels), "")
 
 
@@ -103,7 +103,7 @@ def test_a_takeover_is_no_outage_and_its_death_is() -> None:
     found = history.figures(60)
     assert {reason for (name, reason), value in found.items() if name == "outages_total" and value} == set()
     assert found["recovery_seconds_count", ""] == 0
-    history.go((70, "starting"), (71, "recycling"), state="pending")  # and one that finds it dead
+    history.go((70, "starting"), (71, "recycling"), state="pending")  # and one after that, which finds it dead
     assert history.figures(80)["outages_total", "died"] == 1
 
 

@@ -1,4 +1,4 @@
-"""How a deployment is just now, and what a new supervisor knows of the one before."""
+"""Metrics of a deployment's current state, and what a new supervisor knows of its predecessor."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ PIDS = {"worker-0": frozenset({100, 101}), "worker-1": frozenset({200})}
 
 
 def found(beside: Beside | None = None) -> dict[str, dict[str, float]]:
-    """By family, and by what tells samples of it apart."""
+    """Values by family, and by what distinguishes a sample."""
     samples: dict[str, dict[str, float]] = {}
     for it in present(STATUS, beside or Beside()):
         key = " ".join(text for name, text in it.labels.items() if name not in ("deployment", "role"))
@@ -108,7 +108,7 @@ def test_promtool_finds_nothing_to_say_of_what_a_host_with_gpus_tells() -> None:
 async def test_what_a_supervisor_before_has_told_of_counts_but_no_deployment_before(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     EventLog(path).record(EventKind.FAULT, "of a deployment before")
-    await anyio.sleep(0.002)  # times are of milliseconds
+    await anyio.sleep(0.002)  # times are in milliseconds
     since = utc_now()
     EventLog(path).record(EventKind.FAULT, "of the supervisor before")
     with path.open("a") as file:
@@ -117,7 +117,7 @@ async def test_what_a_supervisor_before_has_told_of_counts_but_no_deployment_bef
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(keep_ledger, ledger, events, since)
         with anyio.fail_after(20):
-            while ledger.seq < 2:  # noqa: ASYNC110 (nothing tells it)
+            while ledger.seq < 2:  # noqa: ASYNC110 (no event announces it)
                 await anyio.sleep(0.01)
             events.record(EventKind.FAULT, "of this one")
             while ledger.seq < 3:  # noqa: ASYNC110

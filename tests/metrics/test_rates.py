@@ -17,7 +17,7 @@ def counter(**values: float) -> str:
 
 
 def histogram(*counts: int, process: str = "a") -> str:
-    """Cumulative, for at most 0.1, 0.5, 1 and more seconds."""
+    """A cumulative histogram for at most 0.1, 0.5, 1 and more seconds."""
     bounds = ("0.1", "0.5", "1", "+Inf")
     return "".join(
         f'ttft_bucket{{process="{process}",le="{bound}"}} {count}\n'

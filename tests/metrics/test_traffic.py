@@ -1,4 +1,4 @@
-"""What the frontend and the workers say of their requests, passed on."""
+"""The metrics of frontend and workers about their requests, passed on."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_only_what_is_about_requests_with_the_unit_among_the_labels(tmp_path: Pa
 
 
 def passed_on_of(lab: Lab, text: str) -> list[tuple[str, dict[str, str], float]]:
-    """Read by the reference's parser, which refuses what is not well-formed."""
+    """The samples, read by the reference parser, which refuses text that is not well-formed."""
     families = text_string_to_metric_families(passed_on('a"b', [(lab.unit(), text)]))
     return [(it.name, dict(it.labels), it.value) for family in families for it in family.samples]
 

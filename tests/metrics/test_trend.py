@@ -1,4 +1,4 @@
-"""Readings from one look after the other."""
+"""Readings over many looks."""
 
 from __future__ import annotations
 

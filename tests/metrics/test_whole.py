@@ -1,4 +1,4 @@
-"""One scrape for everything: a unit that does not do its part costs nobody else anything."""
+"""One scrape for everything: a unit that does not answer properly does not affect the others."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def nothing() -> Families:
 
 
 def plan_of(lab: Lab, port: int, *names: str) -> tuple[Plan, Figures]:
-    """Each unit's figures are at a path with its name."""
+    """A plan in which each unit's metrics are at a path with its name."""
     plan = lab.plan(*(lab.unit(name) for name in names))
     return plan, Figures({name: HttpGet(port, f"/{name}") for name in names})
 

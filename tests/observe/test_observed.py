@@ -1,4 +1,4 @@
-"""What `observe` writes: as Prometheus reads it, for what is watched, and as the code makes it."""
+"""The files of `observe`: as Prometheus reads them, for the right deployments, and as the code makes them."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_the_dashboards_are_as_the_code_makes_them(dashboard: object) -> None:
 
 
 def test_each_dashboard_fits_a_screen_without_a_gap() -> None:
-    """Of 1080 lines: Grafana draws a unit of its grid in 38, and has 200 for itself."""
+    """A screen has 1080 lines: Grafana draws a unit of its grid in 38, and needs 200 for itself."""
     for dashboard in DASHBOARDS:
         written = json.loads((DASHBOARD_FILES / f"{dashboard.uid}.json").read_text())
         bottom = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in written["panels"])

@@ -1,6 +1,6 @@
-"""The stack's metrics that rules and dashboards use are those that the installed programs register.
+"""The installed programs register the metrics of the stack that rules and dashboards use.
 
-Most can be seen only on GPUs or with other machines, so they are read from the programs' sources, without running them.
+Most appear only on GPUs or with other machines, so they are read from the programs' sources, without running them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def names_of(program: Program) -> list[str]:
 
 
 def folder(package: str) -> Path:
-    """Where the package is installed, found without importing it."""
+    """The directory of an installed package, found without importing it."""
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         pytest.skip(f"{package} is not installed")
@@ -58,7 +58,7 @@ def keyword(call: ast.Call, name: str) -> ast.AST | None:
 
 @cache
 def of_vllm() -> dict[str, Registered]:
-    """What vLLM's own logger and its NIXL connector register, which is handed the logger's labels."""
+    """The metrics that vLLM's logger and its NIXL connector, which gets the logger's labels, register."""
     package = folder("vllm")
     logger = ast.parse((package / "v1" / "metrics" / "loggers.py").read_text())
     labels = next(
@@ -81,8 +81,8 @@ def of_vllm() -> dict[str, Registered]:
 
 @cache
 def of_lmcache() -> dict[str, Registered]:
-    """What the sidecar registers, by the names that OpenTelemetry's exporter makes of it: dots and the unit become
-    parts. Labels are given only when something is counted."""
+    """The metrics that the sidecar registers, by their names from OpenTelemetry's exporter, which contain dots' parts
+    and the unit. Labels are given only when something is counted."""
     found = {}
     for file in (folder("lmcache") / "v1").rglob("*.py"):
         if "lmcache_mp." not in (text := file.read_text()):

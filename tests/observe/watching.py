@@ -1,4 +1,5 @@
-"""A Prometheus that watches as `dynkv observe` has it written, but more often, and is asked as Grafana asks it."""
+"""A Prometheus with the configuration of `dynkv observe`, but more frequent scrapes, and with queries like
+Grafana's."""
 
 from __future__ import annotations
 
@@ -45,7 +46,7 @@ class Prometheus:
             time.sleep(0.5)
 
     def unanswered(self, deployment: str, units: Iterable[str]) -> set[str]:
-        """Queries of all dashboards that give nothing; one about a unit where it gives nothing for any of `units`."""
+        """Queries of the dashboards without a result; a query about a unit only if it has none for any of `units`."""
         found = set()
         for dashboard in DASHBOARDS:
             queries = [query for row in dashboard.rows for panel in row.panels for query in panel.queries]
@@ -58,7 +59,7 @@ class Prometheus:
 
 @contextmanager
 def watched(written: Path) -> Iterator[Prometheus]:
-    """`written` is what `observe` wrote; the figures are read every second."""
+    """`written` is the output of `observe`; metrics are scraped every second."""
     config = written / "prometheus.yml"
     config.write_text(config.read_text().replace("interval: 15s", "interval: 1s"))
     with socket.create_server(("127.0.0.1", 0)) as probe:

@@ -1,4 +1,4 @@
-"""Stands for a supervisor that is asked to end before it could heed that, and becomes the parker again."""
+"""A stand-in for a supervisor that is told to end before it can react, and becomes the parker again."""
 
 from __future__ import annotations
 

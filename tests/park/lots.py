@@ -1,4 +1,4 @@
-"""A parker in a directory of its own, with a standby that has imported almost nothing."""
+"""A parker in its own directory, with a standby that has imported almost nothing."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ class Running:
     process: subprocess.Popen[bytes]
 
     def parked(self) -> Parked:
-        """Its standby, as soon as that has parked."""
+        """Its standby, once that has parked."""
         return until(lambda: next(filter(_is_parked, lot.parked), None) if (lot := self.where.read()) else None)
 
     def over(self) -> str:
-        """Why it has ended, as soon as it has."""
+        """Why it has ended, once it has."""
         self.process.wait(20)
         return self.where.why_ended
 
     def order(self, argv: tuple[str, ...], cwd: Path) -> str:
-        """Order it to become this program, which finds its descriptors among its arguments; returns why not."""
+        """Order it to become this program, which finds its descriptors among its arguments; returns why it cannot."""
         plan, notify, log = (os.open(cwd / name, os.O_CREAT | os.O_RDWR) for name in ("plan", "notify", "log"))
         try:
             becoming = Becoming(argv, {**ENVIRON, "OWN": "to a deployment"}, str(cwd), "mine")
@@ -56,7 +56,7 @@ class Running:
 
 @contextmanager
 def parking(home: Path, *modules: str, path: Path | None = None, memory_bytes: int = 1) -> Iterator[Running]:
-    """A parker that runs; killed in the end if it still does."""
+    """A running parker, which is killed at the end if it still runs."""
     where = LotPlace(home)
     where.place.create()
     env = {"PATH": os.environ["PATH"], **({"PYTHONPATH": str(path)} if path else {})}
@@ -83,7 +83,7 @@ def parking(home: Path, *modules: str, path: Path | None = None, memory_bytes: i
 
 
 def until(ask: Callable[[], T | None], limit_s: float = 20.0, what: Callable[[], str] = lambda: "") -> T:
-    """What `ask` answers, as soon as it is something; `what` says what there is instead."""
+    """The first result of `ask` that is not None; `what` describes the state for the error."""
     end = time.monotonic() + limit_s
     while time.monotonic() < end:
         if answer := ask():

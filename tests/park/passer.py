@@ -1,4 +1,4 @@
-"""Stands for a supervisor: changes whatever a process can change of itself, and becomes the parker again."""
+"""A stand-in for a supervisor: changes everything that a process can change of itself, and becomes the parker again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may use what is parked, and what it is told that may not."""
+"""Who may use what is parked, and the reason that others are given."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOT = Lot("/state", "code", {"Umask": "0022"}, {}, (Parked(STANDBY, "/venv/pytho
 
 
 class _Plan:
-    """As much of a plan as is looked at."""
+    """The part of a plan that matters here."""
 
     def __init__(self, standby: Standby, python: str) -> None:
         self.standbys, self.python = (standby,), python

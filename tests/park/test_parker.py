@@ -57,7 +57,7 @@ def test_a_terminal_that_closes_ends_nothing(tmp_path: Path) -> None:
     with parking(tmp_path) as it:
         standby = it.parked().pid
         os.kill(it.process.pid, signal.SIGHUP)
-        os.kill(it.process.pid, signal.SIGTERM)  # comes second, and is what ends it
+        os.kill(it.process.pid, signal.SIGTERM)  # comes second, and is the one that ends it
         assert it.process.wait(20) == -signal.SIGTERM
         until(lambda: is_gone(standby))
 
@@ -97,7 +97,7 @@ def test_a_start_that_is_given_up_leaves_it_parked(tmp_path: Path) -> None:
 
 
 def test_one_whose_directory_is_removed_ends(tmp_path: Path) -> None:
-    """Nobody could end it otherwise; and it leaves alone what has been made there since."""
+    """Nobody could end it otherwise; it does not touch what has been created there since."""
     with parking(tmp_path / "home") as first:
         standby = first.parked().pid
         shutil.rmtree(tmp_path / "home")

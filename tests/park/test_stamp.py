@@ -1,4 +1,4 @@
-"""Whether an installation was touched since."""
+"""Whether an installation has changed since."""
 
 from __future__ import annotations
 

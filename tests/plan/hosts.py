@@ -1,4 +1,4 @@
-"""Hosts that never change, and what is planned on them."""
+"""Fixed hosts, and plans for them."""
 
 from __future__ import annotations
 
@@ -52,5 +52,5 @@ def plan(name: str, facts: HostFacts, settings: Mapping[str, Any] | None = None)
 
 
 def option(argv: tuple[str, ...], flag: str) -> str | None:
-    """The word behind a flag; None without it."""
+    """The argument after a flag; None without the flag."""
     return argv[argv.index(flag) + 1] if flag in argv else None

@@ -1,7 +1,7 @@
-"""One table of the launch scripts of Dynamo's vLLM backend: the profile that does what each does, or why there is none.
+"""One table of the launch scripts of Dynamo's vLLM backend: the profile that does the same, or why there is none.
 
 Read by the tests, which plan every profile, and by the documentation. Names and contents: ai-dynamo/dynamo,
-examples/backends/vllm/launch, in its versions up to September 2026; a name of a script that has gone is kept.
+examples/backends/vllm/launch, in its versions up to September 2026; the names of scripts that were removed are kept.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Script:
-    """With `profile`, a shipped one, and `settings` of it by dotted key; or with the reason why there is none."""
+    """A script with `profile`, the name of a shipped one, and `settings` by dotted key; or with the reason why there is
+    none."""
 
     name: str
     profile: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
-    """What is different, or comes beside."""
+    """What differs from the script, or is added."""
     reason: str = ""
 
 
@@ -106,7 +107,7 @@ def behind_an_encoder(model: str, encoder: str, *args: str) -> dict[str, Any]:
 
 
 LOCAL = ("--embedding-transfer-mode", "local")
-"""How the encoder hands embeddings on."""
+"""How the encoder passes embeddings on."""
 UNIT = "the encoder is a unit: dynkv does not plan its GPU, and the stack's interpreter has to be the first on PATH"
 PROFILES = [
     # --- one worker ---
@@ -618,5 +619,5 @@ CONVERTED = frozenset(
     "lora/agg_lora_router.sh lora/agg_lora_s3.sh lora/multimodal/lora_agg.sh multi_node_tp.sh sidecar_disagg.sh "
     "xpu/disagg_hetero_cpu_decode.sh xpu/disagg_xpu.sh".split()
 )
-"""Those whose text `dynkv init --from-script` was tried on, each in one of its versions."""
+"""Scripts on whose text `dynkv init --from-script` was tried, each in one of its versions."""
 SCRIPTS = sorted([*PROFILES, *NO_PROFILE], key=lambda script: ("/" in script.name, script.name))

@@ -1,4 +1,4 @@
-"""What is installed on described hosts, and the shape of a model."""
+"""The packages on described hosts, and the shape of a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Single decisions of a plan that no golden file shows well."""
+"""Single decisions of a plan that no golden file shows clearly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What would change if one plan took the place of another."""
+"""What changes when one plan replaces another."""
 
 from __future__ import annotations
 

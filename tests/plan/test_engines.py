@@ -1,4 +1,4 @@
-"""The table of engines is whole, and says what their workers are made of."""
+"""The table of engines is complete, and says what their workers consist of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a child gets of the person's environment, of dynkv and of the profile."""
+"""What a child gets from the user's environment, from dynkv and from the profile."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_what_a_person_has_is_handed_on_as_text_or_as_the_name_of_a_secret_or_no
     ],
 )
 def test_a_password_in_an_address_is_in_no_plan(settings: dict[str, object]) -> None:
-    """It is handed on as a secret, or refused."""
+    """It is passed on as a secret, or refused."""
     try:
         made = plan("agg", host(1), settings)
     except DynkvError as error:

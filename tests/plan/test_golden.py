@@ -1,4 +1,4 @@
-"""What each shipped profile becomes on each host, as text. `UPDATE_GOLDEN=1 pytest tests/plan` writes it anew."""
+"""The plan of each shipped profile on each host, as text. `UPDATE_GOLDEN=1 pytest tests/plan` writes it again."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_profile_on_every_host(name: str) -> None:
 
 
 def test_environment() -> None:
-    """Whole, of one deployment on a GPU, and what differs on a CPU and for other engines."""
+    """The whole environment of one deployment on a GPU, and the differences on a CPU and with other engines."""
     parts = [f"== {case}\n{_environments(*CASES[case])}" for case in ("2 GPUs", "cpu", *OTHERS)]
     check("environment", "\n".join(parts) + "\n")
 

@@ -1,4 +1,4 @@
-"""Hooks as a profile gives them: what is planned, what is refused, and where nothing of an address stands."""
+"""Hooks in a profile: what is planned, what is refused, and that no address appears in the plan."""
 
 from __future__ import annotations
 

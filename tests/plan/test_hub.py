@@ -1,4 +1,4 @@
-"""Where vLLM and Dynamo look for a model of the hub, and that a plan makes them look in the same place."""
+"""Where vLLM and Dynamo look for a model of the hub, and that a plan makes both look in the same place."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HOME = {"HOME": "/home/me"}
     ],
 )
 def test_two_rules(environ: dict[str, str], vllm: str, dynamo: str) -> None:
-    """As huggingface_hub 1.33.0 and ai-dynamo 1.6.1 did, each with a cache made by hand."""
+    """As observed with huggingface_hub 1.33.0 and ai-dynamo 1.6.1, each with a cache made by hand."""
     environ = {**HOME, **environ}
     assert (hub_cache(environ), dynamo_cache(environ)) == (vllm, dynamo)
     both = {**environ, **one_cache(environ)}
@@ -45,7 +45,7 @@ def test_two_rules(environ: dict[str, str], vllm: str, dynamo: str) -> None:
     ],
 )
 def test_offline(environ: dict[str, str], all_are: bool, vllm_is: bool) -> None:
-    """As both did."""
+    """As observed with both."""
     assert (is_offline(environ), is_vllm_offline(environ)) == (all_are, vllm_is)
 
 

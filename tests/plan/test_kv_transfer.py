@@ -22,7 +22,7 @@ NIXL_CPU = {**NIXL, "kv_buffer_device": "cpu"}
 
 
 def both(nixl: dict[str, Any]) -> dict[str, Any]:
-    """LMCache first: it answers what it has, and NIXL takes the whole prompt on to decode."""
+    """LMCache first: it loads what it has, and NIXL transfers the whole prompt to decode."""
     return {
         "kv_connector": "MultiConnector",
         "kv_role": "kv_both",

@@ -1,4 +1,4 @@
-"""The table of Dynamo's launch scripts: each profile is valid, and planned on a host of 8 GPUs as text."""
+"""The table of Dynamo's launch scripts: each profile is valid, and its plan on a host of 8 GPUs is compared as text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_each_script_stands_there_once_with_a_profile_or_a_reason() -> None:
 
 
 def test_what_each_profile_becomes_on_eight_gpus() -> None:
-    """`UPDATE_GOLDEN=1 pytest tests/plan` writes it anew."""
+    """`UPDATE_GOLDEN=1 pytest tests/plan` writes it again."""
     planned: dict[str, list[str]] = {}
     for script in PROFILES:
         planned.setdefault(_planned(script), []).append(script.name)
@@ -25,7 +25,7 @@ def test_what_each_profile_becomes_on_eight_gpus() -> None:
 
 
 def _planned(script: Script) -> str:
-    """Of the environment only what the profile gives: golden files of the shipped profiles have the rest."""
+    """The plan, of whose environment only what the profile sets: golden files of the shipped profiles have the rest."""
     made = plan(script.profile, host(8), {**script.settings})
     given = {name for key, value in script.settings.items() if key.endswith("env") for name in value}
     lines = [line for line in plan_lines(made) if not line.startswith(("note: ", "prepare: "))]
@@ -35,7 +35,7 @@ def _planned(script: Script) -> str:
 
 
 def _is_environment(line: str) -> bool:
-    """Of a unit of the stack."""
+    """Whether the line is about the environment of a unit of the stack."""
     return line == "  -" or "CUDA_VISIBLE_DEVICES= " in f"{line} " or " DYN_SYSTEM_HOST=" in line
 
 

@@ -1,4 +1,4 @@
-"""What another version of the stack costs, besides what any change of all units does."""
+"""What a change of the stack's version costs, beyond the restart of all units."""
 
 from __future__ import annotations
 

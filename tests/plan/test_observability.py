@@ -1,4 +1,4 @@
-"""Where traces go, and how logs are written: what each program is told."""
+"""Where traces go, and how logs are written: the settings of each program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In which order units start and stop."""
+"""The order in which units start and stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Custom units, beside the stack and without one."""
+"""Custom units, with and without the stack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a path in a profile means, wherever the person stands."""
+"""The meaning of a path in a profile, whatever the working directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who gets which port."""
+"""Which unit gets which port."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class TestPorts:
         assert ports.free_from(8081, "worker-0.system") == 8081
 
     def test_a_kept_port_is_given_to_no_other_unit(self) -> None:
-        """worker-0 is dead and lost its port to a stranger; worker-1 runs, and must not have to move."""
+        """worker-0 is dead and another program has its port; worker-1 runs, and must keep its own."""
         ports = PortPlanner({8081: "a stranger"}, kept={"worker-1.system": 8082})
         assert ports.free_from(8081, "worker-0.system") != 8082
         assert ports.free_from(8081, "worker-1.system") == 8082

@@ -1,4 +1,4 @@
-"""What holds for every plan: shipped profiles on any host, whatever is taken there."""
+"""What is true of every plan: shipped profiles on any host, with any ports and names in use."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ SETTINGS = st.fixed_dictionaries({}, optional=CHOICES)
 def plans(draw: st.DrawFn) -> tuple[Plan, HostFacts, dict[str, Any]]:
     facts, chosen = draw(hosts()), draw(SETTINGS)
     given_env = {"env": dict.fromkeys(draw(st.sets(st.sampled_from(SECRET_NAMES))), SECRET)}
-    name = draw(st.sampled_from([name for name in shipped() if name != "infra"]))  # which has no stack
+    name = draw(st.sampled_from([name for name in shipped() if name != "infra"]))  # it has no stack
     made = None
     try:
         made = plan(name, facts, {**chosen, **given_env})
@@ -154,7 +154,7 @@ def test_environment(case: tuple[Plan, HostFacts, dict[str, Any]]) -> None:
 
 @pytest.mark.parametrize("name", shipped())
 def test_a_plan_is_the_same_wherever_it_is_made(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The host comes in as facts, and from nowhere else."""
+    """The plan knows the host only from the facts."""
     l2 = [{"type": "fs", "base_path": path} for path in ("~/kv", "~anna/kv", "kv", "${DYNKV_HOME}/kv")]
     chosen = {"lmcache.l2": l2, "model.path": "./models/mine"}
     facts = host(2, paths=PathFacts("/there", {"": "/home/me", "anna": "/home/anna"}))

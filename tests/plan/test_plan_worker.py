@@ -1,4 +1,4 @@
-"""What the workers of every engine have in common."""
+"""What the workers of all engines have in common."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has to be there before anything starts: in the plan, and nowhere else."""
+"""What must exist before anything starts is in the plan, and nowhere else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the profile gives to one role, what passes by itself, and what is told to be dropped."""
+"""Variables that the profile gives to one role, that are passed on by themselves, and that are reported as dropped."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_two_roles_may_have_secrets_of_the_same_name() -> None:
 
 
 def test_what_a_role_is_given_is_a_reason_to_restart() -> None:
-    """Even where it says what the person's terminal says: HOME of the profile is meant."""
+    """Even if the terminal's environment says the same: the profile means HOME."""
     facts = host(1, environ={"PATH": "/bin", "HOME": "/home/me"})
     made = plan("agg", facts, {"workers.env": {"HOME": "/home/me"}})
     assert "HOME" in made.unit("worker-0").heeded_env

@@ -1,4 +1,4 @@
-"""What waits with its imports done, and that it holds nothing of a single unit."""
+"""Standbys in a plan, which contain nothing of a single unit."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_one_serves_both_roles() -> None:
 
 @pytest.mark.parametrize("gpus", [1, 2])
 def test_it_holds_nothing_of_a_single_unit(gpus: int) -> None:
-    """One worker has nothing in common with another that is not its own; so what is its own is named."""
+    """Two workers differ only in what belongs to one of them, so the test names what that is."""
     made = plan("agg-router" if gpus == 2 else "agg", host(gpus))
     env = made.standbys[0].env
     ports = {str(port) for unit in made.units for port in unit.ports.values()}
@@ -88,6 +88,6 @@ def test_the_sidecars_standby_imports_the_client_of_its_version(lmcache: str, mo
 
 
 def test_a_unit_is_the_same_whether_it_starts_from_one_or_not() -> None:
-    """So that a supervisor takes over children when only this has changed."""
+    """So that a supervisor takes over children if only this has changed."""
     digests = {mode: [u.digest() for u in plan("agg", host(1), {"standby": mode}).units] for mode in ("off", "always")}
     assert digests["off"] == digests["always"]

@@ -1,4 +1,4 @@
-"""Models that do something other than generate, and LoRA adapters beside one."""
+"""Models for tasks other than generating, and LoRA adapters."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_arguments_tell_the_task_too(key: str, words: list[str], task: Task) -> 
 
 
 def test_workers_that_differ_tell_no_task() -> None:
-    """And none is told what another one is."""
+    """And no worker is told the task of another."""
     settings = {"workers.replicas": 2, "workers.each.worker-0.args": ["--realtime"]}
     made = plan("agg", host(0), {**CPU, **settings})
     assert made.frontend is not None
@@ -78,7 +78,7 @@ def test_the_mocker_generates_whatever_the_task() -> None:
 
 
 def test_each_process_that_serves_embeddings_has_a_port() -> None:
-    """Each binds its number beside the one that the worker is told (ai-dynamo 1.6.1)."""
+    """Each listens at its number above the worker's own port (ai-dynamo 1.6.1)."""
     args = ["--embedding-worker-processes", "3"]
     made = plan("agg", host(0), {**CPU, "model.task": "embed", "model.args": args, "workers.replicas": 2})
     assert [unit.ports for unit in made.workers] == [

@@ -45,7 +45,7 @@ def test_a_person_knows_better_which_cpus() -> None:
 
 
 def test_threads_fit_the_time_that_a_control_group_allows() -> None:
-    """`docker --cpus=4` on a host of many CPUs: bound to them, a worker would start a thread for each."""
+    """`docker --cpus=4` on a host with many CPUs: bound to all of them, a worker would start a thread for each."""
     limited = host(0, cpus=tuple(range(64)), cpus_worth=4)
     for topology, threads in (("agg", "3"), ("disagg", "1")):
         made = plan(topology, limited, {"device": "cpu"})

@@ -1,4 +1,4 @@
-"""An HTTP server of the test's own loop, for what asks units."""
+"""An HTTP server in the test's own event loop, for code that queries units."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from anyio.abc import SocketAttribute, SocketStream
 from dynkv.plan.model import HttpGet, Probe
 
 Answering = Callable[[str], bytes | Awaitable[bytes]]
-"""By the path that is asked for; nothing at all comes where it gives no bytes."""
+"""The response to a path; no bytes mean no response."""
 
 
 def http(status: int, body: object = None) -> bytes:
-    """`body` as JSON, unless it is bytes already."""
+    """A response with `body` as JSON, unless it is bytes already."""
     content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     return b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s" % (status, len(content), content)
 
 
 @dataclass
 class Server:
-    """Answers each request with whatever bytes `answer` gives for its path; remembers what it was asked."""
+    """Answers each request with the bytes that `answer` returns for its path; remembers the requests."""
 
     port: int
     answer: Answering
@@ -46,7 +46,7 @@ class Server:
             answer = given if isinstance(given, bytes) else await given
             if not answer:
                 await anyio.sleep_forever()
-            with suppress(anyio.BrokenResourceError):  # who asked has left
+            with suppress(anyio.BrokenResourceError):  # the client has gone
                 await stream.send(answer)
 
 

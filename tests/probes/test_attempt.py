@@ -1,4 +1,4 @@
-"""One try against a real server, whatever it answers."""
+"""One attempt against a real server, whatever it answers."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def no_descriptor_left() -> Iterator[None]:
 
 
 async def test_what_could_not_be_tried_says_nothing() -> None:
-    """As in a supervisor that has as many files open as it may: its units are well all the same."""
+    """As in a supervisor that has reached its limit of open files: its units are well anyway."""
     async with serving(lambda path: http(200)) as server:
         probe = replace(server.probe(), failure_threshold=1, period_seconds=0.01)
         async with aclosing(probing(Probes(probe, probe))) as results:
@@ -120,7 +120,7 @@ async def test_all_checks_have_to_pass_and_the_first_that_does_not_is_told() -> 
 
 @pytest.mark.parametrize(("listed", "ok"), [("org/tiny", True), ("org/other", False)])
 async def test_a_404_passes_where_the_model_is_listed(listed: str, ok: bool) -> None:
-    """As ai-dynamo 1.3.1 answers for a name with a slash."""
+    """ai-dynamo 1.3.1 answers like this for a name with a slash."""
     models = http(200, {"object": "list", "data": [{"id": listed, "object": "model"}]})
     async with serving(lambda path: models if path == "/v1/models" else http(404)) as server:
         check = HttpGet(server.port, "/v1/models/org%2Ftiny/ready", or_lists_model="org/tiny")
@@ -155,7 +155,7 @@ JSON = st.recursive(
     lambda inside: st.lists(inside, max_size=3) | st.dictionaries(KEYS, inside, max_size=4),
     max_leaves=12,
 )
-"""Whatever can be said in JSON, with keys that mean something here."""
+"""Any JSON, with keys that have a meaning here."""
 
 
 @given(JSON)
@@ -166,7 +166,7 @@ def test_whatever_is_answered_a_reason_is_words_or_none(body: object) -> None:
 
 
 def is_fit_to_be_kept(words: str) -> bool:
-    """One line, for a terminal and for JSON."""
+    """Whether it is one line that a terminal and JSON can take."""
     return bool(words.strip()) and words.isprintable() and len(words) < 400 and bool(words.encode())
 
 
@@ -267,7 +267,7 @@ async def test_a_completion_with_nonsense_in_it(body: bytes) -> None:
 
 
 async def news_of(answers: list[int], number: int, *, readiness_period_s: float = 0.01, **startup: Any) -> list[News]:
-    """What `probing` tells, up to `number` results; the answers come in turn, the last for ever."""
+    """The first `number` results of `probing`; the answers come in turn, and the last one repeats."""
     left = iter(answers[:-1])
     async with serving(lambda path: http(next(left, answers[-1]))) as server:
         settings: dict[str, Any] = {"period_seconds": 0.01, "failure_threshold": 3, **startup}

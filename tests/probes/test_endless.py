@@ -1,4 +1,4 @@
-"""Answers without an end, and in the smallest of pieces: what one costs, whatever the deadline is."""
+"""Answers without an end, or in tiny pieces: their cost is bounded, whatever the deadline."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ CASES = {
 
 @contextmanager
 def endless(*words: str) -> Iterator[int]:
-    """The port of a server that goes on for as long as anybody reads."""
+    """The port of a server that sends as long as anybody reads."""
     with subprocess.Popen([sys.executable, "-c", ENDLESS, *words], stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None

@@ -1,4 +1,4 @@
-"""One request for a unit's figures, for all who want them, against real servers that count."""
+"""One request for a unit's metrics serves everyone who needs them; tested with real servers that count."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def answering(text: str = TEXT) -> Callable[[str], bytes]:
 
 
 async def together(*asking: Callable[[], Awaitable[object]]) -> list[object]:
-    """What each of them got, when all have begun before the first ends."""
+    """The result of each, when all have begun before the first ends."""
     got: list[object] = [None] * len(asking)
 
     async def keep(number: int) -> None:
@@ -100,7 +100,7 @@ async def test_a_failure_is_shared_too_and_not_kept() -> None:
 
 
 async def test_each_has_a_deadline_of_its_own() -> None:
-    """The one who made the request gives up; the other asks again."""
+    """Whoever made the request gives up; the other one requests again."""
     first_was_asked = anyio.Event()
 
     async def answer() -> bytes:
@@ -125,7 +125,7 @@ async def test_each_has_a_deadline_of_its_own() -> None:
 
 
 async def test_one_that_does_not_answer_costs_the_others_nothing() -> None:
-    """All are asked before the first has answered: each server waits for the other's request."""
+    """All are queried before the first has answered: each server waits for the other's request."""
     asked = [anyio.Event(), anyio.Event()]
 
     async def answer(number: int) -> bytes:
@@ -189,7 +189,7 @@ async def test_readiness_feeds_the_figures() -> None:
 
 
 async def test_a_probe_reads_no_body_that_nobody_wants() -> None:
-    """Its head is enough: the rest of this body never comes."""
+    """The head is enough: the rest of this body never comes."""
 
     def answer(path: str) -> bytes:
         return b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx 3\n"

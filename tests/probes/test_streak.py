@@ -1,4 +1,4 @@
-"""Thresholds against the plainest way to say them: look back over all results."""
+"""Thresholds, compared with the simplest implementation: look back over all results."""
 
 from __future__ import annotations
 

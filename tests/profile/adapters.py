@@ -1,4 +1,4 @@
-"""L2 adapters as a profile gives them."""
+"""L2 adapters as in a profile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The address that the frontend listens on: as it takes it, or refused. Source: ai-dynamo 1.6.1 takes no name."""
+"""The frontend's address: accepted as it is, or refused. Source: ai-dynamo 1.6.1 accepts no name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sections that are checked apart: what a profile does not have takes no time, and nobody sees a difference."""
+"""Sections that are checked apart: absent ones cost no time, and nothing else is different."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments that a profile hands on: which it may give, and which the plan decides."""
+"""Arguments in a profile: which are passed on, and which the plan decides."""
 
 from __future__ import annotations
 
@@ -108,10 +108,10 @@ def test_what_no_sidecar_or_frontend_works_with(tmp_path: Path, section: str, ar
 @pytest.mark.parametrize(
     ("section", "words"),
     [
-        ("frontend", ["--router-m", "kv"]),  # the beginning of several
+        ("frontend", ["--router-m", "kv"]),  # a prefix of several options
         ("frontend", ["--kv-events", "--router-ttl-secs", "5"]),
         ("lmcache", ["--l1", "2", "--l1-use-lazy"]),
-        ("frontend", ["--no-such-option", "-1"]),  # told by `dynkv doctor`
+        ("frontend", ["--no-such-option", "-1"]),  # `dynkv doctor` warns of it
     ],
 )
 def test_what_sidecar_and_frontend_judge_themselves(tmp_path: Path, section: str, words: list[str]) -> None:
@@ -130,8 +130,8 @@ def test_an_alias_is_named_with_what_it_means(tmp_path: Path) -> None:
     [
         ["--enable-expert-parallel"],
         ["-ep"],
-        ["--max", "3"],  # the beginning of several, which vLLM refuses itself
-        ["--head"],  # Dynamo completes nothing, and vLLM has none
+        ["--max", "3"],  # a prefix of several options, which vLLM refuses itself
+        ["--head"],  # Dynamo completes no prefix, and vLLM has no such option
         ["--quantization-config", "{}"],
         ["--trust-remote-code", "--enforce-eager"],
         ["--speculative-config", '{"method": "ngram", "num_speculative_tokens": 2}'],

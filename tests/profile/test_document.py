@@ -1,4 +1,4 @@
-"""YAML as plain data: what comes of it, what is refused with its place, and how little the worst of it costs."""
+"""YAML as plain data: the result, what is refused and where, and how little the worst input costs."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_what_a_profile_cannot_hold(text: str, what: str, place: tuple[int, int]
 
 
 def powers_of_nine(last: str) -> str:
-    """Nine aliases of what is nine aliases, as often as there are letters."""
+    """Nine aliases of nine aliases, and so on, one level for each letter."""
     names = "abcdefghi"
     lines = [f"{name}: &{name} {last.format(before)}" for before, name in pairwise(names)]
     return "\n".join([f"a: &a {last.replace('*{0}', 'x')}" if "<<" not in last else "a: &a {x: 1}", *lines])

@@ -42,7 +42,7 @@ TYPED: list[tuple[Given, type[Adapter], bool]] = [
     ({"type": "hfbucket", "bucket_handle": "hf://buckets/me/kv", "max_capacity_gb": 9}, HuggingFaceBucket, True),
     ({"type": "aerospike", "hosts": "a:3000", "namespace": "kv", "max_capacity_gb": 9}, Aerospike, True),
 ]  # fmt: skip
-"""What each is given, its model, and whether LMCache can evict from it."""
+"""The keys of each type, its model, and whether LMCache can evict from it."""
 
 
 @pytest.mark.parametrize(

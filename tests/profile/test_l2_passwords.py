@@ -1,4 +1,4 @@
-"""How an L2 adapter gets its password: from the environment, and into the sidecar alone."""
+"""The password of an L2 adapter comes from the environment, and only the sidecar gets it."""
 
 from __future__ import annotations
 

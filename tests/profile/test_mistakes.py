@@ -136,7 +136,7 @@ def test_one_more_mistake_is_one(tmp_path: Path) -> None:
         pytest.param('description: "\\ud800"\n', id="half a character"),
         pytest.param("~: 1\n", id="null key"),
         pytest.param("? [a]\n: 1\n", id="list as key"),
-        pytest.param("restart:\n  window_s: .inf\n", id="infinite"),  # JSON, and so the journal, knows no infinity
+        pytest.param("restart:\n  window_s: .inf\n", id="infinite"),  # JSON, and so the journal, has no infinity
         pytest.param("stop:\n  worker_s: 1e400\n", id="too large"),
         pytest.param("env:\n  'A=B': c\n", id="variable with ="),
         pytest.param("env:\n  '': c\n", id="variable without a name"),
@@ -187,7 +187,7 @@ def test_a_unit_of_ones_own_has_variables_that_the_kernel_takes_too(tmp_path: Pa
     ],
 )
 def test_a_number_that_can_only_be_a_slip(key: str, value: str) -> None:
-    """Nothing of the host has such a size, and what looks every nanosecond does nothing else."""
+    """Nothing on the host has such a size, and a check every nanosecond would use all of a CPU."""
     with pytest.raises(ProfileError) as refused:
         load("agg", [parse_set(f"{key}={value}")])
     assert f"{key} should be " in refused.value.what
@@ -222,7 +222,8 @@ def test_more_units_than_a_machine_runs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("program", ["./rel.sh", "../x", "bin/tool", "~/tool", "./{hint}"])
 def test_a_program_by_half_a_path_is_nowhere(tmp_path: Path, program: str) -> None:
-    """`up` and a script of `plan --shell` would look for it in different places, and neither where it is meant."""
+    """`up` and a script of `plan --shell` would look for it in different directories, and neither in the intended
+    one."""
     error = refuse(tmp_path, f"units:\n  - name: a\n    argv: ['{program}', -v]\n")
     assert f"{program} is not an absolute path" in error.what
     assert "mine.yaml:3:" in error.where

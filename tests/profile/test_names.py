@@ -1,4 +1,4 @@
-"""What clients may call the model, and what is no name."""
+"""Names of a model for clients, valid and invalid."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from dynkv.profile.names import split, unsplit
     ],
 )
 def test_names(written: str, names: tuple[str, ...]) -> None:
-    """Each of these was served by ai-dynamo 1.6.1, and its readiness found."""
+    """Each of these was served by ai-dynamo 1.6.1, and its readiness was recognised."""
     assert load("agg", [parse_set(f"model.served_name={written}")]).profile.model.names == names
 
 

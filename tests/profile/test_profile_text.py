@@ -1,4 +1,4 @@
-"""What is given as the file of a profile: read, or refused, and never waited for without end."""
+"""The file of a profile: read or refused, and never waited for without end."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def written_by(write: Callable[[int], None], path: Path) -> threading.Thread:
         try:
             write(fd)
         except BrokenPipeError:
-            pass  # the reader has had enough
+            pass  # the reader has stopped reading
         finally:
             os.close(fd)
 
@@ -128,7 +128,7 @@ def test_a_fifo_that_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def shown_by(shell: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """With `show FILE` for `dynkv profiles show FILE`."""
+    """Run a shell command in which `show FILE` stands for `dynkv profiles show FILE`."""
     command = shell.replace("show", f"{sys.executable} -m dynkv profiles show")
     return subprocess.run(["bash", "-c", command], capture_output=True, text=True, env={**os.environ, **environ})
 

@@ -1,4 +1,4 @@
-"""Where no secret may stand in a profile."""
+"""Where a profile may not contain secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a value was written, shown to a person."""
+"""Where a value was written, in words for people."""
 
 from __future__ import annotations
 

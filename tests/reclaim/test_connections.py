@@ -1,4 +1,4 @@
-"""Connections with one host are closed, and no other."""
+"""Connections with one host are closed, and no others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HOSTS = {"127.0.0.1": socket.AF_INET, "::1": socket.AF_INET6}
 
 
 class Pair:
-    """A server on `host` with one client, who have said nothing yet."""
+    """A server on `host` and a client, before either has sent anything."""
 
     def __init__(self, host: str, stack: ExitStack, connect_to: str | None = None) -> None:
         listener = stack.enter_context(socket.create_server((host, 0), family=HOSTS[host], dualstack_ipv6=False))

@@ -1,4 +1,4 @@
-"""Entries of the dead in a directory as Dynamo writes it."""
+"""Entries of the dead, in a directory like Dynamo's."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Discovery:
         self.directory = directory
 
     def instance(self, worker: str, port: int, endpoint: str = "generate") -> str:
-        """As ai-dynamo 1.6.1 writes it."""
+        """An entry in the format of ai-dynamo 1.6.1."""
         address = f"127.0.0.1:{port}/{worker}/dynamo/backend/{endpoint}"
         content = {
             "namespace": "dynamo",
@@ -83,7 +83,7 @@ def test_entries_of_the_dead_go_with_their_cards_and_those_of_the_living_stay(
 
 @pytest.mark.parametrize("lora", ["sql%2D20", "org%2Fcode", "abc", ALIVE])
 def test_cards_of_lora_adapters_go_with_their_worker(discovery: Discovery, open_port: int, lora: str) -> None:
-    """Named after the worker, and then after the adapter (ai-dynamo 1.6.1); its name may look like a worker's id."""
+    """Named after the worker and then the adapter (ai-dynamo 1.6.1); an adapter's name may look like a worker's id."""
     discovery.instance(ALIVE, open_port)
     discovery.card(ALIVE)
     discovery.card(ALIVE, lora)
@@ -101,7 +101,7 @@ def test_a_card_stays_for_as_long_as_one_of_its_workers_endpoints_lives(discover
 
 
 def test_a_card_whose_worker_has_no_entry_is_left_alone(discovery: Discovery) -> None:
-    """It may belong to one that is about to register."""
+    """It may belong to a worker that is about to register."""
     discovery.card(ALIVE)
     discovery.instance(DEAD, free_port())
     assert len(purge(discovery.directory)) == 1
@@ -128,7 +128,7 @@ def test_without_a_directory_there_is_nothing_to_do(tmp_path: Path) -> None:
 
 
 class TestEntries:
-    """`open_port` is this process's, so what is there is its own."""
+    """`open_port` is this process's, so an entry with it belongs to a living one."""
 
     @pytest.fixture
     def kept(self, discovery: Discovery, open_port: int) -> Entries:
@@ -174,7 +174,7 @@ class TestEntries:
     def test_what_was_removed_with_its_directory_is_written_again(
         self, discovery: Discovery, kept: Entries, which: str, is_made_anew: bool
     ) -> None:
-        """Nobody takes back an entry so; and another worker's may be there again by then."""
+        """Restoring never undoes a removal on purpose; another worker's entry may exist again by then."""
         before = {name for name in discovery.names if DEAD not in name[1]}
         for _ in range(3):
             shutil.rmtree(discovery.directory / which)
@@ -202,7 +202,7 @@ class TestEntries:
 
 
 class TestWhatElseLiesThere:
-    """Others may have left anything in the directory: it costs none of the rest."""
+    """Others may have put anything into the directory: it does not affect the entries."""
 
     def litter(self, discovery: Discovery) -> None:
         instances = discovery.directory / "v1" / "instances"

@@ -1,4 +1,4 @@
-"""Waiting for GPU memory, with an NVML that stands for one: the tests' host has no GPU."""
+"""Waiting for GPU memory, with a fake NVML: the tests' host has no GPU."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Waiting(list[str]):
 
 
 def answers(monkeypatch: pytest.MonkeyPatch, *given: Answer) -> list[str]:
-    """NVML answers so, one after the other, and then with the last for ever; the GPUs that it was asked for."""
+    """Make NVML give these answers in turn, repeating the last one; returns the GPUs that it was asked for."""
     rest, asked = iter(given), list[str]()
     last: list[Answer] = []
 
@@ -76,7 +76,8 @@ async def test_an_error_is_told_once_and_ends_nothing(monkeypatch: pytest.Monkey
 
 
 async def test_what_nobody_can_say_is_not_waited_for_as_long_as_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a driver each start would take a minute longer; an error in between ends no waiting for memory."""
+    """Otherwise each start without a driver would take a minute longer; a single error does not end the wait for
+    memory."""
     monkeypatch.setattr(gpu, "_UNKNOWN_S", 0.05)
     answers(monkeypatch, LOST)
     with anyio.fail_after(30):
@@ -102,7 +103,7 @@ async def test_one_lost_gpu_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.fixture
 def silence(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """NVML answers when this is set."""
+    """An event; NVML answers once it is set."""
     answer = threading.Event()
 
     def memory(name: str) -> GpuMemory:
@@ -144,7 +145,7 @@ async def test_it_goes_on_when_nvml_answers_again(silence: threading.Event) -> N
 
 
 class Nvml(SimpleNamespace):
-    """Two GPUs of 100 bytes, of which the driver has lost the second."""
+    """Two GPUs of 100 bytes; the driver has lost the second one."""
 
     class NVMLError(Exception):
         pass
@@ -154,7 +155,7 @@ class Nvml(SimpleNamespace):
     NVML_MEMORY_ERROR_TYPE_UNCORRECTED = NVML_VOLATILE_ECC = 0
 
     def __getattr__(self, name: str) -> Callable[..., object]:
-        """What is not known to it."""
+        """Everything else."""
         if not name.startswith("nvml"):
             raise AttributeError(name)
         return self.fail

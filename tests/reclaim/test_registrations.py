@@ -1,4 +1,4 @@
-"""Reading a worker's registrations from its log, whatever rotation has made of it."""
+"""Reading a worker's registrations from its log, even after rotation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HOUR = 3600.0
 
 
 def created(id: int, at: float = NOW) -> str:
-    """As lmcache 0.5.6 writes it in a process of vllm 0.31.0."""
+    """A line of lmcache 0.5.6 in a process of vllm 0.31.0."""
     stamp = datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S,%f")[:-3]
     head = f"(Worker_TP0 pid=113) \x1b[32;20m[{stamp}] LMCache INFO:\x1b[0m LMCache MP worker adapter created with"
     return f"{head} instance_id={id} \x1b[3m(vllm_multi_process_adapter.py:1137:lmcache.integration)\x1b[0m\n"
@@ -66,7 +66,7 @@ def test_endless_lines_do_no_harm(log: Path) -> None:
 
 
 class TestRotated:
-    """The incarnation has begun at some byte of a log that was rotated after it had registered."""
+    """The incarnation began at some byte of a log that was rotated after it had registered."""
 
     def began(self, log: Path) -> int:
         log.write_text(NOISE + created(1, NOW - HOUR) + NOISE * 20)
@@ -77,7 +77,7 @@ class TestRotated:
             file.writelines(lines)
 
     def rotated(self, log: Path) -> str:
-        """What the newest copy holds: all but the first line."""
+        """Rotate; returns the content of the newest copy: all but the first line."""
         assert rotate(log, log.stat().st_size - 1, keep=5)
         return log.with_name(f"{log.name}.1").read_text()
 

@@ -19,7 +19,7 @@ def _whole_host(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 DEAD = 2**22 + 5512
-"""Above every pid that there can be."""
+"""A pid above the maximum."""
 
 
 @pytest.mark.parametrize("name", [f"torch_{DEAD}_293249024_0", f"cuda.shm.0.{DEAD:x}.1"])
@@ -72,7 +72,7 @@ def test_without_such_a_directory_there_is_nothing(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_removed_keeps_nothing_else(tmp_path: Path) -> None:
-    """A directory, and a FIFO that nobody writes to."""
+    """A directory, and a FIFO without a writer."""
     (tmp_path / f"torch_{DEAD}_1_0").mkdir()
     os.mkfifo(tmp_path / f"torch_{DEAD}_2_0")
     (tmp_path / f"vllm_dist_1-tp:0-[0-1]-cpushm_{10**40}").mkdir()

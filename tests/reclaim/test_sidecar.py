@@ -1,4 +1,4 @@
-"""Releasing a dead worker's registration, against a server that answers as LMCache's does."""
+"""Releasing a dead worker's registration, with a server that answers like LMCache's."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ pytestmark = pytest.mark.anyio
 async def lmcache(
     tmp_path: Path, ids: list[int], *, heeds: bool = True, leaves: bool = False
 ) -> AsyncIterator[Sidecar]:
-    """Holds `ids` until its client, a script in place of LMCache's, has been told of them; or `leaves` then."""
+    """A server that holds `ids` until it is told of them by its client, a script in place of LMCache's; or `leaves`
+    then."""
     told = tmp_path / "told"
     client = tmp_path / "python"
     client.write_text(f'#!/bin/sh\necho "$3" "$4" > {told if heeds else "/dev/null"}\n')
@@ -71,7 +72,7 @@ async def test_a_server_that_does_not_heed_keeps_it(tmp_path: Path) -> None:
 
 
 async def test_a_server_that_has_gone_meanwhile_keeps_nothing(tmp_path: Path) -> None:
-    """Somebody stopped it: nothing that it held needs its restart."""
+    """Somebody stopped it: nothing that it held requires its restart."""
     async with lmcache(tmp_path, [7], leaves=True) as sidecar:
         assert await release(sidecar, frozenset({"7"}), holds_gpu=True) is Outcome.UNKNOWN
 
@@ -122,7 +123,7 @@ async def test_a_client_does_not_outlive_whoever_waits_for_it(tmp_path: Path) ->
         (tmp_path / "python").write_text(f"#!/bin/sh\n{script}\n")
         tasks.start_soon(lambda: release(sidecar, frozenset({"7"}), holds_gpu=False))
         with anyio.fail_after(20):
-            while not begun.exists():  # noqa: ASYNC110 (another process's file)
+            while not begun.exists():  # noqa: ASYNC110 (another process creates it)
                 await anyio.sleep(0.01)
         tasks.cancel_scope.cancel()
     assert read_process(int(begun.read_text())) is None

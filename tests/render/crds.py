@@ -1,4 +1,4 @@
-"""What the operators' resources may hold, as JSON Schema: the fields that an export uses, and no others.
+"""The fields of the operators' resources that an export uses, and no others, as JSON Schema.
 
 Written from the types of the operators, and not from their generated schemas: ai-dynamo/dynamo,
 deploy/operator/api/v1beta1/{dynamocomponentdeployment,dynamographdeployment}_types.go (006b6e10, 0fddc01b), common.go
@@ -63,7 +63,7 @@ ENGINE = _resource(
             "l1": _object({"sizeGB": {"type": "number", "exclusiveMinimum": 0}}, "sizeGB"),
             "eviction": _object({"policy": {"enum": ["LRU", "noop"]}}),
             "l2Backend": _object({"raw": _object({"type": _TEXT, "config": {"type": "object"}}, "type")}),
-            # of Kubernetes, as in a pod: its own schema checks them
+            # Kubernetes' own types, as in a pod: its own schema checks them
             "env": {"type": "array"},
             "volumes": {"type": "array"},
             "volumeMounts": {"type": "array"},

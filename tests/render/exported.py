@@ -1,4 +1,4 @@
-"""What each target makes of a profile, for machines that never change."""
+"""The output of each target for a profile, for fixed machines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dynkv.render.systemd import systemd_files
 
 IMAGE = "registry/vllm-runtime:1.6.0"
 STACKS = [name for name in shipped() if name != "infra"]
-"""Shipped profiles with a stack; units alone have no image that dynkv could name."""
+"""Shipped profiles with a stack; for custom units alone dynkv could not name an image."""
 CLUSTER = Cluster(IMAGE, "registry/lmcache:v0.5.6")
 Files = dict[str, str]
 
@@ -30,7 +30,7 @@ def loaded(name: str, settings: Mapping[str, Any] | None = None) -> LoadedProfil
 
 
 def planned(name: str, settings: Mapping[str, Any] | None = None, gpus: int = 0) -> tuple[LoadedProfile, Plan]:
-    """Elsewhere, with a model of the hub unless it is a directory."""
+    """A plan for another machine, with a model of the hub unless it is a directory."""
     profile = loaded(name, settings)
     path = profile.profile.model.path
     model = ModelFacts(path.startswith("/"), False, path if path.startswith("/") else "")

@@ -1,4 +1,4 @@
-"""Scripts of plans with custom units, run as a person runs them, and what they leave behind."""
+"""Scripts of plans with custom units, run as a person would run them, and what they leave behind."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ MARK = "MARK_OF_A_TEST"
 PATIENCE_S = 30.0
 _PROMPT = "dynkv-prompt> "
 _SHORT = tempfile.mkdtemp(prefix="dynkv-", dir="/tmp")
-"""For TMPDIRs: where the path is too long for the sockets that units make there, /tmp takes its place."""
+"""A directory for TMPDIR: if its path were too long for the units' sockets, /tmp would be used instead."""
 atexit.register(shutil.rmtree, _SHORT, ignore_errors=True)
 
 
 class Stage:
-    """One profile of one's own; all that its script starts carries a mark."""
+    """One profile; all processes that its script starts carry a mark."""
 
     def __init__(self, folder: Path, *units: Mapping[str, Any], **settings: Any) -> None:
         self.folder = folder
@@ -54,7 +54,7 @@ class Stage:
 
     @contextmanager
     def running(self, *command: str, **more: Any) -> Iterator[subprocess.Popen[str]]:
-        """The script, in a session of its own; killed with all that it has started if it is still there."""
+        """The script, in its own session; killed at the end, with all processes that it has started."""
         words = command or (str(self.path),)
         given: dict[str, Any] = {"stdin": subprocess.DEVNULL, "env": self.environ(), "start_new_session": True, **more}
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "errors": "surrogateescape"}
@@ -67,7 +67,7 @@ class Stage:
                     left.kill()
 
     def run(self, *command: str, **more: Any) -> tuple[int, str]:
-        """To its end: exit code and output. Nothing may be left then."""
+        """Run it to its end: exit code and output. Nothing may be left running."""
         with self.running(*command, **more) as script:
             out, _ = script.communicate(timeout=PATIENCE_S)
             assert self.left() == []
@@ -77,11 +77,11 @@ class Stage:
         return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "TMPDIR": str(self.temporary), **more}
 
     def left(self) -> list[psutil.Process]:
-        """What lives of all that the script has started, however it may have left its parents."""
+        """Living processes that the script has started, even if they have left their parents."""
         return [process for process in psutil.process_iter() if _mark_of(process.pid) == self.mark]
 
     def litter(self) -> list[Path]:
-        """What is left of the directories that it made for the time being."""
+        """What is left of its temporary directories."""
         return list(self.temporary.iterdir())
 
 
@@ -94,7 +94,7 @@ def _mark_of(pid: int) -> str | None:
 
 
 class Terminal:
-    """An interactive bash, as in a window of a person's."""
+    """An interactive bash, as in a terminal window."""
 
     def __init__(self, stage: Stage, **more: str) -> None:
         environ = stage.environ(PS1=_PROMPT, TERM="dumb", **more)
@@ -107,7 +107,7 @@ class Terminal:
         self._bash.sendline(line)
 
     def sees(self, text: str) -> str:
-        """What was printed up to this."""
+        """The output up to this text."""
         self._bash.expect_exact(text)
         return str(self._bash.before)
 
@@ -115,14 +115,14 @@ class Terminal:
         self._bash.sendintr()
 
     def code(self) -> int:
-        """Of what has run, when the prompt is back."""
+        """The exit code of the last command, once the prompt is back."""
         self.sees(_PROMPT)
         self.type("echo code=$?.")
         self.sees("code=")
         return int(self.sees("."))
 
     def close(self) -> None:
-        """The window is closed."""
+        """Close the window."""
         self._bash.close(force=False)
 
     def end(self) -> None:
@@ -145,7 +145,7 @@ def python(code: str, *words: str) -> list[str]:
 
 
 def http(port: int, code: int = 200, host: str = "127.0.0.1", *, body: str = "", ready_when: str = "") -> list[str]:
-    """A server that answers every GET so; 503 until the file `ready_when` is there."""
+    """A server that answers every GET like this; 503 until the file `ready_when` exists."""
     program = (
         "import http.server as h, os, socket, sys\n"
         "host, port, code, body, gate = sys.argv[1:]\n"
@@ -172,7 +172,7 @@ time.sleep(1000)
 
 
 def dump(path: Path, *words: str) -> list[str]:
-    """A unit that writes down how it was started."""
+    """The command of a unit that records how it was started."""
     return python(_DUMP, str(path), *words)
 
 
@@ -198,7 +198,7 @@ def eventually(what: Callable[[], bool], words: str) -> None:
 
 
 def until(script: subprocess.Popen[str], text: str) -> str:
-    """What it has printed up to a line that begins so."""
+    """The output up to a line that begins like this."""
     assert script.stdout is not None
     seen: list[str] = []
     for line in script.stdout:

@@ -1,5 +1,5 @@
-"""What is exported for Compose: real programs read it, its checks ask what the plan's probes ask, and nobody waits for
-somebody who waits for them."""
+"""The export for Compose: real programs read it, its health checks match the plan's probes, and no services wait for
+each other in a circle."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def services(files: dict[str, str]) -> dict[str, dict[str, Any]]:
 
 
 def written(files: dict[str, str], directory: Path) -> Path:
-    """The files, and those of secrets that its README says how to make."""
+    """The files, and those of secrets that the README says to make."""
     for path, text in files.items():
         (directory / path).write_text(text)
     for service in services(files).values():
@@ -56,7 +56,7 @@ class TestReadByRealPrograms:
         settings = {"env": {"PLAIN": NASTY}, "model.args": ["--override-generation-config", json.dumps({"a": NASTY})]}
         told = YAML(typ="safe").load(read(written(compose("agg", settings), tmp_path)))
         worker = told["services"]["worker-0"]
-        # what `config` prints can be read by Compose again, so a `$` in it is still two
+        # Compose can read the output of `config` again, so a `$` in it is still doubled
         assert worker["environment"]["PLAIN"].replace("$$", "$") == NASTY
         assert json.loads(worker["command"][-1].replace("$$", "$")) == {"a": NASTY}
 
@@ -66,7 +66,7 @@ class TestOrder:
     def test_nobody_waits_for_who_waits_for_them(self, profile: str) -> None:
         made = services(compose(profile, gpus=4))
         TopologicalSorter({name: it.get("depends_on", {}) for name, it in made.items()}).prepare()
-        # a frontend is healthy when workers are, so who waits for its health would wait for ever
+        # a frontend is healthy when workers are, so a worker that waited for its health would wait forever
         assert {
             it["depends_on"]["frontend"]["condition"] for it in made.values() if "frontend" in it.get("depends_on", {})
         } == {"service_started"}
@@ -142,7 +142,7 @@ class TestSecrets:
 
 
 class Answers(BaseHTTPRequestHandler):
-    """Of a frontend that is there, and knows no `/ready`."""
+    """The answers of a running frontend that has no `/ready`."""
 
     def do_GET(self) -> None:
         models = {"data": [{"id": "org/listed"}]}

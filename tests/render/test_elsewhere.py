@@ -1,4 +1,4 @@
-"""What no container of Dynamo's images could run is refused in words, whatever the engine."""
+"""What a container of Dynamo's images cannot run is refused in words, whatever the engine."""
 
 from __future__ import annotations
 

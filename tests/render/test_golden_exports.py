@@ -1,4 +1,4 @@
-"""What each target makes of each shipped profile, as text. `UPDATE_GOLDEN=1 pytest tests/render` writes it anew."""
+"""The output of each target for each shipped profile. `UPDATE_GOLDEN=1 pytest tests/render` writes it again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is exported for Kubernetes: its schemas accept it, and the connectors are those of the plan."""
+"""The export for Kubernetes: its schemas accept it, and the connectors are those of the plan."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_nothing_of_one_host_is_in_it(profile: str) -> None:
 
 
 def argv(component: dict[str, Any], directory: Path) -> list[str]:
-    """What the container's command would run, with the ConfigMap of an engine in its place."""
+    """The command line of the container, with an engine's ConfigMap in its place."""
     main = container(component)
     python = directory / "python3"
     python.write_text('#!/bin/sh\nfor word in "$0" "$@"; do printf "%s\\0" "$word"; done\n')

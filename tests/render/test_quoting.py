@@ -1,4 +1,4 @@
-"""Whatever a text holds, bash reads it back as it was."""
+"""bash reads any quoted text back unchanged."""
 
 from __future__ import annotations
 

@@ -52,11 +52,11 @@ say() { :; }
 scratch='' setsid='' inherited=(PATH MY_TOKEN)
 for n in "${!names[@]}"; do printf '%s\\0' "${names[n]}" "${needs[n]}"; start "$n"; done
 """
-"""Instead of the end of a script, to be told what would be started how."""
+"""Replaces the end of a script: prints what would be started, and how."""
 
 
 def told(made: Plan, **environ: str) -> dict[str, list[str]]:
-    """By unit: what it needs, and the words that start it."""
+    """By unit: the names of its environment, and its command line."""
     script, end, _ = shell_script(made).partition("main </dev/null")
     assert end
     done = subprocess.run(
@@ -67,7 +67,7 @@ def told(made: Plan, **environ: str) -> dict[str, list[str]]:
 
 
 def shellcheck(script: str) -> str:
-    """What it says; `make check` installs it."""
+    """The output of shellcheck, which `make check` installs."""
     program = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     assert program is not None, "make check installs it"
     return subprocess.run([program, "--norc", "-"], input=script, capture_output=True, text=True).stdout
@@ -161,7 +161,7 @@ def test_order_and_what_each_needs() -> None:
 
 
 def test_one_start_at_a_time_on_a_gpu() -> None:
-    """Each engine measures what is free of the GPU's memory while it starts."""
+    """An engine measures the free GPU memory during its start."""
     workers = {"gpus": [0], "share_gpus": True, "replicas": 2, "gpu_memory_fraction": 0.4}
     needs = {name: words[0] for name, words in told(plan("agg", workers=workers)).items()}
     assert needs["worker-0"] == "0:started 1:ready"
@@ -189,13 +189,13 @@ def test_probes_keep_their_parameters() -> None:
 
 
 def test_a_model_that_is_only_listed_is_there_too() -> None:
-    """ai-dynamo 1.3.1 knows no `/ready` for a name with a slash."""
+    """ai-dynamo 1.3.1 has no `/ready` for a name with a slash."""
     assert "/v1/models/tiny/ready" in shell_script(plan("agg"))
     assert """$'"id":"tiny"'""" in shell_script(plan("agg")) or """'"id":"tiny"'""" in shell_script(plan("agg"))
 
 
 def tree(directory: Path) -> dict[str, tuple[int, str]]:
-    """Mode and content of all that is in a directory."""
+    """Mode and content of every file in a directory."""
     return {
         str(path.relative_to(directory)): (path.stat().st_mode, path.read_text() if path.is_file() else "")
         for path in directory.rglob("*")
@@ -203,7 +203,7 @@ def tree(directory: Path) -> dict[str, tuple[int, str]]:
 
 
 def test_it_prepares_what_up_prepares(tmp_path: Path) -> None:
-    """Also where it is run again, and where something is there already."""
+    """Also when it is run again, or something exists already."""
     by_hand, by_up = tmp_path / "by hand", tmp_path / "by up"
     for home in (by_hand, by_up):
         (home / "there").mkdir(mode=0o750, parents=True)
@@ -223,7 +223,7 @@ def test_it_prepares_what_up_prepares(tmp_path: Path) -> None:
 
 
 def prepared(home: Path, adapters: list[dict[str, str]]) -> Plan:
-    """A plan without units, in which a tiny model of our own takes the place of the real one."""
+    """A plan without units, with dynkv's tiny model in place of the real one."""
     loaded = load("agg", [Override(("lmcache", "l2"), adapters, "--set")])
     made = build(loaded.profile, HOST, name="agg", profile_name="agg", home=str(home))
     code = f"open({str(home / 'model')!r}, 'a').write('made once')"
@@ -265,7 +265,7 @@ def test_what_cannot_be_prepared_ends_it(tmp_path: Path) -> None:
 
 
 def own(*units: dict[str, Any], **facts: Any) -> Plan:
-    """Programs of one's own alone, which wait until they are ended."""
+    """A plan with custom units only, which run until they are ended."""
     wait = [sys.executable, "-c", "import time; time.sleep(100)"]
     given = {"topology": "none", "units": [{"argv": wait, **unit} for unit in units]}
     loaded = load("agg", [Override((key,), value, "--set") for key, value in given.items()])

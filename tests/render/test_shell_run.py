@@ -1,4 +1,4 @@
-"""The script of a plan, run: in an interactive shell and without one, to its end, whatever brings it about."""
+"""Running the script of a plan, with an interactive shell and without one, to its end, however it ends."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if os.fork() == 0:
 os.wait()
 time.sleep(1000)
 """
-"""A child, one in a session of its own, and one in a session of its own that has lost its parent."""
+"""A child, one in its own session, and one in its own session that has lost its parent."""
 STUBBORN = "import signal, sys, time; signal.signal(15, signal.SIG_IGN); open(sys.argv[1], 'w'); time.sleep(1000)"
 ODD = "a b'c\"$HOME`id`\\;&|*\n\té \x01 ~ !"
 
@@ -61,7 +61,7 @@ def test_a_unit_is_given_its_words_its_environment_and_nothing_else(tmp_path: Pa
         environ, words, directory = dumped(tmp_path / "it")
     planned = dict(stage.plan.unit("odd").env)
     own = Path(environ.pop("TMPDIR"))
-    environ.pop("LC_CTYPE", None)  # Python's own
+    environ.pop("LC_CTYPE", None)  # Python sets it
     assert environ == planned
     assert words == [ODD, "", "-x", "a=b"]
     assert directory == str(tmp_path / "home" / "own")
@@ -118,7 +118,7 @@ def test_without_it_the_unit_starts_and_the_name_is_told(tmp_path: Path) -> None
 
 
 def _trace(stage: Stage, told: Path, value: str) -> None:
-    """All that it executes, by words alone."""
+    """Everything that it executes, as commands only."""
     shim = stage.folder / "bin"
     shim.mkdir()
     for program in ("env", "setsid", "nice", "mkdir", "curl", "mktemp", "sleep", "grep", "rm"):
@@ -131,7 +131,7 @@ def _trace(stage: Stage, told: Path, value: str) -> None:
 
 
 def test_signals_are_as_they_are_by_default(tmp_path: Path) -> None:
-    """What runs behind a `&` of bash ignores Ctrl-C, as its children would."""
+    """A command in the background of bash (`&`) ignores Ctrl-C, as would its children."""
     code = "import signal; print([n for n in (2, 3, 15, 1, 13) if signal.getsignal(n) == signal.SIG_IGN])"
     look = python(f"import signal; signal.signal(13, signal.SIG_DFL)\n{code}\nimport time; time.sleep(1000)")
     stage = Stage(tmp_path, {"name": "a", "argv": look, "env": {"PYTHONUNBUFFERED": "1"}})
@@ -146,7 +146,7 @@ def test_only_three_descriptors_are_handed_on(tmp_path: Path) -> None:
     stage = Stage(tmp_path, {"name": "a", "argv": look})
     reading, writing = os.pipe()
     with stage.running(pass_fds=(reading, writing)) as script:
-        assert until(script, "open:").splitlines()[-1] == "open: 0 1 2 3"  # 3: the directory that is listed
+        assert until(script, "open:").splitlines()[-1] == "open: 0 1 2 3"  # 3: the directory that is being listed
     os.close(reading)
     os.close(writing)
 
@@ -171,7 +171,7 @@ def test_a_program_with_an_equals_sign_in_its_name_is_no_variable(tmp_path: Path
 
 
 def test_a_program_is_looked_for_on_the_path_of_its_unit(tmp_path: Path) -> None:
-    """By `up` as by the script."""
+    """By `up`, too."""
     for folder in ("theirs", "own"):
         (tmp_path / folder).mkdir()
         program = tmp_path / folder / "tool"
@@ -191,7 +191,7 @@ async def _first_line(stage: Stage, log: Path) -> str:
     child = Child.spawn(unit.argv, unit.env, log)
     try:
         eventually(lambda: "\n" in log.read_text(), "it has said which it is")
-        return log.read_text()  # noqa: ASYNC240 (nobody else waits)
+        return log.read_text()  # noqa: ASYNC240 (nothing else runs meanwhile)
     finally:
         child.signal(signal.SIGKILL)
         await child.watch()
@@ -364,7 +364,7 @@ def test_it_asks_the_unit_and_no_proxy(tmp_path: Path, host: str) -> None:
 
 
 def test_one_that_needs_what_starts_later_is_waited_for_beside_it(tmp_path: Path) -> None:
-    """As an exporter that depends on the frontend, which is ready when the workers are, which begin with a `w`."""
+    """An exporter depends on the frontend, which is ready when the workers are, whose names sort after it."""
     gate, router, worker = tmp_path / "gate", free_port(), free_port()
     served = f"open({str(gate)!r}, 'w'); import time; time.sleep(1000)"
     units: list[dict[str, Any]] = [

@@ -1,4 +1,4 @@
-"""YAML that a reader of YAML 1.1, as most programs have, takes for what it was made of."""
+"""YAML whose meaning is the same for readers of YAML 1.1, which most programs use."""
 
 from __future__ import annotations
 

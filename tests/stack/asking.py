@@ -20,16 +20,16 @@ class Reply:
     text: str
     prompt_tokens: int
     workers: dict[str, int]
-    """Ids by role, as `prefill_worker_id` and `decode_worker_id`."""
+    """Ids by role: `prefill_worker_id` and `decode_worker_id`."""
 
 
 def client(endpoint: str) -> openai.OpenAI:
-    """Close it, or use it as a context manager. It never repeats a request that failed."""
+    """A client, to be closed or used as a context manager. It never retries a failed request."""
     return openai.OpenAI(base_url=f"{endpoint}/v1", api_key="none", max_retries=0, timeout=_TIMEOUT_S)
 
 
 def prompt(tokens: int, seed: int) -> str:
-    """So many tokens, the same for the same seed."""
+    """A prompt of this many tokens, the same for the same seed."""
     chance = random.Random(seed)
     return " ".join(chance.choice(_WORDS) for _ in range(tokens))
 
@@ -58,7 +58,7 @@ def chat(endpoint: str, model: str, text: str, max_tokens: int = 8) -> str:
 
 
 def chat_in_pieces(endpoint: str, model: str, text: str, max_tokens: int = 8) -> list[str]:
-    """The pieces of a streamed answer, as they came; empty ones left out."""
+    """The pieces of a streamed answer, without empty ones."""
     with (
         client(endpoint) as openai_client,
         openai_client.chat.completions.create(

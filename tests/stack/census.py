@@ -1,4 +1,4 @@
-"""What a deployment has left on the host. Looked up in /proc and in the file system, never asked of dynkv."""
+"""What a deployment has left on the host, according to /proc and the file system, not to dynkv."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Sightings:
         self._shared_memory_before = shared_memory()
 
     def note(self, pids: Iterable[int], ports: Iterable[int]) -> None:
-        """Remember these processes with all their descendants. A pid counts with its start time."""
+        """Remember these processes with all their descendants. A pid is identified by its start time."""
         self.ports.update(ports)
         for pid in pids:
             self._sessions.add(pid)
@@ -54,13 +54,13 @@ class Sightings:
     def _ports(self) -> Iterator[str]:
         for connection in psutil.net_connections("tcp"):
             if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port in self.ports:
-                # another deployment on this host may have been given a port that was free again
+                # another deployment on this host may have got a port that became free
                 holder = home_of(connection.pid) if connection.pid else None
                 if holder in (None, str(self.home)):
                     yield f"port {connection.laddr.port} is held by pid {connection.pid}"
 
     def _leaked_shared_memory(self) -> Iterator[str]:
-        """What is new and nobody has mapped: programs that run beside the tests use shared memory too."""
+        """New shared memory that nobody has mapped: programs that run at the same time use shared memory too."""
         new = shared_memory() - self._shared_memory_before
         used = _mapped_files() if new else set()
         return (f"shared memory {path}" for path in sorted(new - used))
@@ -84,7 +84,7 @@ def environment(pid: int) -> dict[str, str]:
 
 
 def home_of(pid: int) -> str | None:
-    """The DYNKV_HOME that a process is marked with."""
+    """The DYNKV_HOME in the marks of a process."""
     return environment(pid).get("DYNKV_HOME")
 
 
@@ -104,7 +104,7 @@ def _mapped_files() -> set[str]:
 
 
 def lives(process: psutil.Process) -> bool:
-    """A zombie does not: its parent, pid 1 for an orphan, may take its time."""
+    """Whether it lives. A zombie does not: its parent, pid 1 for an orphan, may reap it late."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

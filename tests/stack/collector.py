@@ -1,4 +1,4 @@
-"""A collector of OTLP by gRPC, which keeps all spans in memory."""
+"""A collector of OTLP over gRPC, which keeps all spans in memory."""
 
 from __future__ import annotations
 

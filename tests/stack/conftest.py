@@ -1,4 +1,4 @@
-"""Deployments of the real programs: one at a time, each gone, and looked for, before the next."""
+"""Deployments of the real programs: one at a time; the host is inspected before the next."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .random_model import make_random_model
 
 @pytest.fixture(scope="session")
 def random_model() -> Iterator[Path]:
-    """A model directory whose answers depend on the whole prompt. Clients know it as `random`."""
+    """A model directory whose answers depend on the whole prompt, named `random` for clients."""
     with tempfile.TemporaryDirectory(prefix="dynkv-model-", dir="/tmp") as directory:
         path = Path(directory) / "random"
         make_random_model(path)

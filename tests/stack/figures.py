@@ -1,4 +1,4 @@
-"""Figures that the sidecar and the workers publish on loopback."""
+"""Metrics that the sidecar and the workers publish on loopback."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ def sidecar(port: int) -> dict[str, Any]:
 
 
 def registered(port: int) -> list[int]:
-    """Ids of the workers that the sidecar holds KV caches of."""
+    """Ids of the workers whose KV caches the sidecar has mapped."""
     report = sidecar(port)
     return [*report["registered_gpu_ids"], *report["registered_non_cuda_instance_ids"]]

@@ -1,4 +1,4 @@
-"""The `dynkv` command with a DYNKV_HOME of its own, used as a person uses it."""
+"""The `dynkv` command with its own DYNKV_HOME, used as a person uses it."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ Event = dict[str, Any]
 Result = subprocess.CompletedProcess[str]
 
 _POLL_S = 0.2
-_EPHEMERAL_FROM = 32768  # ip_local_port_range: below it no outgoing connection takes the port meanwhile
+_EPHEMERAL_FROM = 32768  # ip_local_port_range: outgoing connections use no port below it
 
 
 class Dynkv:
-    """Runs verbs; waits for states; remembers what it saw, for the census at the end."""
+    """Runs verbs, waits for states, and remembers what it saw for the census at the end."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
         self.port = free_port()
-        """The frontend's, of the next deployment."""
+        """The frontend's port for the next deployment."""
         self.sightings = Sightings(home)
 
     @property
@@ -52,7 +52,7 @@ class Dynkv:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> Result:
-        """One verb, to its end. stdout and stderr are text."""
+        """Run one verb to its end. stdout and stderr are text."""
         return subprocess.run(
             [COMMAND, *words],
             env=self.environment(env),
@@ -64,7 +64,7 @@ class Dynkv:
         )
 
     def do(self, *words: str, timeout_s: float = 60.0) -> Result:
-        """One verb that must succeed."""
+        """Run one verb that must succeed."""
         result = self.run(*words, timeout_s=timeout_s)
         assert result.returncode == 0, f"dynkv {' '.join(words)} ended with {said(result)}"
         return result
@@ -79,7 +79,7 @@ class Dynkv:
 
     @contextmanager
     def started(self, *words: str) -> Iterator[subprocess.Popen[str]]:
-        """A verb in the background, in a session of its own, killed at the end if it still runs."""
+        """Run a verb in the background, in its own session; it is killed at the end if it still runs."""
         with (
             (self.home / "background.out").open("w") as out,
             subprocess.Popen(
@@ -98,7 +98,7 @@ class Dynkv:
                 process.kill()
 
     def background_output(self) -> str:
-        """What the last `started` verb wrote."""
+        """The output of the last `started` verb."""
         return (self.home / "background.out").read_text()
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -126,7 +126,7 @@ class Dynkv:
             connection.close()
 
     def wait_until(self, what: Callable[[Status], bool], name: str, deadline_s: float = 60.0) -> Status:
-        """The first status for which `what` holds. Through the socket: a command costs half a second of CPU."""
+        """The first status for which `what` holds. It is read from the socket: a command costs half a second of CPU."""
         deadline = time.monotonic() + deadline_s
         while True:
             status: Status = json.loads(self.control("/v1/status", name))
@@ -137,10 +137,10 @@ class Dynkv:
             time.sleep(_POLL_S)
 
     def wait_for_restart(self, unit_name: str, before: Status, deadline_s: float = 60.0) -> Status:
-        """The status when another incarnation of the unit is ready, and all serve again.
+        """The status when another incarnation of the unit is ready, and all units serve again.
 
-        `before` is of the incarnation before. The supervisor's own request after a restart has been answered too,
-        so that it mixes with nothing that a test counts.
+        `before` is a status with the earlier incarnation. The supervisor's own request after a restart has been
+        answered as well, so that it does not affect what a test counts.
         """
         restarts, name = unit(before, unit_name)["restarts"], before["name"]
         return self.wait_until(
@@ -170,19 +170,19 @@ class Dynkv:
     # --- the end ---
 
     def take_everything_down(self) -> list[str]:
-        """`down` of all deployments that there are; complaints in words."""
+        """Take all deployments down; complaints in words."""
         results = [self.run("down", name, timeout_s=120) for name in self.names()]
         return [f"down: {said(result)}" for result in results if result.returncode != 0]
 
     def names(self) -> list[str]:
-        """Of all deployments that there are."""
+        """The names of all deployments."""
         return [directory.name for directory in self.home.iterdir() if (directory / "journal.json").exists()]
 
     def left_behind(self) -> list[str]:
         return self.sightings.left_behind()
 
     def note(self, pids: list[int], ports: list[int]) -> None:
-        """What was started without a supervisor is looked for in the end, too."""
+        """Remember what was started without a supervisor, to look for it at the end."""
         self.sightings.note(pids, ports)
 
     def _note(self, status: Status) -> None:
@@ -198,7 +198,7 @@ class Dynkv:
 
 @contextmanager
 def fresh_dynkv() -> Iterator[Dynkv]:
-    """A DYNKV_HOME of its own, with a short path; in the end everything is down, and the host is looked over."""
+    """A new DYNKV_HOME with a short path; at the end everything is taken down, and the host is inspected."""
     dynkv = Dynkv(Path(tempfile.mkdtemp(prefix="dynkv-", dir="/tmp")))
     try:
         yield dynkv
@@ -209,7 +209,7 @@ def fresh_dynkv() -> Iterator[Dynkv]:
 
 
 def _clear(dynkv: Dynkv) -> None:
-    """Whatever became of the test: the next one finds nothing of this one."""
+    """Whatever happened in the test, leave nothing for the next one."""
     if dynkv.sightings.survivors():
         dynkv.take_everything_down()
     for process in dynkv.sightings.survivors():
@@ -218,7 +218,7 @@ def _clear(dynkv: Dynkv) -> None:
 
 
 def wait_for(what: Callable[[], bool], words: str, deadline_s: float = 30.0) -> None:
-    """Return when `what` holds; nothing tells of a change, so it is asked again."""
+    """Return when `what` holds. No event announces it, so it is polled."""
     deadline = time.monotonic() + deadline_s
     while not what():
         assert time.monotonic() < deadline, f"not within {deadline_s:g} s: {words}"
@@ -235,7 +235,7 @@ def pids(status: Status) -> dict[str, int]:
 
 
 def first_time(events: list[Event], unit_name: str, state: str) -> datetime:
-    """When a unit first came to a state."""
+    """When a unit first reached a state."""
     return next(
         datetime.fromisoformat(event["at"])
         for event in events
@@ -248,7 +248,7 @@ def said(result: Result) -> str:
 
 
 def free_port() -> int:
-    """One that nothing listens on, outside the range of outgoing connections."""
+    """A port on which nothing listens, outside the range of outgoing connections."""
     for port in random.sample(range(20500, _EPHEMERAL_FROM), 100):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:

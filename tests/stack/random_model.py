@@ -1,8 +1,8 @@
 """The tiny model with weights whose answer depends on every token of the prompt.
 
-vLLM's dummy weights are so small that the last token alone decides the answer, so that a KV cache full of
-wrong values would answer the same. These are random too, but of the size a trained model's have, with sharp
-attention; in float32 the gap between the best tokens is far above what a different order of adding changes.
+vLLM's dummy weights are so small that only the last token decides the answer: a KV cache full of wrong values would
+give the same one. These are random too, but as large as those of a trained model, with sharp attention; in float32 the
+gap between the best tokens is far larger than the effect of a different order of summation.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import dynkv.instack
 
 ARGS = '["--dtype=float32"]'
-"""For `--set model.args=`; by itself vLLM turns a float32 model into bfloat16."""
+"""For `--set model.args=`; by default vLLM turns a float32 model into bfloat16."""
 
 
 def make_random_model(target: Path) -> None:
@@ -33,7 +33,7 @@ def make_random_model(target: Path) -> None:
 
 
 def make_random_lora(target: Path, model: Path, seed: int, rank: int = 20) -> None:
-    """An adapter for it that changes keys and values enough for other answers."""
+    """An adapter that changes keys and values enough for different answers."""
     config = json.loads((model / "config.json").read_text())
     chance = random.Random(seed)
     tensors: dict[str, tuple[tuple[int, ...], array[float]]] = {}
@@ -50,7 +50,7 @@ def make_random_lora(target: Path, model: Path, seed: int, rank: int = 20) -> No
 
 
 def _shapes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Of Qwen3ForCausalLM, as transformers names them."""
+    """The shapes of Qwen3ForCausalLM's weights, with transformers' names."""
     hidden, inner, head = config["hidden_size"], config["intermediate_size"], config["head_dim"]
     query, key = config["num_attention_heads"] * head, config["num_key_value_heads"] * head
     layer = {
@@ -78,7 +78,7 @@ def _shapes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
 
 
 def _values(name: str, shape: tuple[int, ...], chance: random.Random) -> array[float]:
-    if len(shape) == 1:  # a norm's scale; that of queries and keys makes attention sharp
+    if len(shape) == 1:  # a norm's scale; the one of queries and keys makes attention sharp
         return array("f", [2.0 if "q_norm" in name or "k_norm" in name else 1.0]) * shape[0]
     deviation = 1.0 if "embed" in name else shape[1] ** -0.5
     return array("f", (chance.gauss(0.0, deviation) for _ in range(shape[0] * shape[1])))

@@ -1,4 +1,4 @@
-"""One streamed completion, and whether it came to its end."""
+"""One streamed completion, and whether it was complete."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import json
 from dataclasses import dataclass
 
 TOKENS = 400
-"""At the pace of the mocker itself they take more than a second."""
+"""At the mocker's own speed they take more than a second."""
 
 
 @dataclass(frozen=True)
 class Stream:
     tokens: int
     reason: str | None
-    """Why it ended, as the frontend says it; None where it was cut."""
+    """Why it ended, according to the frontend; None if it was cut."""
 
     @property
     def is_whole(self) -> bool:

@@ -1,4 +1,4 @@
-"""Agg with real vLLM: an answer survives its worker, through the sidecar."""
+"""agg with real vLLM: an answer survives its worker, thanks to the sidecar."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ START_S = 240.0
 """A start takes 30 to 90 s on two cores."""
 PROMPT_TOKENS = 1200
 WHOLE_CHUNKS_TOKENS = 1024
-"""What the sidecar can hold of the prompt: four chunks of 256 tokens."""
+"""The part of the prompt that the sidecar can hold: four chunks of 256 tokens."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Agg:
         return figures(self.sidecar_port()).get("lmcache_mp_lookup_hit_tokens_total", 0.0)
 
     def wait_until_stored(self, chunks: int) -> None:
-        """Until the sidecar holds so many chunks, and writes none."""
+        """Return when the sidecar holds that many chunks, and writes none."""
         port = self.sidecar_port()
 
         def stored() -> bool:
@@ -93,7 +93,7 @@ def test_it_chats_at_once_and_in_pieces(agg: Agg) -> None:
 
 
 def test_the_answer_depends_on_all_of_the_prompt(agg: Agg) -> None:
-    """Without this the same answer twice would prove nothing about the KV blocks in between."""
+    """Otherwise getting the same answer twice would prove nothing about the KV blocks."""
     end = prompt(PROMPT_TOKENS // 2, seed=0)
     assert agg.ask(f"{prompt(PROMPT_TOKENS // 2, seed=1)} {end}") != agg.ask(
         f"{prompt(PROMPT_TOKENS // 2, seed=2)} {end}"
@@ -134,7 +134,7 @@ def test_a_killed_workers_engine_dies_with_it_and_the_cache_lives(agg: Agg) -> N
 
 
 def test_a_sidecar_restarted_soon_after_its_worker_is_found_again(agg: Agg) -> None:
-    """A worker looks for a lost sidecar only after a first request; until then its next one would hang."""
+    """A worker looks for a lost sidecar only after its first request; before that, its next request would hang."""
     before = agg.dynkv.status()
     agg.dynkv.do("restart", "lmcache")
     after = agg.dynkv.wait_for_restart("lmcache", before)
@@ -145,7 +145,7 @@ def test_a_sidecar_restarted_soon_after_its_worker_is_found_again(agg: Agg) -> N
 
 
 def test_the_sidecar_holds_the_living_worker_alone(agg: Agg) -> None:
-    """The dead one's registration is released, or reaped after 30 s."""
+    """The dead worker's registration is released, or reaped after 30 s."""
     port = agg.sidecar_port()
     wait_for(lambda: len(registered(port)) == 1, f"one registered worker, not {registered(port)}", 60)
 
@@ -156,7 +156,7 @@ EMPTY = {
     "l2": "this deployment has no L2",
     "recovery": "no outage lies within the window, or none",
 }
-"""What a dashboard asks that may give nothing here, and why; the mocker's table is in test_watched.py."""
+"""Dashboard queries that may have no result here, and why; the mocker's table is in test_watched.py."""
 
 
 def test_no_query_of_a_dashboard_is_empty_without_a_reason(agg: Agg, tmp_path: Path) -> None:
@@ -192,14 +192,14 @@ SIDECAR = ("lmcache_mp_lookup_hit_tokens_total", "lmcache_mp_lookup_requested_to
 
 
 def _caches(agg: Agg) -> dict[str, float]:
-    """What the worker and the sidecar have counted since they began."""
+    """The counters of the worker and the sidecar since they began."""
     ports = unit(agg.dynkv.status(), "worker-0")["ports"]
     said = {**figures(ports["system"]), **figures(agg.sidecar_port())}
     return {name: said.get(name, 0.0) for name in (*GPU_CACHE, *SIDECAR)}
 
 
 def test_a_new_supervisor_takes_over_what_it_may_and_the_sidecar_forgets_the_rest(agg: Agg) -> None:
-    """The last of this deployment: its worker is another one then."""
+    """The last test of this deployment: it replaces the worker."""
     dynkv, before = agg.dynkv, agg.dynkv.status()
     text = prompt(PROMPT_TOKENS, seed=13)
     answer = agg.ask(text)
@@ -232,4 +232,4 @@ def _worker_tree(status: Status) -> list[psutil.Process]:
 
 
 def _title(process: psutil.Process) -> str:
-    return " ".join(process.cmdline()).strip()  # setproctitle pads it
+    return " ".join(process.cmdline()).strip()  # setproctitle adds padding

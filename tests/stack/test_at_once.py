@@ -1,4 +1,4 @@
-"""Deployments that start in the same second, each in a DYNKV_HOME of its own, and others that take their ports."""
+"""Deployments that start in the same second, each in its own DYNKV_HOME, and others that take their ports."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .harness import COMMAND, MOCKER, Dynkv, fresh_dynkv
 
 pytestmark = pytest.mark.stack
 HOMES = int(os.environ.get("DYNKV_TEST_HOMES", "4"))
-"""Each takes some 400 MB."""
+"""Each takes about 400 MB."""
 ALONE = (*MOCKER, "--no-lmcache", "--set", "workers.replicas=1")
 
 
@@ -52,7 +52,7 @@ def test_in_the_same_second(homes: list[Dynkv]) -> None:
     taken = Counter(port for home in homes for port in ports(home))
     assert len(taken) == 2 * HOMES
     assert max(taken.values()) == 1
-    # what is down just now keeps its port: nobody else plans it
+    # a unit that is down keeps its port: nobody else plans it
     worker = homes[0].status()["units"][1]["name"]
     homes[0].do("stop", "--wait", worker)
     plan = json.loads(
@@ -76,7 +76,7 @@ def test_a_port_that_another_program_takes_meanwhile_is_planned_again(dynkv: Dyn
 
 
 def worker_port(journal: Path) -> int:
-    """As soon as it is planned; a worker needs seconds until it listens there."""
+    """Its port, once it is planned; a worker needs seconds until it listens there."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if found := read_journal(journal):

@@ -1,4 +1,4 @@
-"""`dynkv bench` with mockers, whose speed is known."""
+"""`dynkv bench` with mockers of known speed."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_ctrl_c_keeps_what_is_finished_and_leaves_nothing_running(dynkv: Dynkv, 
 
 @pytest.fixture(scope="module")
 def answer(dynkv: Dynkv, folder: Path) -> dict[str, Any]:
-    """Of the run that was interrupted, with the rounds that it lacked."""
+    """The result of the interrupted run, completed."""
     before = rounds(folder)
     written = ("--html", str(folder / "page.html"), "--write", str(folder / "mine.yaml"), "--json")
     result = dynkv.run(*compared(dynkv, folder), *written, timeout_s=300)
@@ -123,7 +123,7 @@ def test_one_that_runs_is_measured_as_it_stands_and_goes_on(dynkv: Dynkv, folder
     chats = ("--tool", "lmcache", "--rate", "8", "--rounds", "1", "--out", str(folder / "chats"), "--json")
     found = json.loads(dynkv.do(*words(dynkv), *chats, timeout_s=120).stdout)
     assert found["tool"] == "lmcache bench engine"
-    assert row(found, "requests")["values"]["agg"]["median"] == pytest.approx(12, abs=4)  # as many as there is time for
+    assert row(found, "requests")["values"]["agg"]["median"] == pytest.approx(12, abs=4)  # as many as the time allows
     assert {"turn 1", "turn 2"} <= {it["label"] for it in found["first_tokens"]}
     assert pids(dynkv.status()) == pids(before)
     in_the_way = dynkv.run(*words(dynkv, "--against", "disagg", "--out", str(folder / "other")))
@@ -134,7 +134,7 @@ def test_one_that_runs_is_measured_as_it_stands_and_goes_on(dynkv: Dynkv, folder
 
 @pytest.mark.skipif(shutil.which("aiperf") is None, reason="aiperf is not installed")
 def test_aiperf_plays_a_trace(dynkv: Dynkv, folder: Path) -> None:
-    """Its blocks are shared and cut short, and one request has no whole block."""
+    """Its blocks are shared and truncated, and one request has no whole block."""
     dynkv.up("agg", *MOCKER, "--no-lmcache")
     folder.mkdir(exist_ok=True)
     trace = folder / "short.jsonl"

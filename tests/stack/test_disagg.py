@@ -1,4 +1,4 @@
-"""Disagg with real vLLM: decode first, then prefill, KV blocks through NIXL in host memory."""
+"""disagg with real vLLM: decode first, then prefill, KV blocks through NIXL in host memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.stack
 START_S = 300.0
 """Two workers one after the other: 65 to 150 s on two cores."""
 ALONE = "{prefill-0: {args: [--max-num-seqs, 4], env: {OF_ONE_TOKEN: x}}}"
-"""A secret of its own keeps no worker from the standby."""
+"""A secret for one worker does not keep it from starting from the standby."""
 HYBRID_FLAG = "--disable-hybrid-kv-cache-manager"
 
 
@@ -94,7 +94,7 @@ def _arguments(status: Status, name: str) -> list[str]:
 
 
 def _given(pid: int) -> list[str]:
-    """Of the process itself, not of the plan."""
+    """The arguments of the process itself, not those of the plan."""
     return Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0").split("\0")
 
 

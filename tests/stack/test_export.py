@@ -1,4 +1,4 @@
-"""What an exported Compose file says, done here without an engine: its services serve, and its health checks tell."""
+"""An exported Compose file, carried out without a container engine: its services serve, and its health checks work."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ START_S = 90.0
 
 
 class Composed:
-    """Each service's command with its variables alone, begun when what it depends on is as far as it has to be."""
+    """Each service's command with only its own variables, started when the conditions of its dependencies are met."""
 
     def __init__(self, file: Path, state: Path) -> None:
         text = file.read_text().replace(HOME, str(state))
@@ -82,7 +82,7 @@ def _waits(service: dict[str, Any]) -> tuple[list[str], list[str]]:
 
 
 def _here(words: list[str]) -> list[str]:
-    """With the stack's interpreter for that of the image, and as Compose reads it: two `$` are one."""
+    """The command with the stack's interpreter in place of the image's, and with `$$` as `$`, as Compose reads it."""
     words = [word.replace("$$", "$") for word in words]
     return [sys.executable if words[0] == "python3" else words[0], *words[1:]]
 

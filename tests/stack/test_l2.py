@@ -1,4 +1,4 @@
-"""KV blocks on disk outlive the sidecar: both adapters that do, with real vLLM."""
+"""KV blocks on disk outlive the sidecar: both adapters for which this is so, with real vLLM."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.stack
 START_S = 240.0
 PROMPT_TOKENS = 1200
 WHOLE_CHUNKS_TOKENS = 1024
-# without vLLM's own prefix cache every prompt is looked up in the sidecar, so that no worker has to be restarted
+# without vLLM's prefix cache every prompt is looked up in the sidecar, so that no worker must be restarted
 NO_PREFIX_CACHE = json.dumps([*json.loads(ARGS), "--no-enable-prefix-caching"])
 FS = json.dumps([{"type": "fs", "base_path": "${DYNKV_HOME}/_l2/agg"}])
 
@@ -42,7 +42,8 @@ class L2:
         return figures(self.sidecar_port()).get(f"lmcache_mp_{name}_total", 0.0)
 
     def wait_until_looked_up(self) -> None:
-        """The engine's part that looks up has its own heartbeat, apart from the one that registers, of 10 s each."""
+        """The part of the engine that looks up has its own heartbeat, separate from the one that registers, of 10 s
+        each."""
 
         def is_looked_up() -> bool:
             before = self.figure("lookup_requested_tokens")

@@ -1,4 +1,4 @@
-"""A second level on a real disk that is full: old chunks go, new ones stay, over a restart of the sidecar."""
+"""A full second level on a real disk: old chunks are evicted and new ones stay, across a restart of the sidecar."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def _bytes(l2: L2) -> int:
 
 
 def _counted_bytes(port: int) -> int:
-    """What LMCache believes to hold."""
+    """The bytes that LMCache counts as stored."""
     [tier] = sidecar(port)["storage_manager"]["l2_eviction_controller"]["adapters"]
     counted: int = tier["total_bytes_used"]
     return counted
 
 
 def _store(l2: L2, seed: int) -> None:
-    """A prompt that nobody asked for before, until its chunks are on the disk and old ones have made room."""
+    """Send a new prompt; return when its chunks are on the disk and old ones have made room."""
     port = l2.sidecar_port()
     name = "lmcache_mp_l2_store_completed_objects_chunks_total"
     before = figures(port).get(name, 0.0)

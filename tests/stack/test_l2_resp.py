@@ -1,4 +1,4 @@
-"""KV blocks in a redis-server with a password, which comes from the environment and shows nowhere."""
+"""KV blocks in a redis-server with a password, which comes from the environment and appears nowhere."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _is_open(port: int) -> bool:
 
 @pytest.fixture(scope="module")
 def redis() -> Iterator[int]:
-    """The port of one that asks for a password; where it lacks and may be had, it is installed."""
+    """The port of a server that requires a password; it is installed if it is missing and available."""
     if shutil.which("redis-server") is None and os.geteuid() == 0 and shutil.which("apt-get"):
         for words in _INSTALL:
             subprocess.run(["apt-get", *words], capture_output=True, timeout=300, check=False)

@@ -1,4 +1,4 @@
-"""Shapes of Dynamo's launch scripts that no other test starts, with its mocker for an engine."""
+"""Forms of Dynamo's launch scripts that no other test starts, with its mocker as the engine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHAPES = (
     "conditional_prefill_v1_smoke_test.sh",
 )
 OF_THE_ENGINE = ("model.", "workers.gpu")
-"""Keys that only a real one understands, or that ask for GPUs."""
+"""Keys that only a real engine understands, or that require GPUs."""
 
 
 @pytest.mark.parametrize("name", SHAPES)

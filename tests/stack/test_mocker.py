@@ -1,4 +1,4 @@
-"""Whole topologies with Dynamo's mocker for an engine: the real frontend, the real sidecar, cheap workers."""
+"""Whole topologies with Dynamo's mocker as the engine: the real frontend, the real sidecar, cheap workers."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def _went_down_in_order(dynkv: Dynkv) -> None:
 
 @pytest.fixture(scope="module")
 def router(module_dynkv: Dynkv) -> Iterator[Dynkv]:
-    """Two workers behind the KV router. Whoever changes something waits until all is ready again."""
+    """Two workers behind the KV router. A test that changes something waits until all is ready again."""
     module_dynkv.up("agg-router", *ALONE)
     yield module_dynkv
     assert module_dynkv.status()["state"] == "ready"
@@ -153,7 +153,7 @@ def router(module_dynkv: Dynkv) -> Iterator[Dynkv]:
 
 def test_both_workers_of_the_router_answer(router: Dynkv) -> None:
     workers: set[int] = set()
-    for seed in range(40):  # prompts that have nothing in common go to the less loaded worker
+    for seed in range(40):  # prompts without common blocks go to the less loaded worker
         reply = complete(router.endpoint, "tiny", prompt(200, seed), max_tokens=2)
         workers |= set(reply.workers.values())
         if len(workers) == 2:
@@ -462,7 +462,7 @@ def test_another_home_has_other_ports_also_while_a_unit_is_down(dynkv: Dynkv) ->
 
 
 def test_ctrl_c_while_up_waits(dynkv: Dynkv) -> None:
-    with dynkv.started(*dynkv.up_words("agg", *MOCKER)) as up:  # the sidecar gives time for it
+    with dynkv.started(*dynkv.up_words("agg", *MOCKER)) as up:  # the sidecar's start leaves time for it
         _await_socket(dynkv, "agg")
         dynkv.wait_until(lambda s: unit(s, "lmcache")["pid"] is not None, "agg")
         up.send_signal(signal.SIGINT)
@@ -480,7 +480,7 @@ def test_up_gives_up_after_its_timeout(dynkv: Dynkv) -> None:
 
 
 def test_a_worker_that_slept_is_found_again(dynkv: Dynkv) -> None:
-    """As on a host that slept or was too busy: the frontend forgets a worker that gave no sign for 10 s."""
+    """As on a host that was suspended or too busy: the frontend forgets a worker without a sign of life for 10 s."""
     before = dynkv.up("agg", *ALONE, "--set", "probes.worker.liveness.period_seconds=60")
     worker = psutil.Process(unit(before, "worker-0")["pid"])
     instances = dynkv.home / "agg" / "discovery" / "v1" / "instances"
@@ -495,7 +495,7 @@ def test_a_worker_that_slept_is_found_again(dynkv: Dynkv) -> None:
 
 
 def test_up_without_waiting(dynkv: Dynkv) -> None:
-    later = ("--set", 'model.args=["--startup-time", "5"]')  # than the two looks below, on a busy host, too
+    later = ("--set", 'model.args=["--startup-time", "5"]')  # longer than the two looks below take, even on a busy host
     dynkv.do(*dynkv.up_words("agg", *ALONE, *later, "--no-wait"))
     assert dynkv.wait_until(lambda s: True, "agg")["state"] == "starting"
     early = dynkv.run("wait", "agg", "--timeout", "0")

@@ -1,4 +1,4 @@
-"""Dynamo's own programs as custom units, without a stack of dynkv's."""
+"""Dynamo's own programs as custom units, without the stack that dynkv plans."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_nothing_of_one_deployment_reaches_the_next(
 
 
 def test_a_worker_finds_the_same_as_if_nothing_had_been_parked(dynkv: Dynkv) -> None:
-    """For the second deployment in a row, too; and what is parked has not grown."""
+    """This also holds for the second deployment, and what is parked has not grown."""
     usual = dynkv.up("agg", *WORDS, "--set", "standby=off")
     plainly = _view(usual)
     dynkv.do("down")
@@ -133,7 +133,8 @@ def _parked(dynkv: Dynkv) -> dict[str, Any]:
 
 
 def _view(status: dict[str, Any]) -> dict[str, object]:
-    """What its worker finds, without its own incarnation's mark. The kinds of open files are those of its work."""
+    """The properties of its worker, without its incarnation's mark. The kinds of open files are those that it uses for
+    its work."""
     found = seen(unit(status, "worker-0")["pid"])
     environment, files = cast(dict[str, str], found["environment"]), cast(dict[str, int], found["open files"])
     assert environment.pop(MARK_INCARNATION)
@@ -147,7 +148,7 @@ def _starts_from_it(dynkv: Dynkv, name: str) -> list[str]:
 
 
 def _everything_of(pid: int) -> str:
-    """What /proc shows of a process: environment, arguments, open files, working directory."""
+    """Everything that /proc shows of a process: environment, arguments, open files, working directory."""
     proc = Path("/proc", str(pid))
     found = [(proc / name).read_bytes().decode(errors="replace") for name in ("environ", "cmdline")]
     for descriptor in (proc / "fd").iterdir():
@@ -157,7 +158,7 @@ def _everything_of(pid: int) -> str:
 
 
 def _memory_of(pid: int) -> bytes:
-    """What can be read of what it has written itself."""
+    """Its memory that it has written itself, as far as it can be read."""
     found = []
     with Path(f"/proc/{pid}/mem").open("rb", 0) as memory:
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines():

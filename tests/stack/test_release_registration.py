@@ -1,4 +1,4 @@
-"""The script that tells `lmcache server` of dead workers, against real servers of the LMCache that is installed."""
+"""The script that tells `lmcache server` of dead workers, with real servers of the installed LMCache."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Server:
         return {*status.get("registered_gpu_ids", ()), *status.get("registered_non_cuda_instance_ids", ())}
 
     def chunks(self) -> int:
-        """How many it has stored in L1."""
+        """The number of chunks that it has stored in L1."""
         count: int = self.status()["storage_manager"]["l1_manager"]["total_object_count"]
         return count
 
@@ -129,7 +129,7 @@ def wait_until_healthy(server: Server, process: subprocess.Popen[bytes], log: Pa
 
 @contextmanager
 def running(argv: Sequence[str], output: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """Killed at the end."""
+    """A running program, killed at the end."""
     with subprocess.Popen(argv, env=ENV, stdout=output, stderr=subprocess.STDOUT) as process:
         try:
             yield process
@@ -139,7 +139,7 @@ def running(argv: Sequence[str], output: Any) -> Iterator[subprocess.Popen[bytes
 
 @contextmanager
 def announced(code: str, *arguments: object) -> Iterator[subprocess.Popen[bytes]]:
-    """Running, and past the line by which it says that it has registered."""
+    """A running program that has printed that it has registered."""
     with running([sys.executable, "-c", code, *map(str, arguments)], subprocess.PIPE) as process:
         assert process.stdout is not None
         said = b""
@@ -153,11 +153,11 @@ def announced(code: str, *arguments: object) -> Iterator[subprocess.Popen[bytes]
 
 
 def killed_worker(server: Server, *registrations: tuple[str, int]) -> None:
-    """A worker registers and is killed with SIGKILL."""
+    """A worker that registers and is killed with SIGKILL."""
     with announced(WORKER, server.zmq_port, *(f"{kind}:{id_}" for kind, id_ in registrations)) as process:
         process.send_signal(signal.SIGKILL)
     for segment in Path("/dev/shm").glob(f"lmcache_kv_{process.pid}_*"):
-        segment.unlink()  # an lmcache-driven worker on a CPU keeps its KV cache there
+        segment.unlink()  # on a CPU, a worker with LMCache keeps its KV cache there
     assert {id_ for _, id_ in registrations} <= server.registered()
 
 
@@ -170,7 +170,7 @@ def run(*arguments: object) -> Ran:
 
 
 def free_port() -> int:
-    """One that nothing listens on, outside the range of outgoing connections."""
+    """A port on which nothing listens, outside the range of outgoing connections."""
     for port in random.sample(range(20500, 32768), 100):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
@@ -179,13 +179,13 @@ def free_port() -> int:
 
 
 def fresh_ids(count: int) -> list[int]:
-    """As LMCache draws them: 63 random bits."""
+    """Ids like LMCache's: 63 random bits."""
     return [random.getrandbits(63) | 1 for _ in range(count)]
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Serves both kinds of registration, as for workers on a CPU."""
+    """A server with both kinds of registration, as for workers on a CPU."""
     with lmcache_server(tmp_path_factory.mktemp("lmcache") / "log", "auto") as started:
         yield started
 

@@ -1,4 +1,4 @@
-"""Each shipped profile from the script that `plan --shell` prints, in an interactive shell, ended by Ctrl-C."""
+"""Each shipped profile, started by the script of `plan --shell` in an interactive shell and ended by Ctrl-C."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.stack
 
 PROMPT = "dynkv-prompt> "
 END_S = 60.0
-"""A stop of the sidecar takes 3 s; more than that is given to a busy machine."""
+"""Stopping the sidecar takes 3 s; a busy machine gets more."""
 
 
 class Shell:
@@ -43,8 +43,8 @@ class Shell:
         self.bash.expect_exact(PROMPT, timeout=30)
 
     def start(self, within_s: float) -> None:
-        """Return when it says that all are ready; what it has started is looked for in the end."""
-        # into a file: programs whose terminal nobody reads from come to a stand
+        """Return when the script says that all are ready; its processes are remembered for the end."""
+        # into a file: programs block if nobody reads from their terminal
         self.bash.sendline(f"bash {self.script} >{self.log} 2>&1")
         ready = f"\nready: {self.dynkv.endpoint}\n"
         wait_for(lambda: ready in self.said() or self.has_ended(), "ready", within_s)
@@ -59,13 +59,13 @@ class Shell:
         return self.log.exists() and not psutil.Process(self.bash.pid).children()
 
     def processes(self) -> list[psutil.Process]:
-        """All that the script has started, but for itself and what it asks and waits with."""
+        """All processes of the script, except itself and the helpers that it asks and waits with."""
         (script,) = psutil.Process(self.bash.pid).children()
         passing = {"", "sleep", "curl", "grep"}
         return [process for process in script.children(recursive=True) if name_of(process) not in passing]
 
     def end(self) -> int:
-        """Ctrl-C; the exit code."""
+        """Press Ctrl-C; the exit code."""
         self.bash.sendintr()
         self.bash.expect_exact(PROMPT, timeout=END_S)
         self.bash.sendline("echo code=$?.")
@@ -77,13 +77,13 @@ class Shell:
         self.bash.close(force=True)
 
     def left_behind(self) -> list[str]:
-        """As after `down`, and by what each of the stack's processes is told at its start."""
+        """What is left: as after `down`, and by the arguments that each of the stack's processes gets."""
         told = [pid for pid in psutil.pids() if environment(pid).get("DYN_FILE_KV") == self._discovery]
         return [*self.dynkv.left_behind(), *(f"process {pid}" for pid in told)]
 
 
 def name_of(process: psutil.Process) -> str:
-    """Empty when it has gone."""
+    """Its name; empty if it is gone."""
     try:
         return process.name()
     except psutil.NoSuchProcess:
@@ -92,7 +92,7 @@ def name_of(process: psutil.Process) -> str:
 
 @contextmanager
 def shell(dynkv: Dynkv, profile: str, *options: str) -> Iterator[Shell]:
-    # ports that no deployment has by default: others may start while the sidecar does its imports
+    # ports that no deployment has by default: others may start during the sidecar's imports
     ports = {"frontend.port": dynkv.port, "lmcache.port": free_port(), "lmcache.http_port": free_port()}
     settings = [word for key, port in ports.items() for word in ("--set", f"{key}={port}")]
     made = Shell(dynkv, [profile, *settings, *options])
@@ -113,7 +113,7 @@ def test_with_the_mocker(dynkv: Dynkv, profile: str) -> None:
 
 
 def test_with_real_vllm(dynkv: Dynkv, random_model: Path) -> None:
-    """Its engine is a grandchild, which outlives a plain kill of the worker."""
+    """Its engine is a grandchild, which survives a plain kill of the worker."""
     settings = ("--device", "cpu", "--model", str(random_model), "--set", f"model.args={ARGS}")
     with shell(dynkv, "agg", *settings) as it:
         it.start(240)

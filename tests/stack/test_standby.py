@@ -1,4 +1,4 @@
-"""Workers that start from the standby answer as those that start plainly, and come back from it, with their LoRA
+"""Workers that start from the standby give the same answers as others, and restart from it, with their LoRA
 adapters."""
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PROMPTS = [prompt(length, seed=length) for length in (5, 300, 1200)]
 
 
 def test_agg_answers_the_same_however_its_worker_started(dynkv: Dynkv, random_model: Path, tmp_path: Path) -> None:
-    """Without a sidecar, so that nothing of an answer can come from an earlier worker."""
+    """Without a sidecar, so that no part of an answer can come from an earlier worker."""
     words = ("--device", "cpu", "--model", str(random_model), "--no-lmcache", "--set", "standby=always")
     sizes = ("--set", "workers.block_size=128", "--set", "workers.tensor_parallel_size=2")
     for seed, name in enumerate(LORAS):
@@ -75,12 +75,12 @@ def test_disagg_comes_back_from_one_standby_for_both_roles(dynkv: Dynkv) -> None
 
 
 def _parked(dynkv: Dynkv) -> dict[int, int]:
-    """The memory of each that is parked for the host."""
+    """The memory of each standby that is parked for the host."""
     return {it["pid"]: it["rss_bytes"] for it in json.loads(dynkv.do("park", "--json").stdout)["parked"]}
 
 
 def _keep_to_cpus_of_their_own(status: Status) -> None:
-    """All threads of all their processes; NIXL and vLLM bind some to others (vllm 0.31.0)."""
+    """Check all threads of all their processes; NIXL and vLLM bind some to other CPUs (vllm 0.31.0)."""
     used = []
     for name in ("decode-0", "prefill-0"):
         main = psutil.Process(unit(status, name)["pid"])
@@ -92,14 +92,14 @@ def _keep_to_cpus_of_their_own(status: Status) -> None:
 
 
 def _answers(dynkv: Dynkv, model: str) -> list[str]:
-    """The model's own, and its adapters' where there are some."""
+    """The answers of the model and of its adapters, if any."""
     with client(dynkv.endpoint) as asked:
         models = [model, *sorted(it.id for it in asked.models.list() if it.id in LORAS)]
     return [complete(dynkv.endpoint, name, text).text for name in models for text in PROMPTS]
 
 
 def _kill(dynkv: Dynkv, before: Status, name: str) -> Status:
-    """The status when its successor serves, and the standbys wait for the next."""
+    """Kill a worker; the status when its successor serves and the standbys wait for the next death."""
     os.kill(unit(before, name)["pid"], signal.SIGKILL)
     dynkv.wait_for_restart(name, before, START_S)
     return dynkv.wait_until(
@@ -120,7 +120,7 @@ def _starts_from_standby(dynkv: Dynkv, name: str) -> list[str]:
 
 
 def _is_like_a_plain_tree(status: Status, ranks: list[str]) -> None:
-    """The names and markers by which people and dynkv know a worker's processes, and how they are scheduled."""
+    """Check the names and markers by which people and dynkv know a worker's processes, and their scheduling."""
     main = psutil.Process(unit(status, "worker-0")["pid"])
     tree = [main, *main.children(recursive=True)]
     assert main.cmdline()[1:4] == ["-P", "-m", "dynamo.vllm"]

@@ -1,4 +1,4 @@
-"""Requests that are being answered when their worker ends: none is cut while another worker of the role lives."""
+"""Requests in progress when their worker ends: none is cut while another worker of the role lives."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TWO_OF_EACH = ("--set", "workers.decode.replicas=2", "--set", "workers.prefill.r
 
 @pytest.fixture(scope="module", params=["agg-router", "disagg"])
 def two_of_a_role(request: pytest.FixtureRequest, module_dynkv: Dynkv) -> Iterator[tuple[Dynkv, str]]:
-    """With the role whose workers are ended."""
+    """A deployment with two workers of a role, and the role whose workers are ended."""
     topology: str = request.param
     module_dynkv.up(topology, *_words(topology))
     yield module_dynkv, "decode" if topology == "disagg" else "worker"
@@ -71,7 +71,7 @@ def test_what_could_not_be_saved_is_counted(dynkv: Dynkv, victim: str) -> None:
     dynkv.wait_until(lambda status: unit(status, victim)["requests_cut"] > 0, "agg")
     assert cuts(dynkv, "agg") == [(victim, "5 requests were cut", {"requests": 5, "units": [victim]})]
     dynkv.wait_until(lambda status: status["state"] == "ready", "agg")
-    os.kill(pids(dynkv.status())[victim], signal.SIGKILL)  # with nobody asking for anything
+    os.kill(pids(dynkv.status())[victim], signal.SIGKILL)  # while no request runs
     dynkv.wait_until(lambda status: unit(status, victim)["restarts"] == 2 and status["state"] == "ready", "agg")
     time.sleep(1.5)
     assert unit(dynkv.status(), victim)["requests_cut"] == 5

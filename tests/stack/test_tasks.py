@@ -1,4 +1,4 @@
-"""A model that embeds: ready when it has done so, with nothing to generate."""
+"""A model for embeddings is ready when it has made one, without generating anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Traces and logs of the real frontend, sidecar and mocker, with a collector that takes OTLP."""
+"""Traces and logs of the real frontend, sidecar and mocker, with an OTLP collector."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes of a running deployment that its two halves live through together: another name, another version."""
+"""Changes of a running deployment during which both halves serve together: another name, another version."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.stack
 TWO = (*MOCKER, "--no-lmcache", "--set", "workers.replicas=2")
 OLD = ("ai-dynamo==1.3.1", "ai-dynamo-runtime==1.3.1")
 NEEDED = "aiohttp kubernetes<33 msgspec prometheus-client<1 pydantic<=2.13 pyzmq transformers typing-extensions uvloop"
-"""What its mocker and its frontend import; ai-dynamo itself would bring vLLM's whole environment with its extras."""
+"""Imports of its mocker and its frontend; ai-dynamo's own extras would install all that vLLM needs."""
 
 
 def test_a_frontend_that_restarts_for_a_model_with_another_name_does_not_wait_for_itself(dynkv: Dynkv) -> None:
@@ -35,7 +35,7 @@ def test_a_frontend_that_restarts_for_a_model_with_another_name_does_not_wait_fo
 
 @pytest.fixture(scope="module")
 def old_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The interpreter in DYNKV_OLD_STACK, where there is no network, else one that is installed."""
+    """The interpreter in DYNKV_OLD_STACK, for hosts without a network, else a newly installed one."""
     if given := os.environ.get("DYNKV_OLD_STACK"):
         yield given
         return
@@ -56,7 +56,7 @@ def test_the_workers_change_to_another_version_without_a_cut_stream(
     dynkv: Dynkv, old_python: str, direction: str
 ) -> None:
     first, second = (old_python, sys.executable) if direction == "up" else (sys.executable, old_python)
-    # 1.3.1 finds a local model's tokenizer under its path alone
+    # 1.3.1 finds a local model's tokenizer only under its path
     model = str(dynkv.home / "_models" / "tiny")
     words = (*TWO, "--set", f"model.served_name={model}", "--set")
     before = dynkv.up("agg", *words, f"python={first}")

@@ -1,4 +1,4 @@
-"""A real Prometheus over a real deployment under load: no query of a dashboard is empty without a reason."""
+"""A real Prometheus for a real deployment under load: no query of a dashboard is empty without a reason."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EMPTY = {
     "vllm:(prompt|generation)_tokens": "the mocker does not count tokens; the frontend does",
     "lmcache_mp_lookup": "the mocker looks nothing up at the sidecar",
 }
-"""What a query is about that may give nothing here, and why. All others have to give something."""
+"""Subjects whose queries may have no result here, and why. All others must have one."""
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +48,14 @@ def prometheus(deployment: Dynkv, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.fixture(scope="module")
 def under_load(deployment: Dynkv) -> Iterator[None]:
-    """One request after the other, as long as somebody wants it."""
+    """Send one request after the other until the block ends."""
     over = Event()
 
     def ask() -> None:
         while not over.wait(0.2):
             try:
                 chat_in_pieces(deployment.endpoint, "tiny", "Hello")
-            except openai.OpenAIError:  # a worker is killed meanwhile
+            except openai.OpenAIError:  # a worker is being killed
                 continue
 
     client = Thread(target=ask, daemon=True)
@@ -110,7 +110,7 @@ def test_rules_are_evaluated_without_a_fault(deployment: Dynkv, prometheus: Prom
 
 
 BESIDES = {"__name__", "deployment", "unit", "role", "instance", "job", "le", "error_type"}
-"""Labels of every series; and one that is empty, which is none to Prometheus, as long as nothing fails."""
+"""Labels of every series, and one that is empty, hence absent for Prometheus, as long as nothing fails."""
 
 
 def test_metrics_of_the_stack_have_the_types_and_labels_that_are_written_of_them(
@@ -136,7 +136,7 @@ def test_each_unit_can_be_asked_by_itself(deployment: Dynkv) -> None:
 
 
 def test_counters_and_port_survive_the_supervisor(deployment: Dynkv) -> None:
-    """After the test that has killed a worker."""
+    """Runs after the test that has killed a worker."""
     where = url(deployment)
     counted = re.search(r'dynkv_unit_outages_total\{[^}]*unit="worker-0"[^}]*reason="died"\} (\d+)', read(where))
     assert counted is not None

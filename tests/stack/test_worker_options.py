@@ -1,4 +1,4 @@
-"""The options written down in dynkv/profile/options.py, against the parsers of the stack that is installed."""
+"""The options listed in dynkv/profile/options.py, compared with the parsers of the installed stack."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.stack
 
 DEADLINE_S = 180
 NOT_OF_THESE_PARSERS = {"--model-path", "--model-name", "--is-prefill-worker", "--is-decode-worker", "--config"}
-"""The mocker's, and what vLLM looks for before it parses."""
+"""Options of the mocker, and those that vLLM looks for before it parses."""
 
 
 @pytest.fixture(scope="module")

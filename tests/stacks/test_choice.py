@@ -1,4 +1,4 @@
-"""Which stack a profile needs, and which interpreter it gets."""
+"""Which stack and which interpreter a profile gets."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def installed(home: Path, kind: Kind, text: str | None = None) -> str:
 class TestInterpreter:
     @pytest.fixture(autouse=True)
     def own(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-        """What is installed beside dynkv: nothing, until a test says otherwise."""
+        """The packages installed next to dynkv: none, until a test adds some."""
         packages: dict[str, str] = {}
         monkeypatch.setattr(dynkv.doctor.stack, "look_into", lambda python: Interpreter(packages))
         return packages

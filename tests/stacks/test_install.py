@@ -1,4 +1,4 @@
-"""Making an environment for a stack: what is refused, what is left by one that failed, and uv's place taken by pip."""
+"""Making an environment for a stack: what is refused, what a failure leaves, and pip in place of uv."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ esac
 
 @pytest.fixture
 def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where one that installs nothing notes what it is asked for; `code` beside it has what that ends with."""
+    """The log of a fake uv that installs nothing; a file `code` next to it has its exit code."""
     log, code = tmp_path / "asked", tmp_path / "code"
     code.write_text("0")
     program = tmp_path / "programs" / "uv"
@@ -138,7 +138,7 @@ class TestInterpreter:
 
 
 def test_pip_takes_uvs_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is none, and none can be had."""
+    """If there is no uv, and none can be installed."""
     (tmp_path / "mocker.txt").write_text("# nothing\n")
     (tmp_path / "uv.txt").write_text("uv==0.0.0\n")
     for module in (dynkv.stacks.install, dynkv.stacks.places):

@@ -1,4 +1,4 @@
-"""Real supervisors, as processes of their own."""
+"""Real supervisors in separate processes."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def daemon(
     open_files: tuple[int, int] | None = None,
     is_awaited: bool = True,
 ) -> Iterator[tuple[subprocess.Popen[bytes], bytes]]:
-    """A supervisor, and what it reported; killed at the end if it still runs.
+    """A supervisor and its report; killed at the end if it still runs.
 
-    In the foreground with `stdout`; `open_files` are its soft and hard limit. Unless it `is_awaited`, it
-    reports to nobody.
+    It is in the foreground with `stdout`; `open_files` are its soft and hard limit. Unless `is_awaited`, it reports to
+    nobody.
     """
     read, write = os.pipe()
     if not is_awaited:

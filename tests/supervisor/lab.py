@@ -1,4 +1,4 @@
-"""Units whose processes are tiny HTTP servers, and what a runner of theirs needs."""
+"""Units whose processes are tiny HTTP servers, and everything that their runner needs."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ server = Server(("127.0.0.1", port), Handler)
 print("serving", flush=True)
 server.serve_forever()
 """
-"""Answers 200, or 503 for as long as the file named by its second argument is there."""
+"""A server that answers 200, or 503 while the file named by its second argument exists."""
 
 FAST = RestartPolicy(max_restarts=2, window_s=600, backoff_initial_s=0.02, backoff_max_s=0.05)
 
@@ -96,7 +96,7 @@ class Lab:
         secret_env: tuple[str, ...] = (),
         gpus: tuple[str, ...] = (),
     ) -> Unit:
-        """A server, unless `argv` says something else."""
+        """A unit that runs a server, unless `argv` says otherwise."""
         port = free_port()
         return Unit(
             name=name,
@@ -136,7 +136,7 @@ class Lab:
 
 @dataclass
 class Life:
-    """A runner at work, and what there is to see of it."""
+    """A running runner, and its visible results."""
 
     runner: Runner
     shared: Shared
@@ -146,7 +146,7 @@ class Life:
         return self.shared.board[self.runner.unit.name]
 
     async def until(self, condition: Callable[[UnitStatus], bool], deadline_s: float = 20.0) -> UnitStatus:
-        """The first snapshot for which it holds, from now on."""
+        """The first snapshot, from now on, for which the condition holds."""
         with anyio.fail_after(deadline_s):
             await self.shared.board.until(lambda: condition(self.now))
         return self.now
@@ -158,7 +158,7 @@ class Life:
         return await events_of(self.shared.events)
 
     async def states(self) -> list[str]:
-        """All states that it has been in so far."""
+        """All states so far."""
         mine = [event for event in await self.events() if event.unit == self.runner.unit.name]
         return ["pending", *(event.data["new"] for event in mine if event.kind == "state")]
 
@@ -167,7 +167,7 @@ _MARKS: set[str] = set()
 
 
 async def events_of(log: EventLog) -> list[Event]:
-    """What has been recorded so far."""
+    """All events so far."""
     found: list[Event] = []
     mark = uuid.uuid4().hex
     _MARKS.add(mark)
@@ -182,7 +182,7 @@ async def events_of(log: EventLog) -> list[Event]:
 
 @asynccontextmanager
 async def alive(lab: Lab, unit: Unit, *others: Unit, adopted: ChildRecord | None = None) -> AsyncIterator[Life]:
-    """A runner of `unit`, running; at the end its child's whole tree is killed."""
+    """A running runner of `unit`; its child's whole tree is killed at the end."""
     shared = lab.shared(lab.plan(unit, *others))
     async with living(shared, unit, adopted) as life:
         yield life
@@ -192,7 +192,7 @@ async def alive(lab: Lab, unit: Unit, *others: Unit, adopted: ChildRecord | None
 async def living(
     shared: Shared, unit: Unit, adopted: ChildRecord | None = None, asked: Request | None = None
 ) -> AsyncIterator[Life]:
-    """`asked`: of it before it begins."""
+    """A runner; `asked` are requests made before it begins."""
     life = Life(Runner(UnitLife(unit, shared), adopted), shared)
     if asked is not None:
         life.runner.ask(asked)

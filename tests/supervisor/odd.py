@@ -1,4 +1,4 @@
-"""What somebody may have put where dynkv expects a file of its own."""
+"""Unexpected things in the place of dynkv's own files."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def directory(path: Path) -> None:
 
 
 def listening(path: Path) -> None:
-    """A socket's file, at which nobody listens any more."""
+    """The file of a socket on which nobody listens any more."""
     with socket.socket(socket.AF_UNIX) as made:
-        made.bind(os.path.relpath(path))  # it may be longer than a socket's path may be
+        made.bind(os.path.relpath(path))  # the path may be too long for a socket
 
 
 def link(path: Path) -> None:
-    """To a file of this user's."""
+    """A link to a file of this user."""
     target = path.parent.parent / f"{path.name}-elsewhere"
     target.write_bytes(b"{}\n")
     path.symlink_to(target)
@@ -42,12 +42,12 @@ def huge(path: Path) -> None:
 
 
 def device(path: Path) -> None:
-    """As /dev/zero, which has no end."""
+    """A device without an end, like /dev/zero."""
     os.mknod(path, 0o666 | 0o020000, os.makedev(1, 5))
 
 
 def foreign(path: Path) -> None:
-    """Another user's, which everybody may read and write."""
+    """A file of another user that everybody may read and write."""
     path.write_bytes(b"{}\n")
     path.chmod(0o666)
     os.chown(path, NOBODY, NOBODY)
@@ -57,10 +57,10 @@ Odd = Callable[[Path], None]
 FOR_ANYBODY: tuple[Odd, ...] = (fifo, directory, listening, link, link_to_nothing)
 FOR_ROOT: tuple[Odd, ...] = (device, foreign)
 ODD: tuple[Odd, ...] = (*FOR_ANYBODY, *(FOR_ROOT if os.geteuid() == 0 else ()))
-"""None of them is a regular file of this user's."""
+"""None of them is a regular file of this user."""
 
 
 def put(odd: Odd, path: Path) -> None:
-    """In the place of whatever lies there."""
+    """Put it in the place of whatever is there."""
     path.unlink(missing_ok=True)
     odd(path)

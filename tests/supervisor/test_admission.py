@@ -1,4 +1,4 @@
-"""What must hold before a unit starts."""
+"""The conditions for a unit's start."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.anyio
 
 
 def life_of(tmp_path: Path, port: int, role: Role = Role.WORKER) -> Life:
-    """Of a unit that needs the sidecar behind `port`, which is ready; another one, at which nobody answers, it does not
-    need."""
+    """The life of a unit that needs the sidecar at `port`, which is ready, but not another one, which does not
+    answer."""
     lab = Lab(tmp_path)
     unit = lab.unit("worker-0", role=role, depends_on=(Dependency("lmcache-decode", Condition.READY),))
     sidecar = lab.unit("lmcache-decode", role=Role.LMCACHE)

@@ -1,4 +1,4 @@
-"""What a dead unit leaves to others."""
+"""The effects of a unit's death on others."""
 
 from __future__ import annotations
 

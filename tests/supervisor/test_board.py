@@ -1,4 +1,4 @@
-"""The newest snapshots, and waiting for what they say."""
+"""The newest snapshots, and waiting for a condition on them."""
 
 from __future__ import annotations
 

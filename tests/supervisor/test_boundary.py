@@ -1,4 +1,4 @@
-"""What observes may fail: it is told about, and goes on."""
+"""Observing tasks may fail: the failure is reported, and they continue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that an end has cut, as units count them."""
+"""Requests cut by an end, as the units count them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Stack:
-    """One frontend and a worker that counts what it is told to; `told` are the cuts that were recorded."""
+    """A frontend and a worker with scripted counters; `told` are the recorded cuts."""
 
     def __init__(self) -> None:
         self.counted, self.asked, self.told = 0, 0, list[int]()
@@ -46,7 +46,7 @@ class Stack:
 
     @asynccontextmanager
     async def counting(self) -> AsyncIterator[None]:
-        """While it lasts, ends are looked after; it begins once what was counted before is known."""
+        """Ends are observed until the block ends; it begins when the earlier counts are known."""
         events = SimpleNamespace(record=self.record)
         fake: Any = SimpleNamespace(board=self.board, figures=SimpleNamespace(of=self.of), events=events)
         with anyio.fail_after(20):
@@ -80,7 +80,7 @@ async def test_clients_that_hung_up_before_are_not_cut_by_a_frontends_end(stack:
 
 
 async def test_what_a_worker_notices_late_belongs_to_the_same_end(stack: Stack) -> None:
-    """Four tokens that were on their way are missed within the first look, one request waits for its next token."""
+    """Four tokens in flight are missed by the first look; one request waits for its next token."""
     async with stack.counting():
         stack.end_frontend()
         stack.at_each_look = [0, 4, 5, 5, 5]

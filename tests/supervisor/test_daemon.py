@@ -41,7 +41,7 @@ def plan(lab: Lab) -> Plan:
 @pytest.fixture(autouse=True)
 def clean_up(lab: Lab) -> Iterator[None]:
     yield
-    journal = read_journal(lab.place.journal)  # or without one, by their markers
+    journal = read_journal(lab.place.journal)  # or by their markers, if there is no journal
     anyio.run(kill_tree, lambda: survivors(journal, lab.place))
 
 
@@ -142,7 +142,7 @@ def of_another_version(content: dict[str, Any]) -> bytes:
 
 
 def with_another_plan(content: dict[str, Any]) -> bytes:
-    """One that a field was added to, or taken from, which this dynkv cannot read."""
+    """A journal whose plan has one field more, or one less, so that this dynkv cannot read it."""
     return msgspec.json.encode({**content, "version": VERSION + 1, "plan": {"nodes": ["here", "there"]}})
 
 
@@ -153,7 +153,7 @@ def with_a_child_that_cannot_be_read(content: dict[str, Any]) -> bytes:
 
 @pytest.mark.parametrize("written", [of_another_version, with_another_plan])
 def test_what_another_version_left_is_taken_over(lab: Lab, plan: Plan, written: Callable[[Any], bytes]) -> None:
-    """Which processes there are can be read, and that they run as this plan has them."""
+    """It can still be read which processes there are, and that they run as this plan says."""
     with daemon(lab, plan):
         before = pids(status_once(lab))
     lab.place.journal.write_bytes(written(json.loads(lab.place.journal.read_bytes())))
@@ -179,7 +179,7 @@ def test_what_it_does_not_understand_it_ends_only_when_told_to(
 
 
 def test_of_another_version_what_is_not_planned_any_more_is_not_ended_unasked(lab: Lab, plan: Plan) -> None:
-    """The digest may only mean something else there."""
+    """The digest may have another meaning there."""
     with daemon(lab, plan):
         before = pids(status_once(lab))
     lab.place.journal.write_bytes(of_another_version(json.loads(lab.place.journal.read_bytes())))
@@ -220,7 +220,7 @@ def stray(lab: Lab) -> Iterator[Path]:
 
 
 def noted_stray(lab: Lab, path: Path) -> int:
-    """Its pid, once it is journalled."""
+    """The stray's pid, once the journal has it."""
 
     def look() -> int | None:
         journal, pid = read_journal(lab.place.journal), path.read_text() if path.exists() else ""

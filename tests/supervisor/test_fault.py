@@ -1,4 +1,4 @@
-"""A fault of dynkv itself costs a unit what a death costs, and no other unit anything."""
+"""A fault in dynkv has the same effect on a unit as a death, and no effect on others."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, fault: Exception, times: int = 1) -> None:
-    """The next calls of a function raise what the host answers on others' machines."""
+    """The next calls of a function raise errors as other hosts do."""
     real: Callable[..., Any] = getattr(module, name)
     left = [fault] * times
 
@@ -77,7 +77,7 @@ async def test_its_process_is_ended_and_all_that_it_held_is_given_back(
 
 
 async def test_one_that_always_comes_again_ends_like_any_death(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While it waits to start too, where it would have gone on for ever, once a second."""
+    """While waiting to start, too, where it would repeat forever, once a second."""
     failing(monkeypatch, admission, "wait_for_memory", OSError("NVML: GPU is lost"), times=1000)
     unit = replace(lab.unit(gpus=("0",), restart=ONCE_MORE), gpu_memory_fraction=0.5)
     async with alive(lab, unit) as life:
@@ -140,7 +140,7 @@ async def test_asked_to_stop_it_stops_all_the_same(lab: Lab, monkeypatch: pytest
 
 
 async def test_one_that_is_taken_over_while_it_starts_has_its_turn(lab: Lab) -> None:
-    """Or else another engine on its GPU would measure its memory while this one's grows."""
+    """Otherwise another engine on its GPU would measure its memory while this one's grows."""
     unit = lab.unit(gpus=("0",))
     lab.set_sick(unit.name, True)
     async with alive(lab, unit) as life:

@@ -1,7 +1,7 @@
-"""Any history of a unit, with real processes: crashes, hangs, requests, and supervisors that die and are followed.
+"""Any history of a unit, with real processes: crashes, hangs, requests, and supervisors that die and have successors.
 
-At no moment are there two living incarnations; nobody else is signalled; and there is always a way to ready and to
-stopped, where nothing is left.
+There are never two living incarnations, no other process is signalled, and ready and stopped can always be reached;
+when stopped, nothing is left.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class History:
     """One unit and its supervisors, of whom only the last one lives."""
 
     def __init__(self, lab: Lab, last: Ask) -> None:
-        """`last`: what is asked in the end, to get it running."""
+        """`last`: the request at the end that should make it run."""
         self.last = last
         liveness = Liveness(HttpGet(1, "/metrics"), period_seconds=0.05, timeout_seconds=0.5, failure_threshold=3)
-        # a start of what runs asks for nothing, so only with deaths to standby does it run in the end
+        # a start has no effect on a running unit, so it runs in the end only if its restarts are not used up
         unit = lab.unit(stop_timeout_s=0.5, restart=UNTIRING if last is Ask.START else FAST)
         check = HttpGet(unit.ports["system"], "/metrics")
         probes = replace(unit.probes, liveness=replace(liveness, check=check))
@@ -98,7 +98,7 @@ class History:
         assert len(incarnations) <= 1, f"{incarnations} in {self.state}"
 
     async def end_well(self) -> None:
-        """Each request is given once: it has to come true by itself."""
+        """Each request is made once and must take effect by itself."""
         self.lab.set_sick(self.unit.name, False)
         for ask, state in ((self.last, State.READY), (Ask.STOP, State.STOPPED)):
             before = self.pid
@@ -114,7 +114,7 @@ class History:
         return self.shared.board[self.unit.name].pid
 
     def remember(self) -> None:
-        """A supervisor that follows here is the same process, and the parent of what the one before spawned."""
+        """Here the next supervisor is the same process, and the parent of what the previous one spawned."""
         if (child := self.runner.child) is not None:
             self.spawned.setdefault(child.pid, child)
 
@@ -137,7 +137,7 @@ def test_every_history_ends_well(steps: list[tuple[str, float]], last: Ask) -> N
             try:
                 await history.live(list(steps))
                 assert is_alive(bystander.pid)
-            finally:  # whatever became of it, nobody of it lives on
+            finally:  # whatever happened, none of its processes survives
                 await kill_tree(lambda: marked(Host.now(), directory, history.lab.name))
                 history.reap_the_dead()
                 os.kill(bystander.pid, signal.SIGKILL)

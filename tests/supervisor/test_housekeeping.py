@@ -1,4 +1,4 @@
-"""Logs that do not fill the disk, whatever the disk does."""
+"""Logs do not fill the disk, even if the disk fails."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def told(lab: Lab) -> Event:
-    """The first event while logs are rotated."""
+    """The first event recorded during rotation."""
     plan = replace(lab.plan(lab.unit("web")), logs=LogPolicy(max_bytes=10, keep=1))
     shared = lab.shared(plan)
     async with anyio.create_task_group() as tasks:
@@ -45,7 +45,7 @@ async def test_a_log_is_rotated(tmp_path: Path) -> None:
 
 
 async def test_a_disk_that_does_not_answer_holds_up_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor does it keep the supervisor from its end: no thread of a pool waits for it."""
+    """The supervisor can also end: no thread of a pool waits for the disk."""
     lab, answer, threads = Lab(tmp_path), threading.Event(), list[threading.Thread]()
     (lab.place.logs / "web.log").write_bytes(b"line\n" * 4)
 

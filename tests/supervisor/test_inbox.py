@@ -29,7 +29,7 @@ def test_a_stop_always_wins(state: State, pending: Request | None) -> None:
     ("state", "pending"), [*product(sorted({*State} - COMES_OR_RUNS), (None, START, STOP, RESTART))]
 )
 def test_a_start_is_kept_for_what_comes_after(state: State, pending: Request | None) -> None:
-    """On its way down too: it goes to the end of that, and comes again."""
+    """While it stops, too: it stops completely, and then starts again."""
     assert accept(state, pending, START) == START
 
 
@@ -82,7 +82,7 @@ ON_ITS_WAY = {
 
 
 def settled(state: State, pending: Request | None) -> State:
-    """Where it comes to rest when nobody asks for anything more."""
+    """The final state without further requests."""
     for _ in range(20):
         takes = state in {State.PENDING, State.BACKOFF, *RESTING, *RUNNING}
         if pending is not None and takes:

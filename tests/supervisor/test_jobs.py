@@ -30,7 +30,7 @@ def lab(tmp_path: Path) -> Lab:
 
 
 def own(lab: Lab, code: str, role: Role = Role.JOB) -> Unit:
-    """It may tell what it did in a file of its own."""
+    """A job, which may record its progress in a file of its own."""
     unit = lab.unit("own", (sys.executable, "-S", "-c", code, str(told(lab))), role=role)
     return replace(unit, probes=NEVER_ASKED)
 
@@ -109,7 +109,7 @@ async def test_a_later_supervisor_does_not_run_it_again(lab: Lab) -> None:
 
 
 async def test_one_whose_end_nobody_saw_is_run_again(lab: Lab) -> None:
-    """Its exit status is told to its own parent alone."""
+    """Only its own parent learns its exit status."""
     job = own(lab, f"{COUNTS}import time; time.sleep(1000 if runs == 1 else 0)")
     child = Child.spawn(job.argv, job.env, lab.place.logs / "own.log")
     root = child.root

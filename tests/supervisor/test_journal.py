@@ -1,4 +1,4 @@
-"""What a later supervisor has to know: whole, or not there."""
+"""What a later supervisor must know: complete, or absent."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_one_child_that_cannot_be_read_hides_no_other(lab: Lab, content: Journal
 
 
 def test_what_earlier_versions_did_not_write_is_not_missed(lab: Lab, content: JournalFile) -> None:
-    """And what later ones write besides says nothing to this one."""
+    """And additions of later versions are ignored."""
     written = msgspec.to_builtins(content)
     del written["resting"]
     for child in written["children"].values():
@@ -166,7 +166,7 @@ RELEASED = Path(__file__).with_name("released")
 
 @pytest.mark.parametrize("path", sorted(RELEASED.glob("journal-*.json")), ids=lambda path: path.stem)
 def test_those_of_released_versions_are_read_whole(path: Path, lab: Lab) -> None:
-    """Written by them, and without what was the host's own."""
+    """Journals written by those versions, without what was specific to the host."""
     lab.place.journal.write_bytes(path.read_bytes())
     read = read_journal(lab.place.journal)
     assert read is not None

@@ -1,4 +1,4 @@
-"""Which of all that a log says is about the end of its process."""
+"""Which parts of a log are about the end of its process."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ HEADER = "Traceback (most recent call last):"
 
 
 def of(owner: str, *texts: str) -> str:
-    """As vLLM logs it."""
+    """Lines as vLLM logs them."""
     return "\n".join(f"({owner} pid=9) ERROR 07-01 12:00:00 [core.py:1433] {line}" for line in lines(texts))
 
 
@@ -51,7 +51,7 @@ def lines(texts: tuple[str, ...] | list[str]) -> list[str]:
 
 
 def told(*texts: str, code: int | None = 1) -> tuple[str, bool] | None:
-    """What ended it, and whether that is certain."""
+    """What ended it, and whether that is certain; None if unknown."""
     found = last_words(lines(texts), code)
     word = found and (found.root or found.word)
     return (word.texts[0], word.is_certain) if word else None
@@ -361,7 +361,7 @@ OTHERS = {
         ("x: error: argument --a: invalid", True, False),
     ),
 }
-"""A log, the code, and the words with whether they are certain and whether they are its end."""
+"""A log, the exit code, and the words with whether they are certain and whether they are its end."""
 
 
 @pytest.mark.parametrize(("text", "code", "expected"), OTHERS.values(), ids=OTHERS)

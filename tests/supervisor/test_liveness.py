@@ -1,4 +1,4 @@
-"""Samples of a real process, with figures from a real server that counts."""
+"""Samples of a real process, with metrics from a real server."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def child(tmp_path: Path) -> AsyncIterator[Child]:
 
 
 def liveness_of(server: Server) -> Liveness:
-    """It is over after one sample, as its canary fails in each."""
+    """A liveness that is over after one sample, because its canary always fails."""
     figures, canary = HttpGet(server.port, "/metrics"), HttpGet(server.port, "/canary")
     return Liveness(figures, timeout_seconds=20, failure_threshold=1, canary=canary)
 

@@ -1,4 +1,4 @@
-"""Adapters that a worker has to be told to load: a real process that forgets them when it ends."""
+"""Adapters that a worker must be told to load: a real process that forgets them when it ends."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *args): pass
 HTTPServer(("127.0.0.1", port), Handler).serve_forever()
 """
-"""As ai-dynamo 1.6.1 answers; it refuses to load for as long as the file of its second argument is there."""
+"""A worker that answers like ai-dynamo 1.6.1; it refuses to load while the file of its second argument exists."""
 
 SQL, CODE = Lora("sql", "file:///a/sql"), Lora("org/code", "hf://org/code")
 

@@ -1,4 +1,4 @@
-"""Moments in which two things come together. Real processes."""
+"""Two things at the same moment, with real processes."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_what_is_to_rest_is_not_started_first(lab: Lab) -> None:
 
 @pytest.mark.parametrize("ask", [Ask.STOP, Ask.RESTART])
 async def test_an_answer_that_comes_when_it_has_to_go_is_no_fault(lab: Lab, ask: Ask) -> None:
-    """A task whose answer is there already goes on once more, whatever was decided meanwhile."""
+    """A task that already has its answer runs once more, whatever was decided meanwhile."""
     async with alive(lab, lab.unit()) as life:
         await life.reaches(State.READY)
         it = life.runner._incarnation

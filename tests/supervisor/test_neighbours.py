@@ -16,8 +16,8 @@ from dynkv.supervisor.neighbours import has_supervisor, homes, is_supervisor, su
 
 
 def started(*words: str, cwd: Path | None = None, user: int = -1) -> subprocess.Popen[bytes]:
-    """A program with these words, that runs: before, while the kernel makes it, it has no command line."""
-    become = f"import os; os.setresuid({user}, {user}, {user})"  # -1 stands for the one that it has
+    """A running program with this command line: while the kernel is still starting it, it has none."""
+    become = f"import os; os.setresuid({user}, {user}, {user})"  # -1 keeps the current one
     script = f"{become}; import sys; print(flush=True); sys.stdin.read()"
     pipe = subprocess.PIPE
     process = subprocess.Popen([sys.executable, "-c", script, *words], stdin=pipe, stdout=pipe, cwd=cwd)
@@ -27,7 +27,7 @@ def started(*words: str, cwd: Path | None = None, user: int = -1) -> subprocess.
 
 
 def test_where_living_supervisors_work(tmp_path: Path) -> None:
-    """One as `dynkv up` starts it, and two processes that only look a little like one."""
+    """One started like `dynkv up` does, and two processes that only resemble it."""
     given = [["dynkv.daemon", "--home", f"{tmp_path}/a b"], ["dynkv.daemon", "--home"], ["--home", f"{tmp_path}/c"]]
     running = [started(*words) for words in given]
     try:
@@ -40,7 +40,7 @@ def test_where_living_supervisors_work(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("becomes", ["as it was", "without its files", "removed", "moved"])
 def test_the_supervisor_of_a_deployment(tmp_path: Path, becomes: str) -> None:
-    """Known by where it works, and by nothing that it keeps there."""
+    """Recognised by its working directory, and by nothing that it keeps there."""
     place, other = Lab(tmp_path / "home").place, Lab(tmp_path / "home", "other").place
     (tmp_path / "link").symlink_to(tmp_path / "home")
     running = started("dynkv.daemon", "--home", str(place.home), cwd=place.directory)
@@ -66,7 +66,7 @@ def test_the_supervisor_of_a_deployment(tmp_path: Path, becomes: str) -> None:
 
 @as_root
 def test_what_another_user_runs_is_no_supervisor(tmp_path: Path) -> None:
-    """Not for root either, who sees all."""
+    """Not for root either, who sees all processes."""
     place = Lab(tmp_path).place
     words = ["dynkv.daemon", "--home", str(tmp_path)]
     running = started(*words, cwd=place.directory, user=NOBODY)

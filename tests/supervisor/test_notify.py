@@ -1,4 +1,4 @@
-"""Hooks that are real programs and a real server, under a real supervisor: what they get, and what they cannot do."""
+"""Hooks as real programs and a real server, under a real supervisor: what they receive, and what they cannot do."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def serving(lab: Lab, plan: Plan, env: dict[str, str] | None = None) -> Iterator
 
 
 def break_and_mend(lab: Lab) -> None:
-    """Its unit is unready, and ready again, each for long enough that it is seen."""
+    """Make its unit unready and ready again, each for long enough to be noticed."""
     lab.set_sick("unit-0", True)
     status_once(lab, "degraded")
     until(lambda: events(lab), 30)
@@ -154,7 +154,7 @@ def test_a_unit_that_stays_down_is_told_of_and_again_by_no_later_supervisor(lab:
 
 @contextmanager
 def server(*answers: int, tls: tuple[str, str] | None = None) -> Iterator[tuple[int, list[Any]]]:
-    """A web server that answers so, one after the other, and the last one for ever."""
+    """A web server that gives these answers in turn, repeating the last one."""
     got: list[Any] = []
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""When there is something to tell: histories of a deployment's states and of the units that stay down."""
+"""When there is something to report: histories of a deployment's states and of the units that stay down."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def told(*steps: Step, before: Told = NOTHING) -> list[list[str]]:
         ([(State.DEGRADED, ()), (State.DEGRADED, ())], [["degraded"], []]),
         ([(State.DEGRADED, ()), (State.DEGRADED, ("a",)), (State.DEGRADED, ("a",))], [["degraded"], ["failed"], []]),
         ([(State.DEGRADED, ("a",)), (State.DEGRADED, ("a", "b"))], [["degraded", "failed"], ["failed"]]),
-        # started again by hand, and down again
+        # started again on request, and down again
         ([(State.DEGRADED, ("a",)), (State.DEGRADED, ()), (State.DEGRADED, ("a",))][1:], [["degraded"], ["failed"]]),
         ([(State.FAILED, ("a",)), (State.STARTING, ()), (State.READY, ())], [["failed"], [], ["recovered"]]),
         ([(State.DEGRADED, ()), (State.STOPPING, ()), (State.STOPPED, ())], [["degraded"], [], []]),

@@ -1,4 +1,4 @@
-"""Anything may lie where a running supervisor has its files: it serves on, and what it needs is made again."""
+"""Whatever is in the place of a running supervisor's files, it keeps serving, and makes again what it needs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def clean_up(lab: Lab) -> Iterator[None]:
 
 
 def files(lab: Lab, odd: Odd) -> set[Path]:
-    """Of a directory in the place of the draft it is told that there can be no journal."""
+    """The files to replace: not the draft by a directory, since then there can be no journal."""
     where = lab.place
     draft = where.journal.with_suffix(".tmp")
     logs = (where.logs / "worker-0.log", where.logs / "worker-0.log.1")

@@ -1,4 +1,4 @@
-"""What only informs cannot end a supervisor: its output, its terminal, limits, signals. Real ones."""
+"""Output, terminal, limits and signals cannot end a supervisor. Real ones are used."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def plan(lab: Lab) -> Plan:
 @pytest.fixture(autouse=True)
 def clean_up(lab: Lab) -> Iterator[None]:
     yield
-    journal = read_journal(lab.place.journal)  # or without one, by their markers
+    journal = read_journal(lab.place.journal)  # or by their markers, if there is no journal
     anyio.run(kill_tree, lambda: survivors(journal, lab.place))
 
 
 def restarted(lab: Lab, unit: str = "worker-0") -> None:
-    """It still looks after its units, and answers."""
+    """Check that it still looks after its units, and answers."""
     before = pids(status_once(lab))[unit]
     os.kill(before or 0, signal.SIGKILL)
     until(lambda: pids(status_once(lab))[unit] not in (None, before), 30)
@@ -62,7 +62,7 @@ def test_a_reader_that_has_read_enough(lab: Lab, plan: Plan) -> None:
 
 
 def test_a_reader_that_does_not_read(lab: Lab, plan: Plan) -> None:
-    """A terminal that was halted, or a pager that waits."""
+    """A stopped terminal, or a pager that waits."""
     read, write = os.pipe()
     fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
     os.write(write, b"x" * 4096)
@@ -101,7 +101,7 @@ def test_a_signal_that_means_nothing(lab: Lab, plan: Plan, number: str) -> None:
 
 
 def test_who_has_started_it_is_gone_when_it_reports(lab: Lab, plan: Plan) -> None:
-    """Killed while it waited, say: then the pipe is broken."""
+    """For example killed while it waited: then the pipe is broken."""
     with daemon(lab, plan, is_awaited=False):
         status_once(lab)
 
@@ -141,7 +141,7 @@ def test_a_limit_that_cannot_be_raised_costs_units_and_not_the_supervisor(lab: L
         os.kill(next(pid for pid in running if pid), signal.SIGKILL)
 
         def is_made_up_for() -> bool:
-            """By it, or by one that had no room until then."""
+            """Whether another process serves in its place: of the same unit, or of one that had no room until then."""
             now = {unit.pid for unit in Client(lab.place.socket).status().units if unit.state is State.READY}
             return len(now) >= len(running) and now != running
 
@@ -155,7 +155,7 @@ def test_a_limit_that_cannot_be_raised_costs_units_and_not_the_supervisor(lab: L
 
 
 def test_a_socket_that_is_removed_is_made_again(lab: Lab, plan: Plan) -> None:
-    """Cleaners of temporary directories do that, and the end of a login."""
+    """Cleaners of temporary directories and the end of a login do that."""
     with daemon(lab, plan):
         before = pids(status_once(lab))
         lab.place.socket.unlink()

@@ -23,7 +23,7 @@ def history(
     running: float | None = None,
     tokens: Iterable[float | None] | None = None,
 ) -> list[Sample]:
-    """Samples every 5 s; `cpu` is what its tree uses between two."""
+    """Samples every 5 s; `cpu` is the CPU time of its tree between two."""
     said = list(answered)
     stop, engines = list(stopped or [0] * len(said)), list(engine or [0] * len(said))
     counts = list(tokens or [None] * len(said))

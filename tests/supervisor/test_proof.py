@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 @dataclass
 class Registered:
-    """A runner whose worker registered with its id at the sidecar of before."""
+    """A runner whose worker registered its id at the previous sidecar."""
 
     unit: Unit
     asked: list[Request] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Registered:
 async def test_one_that_will_change_anyway_waits_for_its_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_outdated: bool, restarted: list[str]
 ) -> None:
-    """Restarted at once, it would be away at the same time as the one whose turn it is."""
+    """If it restarted at once, it would be down at the same time as the one whose turn it is."""
 
     async def known(sidecar: Sidecar) -> Registrations:
         return frozenset({"worker-0"})

@@ -1,4 +1,4 @@
-"""Which of the units that run as an earlier plan had them are restarted, and after which of them the rest stays."""
+"""Which units that run according to an earlier plan are restarted, and after which failures the rest stays."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_the_rest_stays_when_one_has_come_to_nothing(
 async def test_a_frontend_waits_for_no_model_that_only_the_workers_after_it_serve(
     tmp_path: Path, name_before: str, restarted: list[str]
 ) -> None:
-    """Each would wait for the other; with the old name the workers of before keep serving, so it is waited for."""
+    """Each would wait for the other; under an old name the earlier workers keep serving, so it is waited for."""
     lab, board, asked = Lab(tmp_path), Board(), list[str]()
 
     def frontend(model: str) -> Unit:

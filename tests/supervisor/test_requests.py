@@ -1,4 +1,4 @@
-"""What is asked of a unit last is what becomes of it, whenever it is asked. Real processes."""
+"""The newest request to a unit takes effect, whenever it is made. Real processes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def lab(tmp_path: Path) -> Lab:
 
 
 def slow(lab: Lab) -> Unit:
-    """Takes its whole deadline to stop."""
+    """A unit that takes its whole deadline to stop."""
     unit = lab.unit(stop_timeout_s=0.5, restart=UNTIRING)
     return replace(unit, argv=(*unit.argv[:3], SLOW_TO_END, *unit.argv[4:]))
 
@@ -49,7 +49,7 @@ async def test_start_while_it_stops(lab: Lab, ask: Ask) -> None:
 
 
 async def test_start_right_after_stop(lab: Lab) -> None:
-    """Nothing has happened in between, so nothing has to."""
+    """Nothing happens in between, and nothing needs to."""
     async with alive(lab, slow(lab)) as life:
         before = await life.reaches(State.READY)
         life.runner.ask(Request(Ask.STOP, "test"))
@@ -60,7 +60,7 @@ async def test_start_right_after_stop(lab: Lab) -> None:
 
 
 async def test_start_that_takes_back_a_stop_in_the_moment_in_which_it_begins(lab: Lab) -> None:
-    """The stop is taken in a task of its own; whatever comes meanwhile must find the state that follows."""
+    """Another task carries out the stop; any later request must find the state that follows."""
     async with alive(lab, slow(lab)) as life:
         await life.reaches(State.READY)
         for turns in range(6):
@@ -93,7 +93,7 @@ async def test_several_while_one_is_being_answered(lab: Lab, first: Ask, last: A
 
 @pytest.mark.parametrize("ask", [Ask.START, Ask.STOP])
 async def test_asked_while_a_dead_one_is_cleared_up_behind(lab: Lab, ask: Ask) -> None:
-    """Of its last chance too: what would have been its end is not."""
+    """Even if no restart is left, in which case the death would have been final."""
     unit = lab.unit(restart=RestartPolicy(max_restarts=0, backoff_initial_s=60, backoff_max_s=60))
     async with alive(lab, unit) as life:
         before = await life.reaches(State.READY)
@@ -124,7 +124,7 @@ async def test_a_stop_while_nothing_can_be_started_is_answered(lab: Lab) -> None
 
 
 async def test_one_that_has_failed_can_be_stopped(lab: Lab) -> None:
-    """Nothing runs either way, and what is asked is what is shown."""
+    """Nothing runs in either state, and the requested one is shown."""
     never = RestartPolicy(max_restarts=0, backoff_initial_s=0)
     async with alive(lab, lab.unit(argv=(sys.executable, "-c", "raise SystemExit(1)"), restart=never)) as life:
         await life.reaches(State.FAILED)

@@ -82,7 +82,7 @@ async def test_its_environment_is_the_plans_with_marks_secrets_and_a_tmpdir(
 
 
 async def test_the_plan_cannot_forge_its_marks(lab: Lab) -> None:
-    """By these a later supervisor finds what is left of a deployment."""
+    """A later supervisor uses these to find what is left of a deployment."""
     forged = dict.fromkeys((MARK_HOME, MARK_DEPLOYMENT, MARK_UNIT, "DYNKV_INCARNATION"), "forged")
     async with alive(lab, replace(lab.unit(), env=forged)) as life:
         ready = await life.reaches(State.READY)
@@ -262,7 +262,7 @@ async def test_what_starting_again_cannot_help_fails_at_once(lab: Lab) -> None:
 
 
 async def test_only_what_ended_it_can_be_beyond_help(lab: Lab) -> None:
-    """An import that failed and was caught is in its log, as it stands there with every start of vLLM on a CPU."""
+    """An import that failed and was caught is in its log, as in every start of vLLM on a CPU."""
     caught = "try: import not_there_at_all\n    except ImportError: traceback.print_exc()"
     tries = f"import traceback\ndef look():\n    {caught}\nlook()\nraise SystemExit(1)"
     async with alive(lab, lab.unit(argv=(sys.executable, "-S", "-c", tries))) as life:
@@ -284,7 +284,7 @@ async def test_it_starts_when_what_it_depends_on_is_ready(lab: Lab) -> None:
 
 
 async def test_its_leftovers_are_gone_before_the_next_incarnation(lab: Lab) -> None:
-    """An orphan that holds the unit's port would make the next one fail."""
+    """An orphan that holds the unit's port would make the next incarnation fail."""
     unit = lab.unit()
     script = (
         "import os, signal, sys\n"
@@ -341,7 +341,7 @@ async def test_one_that_is_stopped_by_a_signal_counts_as_hung(lab: Lab) -> None:
         kill(first.pid, signal.SIGSTOP)
         second = await life.until(partial(is_ready_again, 1))
         assert second.last_exit is not None
-        # the second where the stop fell into a sample that was being taken
+        # the second one if the stop came during a sample
         stopped, silent = r"it is stopped \(SIGSTOP\)", r"it has not answered for \d+ s, and does nothing"
         assert re.fullmatch(rf"({stopped}|{silent}) \(killed by SIGKILL\)", second.last_exit.reason)
 
@@ -352,7 +352,7 @@ async def test_without_figures_it_answers_as_long_as_its_readiness_probe_passes(
     probes = replace(unit.probes, readiness=readiness, liveness=Liveness(None, period_seconds=0.5, failure_threshold=3))
     async with alive(lab, replace(unit, probes=probes)) as life:
         first = await life.reaches(State.READY)
-        await anyio.sleep(2.5)  # five samples of one that is well
+        await anyio.sleep(2.5)  # five samples of a healthy unit
         assert life.now.pid == first.pid
         lab.sick_file(unit.name).touch()
         await life.until(lambda status: status.pid != first.pid)
@@ -363,7 +363,7 @@ async def test_without_figures_it_answers_as_long_as_its_readiness_probe_passes(
 
 
 async def test_one_slow_answer_ends_nobody(lab: Lab) -> None:
-    """However often the result of that one try is looked at."""
+    """However often the result of that one attempt is read."""
     unit = lab.unit()
     readiness = replace(unit.probes.readiness, period_seconds=1.0, failure_threshold=3)
     probes = replace(
@@ -395,7 +395,7 @@ async def test_a_dead_supervisors_child_is_taken_over_and_looked_after(lab: Lab)
         assert life.shared.journal.content.children == {"worker-0": record}
         kill(child.pid)
         await child.watch()
-        child.reap()  # as its own parent; the runner only adopted it
+        child.reap()  # as its parent; the runner only adopted it
         second = await life.until(partial(is_ready_again, 1))
         assert second.pid != child.pid
         assert second.last_exit is not None
@@ -412,7 +412,7 @@ async def test_a_child_that_was_to_be_taken_over_and_has_gone_is_started_anew(la
 
 
 async def test_what_it_left_goes_before_its_successor_comes(lab: Lab, tmp_path: Path) -> None:
-    """Its main process died while the new supervisor was looking around; its engine did not."""
+    """Its main process died during the takeover; its engine did not."""
     with family(tmp_path, FORKS, {MARK_UNIT: "worker-0"}) as left:
         engine = left.pid()
         root = left.child.root

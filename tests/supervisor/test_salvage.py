@@ -131,7 +131,7 @@ def test_the_marked_survive_a_lost_record_and_none_is_of_another_home(lab: Lab, 
 
 @as_root
 def test_what_another_user_runs_is_none_of_the_deployments_whatever_it_says(lab: Lab, tmp_path: Path) -> None:
-    """Its markers can be guessed; root reads them all."""
+    """Its markers can be guessed, and root can read all of them."""
     script = f"os.setresuid({NOBODY}, {NOBODY}, {NOBODY}); time.sleep(1000)"
     with family(tmp_path, script, {MARK_HOME: str(lab.directory), MARK_DEPLOYMENT: lab.name}) as it:
         until(lambda: not is_own(it.child.pid))
@@ -155,7 +155,7 @@ def test_a_directory_by_another_name(lab: Lab, left: Left, tmp_path: Path, name:
 
 
 def test_strays_that_can_be_none_reach_nobody(lab: Lab, left: Left) -> None:
-    """Looked at, and not ended: of a wrong answer nobody here would live to tell."""
+    """They are only inspected: after a wrong answer, no process here would survive."""
     host, own = Host.now(), os.getpid()
     forged = [process.identity for process in host.processes.values() if process.pgid == 0 or process.pid in (1, own)]
     forged += [host.processes[pid].identity for pid in (*left.pids, os.getppid()) if pid in host.processes]
@@ -168,7 +168,7 @@ def test_strays_that_can_be_none_reach_nobody(lab: Lab, left: Left) -> None:
 
 @pytest.mark.anyio
 async def test_a_record_of_a_stranger_reaches_nobody(lab: Lab, left: Left, tmp_path: Path) -> None:
-    """Its pid and start time are true, but the process shows that it is none of the deployment's."""
+    """Its pid and start time are correct, but the process does not belong to the deployment."""
     with running(Lab(lab.directory, "other"), tmp_path / "stranger") as stranger:
         forged = replace(stranger.record, incarnation=left.record.incarnation)
         journal = lab.journal_file(left.plan, {"worker-0": forged})
@@ -199,7 +199,7 @@ async def test_they_are_ended_and_a_bystander_is_spared(lab: Lab, left: Left, tm
 
 @pytest.mark.anyio
 async def test_a_pid_of_another_boot_is_nobodys(lab: Lab, tmp_path: Path) -> None:
-    """Unmarked, or it would be found by its marker."""
+    """Without markers, as it would be found by them."""
     with family(tmp_path, "say('child'); wait()") as it:
         it.pid("child")
         root = it.child.root

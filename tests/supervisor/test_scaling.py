@@ -1,4 +1,4 @@
-"""Which units of a role stay, and which come."""
+"""Which units of a role stay, and which are added."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a service manager hears, on a real datagram socket, of a real supervisor in its foreground."""
+"""Reports of a real supervisor in the foreground to a service manager, on a real datagram socket."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PID = 4711
 
 
 class Listener:
-    """A service manager: what it was told, one datagram after the other."""
+    """A service manager, and the datagrams that it has received."""
 
     def __init__(self, address: str | bytes) -> None:
         self.line = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

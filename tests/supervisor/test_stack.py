@@ -51,7 +51,7 @@ class Running:
 
 @asynccontextmanager
 async def deployment(lab: Lab, *units: Unit, resting: dict[str, bool] | None = None) -> AsyncIterator[Running]:
-    """These units, or else a frontend and a worker that waits for it; taken down at the end."""
+    """A deployment of these units, or of a frontend and a worker that waits for it; taken down at the end."""
     frontend = lab.unit("frontend", role=Role.FRONTEND)
     worker = lab.unit("worker-0", depends_on=(Dependency("frontend", Condition.READY),))
     plan = lab.plan(*(units or (worker, frontend)))
@@ -196,7 +196,7 @@ async def test_what_cannot_be_written_is_told(lab: Lab) -> None:
 
 
 async def test_a_unit_is_restarted_with_the_one_that_it_names_and_that_is_all(lab: Lab) -> None:
-    """Each names the other, which must not go on for ever."""
+    """Each names the other, which must not cause an endless series of restarts."""
     decode = replace(lab.unit("decode-0", role=Role.DECODE), restart_with=("prefill-0",))
     prefill = replace(lab.unit("prefill-0", role=Role.PREFILL), restart_with=("decode-0",))
     frontend = lab.unit("frontend", role=Role.FRONTEND)
@@ -221,13 +221,13 @@ async def test_a_unit_is_restarted_with_the_one_that_it_names_and_that_is_all(la
 
 
 class MappedGpu:
-    """A GPU whose memory is free again when none of the processes that map it lives any more."""
+    """A GPU whose memory becomes free when no process that maps it is alive."""
 
     def __init__(self) -> None:
         self.mappers: set[int] = set()
         self.holder = False
         self.is_counted_as_theirs = False
-        """As on the GPU on which a process that maps memory computes itself (NVML, H200)."""
+        """As on a GPU on which a process that maps memory also computes (NVML, H200)."""
 
     def memory(self, gpu: str) -> GpuMemory:
         used = any(is_alive(pid) for pid in self.mappers)
@@ -314,7 +314,7 @@ def _noting(ask: Callable[[Request], None], drained: list[bool]) -> Callable[[Re
 
 
 def _stubborn(units: list[Unit], stop_timeout_s: float) -> list[Unit]:
-    """Decode workers that take no notice of SIGTERM."""
+    """Decode workers that ignore SIGTERM."""
     return [
         replace(unit, argv=_deaf(unit.argv), stop_timeout_s=stop_timeout_s) if unit.role is Role.DECODE else unit
         for unit in units
@@ -328,7 +328,7 @@ def _migrate(running: Running) -> None:
 
 
 def _deaf(argv: tuple[str, ...]) -> tuple[str, ...]:
-    """The same program, to which SIGTERM says nothing."""
+    """The same program, ignoring SIGTERM."""
     *before, text, port, sick_file = argv
     return (*before, f"import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n{text}", port, sick_file)
 
@@ -345,7 +345,7 @@ async def test_they_are_restarted_one_by_one_while_another_serves(lab: Lab, gpu:
 
 
 async def test_on_shared_gpus_nobody_waits_for_one_that_waits_for_its_turn(lab: Lab, gpu: MappedGpu) -> None:
-    """A dead prefill that holds the turn on its GPU must not wait for the decode worker that shares it."""
+    """A dead prefill worker that has the turn on its GPU must not wait for the decode worker that shares it."""
     units = [replace(unit, gpus=(unit.name[-1],)) for unit in disagg(lab, 2, 2)]
     async with deployment(lab, *units) as running:
         await running.until("ready")
@@ -429,7 +429,7 @@ async def test_fewer_of_a_role_is_no_fault(lab: Lab) -> None:
 
 
 async def test_more_are_wanted_while_fewer_are_on_their_way(lab: Lab) -> None:
-    """One after the other, as fast as they can be said."""
+    """One after the other, as fast as possible."""
     frontend = lab.unit("frontend", role=Role.FRONTEND)
     async with deployment(lab, frontend, *(lab.unit(f"worker-{i}") for i in range(3))) as running:
         await running.until("ready")

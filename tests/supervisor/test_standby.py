@@ -38,7 +38,7 @@ IMPORTS = ("http.server", "json")
 
 @pytest.fixture(autouse=True)
 def _subreaper(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is forked for us is given to us, as to a supervisor; harmless to the tests that come after."""
+    """Processes forked for this one become its children, as for a supervisor; harmless for later tests."""
     become_subreaper()
     monkeypatch.setattr(children, "_orphans_come_to_us", False)
     monkeypatch.setattr(standby_module, "_FIRST_PAUSE_S", 0.02)

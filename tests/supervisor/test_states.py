@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dynkv.errors import IllegalTransition
 from dynkv.supervisor.states import TRANSITIONS, State, advance, has_ended, is_running
 
-# written out once more
+# written out again
 ALLOWED = {
     ("pending", "starting"),
     ("pending", "backoff"),

@@ -1,4 +1,4 @@
-"""What the units' states add up to."""
+"""The deployment's state, from the states of its units."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def is_free(turns: Turns, *gpus: str) -> bool:
-    """Whether a turn could be taken now; it is given back."""
+    """Whether a turn is free; it is taken and given back."""
     with anyio.move_on_after(0.05):
         (await turns.take(gpus)).release()
         return True

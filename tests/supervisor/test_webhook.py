@@ -1,4 +1,4 @@
-"""The program that posts, over TLS with a CA of its own, through a proxy, and with addresses that are none."""
+"""The program that posts, over TLS with a private CA, through a proxy, and to invalid addresses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SECRET = "not-for-everybody"
 
 @dataclass
 class Server:
-    """What it was asked, and with which words for the user."""
+    """A server, the requests that it received, and their credentials."""
 
     port: int = 0
     got: list[tuple[str, bytes, str | None]] = field(default_factory=list)
@@ -71,7 +71,7 @@ def over_tls(directory: Path, answer: int = 204) -> Iterator[Server]:
 
 
 def post(address: str, **env: str) -> tuple[int, str]:
-    """Its exit code, and what it has said."""
+    """Run the program: its exit code and its output."""
     done = subprocess.run(
         [sys.executable, "-I", str(webhook.__file__)],
         input=BODY,

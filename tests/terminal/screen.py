@@ -1,4 +1,4 @@
-"""A pseudo-terminal of a given size with a program in it, and what stands on its screen."""
+"""A pseudo-terminal of a given size, the program in it, and its screen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _READ_S = 0.05
 
 
 class Terminal:
-    """Use it as a context manager: the program is ended with it."""
+    """A context manager: the program is ended with it."""
 
     def __init__(self, *words: str, env: Mapping[str, str], cwd: Path, columns: int = 80, rows: int = 24) -> None:
         self._screen = pyte.HistoryScreen(columns, rows, history=1000, ratio=1)
@@ -43,7 +43,7 @@ class Terminal:
         self._screen.resize(rows, columns)
 
     def read(self) -> bool:
-        """Take in what has been written for now; False when the program has ended and all was read."""
+        """Read what has been written so far; False when the program has ended and everything was read."""
         try:
             self._stream.feed(self.child.read_nonblocking(65536, timeout=_READ_S))
         except pexpect.TIMEOUT:
@@ -53,7 +53,7 @@ class Terminal:
         return True
 
     def until(self, condition: Callable[[str], bool], limit_s: float = 30.0) -> str:
-        """The screen as soon as the condition holds for it."""
+        """The screen, as soon as the condition holds for it."""
         deadline = time.monotonic() + limit_s
         while not condition(self.text):
             assert self.read() or condition(self.text), f"it ended:\n{self.text}"
@@ -61,13 +61,13 @@ class Terminal:
         return self.text
 
     def settle(self, seconds: float) -> None:
-        """Go on reading for so long."""
+        """Continue reading for this long."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             assert self.read(), f"it ended:\n{self.text}"
 
     def finish(self) -> tuple[int, str]:
-        """Its exit code, and the screen that it leaves."""
+        """Its exit code and its last screen."""
         while self.read():
             pass
         self.child.close()
@@ -76,12 +76,12 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """What is on the screen, without spaces at the ends of lines and without empty lines at its end."""
+        """The text on the screen, without trailing spaces and empty lines at the end."""
         return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
 
     @property
     def cells(self) -> list[list[Char]]:
-        """The screen's rows, down to the last that is not empty."""
+        """The screen's rows, down to the last one that is not empty."""
         rows = [[self._screen.buffer[y][x] for x in range(self._screen.columns)] for y in range(self._screen.lines)]
         return rows[: len(self.text.splitlines())]
 

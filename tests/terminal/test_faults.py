@@ -1,6 +1,6 @@
-"""Faults planted one at a time: what a person sees is one screen, names the cause and says what to do.
+"""Planted faults: for each, the user sees one screen that names the cause and says what to do.
 
-The screens are in faults.txt; `UPDATE_GOLDEN=1 pytest tests/terminal` writes it anew.
+The screens are in faults.txt; `UPDATE_GOLDEN=1 pytest tests/terminal` writes it again.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ for _ in range(40):
 sys.stdout.flush()
 raise RuntimeError("Engine core initialization failed. See root cause above. Failed core proc(s): {{}}")
 """
-"""Fails as a vLLM worker does: the cause stands far above the last line."""
+"""A program that fails like a vLLM worker: the cause is far above the last line."""
 SLEEPER = "topology: none\nunits:\n  - {name: proxy, argv: [sleep, '1000']}\n"
 
 
 @dataclass
 class Person:
-    """Someone at a terminal, with files of theirs and a stack whose versions are given."""
+    """A person at a terminal, with their own files and a stack of given versions."""
 
     directory: Path
 
@@ -58,7 +58,7 @@ class Person:
         return {"DYNKV_HOME": str(self.directory / "state"), "PYTHONPATH": str(Path(__file__).parents[2])}
 
     def types(self, *words: str, **env: str) -> tuple[int, str]:
-        """The exit code and the screen; it has to be one screen."""
+        """The exit code and the screen; everything must fit on one screen."""
         with Terminal(*words, env={**self.env, **env}, cwd=self.directory) as terminal:
             code, text = terminal.finish()
             assert not terminal.has_scrolled, f"more than a screen:\n{text}"
@@ -76,7 +76,7 @@ class Person:
         return self.file(f"topology: none\nunits:\n  - {{name: engine, argv: {argv}, {probes}}}\n")
 
     def stack(self, **versions: str) -> str:
-        """`--set python=…` for an environment that says it has these packages."""
+        """`--set python=…` for an environment that claims to have these packages."""
         folder = self.directory / "stack"
         venv.create(folder, with_pip=False, symlinks=True)
         packages = next(folder.glob("lib/python*/site-packages"))
@@ -100,7 +100,7 @@ class Person:
             subprocess.run([*dynkv, "down", "runs"], cwd=self.directory, env=env, check=True, capture_output=True)
 
     def neutral(self, text: str) -> str:
-        """Without what is another thing on every host, or every time."""
+        """The text without what differs on every host, or every time."""
         text = text.replace(str(self.directory), "/home/me")
         text = re.sub(r"\bpid\s\d+\s\([^)]*\)", "pid N (…)", text)
         text = re.sub(r"(  unready|pid) +\d+ +", r"\1  N  ", text)
@@ -111,11 +111,11 @@ class Person:
 
 @pytest.fixture
 def person() -> Iterator[Person]:
-    """Their directory has a path of one length everywhere, so that lines are folded at the same places."""
+    """The directory's path has the same length everywhere, so that lines wrap at the same places."""
     directory = Path(subprocess.check_output(["mktemp", "-d", "/tmp/me-XXXX"], text=True).strip())
     person = Person(directory)
     yield person
-    for name in ("mine", "runs"):  # where a start succeeded that should not have
+    for name in ("mine", "runs"):  # if a start succeeded that should not have
         if Place(directory / "state", name).has_supervisor():
             person.types("down", name)
     shutil.rmtree(directory)
@@ -179,7 +179,7 @@ def home_that_cannot_be_written(person: Person) -> tuple[int, str]:
 
 
 def disk_full(person: Person) -> tuple[int, str]:
-    """Every block of it, on a file system of its own."""
+    """Fill every block of a separate file system."""
     home = person.directory / "state"
     home.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(home)], check=True)
@@ -228,7 +228,7 @@ def program_missing(person: Person) -> tuple[int, str]:
 def never_ready(person: Person) -> tuple[int, str]:
     probes = "probes: {http_get: {port: http, path: /health}}"
     text = f"topology: none\nunits:\n  - {{name: proxy, argv: [sleep, '9'], ports: {{http: 18001}}, {probes}}}\n"
-    # a supervisor that is slow to come up on a busy machine would be another fault
+    # a slow start of the supervisor on a busy machine would be another fault
     return person.types("up", person.file(text), "--timeout", "3")
 
 
@@ -297,7 +297,7 @@ FAULTS: tuple[Fault, ...] = (
 
 
 def sections() -> dict[str, str]:
-    """The screens of faults.txt by their fault."""
+    """The screens of faults.txt, by fault."""
     if not GOLDEN.exists():
         return {}
     parts = re.split(r"^=== (\w+)\n", GOLDEN.read_text(), flags=re.MULTILINE)[1:]

@@ -1,4 +1,4 @@
-"""Keys pressed, windows resized, output sent elsewhere."""
+"""Keys, resized windows, and output to other places."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ QUICK = "topology: none\nunits:\n  - {name: first, argv: [sleep, '1000']}\n  - {
 
 @pytest.fixture
 def directory() -> Iterator[Path]:
-    """With profiles, and whatever runs in it is taken down at the end."""
+    """A directory with profiles; whatever runs in it is taken down at the end."""
     made = Path(tempfile.mkdtemp(prefix="me-", dir="/tmp"))
     (made / "slow.yaml").write_text(SLOW)
     (made / "quick.yaml").write_text(QUICK)
@@ -68,7 +68,7 @@ def running_in(directory: Path) -> list[str]:
         try:
             if process.environ().get("DYNKV_HOME") == home:
                 found.append(" ".join(process.cmdline()))
-        except psutil.Error:  # it ended, or is another user's
+        except psutil.Error:  # it has exited, or is another user's
             continue
     return found
 
@@ -125,12 +125,12 @@ def test_in_a_terminal_there_is_colour_unless_it_is_refused(directory: Path) -> 
 
 
 HEADINGS = {"unit", "state", "gpu", "ports", "last", "exit"}
-"""Of columns in which nothing stands, or whose cells say what they are."""
+"""Headings of columns that are empty, or whose cells explain themselves."""
 
 
 @pytest.mark.parametrize("words", [("status",), ("events",), ("plan", "quick.yaml"), ("profiles",), ("logs", "--help")])
 def test_sixty_columns_hold_whole_words(directory: Path, words: tuple[str, ...]) -> None:
-    """Nothing that is shown in a wide window is missing in a narrow one."""
+    """Everything that a wide window shows is in a narrow one, too."""
     assert dynkv(directory, "up", "quick.yaml").returncode == 0
     wide, narrow = (_words_of(directory, words, columns) for columns in (200, 60))
     assert wide - narrow <= HEADINGS

@@ -26,7 +26,7 @@ units:
 
 
 class Running:
-    """A deployment, and the command line beside it."""
+    """A deployment, and the command line for it."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

@@ -1,4 +1,4 @@
-"""Whatever programs, files and strangers say, a terminal gets text: every verb, in a real one."""
+"""Whatever programs, files and other users write, every verb prints only text to a terminal; tested in a real one."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ ACTS = (
     "\x1bc\x1b]0;TITLE\x07\x1b]52;c;AAAA\x1b\\\x1b[2J\x1b[31mPLANTED\x1b[8m\x1b[?1049h\x1bPq\x1b\\\x1b(0"
     "\x9b2J\x9d0;TITLE\x9c\x07\b\b\x7f\x0e\x85\u202egnp.exe\u2066\u200b\u2028"
 )
-"""Resets, titles, the clipboard, colours, another screen, another alphabet; of 7 and of 8 bits; what hides letters."""
+"""Control sequences of 7 and 8 bits (resets, titles, the clipboard, colours, other screens and alphabets), and
+characters that hide others."""
 OWN = re.compile(r"\x1b\[[0-9;]*m|\x1b\[\d*A|\x1b\[2K|\x1b\[\?25[hl]|\r")
-"""Colours, and what replaces the lines above."""
+"""dynkv's own sequences: colours, and those that replace the lines above."""
 TALKER = f"""
 import json, sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -63,7 +64,7 @@ class Person:
         )  # fmt: skip
 
     def sees(self, *words: str) -> str:
-        """All that comes through the terminal, to the program's end."""
+        """All output to the terminal, until the program ends."""
         with self.begins(*words) as child:
             raw: bytes = child.read()
         return raw.decode()
@@ -86,7 +87,7 @@ class Person:
 
 
 def is_text(seen: str) -> bool:
-    """Nothing but text, line breaks, and what dynkv itself does."""
+    """Whether it contains only text, line breaks and dynkv's own sequences."""
     rest = OWN.sub("", seen)
     return all(letter.isprintable() or letter in "\n\t" for letter in rest) and "\x1b[31mPLANTED" not in seen
 
@@ -106,7 +107,8 @@ def ports() -> tuple[int, int, int]:
 
 @pytest.fixture(scope="module")
 def person(tmp_path_factory: pytest.TempPathFactory, ports: tuple[int, int, int]) -> Iterator[Person]:
-    """Of `talks` all runs; of `ill` the supervisor is dead, and its journal and events hold more than it wrote."""
+    """A home in which `talks` runs, and the supervisor of `ill` is dead, with foreign text in its journal and
+    events."""
     made = Person(tmp_path_factory.mktemp("readable"))
     (made.directory / "talker.py").write_text(TALKER)
     assert made.runs("up", made.unit("talks", "serves", ports[0])).returncode == 0
@@ -161,7 +163,7 @@ def test_what_is_printed_is_text(person: Person, words: tuple[str, ...]) -> None
 
 
 def test_what_it_says_is_not_lost(person: Person) -> None:
-    """A program's own colours go; its words stay, and so do a document's."""
+    """A program's colours are removed; its words stay, and so do a document's."""
     assert "aPLANTED" in person.sees("logs", "--name", "talks")
     status = json.loads(person.sees("status", "ill", "--json"))
     assert "PLANTED" in status["units"][0]["probe"]["detail"]
@@ -198,7 +200,7 @@ def test_what_goes_on_is_text(person: Person, words: tuple[str, ...]) -> None:
 
 
 def test_a_start_that_fails_shows_text(person: Person, ports: tuple[int, int, int]) -> None:
-    """And so does one that is refused, for a port that a stranger with such a name holds."""
+    """Also one that is refused because a foreign program with such a name has the port."""
     profile = person.unit("dies", "dies", ports[2])
     seen = person.sees("up", profile)
     assert "PLANTED" in seen
@@ -218,7 +220,7 @@ def test_in_the_foreground_events_are_text(person: Person, ports: tuple[int, int
 
 
 def test_the_live_view_shows_text(person: Person) -> None:
-    """It has many sequences of its own; none of those planted is among them."""
+    """It uses many sequences of its own, but none of the planted ones."""
     with person.begins("top", "ill") as child:
         child.expect("PLANTED")
         seen = child.before + child.after

@@ -1,4 +1,4 @@
-"""One adapter for each supervisor that is measured, all with the same verbs."""
+"""One adapter for each supervisor that is measured, all with the same interface."""
 
 from __future__ import annotations
 

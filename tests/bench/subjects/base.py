@@ -1,4 +1,4 @@
-"""What every supervisor can be asked to do."""
+"""The interface of every supervisor's adapter."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _OF_THE_PERSON = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 
 
 class SubjectError(Exception):
-    """A supervisor's command failed, or took too long."""
+    """A supervisor's command failed or took too long."""
 
     def __init__(self, name: str, words: Sequence[str], outcome: str, said: str) -> None:
         super().__init__(f"{name}: `{' '.join(words)}` {outcome}: {' '.join(said.split())[-300:]}")
 
 
 class Subject(ABC):
-    """One supervisor with its configuration in a directory of its own. Everything that it starts carries `token`."""
+    """One supervisor, configured in its own directory. Everything that it starts carries `token`."""
 
     name: ClassVar[str]
     settings: ClassVar[str]
-    """What was set, in the words of its own configuration, for the table."""
+    """The settings in the words of its own configuration, for the table."""
 
     def __init__(self, directory: Path, token: str, peers: Peers) -> None:
         self.directory = directory
@@ -42,30 +42,31 @@ class Subject(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """The command that starts the supervisor with all its jobs, to its return. It may be given again."""
+        """Start the supervisor with all its jobs, and wait for the command. May be called again."""
 
     @abstractmethod
     def status(self) -> None:
-        """The command that a person gives to see all jobs."""
+        """Run the command that shows all jobs."""
 
     @abstractmethod
     def stop(self) -> None:
-        """The command that ends all jobs and the supervisor, to its return."""
+        """Run the command that ends all jobs and the supervisor, and wait for it."""
 
     @abstractmethod
     def pid(self) -> int:
-        """The supervisor's own process."""
+        """The pid of the supervisor."""
 
     @abstractmethod
     def version(self) -> str: ...
 
     def environment(self) -> dict[str, str]:
-        """This one's, except that Python keeps the bytecode of what it imports, as an installation has it."""
+        """This process's environment, but with Python's bytecode cache, as an installation has it."""
         env = {name: value for name, value in os.environ.items() if name not in _OF_THE_PERSON}
         return {**env, RUN_MARK: self.token}
 
     def run(self, *words: str) -> str:
-        """One command to its end; what it said. A file takes its output: a pipe would stay open in a daemon."""
+        """Run one command to its end, and return its output. The output goes to a file: a daemon would keep a pipe
+        open."""
         output = self.directory / "said"
         with output.open("wb") as out:
             process = subprocess.Popen(
@@ -76,7 +77,7 @@ class Subject(ABC):
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
-            # subprocess's own time-out looks each 50 ms, which would be half of what a status command takes
+            # subprocess's own timeout checks every 50 ms, half of what a status command takes
             if wait_until_gone([process.pid], COMMAND_TIMEOUT_S):
                 process.kill()
                 outcome = f"took longer than {COMMAND_TIMEOUT_S:g} s"

@@ -65,7 +65,7 @@ class Circus(Subject):
         self._ctl("quit", "--waiting")
 
     def pid(self) -> int:
-        """Looked for, not read: with a stale pid file, circusd 0.19 at times ends at once."""
+        """Found by search, not read: with a stale pid file, circusd 0.19 sometimes exits at once."""
         found = [pid for pid in marked(self.token) if b"circusd" in command_line(pid) and is_alive(pid)]
         if len(found) != 1:
             raise SubjectError(self.name, ["circusd"], f"runs {len(found)} times", "")

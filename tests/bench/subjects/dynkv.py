@@ -1,4 +1,4 @@
-"""dynkv itself, with a profile that has nothing but units of its own."""
+"""dynkv itself, with a profile that has only custom units."""
 
 from __future__ import annotations
 
