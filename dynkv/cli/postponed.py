@@ -24,7 +24,10 @@ def postpone(name: str) -> None:
     def attribute(asked: str) -> Any:
         if sys.modules.get(name) is instead:
             del sys.modules[name]
-        return getattr(import_module(name), asked)
+        module = import_module(name)
+        if asked == "__all__" and not hasattr(module, asked):  # `from … import *`
+            return [public for public in vars(module) if not public.startswith("_")]
+        return getattr(module, asked)
 
     instead.__getattr__ = attribute  # type: ignore[method-assign]
     sys.modules[name] = instead

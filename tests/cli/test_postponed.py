@@ -5,6 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
+from dynkv.cli.postponed import RARELY_USED
+
 POSTPONED = """
 import sys
 from dynkv.cli.postponed import postpone
@@ -23,6 +27,20 @@ try:
     early.nothing
 except AttributeError as error:
     print(error)
+"""
+STARRED = """
+import sys
+from dynkv.cli.postponed import postpone
+sys.modules.pop("{module}", None)
+postpone("{module}")
+namespace = {{}}
+exec("from {module} import *", namespace)
+import importlib
+real, expected = importlib.import_module("{module}"), {{}}
+assert hasattr(real, "__file__")
+exec("from {module} import *", expected)
+assert namespace.keys() == expected.keys() > {{"__builtins__"}}
+print("same")
 """
 THERE = """
 import json, sys
@@ -43,3 +61,9 @@ def test_it_is_imported_at_its_first_use() -> None:
 
 def test_what_is_imported_already_stays() -> None:
     assert printed(THERE) == ""
+
+
+@pytest.mark.parametrize("module", RARELY_USED)
+def test_a_star_takes_all_of_it(module: str) -> None:
+    """pynvml takes all of ctypes, which has no `__all__`."""
+    assert printed(STARRED.format(module=module)) == "same\n"
