@@ -22,8 +22,9 @@ class Streak(Struct, frozen=True):
     successes: int = 0
     failures: int = 0
 
-    def after(self, ok: bool) -> Streak:
-        return Streak(self.successes + 1, 0) if ok else Streak(0, self.failures + 1)
+    def after(self, ok: bool, periods: int = 1) -> Streak:
+        """With one more result; a failure counts for all `periods` that have passed since the one before."""
+        return Streak(self.successes + 1, 0) if ok else Streak(0, self.failures + periods)
 
     def verdict(self, probe: Probe) -> Verdict:
         if self.successes >= probe.success_threshold:

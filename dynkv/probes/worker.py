@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from dynkv.plan.model import Probe, Probes
 from dynkv.probes.attempt import Attempt, attempt
+from dynkv.probes.pace import periods
 from dynkv.probes.scrape import Figures
 from dynkv.probes.streak import Streak, Verdict
 
@@ -66,14 +67,20 @@ async def _results(
     wait_first: bool = False,
     failed_period_s: float | None = None,
 ) -> AsyncGenerator[tuple[Verdict, Attempt], None]:
-    """Results; `failed_period_s` is the period while the probe has failed."""
+    """Results; `failed_period_s` is the period while the probe has failed.
+
+    The longer it has not passed, the more periods pass between attempts; the next result counts for all of them.
+    """
     await anyio.sleep(period_s if wait_first else probe.initial_delay_seconds)
-    streak = Streak()
+    streak, count, since = Streak(), 1, anyio.current_time()
     while True:
         result = await attempt(probe, figures)
         if result.is_known:
-            streak = streak.after(result.ok)
+            streak = streak.after(result.ok, count)
         verdict = streak.verdict(probe) if result.is_known else Verdict.OPEN
         yield verdict, result
-        wait_s = failed_period_s if failed_period_s and verdict is Verdict.FAILED else period_s
-        await anyio.sleep(max(0.0, wait_s - result.latency_s))
+        if verdict is Verdict.PASSED:
+            since = anyio.current_time()
+        every_s = failed_period_s if failed_period_s and verdict is Verdict.FAILED else period_s
+        count = periods(every_s, anyio.current_time() - since)
+        await anyio.sleep(max(0.0, count * every_s - result.latency_s))
