@@ -18,6 +18,8 @@ _TMPDIR_MAX = 66
 _SCRATCH_NAME_MAX = 36
 """Longest directory name in bytes that still fits when the path begins with a shortcut."""
 _NAME_MAX = 63
+LOT = "_park"
+"""The directory of what is parked, and its mark in an environment: no deployment can have this name."""
 _FIRST, _FURTHER = frozenset("abcdefghijklmnopqrstuvwxyz0123456789"), frozenset("._-")
 """Characters of a name: compiling a pattern takes longer than all that a quick verb does."""
 
@@ -146,15 +148,12 @@ class Place:
 
     def create(self) -> None:
         """Make the directory, for its owner only. Raises PreflightRefused if it cannot be written to."""
-        import tempfile
-
         try:
             for directory in (self.directory, self.logs):
                 make_private(directory)
                 _refuse_foreign(directory)
             self.directory.chmod(0o700)
-            with tempfile.TemporaryFile(dir=self.directory):
-                pass
+            self._write_nothing()
         except OSError as error:
             raise PreflightRefused(
                 f"cannot write to {self.home}: {error.strerror or error}",
@@ -163,6 +162,12 @@ class Place:
         self._refuse_without_sockets()
         if what := not_own(self.lock):
             raise PreflightRefused(f"cannot take the lock: {what}", where=str(self.lock), hint="remove what lies there")
+
+    def _write_nothing(self) -> None:
+        """Make a file and remove it. Raises OSError. It is done by hand: importing tempfile takes longer."""
+        path = self.directory / f".probe-{os.getpid()}"
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        path.unlink()
 
     def _refuse_without_sockets(self) -> None:
         """Raise PreflightRefused if sockets cannot be made here: not every network file system has them."""

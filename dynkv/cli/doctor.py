@@ -27,10 +27,9 @@ from dynkv.doctor.catalogue import Severity
 from dynkv.doctor.findings import Finding
 from dynkv.documents import encoded
 from dynkv.errors import PreflightRefused
-from dynkv.home import home
+from dynkv.home import LOT, home
 from dynkv.locks import planning
 from dynkv.park.files import LotPlace
-from dynkv.park.lot import LOT
 from dynkv.plan.facts import Leftover, LeftoverKind
 
 

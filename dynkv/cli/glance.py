@@ -11,7 +11,7 @@ from dynkv import __version__
 from dynkv.cli.ink import Ink
 from dynkv.cli.status_text import status_text
 from dynkv.control.exchange import exchange
-from dynkv.errors import NotRunning, UnknownDeployment
+from dynkv.errors import UnknownDeployment
 from dynkv.home import Place, deployments, home, place
 from dynkv.owned import read_own
 
@@ -47,7 +47,9 @@ def glance(name: str | None = None, *, as_json: bool) -> bool:
         return _show(running[0], as_json)
     are_down = not running and all(_read_journal(it).get("stopped") is True for it in places)
     if are_down and not (places and _left(places)):
-        raise NotRunning(places[0].name if len(places) == 1 else None)
+        from dynkv.cli.at_rest import not_running
+
+        raise not_running(places[0].name if len(places) == 1 else None)
     return False
 
 

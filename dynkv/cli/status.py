@@ -11,6 +11,7 @@ from typing import Annotated, Never
 
 import typer
 
+from dynkv.cli.at_rest import not_running
 from dynkv.cli.deployments import Deployment, find
 from dynkv.cli.ink import Ink
 from dynkv.cli.options import JsonOption, NameArgument
@@ -18,7 +19,7 @@ from dynkv.cli.status_text import status_text
 from dynkv.control.client import Client, SupervisorSilent
 from dynkv.control.deadline import Deadline
 from dynkv.documents import encoded
-from dynkv.errors import DynkvError, JournalLost, NotRunning
+from dynkv.errors import DynkvError, JournalLost
 from dynkv.supervisor.neighbours import supervisor_of
 from dynkv.supervisor.status import DeploymentStatus
 
@@ -72,7 +73,7 @@ def read_status(deployment: Deployment, deadline: Deadline | None = None) -> Dep
     journal = deployment.journal
     left = survivors(journal, deployment.place)
     if not left:
-        raise NotRunning(deployment.place.name)
+        raise not_running(deployment.place.name)
     if journal is None:
         raise JournalLost(deployment.place.name, len(left))
     return orphaned_status(journal, deployment.place)

@@ -9,12 +9,12 @@ from pathlib import Path
 import msgspec
 
 from dynkv.documents import decoded, encoded
-from dynkv.home import Place, is_own_directory
+from dynkv.home import LOT, Place, is_own_directory
 from dynkv.host.descriptors import unnamed_file
 from dynkv.host.processes import Process, read_process, resident_bytes
 from dynkv.locks import take_lock
 from dynkv.owned import read_own, write_whole
-from dynkv.park.lot import LOT, Lot, Parked
+from dynkv.park.lot import Lot, Parked
 from dynkv.short_paths import remove_shortcut
 
 _MAX_BYTES = 16 * 1024 * 1024

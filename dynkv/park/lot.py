@@ -9,9 +9,6 @@ from msgspec import Struct
 
 from dynkv.plan.model import Plan, Standby
 
-LOT = "_park"
-"""The lot's directory in DYNKV_HOME, and its mark in an environment: no deployment can have this name."""
-
 
 class Stage(StrEnum):
     MISSING = "missing"

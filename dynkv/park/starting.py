@@ -18,9 +18,10 @@ from dynkv.children.signals import ALL_BY_DEFAULT
 from dynkv.children.standby_parked import Origin, origin_in, receive
 from dynkv.children.standby_words import ROOM, words
 from dynkv.children.umask import umask_of_children
+from dynkv.home import LOT
 from dynkv.host.processes import read_process
 from dynkv.park.files import LotPlace
-from dynkv.park.lot import LOT, Parked, Stage
+from dynkv.park.lot import Parked, Stage
 from dynkv.park.stamp import installation, newer
 
 _CHANNEL_FD = 3

@@ -53,6 +53,20 @@ def test_what_it_cannot_become_is_told_at_once(tmp_path: Path, argv: tuple[str, 
         assert told in it.where.log.read_text()
 
 
+def test_a_status_of_nothing_says_what_takes_memory(tmp_path: Path) -> None:
+    def said() -> tuple[int, str]:
+        env = {**os.environ, "DYNKV_HOME": str(tmp_path), "PYTHONPATH": ":".join(filter(None, sys.path))}
+        run = subprocess.run([sys.executable, "-P", "-m", "dynkv", "status"], env=env, capture_output=True, text=True)
+        return run.returncode, run.stderr
+
+    with parking(tmp_path) as it:
+        it.parked()
+        code, text = said()
+        assert code == 3
+        assert text.splitlines()[1] == "  imports are parked, 0.0 GB: `dynkv park` shows them"
+    assert "parked" not in said()[1]
+
+
 def test_a_terminal_that_closes_ends_nothing(tmp_path: Path) -> None:
     with parking(tmp_path) as it:
         standby = it.parked().pid
