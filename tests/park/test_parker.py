@@ -83,6 +83,19 @@ def test_nothing_is_left_of_one_that_is_killed(tmp_path: Path) -> None:
         until(lambda: is_gone(standby))
 
 
+def test_nothing_is_left_of_one_that_is_killed_while_it_imports(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    (tmp_path / "endless.py").write_text(
+        f"import pathlib, time\npathlib.Path({str(begun)!r}).touch()\ntime.sleep(60)\n"
+    )
+    with parking(tmp_path, "endless", path=tmp_path) as it:
+        until(begun.exists)
+        importing = until(lambda: lot.parked[0].pid if (lot := it.where.read()) else None)
+        assert not is_gone(importing)
+        it.process.kill()
+        until(lambda: is_gone(importing), 5.0)
+
+
 def test_a_parked_process_that_has_ended_is_not_told_as_parked(tmp_path: Path) -> None:
     with parking(tmp_path) as it:
         standby = it.parked().pid
