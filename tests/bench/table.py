@@ -23,13 +23,16 @@ def part(
     machine: dict[str, str],
     versions: dict[str, str],
     notes: Sequence[str],
+    reference: str = "",
 ) -> Part:
-    """`subjects` are in the order of the columns."""
+    """`subjects` are in the order of the columns; the figures of the others are also shown as a multiple of those of
+    the `reference`, if any."""
     return {
         "date": date,
         "machine": machine,
         "versions": versions,
         "subjects": list(subjects),
+        "reference": reference,
         "figures": [
             {
                 "key": figure.key,
@@ -107,7 +110,7 @@ def _medians(one: Part, chosen: Collection[str] | None) -> str:
     lines = [
         f"| | {' | '.join(one['subjects'])} |",
         f"|---|{'---|' * len(one['subjects'])}",
-        *(_row(figure, one["subjects"], with_range=False) for figure in rows),
+        *(_row(figure, one, with_range=False) for figure in rows),
     ]
     return "\n".join(lines) + "\n" if rows else ""
 
@@ -122,7 +125,7 @@ def _section(title: str, one: Part) -> str:
         "",
         f"| | {' | '.join(one['subjects'])} |",
         f"|---|{'---|' * len(one['subjects'])}",
-        *(_row(figure, one["subjects"]) for figure in one["figures"]),
+        *(_row(figure, one) for figure in one["figures"]),
         "",
         *(f"- {note}" for note in [*(f["note"] for f in one["figures"] if f["note"]), *one["notes"]]),
         *(f"- Failed: {failure}" for failure in one["failures"]),
@@ -130,17 +133,24 @@ def _section(title: str, one: Part) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _row(figure: dict[str, Any], subjects: Sequence[str], *, with_range: bool = True) -> str:
-    values = [figure["values"].get(subject) for subject in subjects]
-    cells = [_cell(value, figure["digits"], with_range=with_range) for value in values]
+def _row(figure: dict[str, Any], one: Part, *, with_range: bool = True) -> str:
+    reference = one.get("reference", "")
+    compared = figure["values"].get(reference)
+    cells = [
+        _cell(figure["values"].get(subject), figure["digits"], None if subject == reference else compared, with_range)
+        for subject in one["subjects"]
+    ]
     return f"| {figure['title']} | {' | '.join(cells)} |"
 
 
-def _cell(summary: dict[str, Any] | None, digits: int, *, with_range: bool) -> str:
+def _cell(summary: dict[str, Any] | None, digits: int, compared: dict[str, Any] | None, with_range: bool) -> str:
     if summary is None:
         return "-"
     middle, low, high = (f"{summary[key]:,.{digits}f}" for key in ("median", "min", "max"))
-    return middle if low == high or not with_range else f"{middle} ({low} to {high})"
+    text = middle if low == high or not with_range else f"{middle} ({low} to {high})"
+    if compared is None or not compared["median"]:
+        return text
+    return f"{text} = {summary['median'] / compared['median']:.2f} x"
 
 
 def _summary(values: Sequence[float]) -> dict[str, Any]:
