@@ -166,6 +166,7 @@ class Place:
     def _write_nothing(self) -> None:
         """Make a file and remove it. Raises OSError. It is done by hand: importing tempfile takes longer."""
         path = self.directory / f".probe-{os.getpid()}"
+        path.unlink(missing_ok=True)  # of a process with this number that was killed
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
         path.unlink()
 

@@ -1,40 +1,31 @@
-"""Leaves OpenSSL out of a program that stays, until something is encrypted. To be imported before anything else.
+"""To be imported first by a program that stays and uses anyio: leaves OpenSSL out until a connection is encrypted.
 
-asyncio, anyio and hashlib import OpenSSL at once, which takes 4 MB of a process (OpenSSL 3.0). Python has algorithms of
-its own for digests, and of a supervisor's connections only those to etcd may be encrypted. Afterwards `import ssl` and
-anyio's TLS work as always; asyncio's own TLS does not.
+asyncio and anyio import it at once, which takes 4 MB of a process (OpenSSL 3.0), and of a supervisor's connections only
+those to etcd may be encrypted. Afterwards `import ssl` and anyio's TLS work as always; asyncio's own TLS does not.
 """
 
 from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-_SHA2 = ("_sha2",) if sys.version_info >= (3, 12) else ("_sha256", "_sha512")
-_ALGORITHMS = ("_md5", "_sha1", *_SHA2, "_sha3", "_blake2")
-"""Python's own modules for digests, without which some are built. Source: CPython's configure,
---with-builtin-hashlib-hashes."""
+import dynkv.own_digests  # noqa: F401  (it must come before anything that imports hashlib)
 
 
-def leave_out() -> None:
-    """Import what would import OpenSSL, without it. Does nothing if it is there already."""
-    if "ssl" in sys.modules or "_hashlib" in sys.modules:
+def _leave_out() -> None:
+    if "ssl" in sys.modules:
         return
-    with_own = all(map(find_spec, _ALGORITHMS))
-    # None: the import fails, which both can live with
-    sys.modules.update({"ssl": None, **({"_hashlib": None} if with_own else {})})  # type: ignore[dict-item]
+    sys.modules["ssl"] = None  # type: ignore[assignment]  # importing it fails, which asyncio can live with
     try:
-        import_module("hashlib")
         import_module("asyncio")
-        sys.modules["ssl"] = _stand_in()
+        sys.modules["ssl"] = stand_in = _stand_in()
         import_module("anyio.streams.tls")
         _ = import_module("anyio").connect_tcp  # anyio 4.16 imports its sockets when they are asked for
+        del stand_in.SSLContext
     finally:
-        for name in ("ssl", "_hashlib") if with_own else ("ssl",):
-            del sys.modules[name]
+        del sys.modules["ssl"]
 
 
 def _stand_in() -> ModuleType:
@@ -51,4 +42,4 @@ def _stand_in() -> ModuleType:
     return module
 
 
-leave_out()
+_leave_out()

@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parents[1] / "dynkv"
 ROWS = (
     "__main__ cli bench daemon control metrics supervisor reclaim render observe init bash doctor stacks cluster "
     "probes park children host plan profile instack home short_paths locks owned documents readable "
-    "secrets interrupts surroundings without_openssl extras errors"
+    "secrets interrupts surroundings without_openssl own_digests extras errors"
 ).split()
 """The rows from top to bottom. `dynkv/__init__.py` has the version and belongs to no row."""
 FILES = sorted(PACKAGE.rglob("*.py"))

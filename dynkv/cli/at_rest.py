@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from dynkv.errors import NotRunning
 from dynkv.home import LOT, Place, home
+from dynkv.interrupts import held_back
 
 
 def not_running(name: str | None) -> NotRunning:
     """The deployment, or every one, is stopped; what is parked takes memory all the same."""
     error = NotRunning(name)
-    if Place(home(), LOT).has_supervisor():
-        from dynkv.park.files import parked_bytes  # with msgspec
-
-        error.detail = f"  imports are parked, {parked_bytes(home()) / 1e9:.1f} GB: `dynkv park` shows them"
+    if parked := _parked_bytes():
+        error.detail = f"  imports are parked, {parked / 1e9:.1f} GB: `dynkv park` shows them"
     return error
+
+
+def _parked_bytes() -> int:
+    if not Place(home(), LOT).has_supervisor():  # importing what reads the rest takes longer
+        return 0
+    with held_back():
+        from dynkv.park.files import parked_bytes
+
+    return parked_bytes(home())

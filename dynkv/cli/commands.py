@@ -72,9 +72,10 @@ _CommandLineError: type[Exception] = next(
 
 def run(words: list[str]) -> int:
     """Run the command line and return the exit code. Raises UsageError, and whatever the verb raises."""
+    command = get_command(command_line(words))  # imports the verb's modules
     let_signals_come()
     try:
-        code = get_command(command_line(words)).main(words, prog_name="dynkv", standalone_mode=False)
+        code = command.main(words, prog_name="dynkv", standalone_mode=False)
     except typer.Abort:
         raise KeyboardInterrupt from None
     except _CommandLineError as error:

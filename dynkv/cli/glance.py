@@ -55,7 +55,10 @@ def glance(name: str | None = None, *, as_json: bool) -> bool:
 
 def _left(places: Iterable[Place]) -> bool:
     """Whether any of their processes still runs, whatever the journals say."""
-    from dynkv.children.tree import Host, marked
+    from dynkv.interrupts import held_back
+
+    with held_back():
+        from dynkv.children.tree import Host, marked
 
     host = Host.now()
     return any(marked(host, str(it.home), it.name) for it in places)

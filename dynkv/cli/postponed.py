@@ -23,7 +23,7 @@ def postpone(name: str) -> None:
 
     def attribute(asked: str) -> Any:
         if sys.modules.get(name) is instead:
-            del sys.modules[name]
+            sys.modules.pop(name, None)
         module = import_module(name)
         if asked == "__all__" and not hasattr(module, asked):  # `from … import *`
             return [public for public in vars(module) if not public.startswith("_")]
@@ -31,3 +31,6 @@ def postpone(name: str) -> None:
 
     instead.__getattr__ = attribute  # type: ignore[method-assign]
     sys.modules[name] = instead
+    package, _, last = name.rpartition(".")
+    if package:
+        setattr(import_module(package), last, instead)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -130,6 +129,8 @@ class Etcd:
     async def _connected(self, scheme: str, host: str, port: int) -> ByteStream:
         if scheme != "https":
             return await anyio.connect_tcp(host, port)
+        import ssl  # with OpenSSL
+
         context = ssl.create_default_context(cafile=self._access.ca)
         if self._access.cert:
             context.load_cert_chain(self._access.cert, self._access.key)

@@ -54,9 +54,10 @@ def _of(kernel: socket.socket, family: socket.AddressFamily) -> Iterator[Listene
         while at < len(answer):
             length, kind, flags, _, _ = _HEADER.unpack_from(answer, at)
             start = at + _HEADER.size
-            if kind == _ERROR:
+            if kind in (_ERROR, _DONE):  # either says how it went
                 (error,) = struct.unpack_from("=i", answer, start)
-                raise OSError(-error, os.strerror(-error))
+                if error < 0:
+                    raise OSError(-error, os.strerror(-error))
             if flags & _INTERRUPTED:
                 raise OSError(errno.EINTR, "the sockets changed while they were listed")
             if kind == _DONE:

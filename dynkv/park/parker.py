@@ -7,7 +7,7 @@ Memory, environment and descriptors of the previous program are gone then, excep
 
 from __future__ import annotations
 
-import dynkv.without_openssl  # noqa: F401  # isort: skip  (before anything imports it)
+import dynkv.own_digests  # noqa: F401  # isort: skip  (before anything imports it)
 
 import argparse
 import os

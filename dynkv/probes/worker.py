@@ -79,7 +79,7 @@ async def _results(
             streak = streak.after(result.ok, count)
         verdict = streak.verdict(probe) if result.is_known else Verdict.OPEN
         yield verdict, result
-        if verdict is Verdict.PASSED:
+        if result.ok:
             since = anyio.current_time()
         every_s = failed_period_s if failed_period_s and verdict is Verdict.FAILED else period_s
         count = periods(every_s, anyio.current_time() - since)

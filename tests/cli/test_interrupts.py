@@ -56,9 +56,37 @@ def test_an_import_is_not_broken_off(verb: str, module: str, tmp_path: Path) -> 
     """msgspec ignores that its import of datetime has failed, and crashes later."""
     profile, home = tmp_path / "mine.yaml", tmp_path / "home"
     profile.write_text(PROFILE)
-    words = [verb, *([str(profile)] if verb != "down" else [])]
+    words = [verb, *([str(profile)] if verb in ("up", "plan") else [])]
     env = {**os.environ, "DYNKV_HOME": str(home), "PYTHONPATH": ":".join(filter(None, sys.path))}
     command = [sys.executable, "-P", "-c", WHILE_IMPORTING, module, *words]
     run = subprocess.run(command, env=env, capture_output=True, text=True)
     assert (run.returncode, run.stdout, run.stderr) == (130, "", "")
     assert not (home / "mine" / "journal.json").exists()
+
+
+UNHELD = """
+import os, signal, sys
+
+class Looks:
+    def find_spec(self, name, path=None, target=None):
+        is_fragile = name.partition(".")[0] == "msgspec" or name == "dynkv.profile.model"
+        if is_fragile and signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ()):
+            print("unheld:", name)
+
+sys.meta_path.insert(0, Looks())
+from dynkv.cli.app import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("verb", ["up", "plan", "doctor", "status", "down", "logs", "events", "wait", "init", "park"])
+def test_fragile_modules_are_imported_while_signals_are_held_back(verb: str, tmp_path: Path) -> None:
+    """msgspec crashes later otherwise, and pydantic makes an error of its own while the models are made."""
+    stopped = tmp_path / "home" / "mine"
+    (stopped / "logs").mkdir(parents=True)
+    (stopped / "journal.json").write_text('{"stopped": true, "children": {}}')
+    env = {**os.environ, "DYNKV_HOME": str(tmp_path / "home"), "PYTHONPATH": ":".join(filter(None, sys.path))}
+    words = [verb, *([str(tmp_path / "none.yaml")] if verb in ("up", "plan", "doctor", "park") else [])]
+    command = [sys.executable, "-P", "-c", UNHELD, *words]
+    run = subprocess.run(command, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert "unheld" not in run.stdout

@@ -51,7 +51,14 @@ def test_a_host_that_does_not_let_us_ask_has_the_tables(
     assert {server.getsockname()[1] for server in servers} <= sockets.listening_ports()
 
 
-def test_an_error_from_the_kernel_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_that_the_kernel_refuses_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sock_diag, "_BY_FAMILY", 99)
     with pytest.raises(OSError, match="Invalid argument"):
+        sock_diag.listeners()
+
+
+def test_a_list_that_the_kernel_cannot_make_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where tcp_diag is missing: it says so where a list ends."""
+    monkeypatch.setattr(socket, "IPPROTO_TCP", 99)
+    with pytest.raises(OSError, match="No such file or directory"):
         sock_diag.listeners()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 
 from dynkv.plan.model import Probe
+from dynkv.probes import worker
+from dynkv.probes.attempt import Attempt
 from dynkv.probes.pace import periods
 from dynkv.probes.streak import Streak, Verdict
 
@@ -51,3 +54,25 @@ def test_a_start_of_minutes_leaves_few_lines_in_the_log_and_has_its_whole_time()
 def test_nobody_waits_much_longer_than_the_start_took() -> None:
     late_s = [periods(0.1, waited / 10) * 0.1 - 0.1 for waited in range(1, 10_000)]
     assert all(late <= max(0.0, 0.02 * waited / 10) for late, waited in zip(late_s, range(1, 10_000), strict=True))
+
+
+@pytest.mark.anyio
+async def test_the_pace_is_quick_again_at_the_first_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that further successes, if several are needed, take no longer than they must."""
+    now_s = 0.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now_s
+        now_s += seconds
+
+    async def attempt(*_: object) -> Attempt:
+        return Attempt(now_s >= 60.0, 0.0, "")
+
+    monkeypatch.setattr(worker, "attempt", attempt)
+    monkeypatch.setattr(anyio, "sleep", sleep)
+    monkeypatch.setattr(anyio, "current_time", lambda: now_s)
+    probe = Probe((), period_seconds=0.1, success_threshold=5, failure_threshold=10_000)
+    results = worker._results(probe, 0.1)
+    while (await anext(results))[0] is not Verdict.PASSED:
+        pass
+    assert 60.3 < now_s < 61.7
