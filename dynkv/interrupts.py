@@ -2,6 +2,8 @@
 
 The handlers of these signals raise. If that happens while msgspec is imported, the import succeeds all the same and
 its first decoding crashes (msgspec 0.22, CPython 3.11); pydantic 2.13 makes an error about the profile's models of it.
+
+Only for this thread: while a command imports its modules it has no other.
 """
 
 from __future__ import annotations
