@@ -16,15 +16,14 @@ from collections.abc import Collection, Iterator
 from ipaddress import ip_address
 from typing import NamedTuple
 
+from dynkv.host import sock_diag
 from dynkv.host.sockets import read_table
 
 _TABLES = {socket.AF_INET: "/proc/net/tcp", socket.AF_INET6: "/proc/net/tcp6"}
 _ROW = re.compile(rb"\d+: ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]{2}) ")
 _OVER = {b"06", b"07", b"0A"}
 """TIME_WAIT, CLOSE and LISTEN. Source: include/net/tcp_states.h."""
-_SOCK_DIAG, _SOCK_DESTROY, _REQUEST_AND_ACK = 4, 21, 0x1 | 0x4
-_HEADER = struct.Struct("=IHHII")
-_REQUEST = struct.Struct("=BBBBI")
+_SOCK_DESTROY, _ACK = 21, 0x4
 _ANY_STATE, _ANY_INTERFACE, _ANY_COOKIE = 0xFFFFFFFF, 0, 0xFFFFFFFF
 
 
@@ -79,12 +78,10 @@ def _close(it: _Connection) -> str:
     ports = struct.pack("!HH", it.local_port, it.remote_port)
     end = struct.pack("=III", _ANY_INTERFACE, _ANY_COOKIE, _ANY_COOKIE)
     which = ports + it.local.ljust(16, b"\0") + it.remote.ljust(16, b"\0") + end
-    body = _REQUEST.pack(it.family, socket.IPPROTO_TCP, 0, 0, _ANY_STATE) + which
-    message = _HEADER.pack(_HEADER.size + len(body), _SOCK_DESTROY, _REQUEST_AND_ACK, 0, 0) + body
     try:
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as kernel:
-            kernel.send(message)
-            (error,) = struct.unpack_from("=i", kernel.recv(4096), _HEADER.size)
+        with sock_diag.opened() as kernel:
+            kernel.send(sock_diag.request(_SOCK_DESTROY, _ACK, it.family, _ANY_STATE, which))
+            (error,) = struct.unpack_from("=i", kernel.recv(4096), sock_diag.HEADER.size)
     except OSError as problem:
         return problem.strerror or str(problem)
     return "" if -error in (0, errno.ENOENT) else os.strerror(-error)
