@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from dynkv.cli.options import DeviceOption
 from dynkv.cli.planned import locate, look, overrides
@@ -17,9 +15,7 @@ from dynkv.errors import ProfileError, ScriptError, UsageError
 from dynkv.init.advice import DEFAULT_MODEL, Wish, advice
 from dynkv.init.draft import Draft
 from dynkv.init.script import converted
-from dynkv.interrupts import held_back
-from dynkv.profile.explain import explain
-from dynkv.profile.model import Profile
+from dynkv.profile.load import validate
 from dynkv.profile.source import Source
 from dynkv.profile.text import read_text
 
@@ -89,12 +85,7 @@ def _script_text(script: Path) -> str:
 
 def validated(draft: Draft) -> None:
     """Raise ProfileError if the profile is invalid."""
-    data = draft.data()
-    try:
-        with held_back():
-            Profile.model_validate_json(json.dumps(data))
-    except ValidationError as error:
-        raise explain(error, Source(data, {}), "the resulting profile") from None
+    validate(Source(draft.data(), {}), "the resulting profile")
 
 
 def write(text: str, out: Path, *, force: bool) -> None:

@@ -82,13 +82,17 @@ def load(name_or_path: str, overrides: Iterable[Override] = ()) -> LoadedProfile
     for override in overrides:
         _refuse_bytes(override)
         source = source.merged(_as_source(override))
+    return LoadedProfile(path.stem, validate(source, path.name), source)
+
+
+def validate(source: Source, name: str) -> Profile:
+    """The profile in a source, which errors call `name`. Raises ProfileError with the place of the first mistake."""
     try:
-        # strict JSON mode accepts an array for a tuple and an integer for a float, and coerces nothing else
         with held_back():
-            profile = Profile.model_validate_json(json.dumps(source.data))
+            # strict JSON mode accepts an array for a tuple and an integer for a float, and coerces nothing else
+            return Profile.model_validate_json(json.dumps(source.data))
     except ValidationError as error:
-        raise explain(error, source, path.name) from None
-    return LoadedProfile(path.stem, profile, source)
+        raise explain(error, source, name) from None
 
 
 def parse_set(text: str) -> Override:
