@@ -164,9 +164,9 @@ class Place:
             raise PreflightRefused(f"cannot take the lock: {what}", where=str(self.lock), hint="remove what lies there")
 
     def _write_nothing(self) -> None:
-        """Make a file and remove it. Raises OSError. It is done by hand: importing tempfile takes longer."""
+        """Create a file and remove it. Raises OSError. Done without tempfile, whose import takes longer."""
         path = self.directory / f".probe-{os.getpid()}"
-        path.unlink(missing_ok=True)  # of a process with this number that was killed
+        path.unlink(missing_ok=True)  # left by a killed process with the same pid
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
         path.unlink()
 

@@ -1,9 +1,9 @@
-"""Holding back what ends or times out a command while others' modules are imported or at work.
+"""Deferring signals that end a command or time it out, while third-party modules are imported or at work.
 
-The handlers of these signals raise. If that happens while msgspec is imported, the import succeeds all the same and
-its first decoding crashes (msgspec 0.22, CPython 3.11); pydantic 2.13 makes an error about the profile's models of it.
+The handlers of these signals raise an exception. If that happens while msgspec is imported, the import still succeeds,
+and the first decoding crashes (msgspec 0.22, CPython 3.11); pydantic 2.13 turns it into an error about the models.
 
-Only for this thread: while a command imports its modules it has no other.
+Only this thread defers them: a command that imports its modules has no other.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ _RAISING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
 
 
 def hold_back() -> None:
-    """Signals that arrive from now on take effect when they are let come."""
+    """Defer signals until they are unblocked, as by `let_signals_come`."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _RAISING)
 
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Signals that arrive meanwhile take effect at the end."""
+    """Defer signals that arrive within the block until its end."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _RAISING)
     try:
         yield

@@ -1,6 +1,6 @@
-"""To be imported first by a program that stays: hashlib with Python's own algorithms, without OpenSSL.
+"""Import this first in a long-running program: hashlib uses Python's own algorithms instead of OpenSSL's.
 
-hashlib would import OpenSSL, which takes 3 MB of a process (OpenSSL 3.0).
+Otherwise hashlib imports OpenSSL, which costs a process 3 MB (OpenSSL 3.0).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from importlib.util import find_spec
 
 _SHA2 = ("_sha2",) if sys.version_info >= (3, 12) else ("_sha256", "_sha512")
 ALGORITHMS = ("_md5", "_sha1", *_SHA2, "_sha3", "_blake2")
-"""Python's own modules for digests, without which some are built. Source: CPython's configure,
+"""Python's own modules for digests; some builds of Python lack them. Source: CPython's configure,
 --with-builtin-hashlib-hashes."""
 
 

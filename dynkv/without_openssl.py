@@ -1,7 +1,7 @@
-"""To be imported first by a program that stays and uses anyio: leaves OpenSSL out until a connection is encrypted.
+"""Import this first in a long-running program that uses anyio: OpenSSL is not loaded until a connection is encrypted.
 
-asyncio and anyio import it at once, which takes 4 MB of a process (OpenSSL 3.0), and of a supervisor's connections only
-those to etcd may be encrypted. Afterwards `import ssl` and anyio's TLS work as always; asyncio's own TLS does not.
+asyncio and anyio import it at once, which costs a process 4 MB (OpenSSL 3.0), and of a supervisor's connections only
+those to etcd may be encrypted. Afterwards `import ssl` and anyio's TLS work as usual; asyncio's own TLS does not.
 """
 
 from __future__ import annotations

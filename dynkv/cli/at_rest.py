@@ -8,7 +8,7 @@ from dynkv.interrupts import held_back
 
 
 def not_running(name: str | None) -> NotRunning:
-    """The deployment, or every one, is stopped; what is parked takes memory all the same."""
+    """The error for one stopped deployment, or for all; it mentions parked imports, which still take memory."""
     error = NotRunning(name)
     if parked := _parked_bytes():
         error.detail = f"  imports are parked, {parked / 1e9:.1f} GB: `dynkv park` shows them"

@@ -12,7 +12,7 @@ _NEEDED = (BOOT_ID, "/proc/meminfo", "/proc/stat", "/proc/net/tcp")
 
 
 def proc_problem() -> str | None:
-    """What cannot be opened, in a sentence; None if everything can.
+    """Which file cannot be opened, in a sentence; None if all can.
 
     Nothing is read: for /proc/net/tcp the kernel would walk its table of all sockets.
     """

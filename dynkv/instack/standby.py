@@ -85,7 +85,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def end_with_parent(channel: socket.socket) -> None:
-    """Be killed when the process that started this one ends: nothing else could tell it in the middle of imports.
+    """Have the kernel kill this process when its parent ends, since in the middle of an import it would not notice.
 
     What is forked from this process is not affected. Source: PR_SET_PDEATHSIG(2const).
     """

@@ -69,7 +69,7 @@ async def _results(
 ) -> AsyncGenerator[tuple[Verdict, Attempt], None]:
     """Results; `failed_period_s` is the period while the probe has failed.
 
-    The longer it has not passed, the more periods pass between attempts; the next result counts for all of them.
+    The longer it has not passed, the more periods lie between attempts; a failure counts for all of them.
     """
     await anyio.sleep(period_s if wait_first else probe.initial_delay_seconds)
     streak, count, since = Streak(), 1, anyio.current_time()

@@ -21,8 +21,8 @@ class ProbeSettings(Section):
     initial_delay_seconds: Seconds = 0.0
     """Seconds before the first attempt."""
     period_seconds: Period = 5.0
-    """Seconds from one attempt to the next. While the unit is not ready it is a fiftieth of the time that this has
-    taken, at most 1 s, if that is longer."""
+    """Seconds from one attempt to the next. Until the unit is ready, the interval grows to a fiftieth of the time
+    waited, at most 1 s."""
     timeout_seconds: PositiveSeconds = 5.0
     """Seconds until an attempt counts as failed."""
     success_threshold: PositiveInt = 1
