@@ -21,6 +21,7 @@ from dynkv.children.standby_parked import MESSAGE_MAX_BYTES, Origin, origin_in, 
 from dynkv.children.standby_words import ROOM, words
 from dynkv.children.tree import Host
 from dynkv.host.processes import Process
+from dynkv.plan.model import Standby
 
 _SHOWN_BYTES = 60
 
@@ -43,24 +44,11 @@ class StandbyProcess:
         self._lost: set[str] = set()
 
     @classmethod
-    def spawn(
-        cls,
-        python: Sequence[str],
-        modules: Sequence[str],
-        env: Mapping[str, str],
-        log: Path,
-        *,
-        cuda: bool,
-        spawns: bool,
-    ) -> Self:
-        """Start a standby. Raises OSError if that fails.
-
-        `python`: the interpreter with its options; `cuda`: launched processes use GPUs; `spawns`: they start processes
-        that need the same imports.
-        """
+    def spawn(cls, python: str, planned: Standby, env: Mapping[str, str], log: Path) -> Self:
+        """Start a standby as planned, but with this environment. Raises OSError if that fails."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        argv = words(python, modules, CHANNEL_FD, cuda=cuda, spawns=spawns)
+        argv = words(python, planned, CHANNEL_FD)
         try:
             child = Child.spawn(argv, {**env, **ROOM}, log, channel=theirs.fileno())
         except BaseException:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from dynkv.instack import script
+from dynkv.plan.model import Standby
 
 ROOM = {"DYNKV_ROOM": "." * 32 * 1024}
 """Space in which a forked program shows its own arguments and environment in /proc; they take some 4 KB."""
 
 
-def words(python: Sequence[str], modules: Sequence[str], channel: int, *, cuda: bool, spawns: bool) -> list[str]:
-    """The words. `channel`: the descriptor's number in the standby; the rest as for StandbyProcess.spawn."""
-    flags = [flag for flag, is_set in (("--cuda", cuda), ("--spawns", spawns)) if is_set]
-    return [*python, script("standby"), *flags, str(channel), *modules]
+def words(python: str, standby: Standby, channel: int) -> list[str]:
+    """The words. `channel`: the descriptor's number in the standby."""
+    flags = [flag for flag, is_set in (("--cuda", standby.cuda), ("--spawns", standby.spawns)) if is_set]
+    late = [word for name in standby.late for word in ("--late", name)]
+    return [python, *standby.python_options, script("standby"), *flags, *late, str(channel), *standby.modules]

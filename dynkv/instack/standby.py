@@ -7,6 +7,10 @@ own session, and the same appearance in /proc. With --spawns, processes that the
 spawn method, as vLLM starts its engine, are forked from the same imports, with their parent's environment at that
 moment, as with spawn. With --cuda the programs use GPUs, so it fails if the imports alone initialise CUDA.
 
+What a program imports only after its own imports is named with --late MODULE, and what it works out once for its
+process with --late MODULE:FUNCTION. That is done ahead too, but is not required: what fails is left to the program, and
+if it initialises CUDA, this starts once more without it.
+
 FD is a SOCK_SEQPACKET socket; each message is one JSON object. First this sends {"parked": true, "paths": where modules
 are looked for} with a descriptor of a file that lists the modules' files, or {"failed": why} and ends. Then it answers
 each {"argv", "env", "log", "cwd"} with {"pid"} or {"failed": why}. Only the forked process reads an order, including
@@ -35,7 +39,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 if sys.flags.safe_path:  # otherwise its directory is already there
     sys.path.insert(0, str(Path(__file__).parent))
@@ -46,7 +50,7 @@ from standby_identity import set_environment, show  # type: ignore[import-not-fo
 from standby_spawns import serve_spawns  # type: ignore[import-not-found]
 
 MAX_MESSAGE_BYTES = 256 * 1024
-SAFE_PATH = "-P"
+SAFE_PATH, LATE = "-P", "--late"
 CUDA_ERROR_NOT_INITIALIZED = 3
 PR_SET_PDEATHSIG = 1
 
@@ -59,7 +63,12 @@ def main(arguments: Sequence[str]) -> None:
     if not sys.flags.safe_path:
         sys.path.insert(0, str(Path.cwd()))  # as for `python -m`
     given = dict(os.environ)
-    why = import_all(options.modules) or (has_begun_with_cuda() if options.cuda else None)
+    if not (why := import_all(options.modules)):
+        for name in options.late:
+            do_ahead(name)
+        why = has_begun_with_cuda() if options.cuda else None
+        if why and options.late:
+            start_without(options.late, given, why)
     if why:
         reply(channel, {"failed": why})
         sys.exit(1)
@@ -79,6 +88,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Import modules ahead, and fork programs that need them on request.")
     parser.add_argument("--cuda", action="store_true")
     parser.add_argument("--spawns", action="store_true")
+    parser.add_argument(LATE, action="append", default=[])
     parser.add_argument("fd", type=int)
     parser.add_argument("modules", nargs="+")
     return parser.parse_args(arguments)
@@ -122,6 +132,24 @@ def import_all(modules: Sequence[str]) -> str | None:
         except BaseException as error:  # noqa: BLE001 (whatever a module raises, SystemExit too, is the answer)
             return f"{module} cannot be imported: {type(error).__name__}: {error}"
     return None
+
+
+def do_ahead(name: str) -> None:
+    """Import a module, or call a function of it that remembers its result: `MODULE` or `MODULE:FUNCTION`."""
+    module, _, function = name.partition(":")
+    try:
+        found = importlib.import_module(module)
+        if function:
+            getattr(found, function)()
+    except BaseException as error:  # noqa: BLE001 (the program will see to it)
+        print(f"{name} is left to the programs: {type(error).__name__}: {error}", file=sys.stderr)
+
+
+def start_without(late: Sequence[str], environment: dict[str, str], why: str) -> NoReturn:
+    """Start this script anew in this process, as it was started, but with nothing that need not be done ahead."""
+    print(f"started anew without {', '.join(late)}: {why}", file=sys.stderr, flush=True)
+    words = [word for word in sys.orig_argv if word != LATE and word not in late]
+    os.execve(sys.executable, words, environment)
 
 
 def has_begun_with_cuda() -> str | None:

@@ -71,6 +71,8 @@ class Parked(Struct, frozen=True):
         if own.modules != planned.modules:
             missing = [name for name in planned.modules if name not in own.modules]
             return f"other modules are needed: {', '.join(missing) or 'fewer'}"
+        if own.late != planned.late:
+            return "other modules are needed later"
         if (own.cuda, own.spawns) != (planned.cuda, planned.spawns):
             return "it was made for another device or engine"
         differing = sorted(

@@ -35,8 +35,7 @@ def start(it: Parked, where: LotPlace) -> Parked:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     env = {**standby.env, **where.place.own_tmpdir(standby.name)}
     env = marked_environment(where.place.home, LOT, standby.name, env) | ROOM | {MARK_INCARNATION: incarnation}
-    python = [it.python, *standby.python_options]
-    argv = words(python, standby.modules, _CHANNEL_FD, cuda=standby.cuda, spawns=standby.spawns)
+    argv = words(it.python, standby, _CHANNEL_FD)
     log = open_log(where.standby_log(standby.name))
     streams = [(os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)]
     no_input = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)

@@ -5,12 +5,28 @@ Source: measured with ai-dynamo 1.6.1, vllm 0.31.0, lmcache 0.5.6 and with 1.3.1
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from dynkv.plan.context import Context
 from dynkv.plan.model import Role
+from dynkv.plan.sidecars import sidecar_of
 from dynkv.profile.model import Profile
 
 Config = dict[str, Any]
+_VLLMS = "vllm.distributed.kv_transfer.kv_connector.v1"
+_MODULES = {
+    "LMCacheMPConnector": f"{_VLLMS}.lmcache_mp_connector",
+    "MultiConnector": f"{_VLLMS}.multi_connector",
+    "NixlConnector": f"{_VLLMS}.nixl",
+}
+"""vLLM's modules of its own connectors (vllm 0.31.0)."""
+
+
+def transfer_of(ctx: Context, role: Role) -> Config | None:
+    """The configuration of a role's workers; None if they need no connector."""
+    sidecar = sidecar_of(ctx.profile, role)
+    return kv_transfer_config(ctx.profile, role, None if sidecar is None else ctx.sidecar_ports[sidecar])
 
 
 def kv_transfer_config(profile: Profile, role: Role, sidecar_port: int | None) -> Config | None:
@@ -48,6 +64,13 @@ def lmcache_connector(port: int, heartbeat_interval_s: float) -> Config:
 def nixl_connector(device: str) -> Config:
     """The NIXL connector; on a CPU the transfer buffers must be in host memory."""
     return _connector("NixlConnector", **({"kv_buffer_device": "cpu"} if device == "cpu" else {}))
+
+
+def connector_modules(config: Config) -> Iterator[str]:
+    """The modules of the connectors in such a configuration."""
+    yield config.get("kv_connector_module_path", _MODULES[config["kv_connector"]])
+    for inner in config.get("kv_connector_extra_config", {}).get("connectors", ()):
+        yield from connector_modules(inner)
 
 
 def disables_hybrid_kv_cache_manager(profile: Profile) -> bool:

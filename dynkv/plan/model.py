@@ -212,6 +212,9 @@ class Standby(Struct, frozen=True):
     """Units that do not start from it despite their role, since they have other variables."""
     python_options: tuple[str, ...] = ()
     """Options of its interpreter, the same as those of the units."""
+    late: tuple[str, ...] = ()
+    """What its programs import, or work out with `MODULE:FUNCTION`, only after their own imports. It is done ahead as
+    far as possible; what cannot be is left to the programs."""
 
 
 class Plan(Struct, frozen=True):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from dynkv.plan.context import Context
 from dynkv.plan.environment import given_environment, unit_environment
+from dynkv.plan.kv_transfer import connector_modules, transfer_of
 from dynkv.plan.model import SIDECARS_STANDBY, WORKERS_STANDBY, Role, Standby, Unit
 from dynkv.plan.versions import at_least
 from dynkv.profile.engines import ENGINES
@@ -79,7 +80,23 @@ def _for_workers(ctx: Context, workers: list[Unit], others: tuple[str, ...], *, 
         cuda=engine.computes and ctx.profile.device == "cuda",
         spawns=engine.imports.spawns,
         python_options=ctx.facts.python_options,
+        late=_late(ctx, workers),
     )
+
+
+def _late(ctx: Context, workers: Sequence[Unit]) -> tuple[str, ...]:
+    """What the workers import or work out only later in their start.
+
+    Measured: 0.4 s for LMCache's connector, in each process of a worker, one after the other (lmcache 0.5.6, H200). On
+    a CPU nothing is, since vLLM then searches all modules for kernels, and fails at one of those (vllm 0.31.0).
+    """
+    imports = ENGINES[ctx.profile.engine].imports
+    if not imports.late or ctx.profile.device == "cpu":
+        return ()
+    compiling = imports.late_compiling if any("--enforce-eager" not in unit.argv for unit in workers) else ()
+    configs = (transfer_of(ctx, unit.role) for unit in workers)
+    connectors = (name for config in configs if config for name in connector_modules(config))
+    return tuple(dict.fromkeys((*connectors, *imports.late, *compiling)))
 
 
 def worker_modules(profile: Profile) -> tuple[str, ...]:

@@ -11,13 +11,12 @@ from msgspec.structs import replace
 
 from dynkv.plan.context import CPU_NICE, Context
 from dynkv.plan.environment import unit_environment
-from dynkv.plan.kv_transfer import disables_hybrid_kv_cache_manager, kv_transfer_config
+from dynkv.plan.kv_transfer import disables_hybrid_kv_cache_manager, transfer_of
 from dynkv.plan.loras import lora_args, lora_environment, loras
 from dynkv.plan.model import Dependency, Role, Unit
 from dynkv.plan.observability import vllm_tracing
 from dynkv.plan.ports import rank_port
 from dynkv.plan.seats import Seat, share_cpus
-from dynkv.plan.sidecars import sidecar_of
 from dynkv.plan.tasks import task_args, task_environment
 from dynkv.plan.worker import FIRST_KV_EVENTS_PORT, FIRST_NIXL_PORT, own_args, publishes_kv_events, worker_unit
 from dynkv.profile.arguments import kv_cache_bytes, value_of
@@ -96,9 +95,7 @@ def _kv_args(ctx: Context, seat: Seat, ports: dict[str, int]) -> list[str]:
         argv += ["--disaggregation-mode", seat.role.value]
     if disables_hybrid_kv_cache_manager(ctx.profile):
         argv += ["--disable-hybrid-kv-cache-manager"]
-    sidecar = sidecar_of(ctx.profile, seat.role)
-    transfer = kv_transfer_config(ctx.profile, seat.role, None if sidecar is None else ctx.sidecar_ports[sidecar])
-    if transfer is not None:
+    if (transfer := transfer_of(ctx, seat.role)) is not None:
         argv += ["--kv-transfer-config", json.dumps(transfer)]
     if "kv_events" in ports:
         argv += ["--kv-events-config", json.dumps(_kv_events(ports["kv_events"]))]
@@ -116,6 +113,8 @@ def _environment(ctx: Context, seat: Seat, ports: dict[str, int]) -> dict[str, s
     env = {"VLLM_HOST_IP": "127.0.0.1", "TORCHINDUCTOR_CACHE_DIR": f"{ctx.home}/_cache/torchinductor"}
     if "nixl" in ports:
         env |= {"VLLM_NIXL_SIDE_CHANNEL_HOST": ctx.reached_at, "VLLM_NIXL_SIDE_CHANNEL_PORT": str(ports["nixl"])}
+        # against a memory leak of UCX; vLLM sets it itself, but not once NIXL is imported, as in a forked engine
+        env["UCX_RCACHE_MAX_UNRELEASED"] = "1024"
     if seat.gpus:
         return env | {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(seat.gpus)}
     env["CUDA_VISIBLE_DEVICES"] = ""

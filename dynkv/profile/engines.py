@@ -15,7 +15,11 @@ EngineName = Literal["vllm", "mocker"]
 """As a profile has it."""
 _GIB = 1024**3
 _OF_VLLM = ("vllm.v1.engine.core", "vllm.v1.executor.multiproc_executor", "vllm.v1.worker.worker_base")
-
+_ONLINE_QUANTIZATION = "vllm.model_executor.layers.quantization.online.base"
+_ATTENTION = tuple(f"vllm.v1.attention.backends.{name}" for name in ("flash_attn", "triton_attn", "flex_attention"))
+_TRITON_KEY, _TORCH_KEY = "triton.runtime.cache:triton_key", "torch._inductor.codecache:torch_key"
+"""Digests of all of Triton, and of all of torch, which their caches of compiled code need. Measured: 0.3 to 0.8 s, and
+0.3 to 0.6 s (triton 3.7.1, torch 2.11)."""
 
 Versions = tuple[tuple[int, ...], tuple[int, ...]]
 """Two versions of a package."""
@@ -31,6 +35,10 @@ class Imports(Struct, frozen=True):
     """Memory of the standby."""
     beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Further modules, which Dynamo's does not import itself, by the profile's device."""
+    late: tuple[str, ...] = ()
+    """What a worker on GPUs imports or works out only later in its start, as Standby.late has it."""
+    late_compiling: tuple[str, ...] = ()
+    """The same for workers that compile the model's code."""
     spawns: bool = False
     """Whether a worker starts processes that need the same imports."""
 
@@ -85,6 +93,8 @@ ENGINES: Mapping[str, Engine] = {
                 "cpu": (*_OF_VLLM, "vllm.v1.worker.cpu_worker"),
                 "cuda": (*_OF_VLLM, "vllm.v1.executor.uniproc_executor", "vllm.v1.worker.gpu_worker"),
             },
+            late=(_ONLINE_QUANTIZATION, *_ATTENTION, _TRITON_KEY),
+            late_compiling=(_TORCH_KEY,),
             spawns=True,
         ),
         computes=True,

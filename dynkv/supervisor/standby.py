@@ -190,14 +190,8 @@ class StandbyRunner:
     def _spawned(self) -> StandbyProcess:
         """Start the process. Raises OSError."""
         env = {**self.planned.env, **self._place.own_tmpdir(self.planned.name)}
-        return StandbyProcess.spawn(
-            [self._python, *self.planned.python_options],
-            self.planned.modules,
-            marked_environment(self._place.home, self._place.name, self.planned.name, env),
-            self.log,
-            cuda=self.planned.cuda,
-            spawns=self.planned.spawns,
-        )
+        env = marked_environment(self._place.home, self._place.name, self.planned.name, env)
+        return StandbyProcess.spawn(self._python, self.planned, env, self.log)
 
     async def _end(self, standby: StandbyProcess) -> None:
         with anyio.CancelScope(shield=True):

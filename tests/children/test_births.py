@@ -42,12 +42,14 @@ from dynkv.children.standby import StandbyProcess, StandbyFailed
 from dynkv.children.reaper import become_subreaper, reap_orphans
 from dynkv.children.stop import kill_tree
 from dynkv.host.processes import own_children
+from dynkv.plan.model import Standby
 {FORBID}
 async def main():
     become_subreaper()
     here, env = Path(sys.argv[1]), {{"PATH": os.environ["PATH"]}}
     (here / "program.py").write_text("import time; time.sleep(100)")
-    standby = StandbyProcess.spawn([sys.executable], ["json"], env, here / "log", cuda=False, spawns=False)
+    planned = Standby("standby", ("json",), {{}}, (), True, 1)
+    standby = StandbyProcess.spawn(sys.executable, planned, env, here / "log")
     await standby.parked()
     forbid({PIDFD_OPEN}, {errno.ENOSYS})
     found = {{}}

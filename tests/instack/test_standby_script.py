@@ -26,14 +26,15 @@ from dynkv.children.reaper import become_subreaper
 from dynkv.children.scheduling import Schedule
 from dynkv.children.stop import kill_tree
 from dynkv.host.processes import command_line, environment_of, read_process
+from dynkv.plan.model import Standby
 
 become_subreaper()
 here = Path(sys.argv[1])
 ENV = {"PATH": os.environ["PATH"], "GIVEN": "to the standby", "DYNKV_INCARNATION": "standby's own"}
 
-def standby(*modules, cuda=False, spawns=False, options=()):
-    python = [sys.executable, *options]
-    return StandbyProcess.spawn(python, modules, ENV, here / "standby.log", cuda=cuda, spawns=spawns)
+def standby(*modules, options=(), **more):
+    planned = Standby("standby", modules, {}, (), True, 1, python_options=options, **more)
+    return StandbyProcess.spawn(sys.executable, planned, ENV, here / "standby.log")
 
 async def over(child):
     async with anyio.create_task_group() as tasks:
@@ -302,6 +303,52 @@ for cuda in (True, False):
     )
     assert "begun with CUDA" in said["True"]
     assert said["False"] == "parked"
+
+
+def test_what_programs_import_later_is_done_ahead_as_far_as_it_can_be(tmp_path: Path) -> None:
+    said = story(
+        tmp_path,
+        """
+it = standby("colorsys", late=("later", "no_such_module", "raises", "leaves", "works:out", "works:nothing"))
+await it.parked()
+child = await it.launch([sys.executable, "-m", "shows"], ENV, here / "out")
+said["exit"] = (await over(child)).code
+said["told"] = (here / "out").read_text()
+await end(it)
+""",
+        later="MADE = [1]\n",
+        raises="raise RuntimeError('another version')\n",
+        leaves="import sys\nsys.exit(3)\n",
+        works="import functools, os\n@functools.cache\ndef out():\n    return os.getpid()\n",
+        shows="import os, sys, works\nprint('later' in sys.modules, works.out() != os.getpid())\n",
+    )
+    assert (said["exit"], said["told"]) == (0, "True True\n"), said
+    log = (tmp_path / "standby.log").read_text()
+    for name in ("no_such_module", "raises", "leaves", "works:nothing"):
+        assert f"{name} is left to the programs: " in log
+
+
+def test_it_starts_anew_without_what_begins_with_cuda_later(tmp_path: Path) -> None:
+    said = story(
+        tmp_path,
+        """
+it = standby("torch", cuda=True, late=("begins", "harmless"))
+await it.parked()
+child = await it.launch([sys.executable, "-m", "shows"], ENV, here / "out")
+said["exit"] = (await over(child)).code
+said["told"] = (here / "out").read_text()
+await end(it)
+""",
+        torch="class cuda:\n    begun = False\n    @classmethod\n    def _is_in_bad_fork(cls): return cls.begun\n",
+        begins="import os, torch\ntorch.cuda.begun = True\nos.environ['GIVEN'] = 'by the import'\n",
+        harmless="",
+        shows="import os, sys\nprint('begins' in sys.modules, 'torch' in sys.modules, os.environ['GIVEN'])\n",
+    )
+    assert (said["exit"], said["told"]) == (0, "False True to the standby\n"), said
+    assert (
+        "started anew without begins, harmless: the imports have begun with CUDA"
+        in (tmp_path / "standby.log").read_text()
+    )
 
 
 def test_what_was_launched_survives_the_launcher_and_the_other_way_round(tmp_path: Path) -> None:

@@ -46,6 +46,29 @@ def test_why_there_is_none(settings: dict[str, object], why: str) -> None:
     assert why in why_none(profile("agg", chosen), has_workers=bool(made.workers))
 
 
+LMCACHE = "vllm.distributed.kv_transfer.kv_connector.v1.lmcache_mp_connector"
+TRITON, TORCH = "triton.runtime.cache:triton_key", "torch._inductor.codecache:torch_key"
+
+
+def late(topology: str, settings: dict[str, object]) -> tuple[str, ...]:
+    return plan(topology, host(2), settings).standbys[0].late
+
+
+def test_what_workers_on_gpus_import_only_later_is_imported_too() -> None:
+    assert {LMCACHE, TRITON, TORCH} <= {*late("agg", {})}
+    assert LMCACHE not in late("agg", {"lmcache.enabled": False})
+    assert TORCH not in late("agg", {"model.args": ["--enforce-eager"]})
+    for modules in (late("disagg", {}), late("disagg", {"lmcache.enabled": False})):
+        assert "vllm.distributed.kv_transfer.kv_connector.v1.nixl" in modules
+    assert "lmcache.integration.vllm.lmcache_mp_connector" in late("disagg", {"lmcache.layout": "both"})
+
+
+def test_where_vllm_looks_through_all_modules_none_is_added() -> None:
+    """On a CPU it searches them for Triton's kernels, and fails at llvmlite's, which LMCache imports (vllm 0.31.0)."""
+    for engine in ("vllm", "mocker"):
+        assert plan("agg", host(model=LOCAL_TINY), {**ON_CPU, "engine": engine}).standbys[0].late == ()
+
+
 def test_one_serves_both_roles() -> None:
     assert plan("disagg", host(2)).standbys[0].roles == (Role.DECODE, Role.PREFILL)
 
