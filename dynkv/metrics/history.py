@@ -15,13 +15,14 @@ from dynkv.supervisor.events import Event, EventLog, decoded
 _READ_BYTES = 4 * 1024**2
 """Most bytes to read, some 20,000 events; of a longer history the end counts, and sums begin lower, as after a
 reset."""
+_OLDER_MAX = 100
 _PATIENCE_S = 30.0
 
 
 async def keep_ledger(ledger: Ledger, events: EventLog, since: str) -> None:
     """Run until cancelled. `since`: when the deployment was started; ISO 8601, UTC."""
     try:
-        before = await Questions().ask(partial(_history, events.path, since), _PATIENCE_S)
+        before = await Questions().ask(partial(history_of, events.path, since), _PATIENCE_S)
     except (OSError, TimeoutError):
         before = []  # there are none, or the disk does not answer: sums begin now
     for event in before:
@@ -31,14 +32,25 @@ async def keep_ledger(ledger: Ledger, events: EventLog, since: str) -> None:
             ledger.note(event)
 
 
-def _history(path: Path, since: str) -> list[Event]:
-    """Past events; runs in a thread."""
-    return [event for event in _events(path) if event.at >= since]
+def history_of(path: Path, since: str) -> list[Event]:
+    """Past events, the oldest first; runs in a thread. Raises OSError.
+
+    After many older ones in a row all others are older: a clock that was set back has hardly been that far off.
+    """
+    found: list[Event] = []
+    older = 0
+    for line in _lines_from_the_end(path):
+        if (event := decoded(line)) is None:
+            continue
+        older = 0 if event.at >= since else older + 1
+        if not older:
+            found.append(event)
+        elif older > _OLDER_MAX:
+            break
+    return found[::-1]
 
 
-def _events(path: Path) -> Iterator[Event]:
+def _lines_from_the_end(path: Path) -> Iterator[bytes]:
     with os.fdopen(open_own(path, os.O_RDONLY), "rb") as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - _READ_BYTES))
-        for line in file:
-            if (event := decoded(line)) is not None:
-                yield event
+        return reversed(file.read().splitlines())

@@ -23,6 +23,7 @@ from dynkv.supervisor.moments import utc_now
 
 _REMEMBERED = 1000
 _BUFFER = 1000
+_LAST = 20
 _SEQ_MAX = 2**53
 """Largest sequence number: the largest exact integer in most implementations of JSON."""
 
@@ -121,9 +122,12 @@ def decoded(line: bytes | str) -> Event | None:
 
 
 def _last_seq(path: Path) -> int:
-    """The highest number among the last lines; 0 if there is none."""
+    """The highest number among the last lines, most of which need not be read unless the last ones make no sense; 0 if
+    there is none."""
     for file in (path, *copies_of(path)[:1]):
-        found = [event.seq for line in tail(file, _REMEMBERED) if (event := decoded(line)) is not None]
-        if numbers := [seq for seq in found if 0 < seq < _SEQ_MAX]:
-            return max(numbers)
+        lines = tail(file, _REMEMBERED)
+        for some in (lines[-_LAST:], lines[:-_LAST]):
+            found = (event.seq for line in some if (event := decoded(line)) is not None)
+            if numbers := [seq for seq in found if 0 < seq < _SEQ_MAX]:
+                return max(numbers)
     return 0

@@ -9,14 +9,15 @@ import anyio
 import pytest
 from prometheus import promtool
 
+from dynkv import documents
 from dynkv.host.gpus import GpuLoad
 from dynkv.metrics.families import as_text, own_family
-from dynkv.metrics.history import keep_ledger
+from dynkv.metrics.history import history_of, keep_ledger
 from dynkv.metrics.ledger import Ledger
 from dynkv.metrics.present import PRESENT_FAMILIES, Beside, present
 from dynkv.probes.text import Sample
 from dynkv.supervisor.event_kinds import EventKind
-from dynkv.supervisor.events import EventLog
+from dynkv.supervisor.events import Event, EventLog
 from dynkv.supervisor.moments import utc_now
 from dynkv.supervisor.states import State
 from dynkv.supervisor.status import (
@@ -102,6 +103,18 @@ def test_promtool_finds_nothing_to_say_of_what_a_host_with_gpus_tells() -> None:
     text = as_text({name: own_family(*PRESENT_FAMILIES[name], samples) for name, samples in families.items()})
     done = subprocess.run([promtool(), "check", "metrics"], input=text, capture_output=True, text=True)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("older", "counted"), [(0, 2), (100, 2), (101, 1)])
+def test_a_history_is_read_backwards_as_far_as_it_may_belong_to_the_deployment(
+    tmp_path: Path, older: int, counted: int
+) -> None:
+    """A clock may have been set back in between, so a few older events do not end it."""
+    path = tmp_path / "events.jsonl"
+    ages = ["2026-01-01", "2027-01-02", *["2026-12-31"] * older, "2027-01-03"]
+    lines = [documents.encoded(Event(seq, at, EventKind.FAULT, None, "")) for seq, at in enumerate(ages)]
+    path.write_bytes(b"\n".join(lines))
+    assert [event.at for event in history_of(path, "2027-01-01")] == ["2027-01-02", "2027-01-03"][-counted:]
 
 
 @pytest.mark.anyio

@@ -74,6 +74,15 @@ async def test_another_supervisor_counts_on(log: EventLog, tmp_path: Path, moved
     assert (event.seq, event.message) == (3, "three")
 
 
+async def test_it_counts_on_from_before_lines_that_make_no_sense(log: EventLog, tmp_path: Path) -> None:
+    log.record(EventKind.LOG, "one")
+    with (tmp_path / "events.jsonl").open("ab") as file:
+        file.write(b'{"seq": 1e400}\n' * 50)
+    second = EventLog(tmp_path / "events.jsonl")
+    second.record(EventKind.LOG, "two")
+    assert json.loads(lines_of(tmp_path)[-1])["seq"] == 2
+
+
 @pytest.mark.parametrize(
     "left", [b"", b"\xff\0[[[[", b'{"seq": 1e400}', b'{"seq": -5, "at": "", "kind": "", "unit": null}']
 )
