@@ -53,7 +53,8 @@ class Parked(Struct, frozen=True):
         return Parked(self.standby, self.python, failures=self.failures, detail=self.detail)
 
     def serves(self, planned: Standby, python: str) -> bool:
-        """Whether it has exactly what such a standby needs; name, roles and size do not matter."""
+        """Whether it has exactly what such a standby needs; name, roles and size do not matter, nor what need not be
+        done ahead."""
         return self.stage is Stage.PARKED and not self._other(planned, python)
 
     def other(self, planned: Standby, python: str) -> str:
@@ -71,8 +72,6 @@ class Parked(Struct, frozen=True):
         if own.modules != planned.modules:
             missing = [name for name in planned.modules if name not in own.modules]
             return f"other modules are needed: {', '.join(missing) or 'fewer'}"
-        if own.late != planned.late:
-            return "other modules are needed later"
         if (own.cuda, own.spawns) != (planned.cuda, planned.spawns):
             return "it was made for another device or engine"
         differing = sorted(

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import anyio
 
+from dynkv.plan.model import Dependency
 from dynkv.reclaim.gpu import DEADLINE_S, Short, Shortage, Unknown, wait_for_memory
 from dynkv.reclaim.sidecar import is_there
 from dynkv.supervisor.event_kinds import EventKind
 from dynkv.supervisor.life import WORTH_TELLING_S, Life
 from dynkv.supervisor.peers import Peers
 from dynkv.supervisor.standby import StandbyRunner
+from dynkv.supervisor.states import State
+from dynkv.supervisor.status import UnitStatus
 from dynkv.supervisor.turns import Turn
 
 _IMPORTS_DEADLINE_S = 120.0
@@ -21,25 +27,44 @@ _FREED_WITHIN_S = 0.5
 (H100)."""
 
 
-async def dependencies(life: Life) -> None:
-    """Return when all dependencies of the unit are met.
+async def dependencies(life: Life, *, beside_sidecar: bool = False) -> None:
+    """Return when all dependencies of the unit are met; with `beside_sidecar` also while its sidecar starts for the
+    first time.
 
-    The sidecar must also answer right now. A killed one with 20 GiB of pinned memory takes 2.4 s to die and counts as
-    ready until then; a worker that starts in that time waits for it in vain.
+    A sidecar that is ready must also answer right now. A killed one with 20 GiB of pinned memory takes 2.4 s to die and
+    counts as ready until then; a worker that starts in that time waits for it in vain.
     """
-    board, needs, sidecar = life.shared.board, life.unit.depends_on, life.shared.sidecar_of(life.unit)
+    board, sidecar = life.shared.board, life.shared.sidecar_of(life.unit)
+
+    def begins() -> bool:
+        return beside_sidecar and sidecar is not None and _begins(board[sidecar.name])
+
+    def unmet() -> Dependency | None:
+        needs = life.unit.depends_on
+        return board.unmet(tuple(it for it in needs if not (sidecar and it.unit == sidecar.name and begins())))
+
     deadline = anyio.current_time() + _SIDECAR_DEADLINE_S
     while True:
-        while (unmet := board.unmet(needs)) is not None:
-            life.wait_for(f"{unmet.unit} to be {unmet.condition}")
-            await board.until(lambda: board.unmet(needs) != unmet)
+        while (missing := unmet()) is not None:
+            life.wait_for(f"{missing.unit} to be {missing.condition}")
+            await board.until(partial(_is_other, unmet, missing))
             deadline = anyio.current_time() + _SIDECAR_DEADLINE_S
-        if sidecar is None or anyio.current_time() >= deadline:
+        if sidecar is None or begins() or anyio.current_time() >= deadline:
             return
         if await is_there(sidecar):
             return
         life.wait_for("the sidecar to answer")
         await anyio.sleep(_PERIOD_S)
+
+
+def _is_other(now: Callable[[], Dependency | None], before: Dependency) -> bool:
+    return now() != before
+
+
+def _begins(sidecar: UnitStatus) -> bool:
+    """Whether its first process is starting. Until that listens, what a worker sends waits for it, and nothing is lost
+    that way even if the process dies."""
+    return sidecar.state is State.STARTING and sidecar.pid is not None and not sidecar.restarts
 
 
 async def imports(life: Life, standby: StandbyRunner) -> bool:
@@ -106,5 +131,6 @@ def _tell_of_wait(life: Life, short: Short, took_s: float) -> None:
 
 def start_cause(life: Life) -> str:
     """Why the unit starts now, in words."""
-    needs = ", ".join(f"{d.unit} is {d.condition}" for d in life.unit.depends_on)
-    return needs or "depends on nothing"
+    board, needs = life.shared.board, life.unit.depends_on
+    found = ((it, it.condition if board.unmet((it,)) is None else board[it.unit].state) for it in needs)
+    return ", ".join(f"{it.unit} is {state}" for it, state in found) or "depends on nothing"

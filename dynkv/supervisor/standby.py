@@ -104,6 +104,11 @@ class StandbyRunner:
             is_of_host=child is not None and self._handed is not None,
         )
 
+    @property
+    def is_of_host(self) -> bool:
+        """Whether it was parked for the host before, so that units can start from it at once."""
+        return self._handed is not None and self._state is StandbyState.PARKED
+
     async def settled(self) -> None:
         """Return when it is parked, or will not be soon."""
         await self._settled.wait()

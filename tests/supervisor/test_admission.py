@@ -70,3 +70,40 @@ async def test_it_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.Mon
 async def test_others_do_not_ask_for_it(tmp_path: Path) -> None:
     with anyio.fail_after(20):
         await admission.dependencies(life_of(tmp_path, free_port(), Role.FRONTEND))
+
+
+@pytest.mark.parametrize(
+    ("state", "pid", "restarts", "beside", "starts"),
+    [
+        (State.STARTING, 7, 0, True, True),
+        (State.STARTING, 7, 0, False, False),
+        (State.STARTING, None, 0, True, False),
+        (State.STARTING, 7, 1, True, False),
+        (State.BACKOFF, None, 0, True, False),
+    ],
+)
+async def test_a_worker_with_parked_imports_starts_beside_its_sidecar(
+    tmp_path: Path, state: State, pid: int | None, restarts: int, beside: bool, starts: bool
+) -> None:
+    """Only beside its first process, which holds nothing that a successor could lose."""
+    life = life_of(tmp_path, free_port())
+    board = life.shared.board
+    board.put(replace(board["lmcache-decode"], state=state, pid=pid, restarts=restarts))
+    with anyio.move_on_after(20 if starts else 0.2) as waiting:
+        await admission.dependencies(life, beside_sidecar=beside)
+    assert waiting.cancelled_caught is not starts
+    assert admission.start_cause(life) == f"lmcache-decode is {state}"
+    if not starts:
+        assert life.status.waiting_for == "lmcache-decode to be ready"
+
+
+async def test_beside_its_sidecar_it_still_waits_for_what_else_it_needs(tmp_path: Path) -> None:
+    life = life_of(tmp_path, free_port())
+    board, other = life.shared.board, Lab(tmp_path).unit("decode-0", role=Role.DECODE)
+    life.unit = replace(life.unit, depends_on=(*life.unit.depends_on, Dependency(other.name, Condition.READY)))
+    Life(other, life.shared)
+    board.put(replace(board["lmcache-decode"], state=State.STARTING, pid=7))
+    with anyio.move_on_after(0.2) as waiting:
+        await admission.dependencies(life, beside_sidecar=True)
+    assert waiting.cancelled_caught
+    assert life.status.waiting_for == "decode-0 to be ready"
