@@ -45,15 +45,16 @@ def taken_down(home: Path, name: str) -> None:
 
 def imported_by(*words: str, code: int) -> set[str]:
     script = (
-        "import sys\nfrom dynkv.__main__ import main\n"
-        "code = main()\n"
-        "print(code, *sys.modules, file=open(sys.argv[0] + '.modules', 'w'))"
+        "import atexit, sys\nfrom dynkv.__main__ import main\n"
+        "@atexit.register\n"
+        "def tell(): print(*sys.modules, file=open(sys.argv[0] + '.modules', 'w'))\n"
+        "main()\n"
     )
     path = Path(os.environ["DYNKV_HOME"]) / "_script.py"
     path.write_text(script)
-    subprocess.run([sys.executable, str(path), *words], capture_output=True, check=True)
-    found, *modules = Path(f"{path}.modules").read_text().split()
-    assert int(found) == code
+    ended = subprocess.run([sys.executable, str(path), *words], capture_output=True)
+    assert ended.returncode == code
+    modules = Path(f"{path}.modules").read_text().split()
     return {module.split(".")[0] for module in modules}
 
 
