@@ -128,6 +128,7 @@ def _over(code: int, lot: Lot | None, standbys: tuple[StandbyRunner, ...] = ()) 
 
 def _get_ready() -> None:
     """Do ahead what is the same for every plan."""
+    os.chdir("/")
     anyio.run(anyio.sleep, 0)  # imports what runs it
     with suppress(ValidationError):  # how to read a plan, which msgspec works out from the types
         decoded(b"{}", Plan)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 
 from dynkv.cli.inherited import finding_dynkv
 from dynkv.surroundings import of_supervisor
@@ -15,7 +16,6 @@ from dynkv.surroundings import of_supervisor
 TYPE_CHECKING = False  # mypy takes it as true; importing typing takes longer than everything here
 if TYPE_CHECKING:
     import socket
-    import subprocess
     from pathlib import Path
 
     from dynkv.park.handover import Becoming, Descriptors
@@ -29,12 +29,26 @@ def program(home: Path) -> list[str]:
     return [sys.executable, "-P", "-m", "dynkv.daemon", "--home", str(home)]
 
 
+class _Child:
+    """A child process of this one, to be killed and waited for."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+
+    def kill(self) -> None:
+        os.kill(self._pid, 9)  # the pid is its own until it is waited for
+
+    def wait(self) -> None:
+        with suppress(ChildProcessError):  # whoever started this command has it ignore the ends of children
+            os.waitpid(self._pid, 0)
+
+
 class Ahead:
     """The process that a command has started ahead, if any."""
 
     def __init__(self) -> None:
         self.environ: dict[str, str] = {}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: _Child | None = None
         self._channel: socket.socket | None = None
 
     def begin(self, words: list[str]) -> None:
@@ -42,7 +56,6 @@ class Ahead:
         if words[:1] != ["up"] or _WITHOUT & {*words}:
             return
         import socket
-        import subprocess
 
         from dynkv.errors import DynkvError
         from dynkv.home import home
@@ -50,16 +63,11 @@ class Ahead:
         self.environ = finding_dynkv(of_supervisor(os.environ))
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            self._process = subprocess.Popen(
-                [*program(home()), "--ahead-fd", str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env=self.environ,
-                cwd="/",
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-            )
+            theirs.set_inheritable(True)
+            argv = [*program(home()), "--ahead-fd", str(theirs.fileno())]
+            nowhere = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
+            # it parts with other descriptors itself; importing subprocess would take 3 ms
+            self._process = _Child(os.posix_spawn(argv[0], argv, self.environ, file_actions=nowhere, setsid=True))
             self._channel = ours
         except (OSError, DynkvError):
             ours.close()
@@ -68,7 +76,7 @@ class Ahead:
 
     def become(
         self, becoming: Becoming, descriptors: Descriptors, timeout_s: float | None
-    ) -> tuple[subprocess.Popen[bytes] | None, str]:
+    ) -> tuple[_Child | None, str]:
         """The process, if it is about to become this supervisor; None and the reason if not, or not within `timeout_s`
         seconds. The reason is empty if there is none, or its environment is not the supervisor's."""
         if self._process is None or self._channel is None or becoming.env != self.environ:

@@ -7,7 +7,17 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-RARELY_USED = ("importlib.metadata", "base64", "ctypes", "difflib", "glob", "hashlib", "shutil", "tempfile")
+RARELY_USED = (
+    "importlib.metadata",
+    "base64",
+    "ctypes",
+    "difflib",
+    "glob",
+    "hashlib",
+    "shutil",
+    "subprocess",
+    "tempfile",
+)
 """Modules that `up` can do without until a supervisor starts, or altogether: pydantic wants the first one for plugins,
 which are disabled, and it imports an email parser."""
 

@@ -19,7 +19,7 @@ from dynkv.profile.words import Option, OptionTable
 
 _TIMEOUT_S = 120
 """Seconds for the script, which imports vLLM."""
-_NO_ANSWER = (OSError, ValueError, TypeError, LookupError, subprocess.SubprocessError)
+_NO_ANSWER = (OSError, ValueError, TypeError, LookupError)
 _ANSWER_BYTES_MAX = 1_000_000
 
 
@@ -33,7 +33,7 @@ def worker_options(profile: Profile, python: str, interpreter: Interpreter, home
     kept = home / "_cache" / f"worker-options-{hashlib.sha256(about).hexdigest()[:16]}.json"
     with suppress(*_NO_ANSWER):
         return _table(read_own(kept, _ANSWER_BYTES_MAX))
-    with suppress(*_NO_ANSWER):
+    with suppress(*_NO_ANSWER, subprocess.SubprocessError):
         answer = told_by(python, [*interpreter.options, script("worker_options")], _TIMEOUT_S)
         table = _table(answer)
         with suppress(OSError):

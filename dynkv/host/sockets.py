@@ -112,16 +112,23 @@ def holders(ignore_pids: Container[int] = ()) -> dict[int, str]:
     """
     listeners = _listeners()
     wanted = {listener.link for listener in listeners}
-    users: dict[str, list[int]] = {}
-    for pid in sorted(pids()) if wanted else ():
-        for link in wanted.intersection(open_files(pid)):
-            users.setdefault(link, []).append(pid)
+    others: dict[str, int] = {}
+    ignored: set[str] = set()
+    for pid in sorted(pids()):
+        if not wanted:
+            break
+        links = wanted.intersection(open_files(pid))
+        if pid in ignore_pids:
+            ignored |= links
+        else:
+            others |= dict.fromkeys(links, pid)
+            wanted -= links
     found: dict[int, str] = {}
     for listener in listeners:
-        known = users.get(listener.link, [])
-        counted = [pid for pid in known if pid not in ignore_pids]
-        if counted or not known:
-            found[listener.port] = described(counted[0]) if counted else f"a process of {user_name(listener.uid)}"
+        if listener.link in others:
+            found[listener.port] = described(others[listener.link])
+        elif listener.link not in ignored:
+            found[listener.port] = f"a process of {user_name(listener.uid)}"
     return found
 
 
