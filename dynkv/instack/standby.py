@@ -8,8 +8,8 @@ spawn method, as vLLM starts its engine, are forked from the same imports, with 
 moment, as with spawn. With --cuda the programs use GPUs, so it fails if the imports alone initialise CUDA.
 
 What a program imports only after its own imports is named with --late MODULE, and what it works out once for its
-process with --late MODULE:FUNCTION. That is done ahead too, but is not required: what fails is left to the program, and
-if it initialises CUDA, this starts once more without it.
+process with --late MODULE:FUNCTION. That is done ahead too, but is not required: what raises is left to the program,
+and if something initialises CUDA, this starts once more without any of it.
 
 FD is a SOCK_SEQPACKET socket; each message is one JSON object. First this sends {"parked": true, "paths": where modules
 are looked for} with a descriptor of a file that lists the modules' files, or {"failed": why} and ends. Then it answers
@@ -148,8 +148,8 @@ def do_ahead(name: str) -> None:
 def start_without(late: Sequence[str], environment: dict[str, str], why: str) -> NoReturn:
     """Start this script anew in this process, as it was started, but with nothing that need not be done ahead."""
     print(f"started anew without {', '.join(late)}: {why}", file=sys.stderr, flush=True)
-    words = [word for word in sys.orig_argv if word != LATE and word not in late]
-    os.execve(sys.executable, words, environment)
+    before = sys.orig_argv.index(LATE)
+    os.execve(sys.executable, [*sys.orig_argv[:before], *sys.orig_argv[before + 2 * len(late) :]], environment)
 
 
 def has_begun_with_cuda() -> str | None:

@@ -35,7 +35,7 @@ async def keep_ledger(ledger: Ledger, events: EventLog, since: str) -> None:
 def history_of(path: Path, since: str) -> list[Event]:
     """Past events, the oldest first; runs in a thread. Raises OSError.
 
-    After many older ones in a row all others are older: a clock that was set back has hardly been that far off.
+    After many older ones in a row all others count as older, whatever a clock that was set back may have made of them.
     """
     found: list[Event] = []
     older = 0

@@ -68,7 +68,7 @@ def nixl_connector(device: str) -> Config:
 
 def connector_modules(config: Config) -> Iterator[str]:
     """The modules of the connectors in such a configuration."""
-    yield config.get("kv_connector_module_path", _MODULES[config["kv_connector"]])
+    yield config.get("kv_connector_module_path") or _MODULES[config["kv_connector"]]
     for inner in config.get("kv_connector_extra_config", {}).get("connectors", ()):
         yield from connector_modules(inner)
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import anyio
 
-from dynkv.plan.model import Dependency
+from dynkv.plan.model import Dependency, Role
 from dynkv.reclaim.gpu import DEADLINE_S, Short, Shortage, Unknown, wait_for_memory
 from dynkv.reclaim.sidecar import is_there
 from dynkv.supervisor.event_kinds import EventKind
@@ -27,9 +27,9 @@ _FREED_WITHIN_S = 0.5
 (H100)."""
 
 
-async def dependencies(life: Life, *, beside_sidecar: bool = False) -> None:
-    """Return when all dependencies of the unit are met; with `beside_sidecar` also while its sidecar starts for the
-    first time.
+async def dependencies(life: Life, standby: StandbyRunner | None = None) -> None:
+    """Return when all dependencies of the unit are met. A unit that starts from a `standby` that was parked for the
+    host need not wait for its sidecar if that does too.
 
     A sidecar that is ready must also answer right now. A killed one with 20 GiB of pinned memory takes 2.4 s to die and
     counts as ready until then; a worker that starts in that time waits for it in vain.
@@ -37,7 +37,9 @@ async def dependencies(life: Life, *, beside_sidecar: bool = False) -> None:
     board, sidecar = life.shared.board, life.shared.sidecar_of(life.unit)
 
     def begins() -> bool:
-        return beside_sidecar and sidecar is not None and _begins(board[sidecar.name])
+        if sidecar is None or standby is None or not standby.starts_at_once:
+            return False
+        return _begins(board[sidecar.name], life.shared.standby_for(Role.LMCACHE, sidecar.name))
 
     def unmet() -> Dependency | None:
         needs = life.unit.depends_on
@@ -61,10 +63,15 @@ def _is_other(now: Callable[[], Dependency | None], before: Dependency) -> bool:
     return now() != before
 
 
-def _begins(sidecar: UnitStatus) -> bool:
-    """Whether its first process is starting. Until that listens, what a worker sends waits for it, and nothing is lost
-    that way even if the process dies."""
-    return sidecar.state is State.STARTING and sidecar.pid is not None and not sidecar.restarts
+def _begins(sidecar: UnitStatus, standby: StandbyRunner | None) -> bool:
+    """Whether its first process is starting from a standby that was parked for the host: it is ready within two
+    seconds, before a worker needs it. What a worker sends before it listens waits, also for a second process.
+
+    One that was taken over did not start from this standby, and may hang or be dying.
+    """
+    if sidecar.state is not State.STARTING or sidecar.pid is None or standby is None:
+        return False
+    return standby.starts_at_once and standby.launched == 1
 
 
 async def imports(life: Life, standby: StandbyRunner) -> bool:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from dynkv.cluster.view import ClusterView
 from dynkv.home import Place
-from dynkv.plan.model import Unit
+from dynkv.plan.model import Role, Unit
 from dynkv.probes.scrape import Figures
 from dynkv.reclaim.sidecar import Sidecar
 from dynkv.secrets import hidden, masked
@@ -54,8 +54,12 @@ class Shared(Struct, frozen=True):
 
     def standby_of(self, unit: Unit) -> StandbyRunner | None:
         """The standby that the unit may start from."""
+        return self.standby_for(unit.role, unit.name)
+
+    def standby_for(self, role: Role, name: str) -> StandbyRunner | None:
+        """The same for a unit of this role and name."""
         planned = ((standby, standby.planned) for standby in self.standbys)
-        return next((it for it, plan in planned if unit.role in plan.roles and unit.name not in plan.others), None)
+        return next((it for it, plan in planned if role in plan.roles and name not in plan.others), None)
 
 
 class Life:

@@ -101,7 +101,7 @@ class Runner:
     async def _be_admitted(self) -> None:
         self._life.renew()
         standby = None if self._starts_plainly else self._standby
-        await admission.dependencies(self._life, beside_sidecar=standby is not None and standby.is_of_host)
+        await admission.dependencies(self._life, standby)
         if standby is not None:
             self._starts_plainly = not await admission.imports(self._life, standby)
         self._turn = await admission.turn_with_memory(self._life, self._peers)

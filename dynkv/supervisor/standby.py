@@ -79,7 +79,8 @@ class StandbyRunner:
         self._state = StandbyState.WAITING
         self._detail = ""
         self._parked_after_s: float | None = None
-        self._launched = 0
+        self.launched = 0
+        """How many processes were started from it for this supervisor."""
         self._failures = 0
         if not at_once:
             self._settled.set()
@@ -97,7 +98,7 @@ class StandbyRunner:
             state=self._state,
             pid=child.pid if child else None,
             parked_after_s=self._parked_after_s if child else None,
-            launched=self._launched,
+            launched=self.launched,
             rss_bytes=self._resident(child) if child else None,
             log=str(self.log),
             detail=self._detail,
@@ -105,8 +106,8 @@ class StandbyRunner:
         )
 
     @property
-    def is_of_host(self) -> bool:
-        """Whether it was parked for the host before, so that units can start from it at once."""
+    def starts_at_once(self) -> bool:
+        """Whether units start from what was parked for the host before."""
         return self._handed is not None and self._state is StandbyState.PARKED
 
     async def settled(self) -> None:
@@ -130,7 +131,7 @@ class StandbyRunner:
             with anyio.move_on_after(_ORDER_DEADLINE_S):
                 await self._gone.wait()  # including what it may have forked nevertheless
             return None
-        self._launched += 1
+        self.launched += 1
         self._tell(f"{what} starts from it", duration_s=anyio.current_time() - began)
         return child
 
