@@ -11,6 +11,7 @@ number (700) looking through them takes a tenth of what a quick verb does."""
 
 
 def main() -> int:
+    """Run the command and end the process with its exit code, or return the code if something is left to be done."""
     gc.set_threshold(_NEW_OBJECTS)
     try:
         from dynkv.cli.inherited import shed
