@@ -88,7 +88,8 @@ def _late(ctx: Context, workers: Sequence[Unit]) -> tuple[str, ...]:
     """What the workers import or work out only later in their start.
 
     Measured: 0.4 s for LMCache's connector, in each process of a worker, one after the other (lmcache 0.5.6, H200). On
-    a CPU nothing is, since vLLM then searches all modules for kernels, and fails at one of those (vllm 0.31.0).
+    a CPU nothing is done ahead, since vLLM searches all modules for kernels there, and fails at one of these (vllm
+    0.31.0).
     """
     imports = ENGINES[ctx.profile.engine].imports
     if not imports.late or ctx.profile.device == "cpu":

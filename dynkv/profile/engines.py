@@ -19,7 +19,7 @@ _ONLINE_QUANTIZATION = "vllm.model_executor.layers.quantization.online.base"
 _ATTENTION = tuple(f"vllm.v1.attention.backends.{name}" for name in ("flash_attn", "triton_attn", "flex_attention"))
 _TRITON_KEY, _TORCH_KEY = "triton.runtime.cache:triton_key", "torch._inductor.codecache:torch_key"
 """Digests of all of Triton, and of all of torch, which their caches of compiled code need. Measured: 0.3 to 0.8 s, and
-0.3 to 0.6 s (triton 3.7.1, torch 2.11)."""
+0.3 to 0.6 s (triton 3.7.1, torch 2.13)."""
 
 Versions = tuple[tuple[int, ...], tuple[int, ...]]
 """Two versions of a package."""

@@ -15,7 +15,6 @@ from dynkv.supervisor.life import WORTH_TELLING_S, Life
 from dynkv.supervisor.peers import Peers
 from dynkv.supervisor.standby import StandbyRunner
 from dynkv.supervisor.states import State
-from dynkv.supervisor.status import UnitStatus
 from dynkv.supervisor.turns import Turn
 
 _IMPORTS_DEADLINE_S = 120.0
@@ -36,14 +35,9 @@ async def dependencies(life: Life, standby: StandbyRunner | None = None) -> None
     """
     board, sidecar = life.shared.board, life.shared.sidecar_of(life.unit)
 
-    def begins() -> bool:
-        if sidecar is None or standby is None or not standby.starts_at_once:
-            return False
-        return _begins(board[sidecar.name], life.shared.standby_for(Role.LMCACHE, sidecar.name))
-
     def unmet() -> Dependency | None:
-        needs = life.unit.depends_on
-        return board.unmet(tuple(it for it in needs if not (sidecar and it.unit == sidecar.name and begins())))
+        spared = _spared(life, standby)
+        return board.unmet(tuple(it for it in life.unit.depends_on if it.unit != spared))
 
     deadline = anyio.current_time() + _SIDECAR_DEADLINE_S
     while True:
@@ -51,7 +45,7 @@ async def dependencies(life: Life, standby: StandbyRunner | None = None) -> None
             life.wait_for(f"{missing.unit} to be {missing.condition}")
             await board.until(partial(_is_other, unmet, missing))
             deadline = anyio.current_time() + _SIDECAR_DEADLINE_S
-        if sidecar is None or begins() or anyio.current_time() >= deadline:
+        if sidecar is None or _spared(life, standby) or anyio.current_time() >= deadline:
             return
         if await is_there(sidecar):
             return
@@ -63,15 +57,19 @@ def _is_other(now: Callable[[], Dependency | None], before: Dependency) -> bool:
     return now() != before
 
 
-def _begins(sidecar: UnitStatus, standby: StandbyRunner | None) -> bool:
-    """Whether its first process is starting from a standby that was parked for the host: it is ready within two
-    seconds, before a worker needs it. What a worker sends before it listens waits, also for a second process.
+def _spared(life: Life, standby: StandbyRunner | None) -> str | None:
+    """The sidecar that the unit need not wait for, since its first process is starting, and both start from what was
+    parked for the host: it is ready within two seconds, before a worker needs it. What a worker sends before it listens
+    waits, also for a second process.
 
-    One that was taken over did not start from this standby, and may hang or be dying.
+    One that was taken over did not start from its standby, and may hang or be dying.
     """
-    if sidecar.state is not State.STARTING or sidecar.pid is None or standby is None:
-        return False
-    return standby.starts_at_once and standby.launched == 1
+    sidecar = life.shared.sidecar_of(life.unit)
+    if sidecar is None or standby is None or not standby.starts_at_once:
+        return None
+    found, its = life.shared.board[sidecar.name], life.shared.standby_for(Role.LMCACHE, sidecar.name)
+    is_first = its is not None and its.starts_at_once and its.launched == 1
+    return sidecar.name if is_first and found.state is State.STARTING and found.pid is not None else None
 
 
 async def imports(life: Life, standby: StandbyRunner) -> bool:
